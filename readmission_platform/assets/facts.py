@@ -1,0 +1,152 @@
+"""What is true of a version right now: recomputed from the artifact's bytes and the evidence rows.
+
+What belongs here: gathering facts for a decision. What does not: the decision (``governance.promotion``).
+Nothing recorded by a check or shown in the registry is believed.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from readmission_platform.config import ModelConfig
+from readmission_platform.governance.chain import Pointer
+from readmission_platform.governance.promotion import VersionFacts
+from readmission_platform.governance.versions import VersionRecord
+from readmission_platform.resources.lake import Lake, TableMissing
+from readmission_platform.resources.tracking import artifact_digest
+
+EVIDENCE_TABLE = "model_evidence"
+SHADOW_TABLE = "shadow_predictions"
+ACCOUNTING_TABLE = "discharge_accounting"
+
+
+class EvidenceMissing(Exception):
+    """The evidence rows of a version are gone or are not the recorded ones."""
+
+
+def evidence_rows(lake: Lake, record: VersionRecord) -> pd.DataFrame | None:
+    """Return the evidence rows recorded for a version, or None if they are not there."""
+    location = record.evidence
+    try:
+        rows = lake.read(location["table"], version=location["table_version"], where={"version": [record.version]})
+    except (TableMissing, KeyError):
+        return None
+    return None if rows.empty else rows.drop(columns="version")
+
+
+def estimates_of(rows: pd.DataFrame, digest: str, model: ModelConfig) -> dict[str, Any]:
+    """Compute the evidence document of rows with this digest, once per process and content."""
+    return _document(_Rows(rows, digest), model.model_dump_json())
+
+
+class _Rows:
+    """Evidence rows that compare by their digest, so that equal content is evaluated once."""
+
+    def __init__(self, frame: pd.DataFrame, digest: str) -> None:
+        self.frame, self.digest = frame, digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Rows) and self.digest == other.digest
+
+
+@lru_cache(maxsize=4)
+def _document(rows: _Rows, model_json: str) -> dict[str, Any]:
+    from readmission_platform.evaluation.evidence import evaluate
+
+    model = ModelConfig.model_validate_json(model_json)
+    return evaluate(
+        rows.frame,
+        flag_share=model.flag_share,
+        wide_flag_share=model.wide_flag_share,
+        thresholds=model.decision_thresholds,
+        replicates=model.bootstrap_replicates,
+        seed=model.seed,
+    )
+
+
+def champion_estimates(
+    rows: pd.DataFrame, champion_rows: pd.DataFrame, model: ModelConfig
+) -> dict[str, dict[str, Any]]:
+    """Compare with the version in production on encounters neither was trained on: the test patients of both."""
+    from readmission_platform.evaluation.comparison import compare
+
+    theirs = champion_rows.loc[champion_rows["fold"] == 0, ["encounter_key", "score"]]
+    both = rows[rows["fold"] == 0].merge(theirs.rename(columns={"score": "champion_score"}), on="encounter_key")
+    if both.empty:
+        return {}
+    return compare(
+        both,
+        thresholds=model.decision_thresholds,
+        replicates=model.bootstrap_replicates,
+        seed=model.seed,
+    )
+
+
+def shadow_estimates(lake: Lake, record: VersionRecord, mean_score: float) -> tuple[dict[str, Any], int]:
+    """Summarise the shadow stage: mean risk against validation, share scored, and the number of complete days."""
+    if not (lake.exists(SHADOW_TABLE) and lake.exists(ACCOUNTING_TABLE)):
+        return {}, 0
+    scored = lake.read(SHADOW_TABLE, where={"model_version": [record.version]})
+    scored = scored[scored["artifact_digest"] == record.artifact_digest]
+    accounted = lake.read(ACCOUNTING_TABLE, where={"discharge_date": sorted(set(scored["discharge_date"]))})
+    if scored.empty or accounted.empty:
+        return {}, 0
+    accepted = accounted.set_index("discharge_date")["accepted"]
+    per_day = scored.groupby("discharge_date")["encounter_id"].nunique().reindex(accepted.index, fill_value=0)
+    complete = int(((per_day == accepted) & (accepted > 0)).sum())
+    expected = int(accepted.sum())
+    ratio = float(scored["risk"].mean() / mean_score)
+    count = {"n": expected, "positives": None}
+    share = float(per_day.sum() / expected) if expected else None
+    return {
+        "shadow_observed_expected_ratio": {"value": ratio, "low": None, "high": None, **count},
+        "shadow_scored_share": {"value": share, "low": None, "high": None, **count},
+    }, complete
+
+
+def version_facts(
+    record: VersionRecord,
+    *,
+    records: Mapping[str, VersionRecord],
+    pointers: Mapping[str, Pointer],
+    lake: Lake,
+    artifact_root: Path,
+    model: ModelConfig,
+) -> VersionFacts:
+    """Gather everything a decision about a version needs, from bytes and rows as they are now."""
+    from readmission_platform.evaluation.rows import digest_rows
+
+    artifact = artifact_digest(artifact_root, record.artifact_path) if record.artifact_path else None
+    rows = evidence_rows(lake, record)
+    champion = records.get(pointers["production"].version or "")
+    if rows is None:
+        return VersionFacts(artifact, None, None, 0, has_champion=False)
+    digest = digest_rows(rows)
+    estimates = dict(estimates_of(rows, digest, model)["estimates"]) | measured_at_training(record)
+    compared: dict[str, dict[str, Any]] = {}
+    if champion is not None and champion.version != record.version:
+        champion_rows = evidence_rows(lake, champion)
+        if champion_rows is not None and digest_rows(champion_rows) == champion.evidence_digest:
+            compared = champion_estimates(rows, champion_rows, model)
+    shadow, days = shadow_estimates(lake, record, float(rows["score"].mean()))
+    return VersionFacts(
+        artifact_digest=artifact,
+        evidence_digest=digest,
+        estimates=estimates | compared | shadow,
+        shadow_days=days,
+        has_champion=bool(compared),
+        champion_version=champion.version if compared and champion else None,
+    )
+
+
+def measured_at_training(record: VersionRecord) -> dict[str, Any]:
+    """Return what was measured on the artifact itself when it was stored, as estimates."""
+    measured = record.trained.get("measurements", {})
+    return {name: {"value": value, "low": None, "high": None, "n": None, "positives": None}
+            for name, value in measured.items()}  # fmt: skip

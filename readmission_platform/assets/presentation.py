@@ -1,0 +1,73 @@
+"""How results look in the Dagster UI: tables, pictures and check results from plain values.
+
+What belongs here: turning values into Dagster metadata. What does not: computing them.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+DATA_TEAM = "team:data-engineering"
+SCIENCE_TEAM = "team:data-science"
+PLATFORM_TEAM = "team:ml-platform"
+CARE_TEAM = "team:care-management"
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue:
+    """Show rows as a table; all rows have the same keys."""
+    records = [{key: plain(value) for key, value in row.items()} for row in rows]
+    if not records:
+        return dg.MetadataValue.text("nothing to show")
+    columns = [dg.TableColumn(name, _column_type(records, name)) for name in records[0]]
+    return dg.MetadataValue.table([dg.TableRecord(record) for record in records], dg.TableSchema(columns))
+
+
+def picture(png: bytes, caption: str) -> dg.MetadataValue:
+    """Show a PNG; it opens in a dialog."""
+    return dg.MetadataValue.md(f"![{caption}](data:image/png;base64,{base64.b64encode(png).decode()})\n\n{caption}")
+
+
+def column_schema(frame: pd.DataFrame) -> dg.TableSchema:
+    """Describe a frame's columns for the asset's page."""
+    return dg.TableSchema([dg.TableColumn(str(name), str(dtype)) for name, dtype in frame.dtypes.items()])
+
+
+def plain(value: Any) -> Any:
+    """Return a builtin value that a table cell can hold, rounded to four significant digits where it is a float."""
+    if value is None or value is pd.NA:
+        return ""
+    item = value.item() if hasattr(value, "item") else value
+    return float(f"{item:.4g}") if isinstance(item, float) else item
+
+
+def check_result(
+    name: str, passed: bool, *, observed: Any, rule: str, action: str, more: Mapping[str, Any] | None = None
+) -> dg.AssetCheckResult:
+    """Return a check result that says rule, observation and what to do."""
+    description = rule if passed else f"{rule} {action}"
+    metadata = {"rule": rule, "observed": observed if isinstance(observed, dg.MetadataValue) else str(observed)}
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=bool(passed),
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=description,
+        metadata={**metadata, "what to do if it fails": action, **(more or {})},
+    )
+
+
+def blocking_specs(asset: str, descriptions: Mapping[str, str]) -> Sequence[dg.AssetCheckSpec]:
+    """Return specs of checks that the asset itself reports, so that no selection can leave them out."""
+    return [
+        dg.AssetCheckSpec(name, asset=asset, description=description, blocking=True)
+        for name, description in descriptions.items()
+    ]
+
+
+def _column_type(records: Sequence[Mapping[str, Any]], name: str) -> str:
+    kinds = {type(record[name]) for record in records} - {str} or {str}
+    if kinds <= {int}:
+        return "int"
+    return "float" if kinds <= {int, float} else "string"

@@ -1,0 +1,141 @@
+"""The replay: the set-aside last tenth of the encounters, delivered day by day as a hospital would.
+
+What belongs here: writing landing files with simulated dates. What does not: taking them in (``assets.inference``).
+The source has no dates; those assigned here are simulated, and say so wherever they are shown.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+import pandas as pd
+from pydantic import Field
+
+from readmission_platform.governance.errors import BadInput
+from readmission_platform.resources.home import replace_file
+from readmission_platform.resources.lake import Lake, LakeResource, TableMissing
+from readmission_platform.resources.landing import Landing
+from readmission_platform.resources.project import ProjectResource
+from readmission_platform.science.cohort import DISCHARGE_COLUMNS
+
+MANIFEST = "replay.json"
+MATURITY_DAYS = 30
+
+
+class ReplayConfig(dg.Config):
+    """How much to replay, and as which dates."""
+
+    days: int = Field(default=14, description="Days to deliver.")
+    start: str | None = Field(default=None, description="First date, YYYY-MM-DD; default: so that the last is yesterday.")
+    outcomes: bool = Field(default=False, description="Also deliver outcomes of days that are 30 and more days old.")
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay delivered: days written now, days that were there already, days with outcomes."""
+
+    written: list[str]
+    present: list[str]
+    outcomes: list[str]
+
+
+def replay(
+    lake: Lake, landing: Landing, *, days: int, start: date | None, today: date, per_day: int, outcomes: bool
+) -> Replayed:
+    """Deliver the next stretches of the replay stream as dated files; dates already delivered stay as they are.
+
+    Raises
+    ------
+    BadInput
+        When nothing was ingested, the stream has run out, the dates are in the future or before those already
+        delivered, or the landing zone holds a replay of other data.
+    """
+    first = start or today - timedelta(days=days)
+    if days < 1 or first + timedelta(days=days - 1) >= today:
+        raise BadInput("a replay needs at least one day, and its last day has to be before today")
+    dates = [(first + timedelta(days=offset)).isoformat() for offset in range(days)]
+    stream, digest = _stream(lake)
+    delivered = _delivered(landing, digest)
+    wanted = [day for day in dates if day not in delivered]
+    if wanted and delivered and wanted[0] < max(delivered):
+        raise BadInput(f"the replay has reached {max(delivered)}; earlier dates cannot be added, start after it")
+    position = max(delivered.values(), default=-1) + 1
+    if (position + len(wanted)) * per_day > len(stream):
+        left = len(stream) // per_day - position
+        raise BadInput(f"the replay stream holds {left} more days of {per_day} encounters, {len(wanted)} were asked for")
+    for offset, day in enumerate(wanted):
+        landing.write_discharges(day, _chunk(stream, position + offset, per_day)[DISCHARGE_COLUMNS])
+        delivered[day] = position + offset
+        content = {"data": digest, "per_day": per_day, "days": delivered}
+        replace_file(landing.root / MANIFEST, json.dumps(content, indent=1).encode())
+    matured = [day for day in dates if (today - date.fromisoformat(day)).days >= MATURITY_DAYS] if outcomes else []
+    for day in matured:
+        chunk = _chunk(stream, delivered[day], per_day)
+        landing.write_outcomes(day, chunk[["encounter_id", "readmitted_30d"]])
+    return Replayed(wanted, [day for day in dates if day not in wanted], matured)
+
+
+def _stream(lake: Lake) -> tuple[pd.DataFrame, str]:
+    """Return the replay part in clock order, in the source's columns with the outcome, and the digest of the data."""
+    try:
+        eligible = lake.read("eligible_encounters", columns=["encounter_id", "readmitted_30d"], where={"part": ["replay"]})
+        raw = lake.read("raw_encounters")
+        digest = str(lake.commit_metadata("eligible_encounters")["readmission.digest"])
+    except TableMissing as error:
+        raise BadInput("there is nothing to replay yet: run training_job (`readmission train`) first") from error
+    return eligible.merge(raw, on="encounter_id").sort_values("encounter_id", ignore_index=True), digest
+
+
+def _chunk(stream: pd.DataFrame, position: int, per_day: int) -> pd.DataFrame:
+    return stream.iloc[position * per_day : (position + 1) * per_day]
+
+
+def _delivered(landing: Landing, digest: str) -> dict[str, int]:
+    manifest = landing.root / MANIFEST
+    if not manifest.exists():
+        return {}
+    content = json.loads(manifest.read_text(encoding="utf-8"))
+    if content["data"] != digest:
+        raise BadInput(
+            "this home holds a replay of other data; use another one (READMISSION_HOME) or start over (make reset)"
+        )
+    return dict(content["days"])
+
+
+def today_utc() -> date:
+    """Return the current date in UTC, which simulated dates are counted from."""
+    return datetime.now(UTC).date()
+
+
+@dg.op(description="Write landing files of the replay stream with simulated dates.", out=dg.Out(list))
+def deliver_replay(
+    context: dg.OpExecutionContext, config: ReplayConfig, project: ProjectResource, lake: LakeResource
+) -> Sequence[str]:
+    """Deliver the replay and return its dates."""
+    try:
+        start = date.fromisoformat(config.start) if config.start else None
+    except ValueError as error:
+        raise BadInput(f"start: {config.start} is not a date of the form YYYY-MM-DD") from error
+    delivered = replay(
+        lake.open(),
+        Landing(project.settings.landing),
+        days=config.days,
+        start=start,
+        today=today_utc(),
+        per_day=project.model.daily_encounters,
+        outcomes=config.outcomes,
+    )
+    context.add_output_metadata({"written": len(delivered.written), "present": len(delivered.present)})
+    return sorted(delivered.written + delivered.present)
+
+
+@dg.job(
+    description="Deliver days of the set-aside encounters to the landing zone, with simulated dates ending yesterday. "
+    "This is how the daily part is tried out without a hospital's interface.",
+    tags={"readmission/lifecycle": "replay"},
+)
+def replay_job() -> None:
+    """Deliver days of the replay stream."""
+    deliver_replay()

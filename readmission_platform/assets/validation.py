@@ -1,0 +1,213 @@
+"""Validation: the gates.
+
+What belongs here: ``validation_report``, which judges a version on its stored evidence, records the verdict in the
+ledger, and reports every gate as a blocking check. What does not: metrics (``evaluation``) and limits
+(``configs/gates.yaml``, applied by ``governance.policy``).
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from readmission_platform.assets.facts import EvidenceMissing, estimates_of, evidence_rows, version_facts
+from readmission_platform.assets.presentation import PLATFORM_TEAM, picture, table
+from readmission_platform.config import AdditionalGates
+from readmission_platform.governance.ledger import Ledger
+from readmission_platform.governance.policy import REQUIRED_GATES, GateResult, evaluate_gates, verdict
+from readmission_platform.governance.promotion import limit_set_of
+from readmission_platform.governance.versions import VersionRecord, version_records
+from readmission_platform.resources.home import replace_file
+from readmission_platform.resources.lake import LakeResource
+from readmission_platform.resources.project import ProjectResource
+from readmission_platform.resources.tracking import TrackingResource
+
+JUDGED = (*REQUIRED_GATES["candidate"], *REQUIRED_GATES["staging"])
+OTHER_GATES = "other_gates"
+
+
+class ValidationConfig(dg.Config):
+    """Which version to judge, and limits beyond the policy."""
+
+    version: str | None = Field(default=None, description="Version to judge; default: the one trained in this run.")
+    additional_gates: dict[str, dict[str, Any]] = Field(
+        default={}, description="Limits by gate name, evaluated in addition to the policy: they can only tighten."
+    )
+
+
+def _specs() -> list[dg.AssetCheckSpec]:
+    named = [
+        dg.AssetCheckSpec(name, asset="validation_report", blocking=True, description=f"Gate {name.replace('_', ' ')}.")
+        for name in JUDGED
+    ]
+    other = "Every gate that the policy adds to the required ones."
+    return [*named, dg.AssetCheckSpec(OTHER_GATES, asset="validation_report", blocking=True, description=other)]
+
+
+@dg.asset(
+    group_name="validation",
+    owners=[PLATFORM_TEAM],
+    kinds={"python"},
+    code_version="1",
+    deps=["candidate_model"],
+    check_specs=_specs(),
+    output_required=True,
+)
+def validation_report(
+    context: dg.AssetExecutionContext,
+    config: ValidationConfig,
+    project: ProjectResource,
+    tracking: TrackingResource,
+    lake: LakeResource,
+) -> Iterator[dg.MaterializeResult]:
+    """The evidence about a version, judged by the gates of the policy in force.
+
+    Metrics with 95 % intervals (bootstrap over patients) are computed from the version's stored out-of-fold rows.
+    The verdict, accepted or rejected, goes into the ledger; then each gate is reported as a check. A failing gate
+    fails this run, and the version can never be promoted. To try again, train a new version.
+    """
+    model = project.model
+    with project.ledger() as ledger:
+        policy = project.policy_in_force(ledger)
+        record, records, pointers = _asked_for(ledger, config.version, context.run_id)
+        rows = evidence_rows(lake.open(), record)
+        facts = version_facts(
+            record, records=records, pointers=pointers, lake=lake.open(), artifact_root=tracking.root, model=model
+        )
+        if rows is None or facts.estimates is None or facts.evidence_digest != record.evidence_digest:
+            raise EvidenceMissing(f"the evidence rows of version {record.version} are gone or changed; train it again")
+        limit_set = limit_set_of(record.source)
+        if limit_set is None:
+            raise EvidenceMissing(f"version {record.version} was trained on an unknown source; train it again")
+        additional = AdditionalGates.model_validate({"gates": config.additional_gates})
+        results = evaluate_gates(
+            facts.estimates, policy.policy, limit_set=limit_set, stages=("candidate", "staging"), additional=additional
+        )
+        judged = verdict(results)
+        document = estimates_of(rows, record.evidence_digest, model) | {"estimates": facts.estimates}
+        report = project.settings.reports / model.name / record.version / "validation.json"
+        report.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(report, json.dumps(document, indent=1, sort_keys=True).encode())
+        ledger.append(
+            "version_validated",
+            {
+                "verdict": judged,
+                "gates": [result.to_json() for result in results],
+                "policy_digest": policy.digest,
+                "additional_gates": config.additional_gates and additional.model_dump(mode="json"),
+                "estimates": facts.estimates,
+                "run_id": context.run_id,
+                "report": str(report.relative_to(project.settings.home)),
+            },
+            actor=project.actor,
+            version=record.version,
+        )
+    yield dg.MaterializeResult(
+        data_version=dg.DataVersion(record.evidence_digest),
+        metadata=_metadata(record, document, results, accepted=judged == "pass", report=str(report), policy=policy.digest),
+        check_results=list(gate_checks(results)),
+    )
+
+
+def _asked_for(
+    ledger: Ledger, version: str | None, run_id: str
+) -> tuple[VersionRecord, dict[str, VersionRecord], Any]:
+    """Return the version asked for, else the one trained in this run, else the newest."""
+    events, pointers = ledger.snapshot()
+    records = version_records(events, pointers)
+    trained = [record for record in records.values() if record.run_id == run_id]
+    if version is not None and version not in records:
+        raise EvidenceMissing(f"there is no version {version} of {ledger.model}")
+    if version is None and not records:
+        raise EvidenceMissing("no version has been trained yet; materialize candidate_model")
+    chosen = records[version] if version else (trained or list(records.values()))[-1]
+    return chosen, records, pointers
+
+
+def gate_checks(results: Sequence[GateResult]) -> Iterator[dg.AssetCheckResult]:
+    """Yield one check result per required gate, and one for all others.
+
+    A gate asked for twice (in the policy and in addition) shows its worse result.
+    """
+    for name in JUDGED:
+        yield _check(name, [result for result in results if result.gate == name])
+    yield _check(OTHER_GATES, [result for result in results if result.gate not in JUDGED])
+
+
+def _check(name: str, results: Sequence[GateResult]) -> dg.AssetCheckResult:
+    failed = [result for result in results if result.blocks]
+    unsure = [result for result in results if result.result == "insufficient"]
+    shown = (failed or unsure or list(results))[:1]
+    passed = not failed and (bool(results) or name == OTHER_GATES)
+    description = "No gate of this kind." if not shown else shown[0].rule
+    if failed:
+        description = f"{failed[0].rule} Observed {_figure(failed[0])}, limit {failed[0].limit}. {failed[0].action}"
+    elif unsure:
+        description = f"Cannot be judged: {unsure[0].rule} {unsure[0].detail}"
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=passed and not unsure if not failed else False,
+        severity=dg.AssetCheckSeverity.ERROR if failed or not passed else dg.AssetCheckSeverity.WARN,
+        description=description,
+        metadata={"gates": gate_table(results)},
+    )
+
+
+def gate_table(results: Sequence[GateResult]) -> dg.MetadataValue:
+    """Show gates with rule, observation, interval, limit, size and what to do."""
+    return table(
+        {
+            "gate": result.gate + (" (additional)" if result.additional else ""),
+            "result": result.result,
+            "metric": result.metric,
+            "observed": result.observed,
+            "low": result.low,
+            "high": result.high,
+            "limit": result.limit,
+            "n": result.n,
+            "rule": result.rule,
+            "what to do": result.action if result.result != "pass" else "",
+        }
+        for result in results
+    )
+
+
+def _figure(result: GateResult) -> str:
+    if result.observed is None:
+        return "nothing"
+    interval = f" ({result.low:.4f} to {result.high:.4f})" if result.low is not None and result.high is not None else ""
+    return f"{result.observed:.4f}{interval}"
+
+
+def _metadata(
+    record: VersionRecord,
+    document: dict[str, Any],
+    results: Sequence[GateResult],
+    *,
+    accepted: bool,
+    report: str,
+    policy: str,
+) -> dict[str, Any]:
+    from readmission_platform.evaluation import plots
+
+    curves = document["curves"]
+    auroc = document["estimates"]["auroc"]
+    return {
+        "model version": record.version,
+        "verdict": "accepted" if accepted else "rejected",
+        "gates": gate_table(results),
+        "AUROC": f"{auroc['value']:.4f} ({auroc['low']:.4f} to {auroc['high']:.4f}), n = {auroc['n']:,}",
+        "source": record.source or "",
+        "policy in force": policy,
+        "evidence": dg.MetadataValue.path(report),
+        "estimates": table(
+            {"metric": name, **{key: figures[key] for key in ("value", "low", "high", "n")}}
+            for name, figures in sorted(document["estimates"].items())
+        ),
+        "ROC curve": picture(plots.roc_png(curves), "Sensitivity against false alarms"),
+        "precision and recall": picture(plots.precision_recall_png(curves), "Precision against recall"),
+        "calibration": picture(plots.calibration_png(curves), "Observed against predicted risk"),
+        "decision curve": picture(plots.decision_curve_png(curves), "Net benefit by threshold"),
+    }

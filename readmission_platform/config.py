@@ -1,0 +1,275 @@
+"""Typed, frozen settings: the only reader of ``configs/`` and of environment variables.
+
+What belongs here: the shape of every configuration file, and where state lives.
+What does not: deciding anything with these values; that is the business of the modules that receive them.
+"""
+
+import getpass
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+Environment = Literal["local", "staging", "production"]
+GateStage = Literal["candidate", "staging", "production"]
+LimitSet = Literal["real", "synthetic"]
+
+
+class ConfigurationError(Exception):
+    """A configuration file or environment variable is wrong; the message says which and how."""
+
+
+class Frozen(BaseModel):
+    """Base of every configuration model: immutable, and a misspelt key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Settings(BaseSettings):
+    """Where state lives and which environment this is (environment variables ``READMISSION_*``)."""
+
+    model_config = SettingsConfigDict(env_prefix="READMISSION_", frozen=True, extra="ignore")
+
+    environment: Environment = "local"
+    home: Path = PROJECT_ROOT / "var"
+    configs: Path = PROJECT_ROOT / "configs"
+    actor: str = Field(default_factory=getpass.getuser, description="Who acts, as recorded in the ledger.")
+    ledger_url: str | None = None
+    mlflow_url: str | None = None
+    code_version: str | None = Field(default=None, description="Set where the checkout's git is not at hand.")
+
+    @model_validator(mode="after")
+    def _home_is_absolute(self) -> "Settings":
+        object.__setattr__(self, "home", self.home.expanduser().absolute())
+        return self
+
+    @property
+    def lake(self) -> Path:
+        """Folder of the Delta tables."""
+        return self.home / "lake"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Folder of Dagster's own storage."""
+        return self.home / "dagster"
+
+    @property
+    def landing(self) -> Path:
+        """Folder where daily files arrive."""
+        return self.home / "landing"
+
+    @property
+    def keys(self) -> Path:
+        """Folder of secret keys (pseudonyms, demo signatures); readable by its owner only."""
+        return self.home / "keys"
+
+    @property
+    def reports(self) -> Path:
+        """Folder of generated reports."""
+        return self.home / "reports"
+
+    @property
+    def ledger_database(self) -> str:
+        """SQLAlchemy URL of the promotion ledger."""
+        return self.ledger_url or f"sqlite:///{self.home / 'ledger.db'}"
+
+    @property
+    def mlflow_database(self) -> str:
+        """MLflow tracking and registry URI."""
+        return self.mlflow_url or f"sqlite:///{self.home / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Folder of MLflow's artifacts."""
+        return self.home / "mlartifacts"
+
+
+class EnvironmentConfig(Frozen):
+    """``configs/environments/<name>.yaml``: what differs between environments."""
+
+    allow_synthetic_in_production: bool
+    demo_approver: bool
+    adopt_policy_on_first_use: bool
+    shadow_days_required: int = Field(ge=0)
+    approvals_required: int = Field(ge=1)
+    sensors_running: bool
+    scoring_schedule_running: bool
+    timezone: str
+
+
+class Limits(Frozen):
+    """Limits on one estimate. ``between`` fails only when the whole 95 % interval lies outside."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+    lower_bound_at_least: float | None = None
+    lower_bound_above: float | None = None
+    upper_bound_at_most: float | None = None
+    between: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Limits":
+        if not self.model_fields_set or all(getattr(self, name) is None for name in self.model_fields_set):
+            raise ValueError("a gate needs at least one limit")
+        return self
+
+
+class GateRule(Frozen):
+    """One gate: the metric it looks at, when it must hold, and its limits per kind of data."""
+
+    stage: GateStage
+    metric: str
+    rule: str
+    action: str
+    why: str
+    insufficient: Literal["blocks", "warns"] = "blocks"
+    min_positives: int = Field(default=0, ge=0)
+    max_interval_width: float | None = None
+    limits: dict[LimitSet, Limits]
+    enabled: bool = True
+
+
+class GatePolicy(Frozen):
+    """``configs/gates.yaml``: every gate by name, topic first."""
+
+    gates: dict[str, GateRule]
+
+
+class AdditionalGates(Frozen):
+    """A file for ``train --gates``: limits asked for in addition to the policy, by gate name."""
+
+    gates: dict[str, Limits]
+
+
+class Person(Frozen):
+    """Somebody who acts on models, with the public half of the signing key."""
+
+    name: str
+    roles: tuple[str, ...]
+    public_key: str | None = None
+
+
+class RolesConfig(Frozen):
+    """``configs/roles.yaml``: what each role may do, and who holds it."""
+
+    roles: dict[str, tuple[str, ...]]
+    people: dict[str, Person] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _roles_exist(self) -> "RolesConfig":
+        for identity, person in self.people.items():
+            unknown = sorted(set(person.roles) - set(self.roles))
+            if unknown:
+                raise ValueError(f"{identity} has unknown role(s) {', '.join(unknown)}")
+        return self
+
+
+class BoostingConfig(Frozen):
+    """Hyperparameters of the histogram gradient boosting."""
+
+    learning_rate: float
+    max_iter: int
+    max_leaf_nodes: int
+    min_samples_leaf: int
+    l2_regularization: float
+    max_features: float
+
+
+class ModelConfig(Frozen):
+    """``configs/model.yaml``: the model, its evaluation, and how its scores are used."""
+
+    name: str
+    seed: int
+    replay_share: float = Field(gt=0, lt=1)
+    folds: int = Field(ge=2)
+    flag_share: float = Field(gt=0, lt=1, description="Share of encounters the care team can follow up.")
+    wide_flag_share: float = Field(gt=0, lt=1)
+    decision_thresholds: tuple[float, ...]
+    bootstrap_replicates: int = Field(ge=50)
+    risk_bands: dict[str, float] = Field(description="Band name to its lowest risk, ascending.")
+    min_encounters: int = Field(ge=1)
+    plausible_prevalence: tuple[float, float]
+    max_fold_prevalence_difference: float
+    max_missing_fraction: dict[str, float] = Field(description="By column; a column not named may miss nothing.")
+    daily_encounters: int = Field(ge=1, description="Encounters a simulated day in the replay holds.")
+    boosting: BoostingConfig
+
+
+ConfigModel = TypeVar("ConfigModel", bound=BaseModel)
+
+
+def read_yaml(path: Path, model: type[ConfigModel]) -> ConfigModel:
+    """Read and validate one configuration file.
+
+    Raises
+    ------
+    ConfigurationError
+        In one line: the file, the field and what is wrong with it.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{path}: no such file") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}: cannot be read as YAML ({type(error).__name__})") from error
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ConfigurationError(f"{path}: {where}: {first['msg']}") from error
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the settings of this process, read from the environment once.
+
+    Raises
+    ------
+    ConfigurationError
+        When a variable has a value that is not allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "READMISSION_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigurationError(f"{name}: {first['msg']}") from error
+
+
+def environment_config(current: Settings) -> EnvironmentConfig:
+    """Read what is particular to the current environment."""
+    return read_yaml(current.configs / "environments" / f"{current.environment}.yaml", EnvironmentConfig)
+
+
+def model_config(current: Settings) -> ModelConfig:
+    """Read the model's configuration."""
+    return read_yaml(current.configs / "model.yaml", ModelConfig)
+
+
+def gate_policy(current: Settings) -> GatePolicy:
+    """Read the gate policy as it stands in the checkout (which need not be the one in force)."""
+    return read_yaml(current.configs / "gates.yaml", GatePolicy)
+
+
+def roles_config(current: Settings) -> RolesConfig:
+    """Read roles and people as they stand in the checkout (which need not be those in force)."""
+    return read_yaml(current.configs / "roles.yaml", RolesConfig)
+
+
+def canonical_json(value: Any) -> str:
+    """Serialise to the one JSON text that digests and signatures are taken over (sorted, compact, no NaN)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest_of(value: Any) -> str:
+    """Return ``sha256:<hex>`` of a JSON value, or of a pydantic model's content."""
+    content = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    return "sha256:" + hashlib.sha256(canonical_json(content).encode()).hexdigest()

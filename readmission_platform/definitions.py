@@ -1,0 +1,68 @@
+"""The one place where everything comes together: assets, jobs, schedules, sensors and resources.
+
+What belongs here: assembling. What does not: anything that takes time; loading this module imports no heavy library.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from readmission_platform.assets import features, inference, ingestion, promotion, training, validation
+from readmission_platform.assets.replay import replay_job
+from readmission_platform.automation.jobs import projection_job, scoring_job, training_job
+from readmission_platform.automation.schedules import daily_scoring_schedule
+from readmission_platform.automation.sensors import reconciliation_sensor, staging_promotion_sensor
+from readmission_platform.config import Settings, environment_config, model_config, settings
+from readmission_platform.resources.lake import LakeIOManager, LakeResource
+from readmission_platform.resources.project import ProjectResource
+from readmission_platform.resources.tracking import TrackingResource
+
+LOCATION = "readmission_platform"
+TERMINAL_LOGGER = "terminal"
+
+
+@dg.logger(description="Hands events to the terminal of whoever started the run from the command line.")
+def terminal_logger(_context: dg.InitLoggerContext) -> logging.Logger:
+    """Return the logger that the command line listens to."""
+    logger = logging.getLogger(TERMINAL_LOGGER)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    return logger
+
+
+def build_definitions(current: Settings, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Return the definitions of an environment.
+
+    Parameters
+    ----------
+    current
+        Settings of the environment.
+    resource_overrides
+        Resources to use instead of the ordinary ones, by key.
+    """
+    rules = environment_config(current)
+    resources = {
+        "io_manager": LakeIOManager(root=str(current.lake)),
+        "lake": LakeResource(root=str(current.lake)),
+        "project": ProjectResource.of(current),
+        "tracking": TrackingResource(
+            uri=current.mlflow_database,
+            artifact_root=str(current.mlflow_artifacts),
+            experiment=model_config(current).name,
+        ),
+    }
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules([ingestion, features, training, validation, promotion, inference]),
+        jobs=[training_job, promotion.promotion_job, projection_job, replay_job, scoring_job],
+        schedules=[daily_scoring_schedule(rules)],
+        sensors=[staging_promotion_sensor(rules), reconciliation_sensor(rules)],
+        resources=resources | dict(resource_overrides or {}),
+        loggers={"console": dg.colored_console_logger, TERMINAL_LOGGER: terminal_logger},
+        # One process per run: starting one per step costs more than the steps.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions(settings())

@@ -1,0 +1,116 @@
+"""Small cells: what may be shown of counts of one to ten people.
+
+What belongs here: hiding counts of 1 to 10, what they could be derived from, and every figure made from them.
+What does not: the gates, which judge the full evidence; only what is shown is reduced.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from readmission_platform.evaluation.fairness import GROUP_MEASURES
+
+SMALLEST_SHOWN = 11
+
+
+def hidden_cells(counts: Mapping[str, int], *, total: int) -> frozenset[str]:
+    """Decide which cells of one table column to hide.
+
+    Parameters
+    ----------
+    counts : the cells shown, by name. They may add up to less than ``total``: the rest (rows without a
+        category) counts as a further cell, which is never shown but can be derived by subtraction.
+
+    A cell of 1 to 10 is hidden. Then the smallest further cells are hidden until what subtraction reveals is
+    the sum of at least two cells and at least 11, so that no hidden cell can be derived. A rest of 1 to 10
+    starts this too.
+    """
+    rest = total - sum(counts.values())
+    hidden = {name for name, count in counts.items() if 0 < count < SMALLEST_SHOWN}
+    small_rest = 0 < rest < SMALLEST_SHOWN
+    if not hidden and not small_rest:
+        return frozenset()
+    # A larger rest is no cover: the share of missing values is published elsewhere.
+    covered = rest if small_rest else 0
+    for name in sorted(
+        (n for n in counts if n not in hidden and counts[n] > 0), key=lambda n: (counts[n], n)
+    ):
+        cells = len(hidden) + small_rest
+        if cells >= 2 and covered + sum(counts[n] for n in hidden) >= SMALLEST_SHOWN:
+            break
+        hidden.add(name)
+    return frozenset(hidden)
+
+
+def hidden_rows(cells: Mapping[str, Mapping[str, int]], *, totals: Mapping[str, int]) -> frozenset[str]:
+    """Return the rows of a table to hide: those with a hidden cell in n, positives, negatives or patients."""
+    columns = {measure: {name: row[measure] for name, row in cells.items()} for measure in totals}
+    hidden: frozenset[str] = frozenset()
+    for measure, total in totals.items():
+        hidden |= hidden_cells(columns[measure], total=total)
+    return hidden
+
+
+def suppress_small_cells(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of an evidence document that is fit to be shown.
+
+    A hidden group keeps its name and gets ``"suppressed": True``; its counts and figures are None, as are its
+    entries among the estimates, and the counts of the estimates that compare the attribute's groups (they
+    would give the hidden group away by subtraction). Reliability bins, histogram counts and totals of 1 to 10
+    are hidden too.
+    """
+    shown = deepcopy(dict(evidence))
+    for attribute, groups in shown["groups"].items():
+        _hide_groups(shown, attribute, groups)
+    _hide_bins(shown)
+    _hide_totals(shown)
+    return shown
+
+
+def _cells(entry: Mapping[str, Any]) -> dict[str, int]:
+    return {"n": entry["n"], "positives": entry["positives"], "negatives": entry["n"] - entry["positives"]}
+
+
+def _hide_groups(shown: dict[str, Any], attribute: str, groups: dict[str, Any]) -> None:
+    totals = _cells(shown)
+    cells = {name: _cells(group) for name, group in groups.items()}
+    patients = {name: group["patients"] for name, group in groups.items()}
+    # A patient may be in two age groups, so patients do not add up: only the cells themselves are at stake.
+    few = frozenset(name for name, count in patients.items() if 0 < count < SMALLEST_SHOWN)
+    hidden = hidden_rows(cells, totals=totals) | few
+    if len(hidden) == 1:
+        others = sorted((group["n"], name) for name, group in groups.items() if name not in hidden)
+        hidden |= {name for _, name in others[:1]}
+    for group in hidden:
+        nothing = {"value": None, "low": None, "high": None}
+        groups[group] = {"n": None, "positives": None, "patients": None, "suppressed": True}
+        groups[group] |= {measure: dict(nothing) for measure in GROUP_MEASURES}
+        shown["estimates"][f"observed_expected.{attribute}.{group}"] = nothing | {
+            "n": None,
+            "positives": None,
+        }
+    if hidden:
+        for name in (f"equalised_odds_{attribute}", f"auroc_gap.{attribute}"):
+            shown["estimates"][name] |= {"n": None, "positives": None}
+
+
+def _hide_bins(shown: dict[str, Any]) -> None:
+    calibration = shown["curves"]["calibration"]
+    bins = {str(entry["bin"]): entry for entry in calibration["bins"]}
+    hidden = hidden_rows({name: _cells(entry) for name, entry in bins.items()}, totals=_cells(shown))
+    for name in hidden:
+        bins[name] |= {key: None for key in bins[name] if key != "bin"}
+        bins[name]["suppressed"] = True
+    histogram = calibration["histogram"]
+    counts = {str(i): count for i, count in enumerate(histogram["counts"])}
+    hidden_counts = hidden_cells(counts, total=shown["n"])
+    histogram["counts"] = [None if name in hidden_counts else count for name, count in counts.items()]
+
+
+def _hide_totals(shown: dict[str, Any]) -> None:
+    for entry in (shown, *shown["estimates"].values()):
+        for measure in ("n", "positives"):
+            if entry[measure] is not None and 0 < entry[measure] < SMALLEST_SHOWN:
+                entry[measure] = None
+    if shown["positives"] is None:
+        shown["prevalence"] = None

@@ -1,0 +1,238 @@
+"""Pictures of the evidence, for people who decide about patients rather than about models.
+
+Every function returns the bytes of a PNG 700 pixels wide. Titles and axes are plain words. Nothing is drawn
+through pyplot, which keeps global state and leaks figures in long-running processes.
+
+What belongs here: drawing. What does not: computing a curve (``curves``) or deciding what may be shown
+(``disclosure.suppress_small_cells``, to be applied first).
+"""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito 2008: distinguishable with the common forms of colour blindness.
+MODEL, LACE, HOSPITAL, REFERENCE = "#0072B2", "#D55E00", "#009E73", "#777777"
+POINT_SCORES = {"lace": ("LACE score", LACE), "hospital": ("HOSPITAL score", HOSPITAL)}
+DOTS_PER_INCH = 100
+WIDTH = 7.0
+
+
+def _figure(height: float) -> "Figure":
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
+    return Figure(figsize=(WIDTH, height), dpi=DOTS_PER_INCH, layout=layout)
+
+
+def _png(figure: "Figure") -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    # A palette is all that lines and text need, and halves the bytes; maximum coverage keeps rare colours.
+    picture = Image.fromarray(pixels).convert("RGB")
+    few = picture.quantize(colors=128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    buffer = BytesIO()
+    few.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _dress(axes: "Axes", *, title: str, x: str, y: str) -> None:
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(True, color="#e6e6e6", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _percent(axes: "Axes", *, x: bool = True, y: bool = True) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    for chosen, axis in ((x, axes.xaxis), (y, axes.yaxis)):
+        if chosen:
+            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def _nothing_to_draw(axes: "Axes") -> None:
+    axes.text(0.5, 0.5, "Not enough data to draw this", ha="center", va="center", transform=axes.transAxes)
+
+
+def _with_interval(figures: Mapping[str, Any]) -> str:
+    if figures["value"] is None:
+        return "not defined"
+    if figures["low"] is None:
+        return f"{figures['value']:.3f}"
+    return f"{figures['value']:.3f}, 95 % interval {figures['low']:.3f} to {figures['high']:.3f}"
+
+
+def roc_png(curves: Mapping[str, Any]) -> bytes:
+    """Draw the ROC curve of the model, LACE and HOSPITAL from ``evidence["curves"]``."""
+    roc = curves["roc"]
+    figure = _figure(5.4)
+    axes = figure.subplots()
+    _dress(
+        axes,
+        title="How well high risk is told from low risk",
+        x="Share of those NOT readmitted who would be flagged (false alarms)",
+        y="Share of readmissions that would be found",
+    )
+    if not roc["fpr"]:
+        _nothing_to_draw(axes)
+        return _png(figure)
+    axes.plot(
+        roc["fpr"],
+        roc["tpr"],
+        color=MODEL,
+        linewidth=2.2,
+        label=f"Model (AUROC {_with_interval(roc['auroc'])})",
+    )
+    for name, (label, colour) in POINT_SCORES.items():
+        other = roc["baselines"][name]
+        area = other["auroc"]["value"]
+        axes.plot(
+            other["fpr"], other["tpr"], color=colour, linewidth=1.5, label=f"{label} (AUROC {area:.3f})"
+        )
+    axes.plot([0, 1], [0, 1], color=REFERENCE, linestyle="--", linewidth=1, label="Chance (AUROC 0.500)")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    _percent(axes)
+    axes.legend(loc="lower right", frameon=False)
+    return _png(figure)
+
+
+def precision_recall_png(curves: Mapping[str, Any]) -> bytes:
+    """Draw the precision-recall curve, the prevalence, and where the care team's flag lies."""
+    points = curves["precision_recall"]
+    figure = _figure(5.0)
+    axes = figure.subplots()
+    _dress(
+        axes,
+        title="How many of the flagged patients are readmitted",
+        x="Share of all readmissions that are among the flagged (recall)",
+        y="Share of the flagged who are readmitted (PPV)",
+    )
+    if not points["recall"]:
+        _nothing_to_draw(axes)
+        return _png(figure)
+    label = f"Model (average precision {_with_interval(points['average_precision'])})"
+    axes.plot(points["recall"], points["precision"], color=MODEL, linewidth=2.2, label=label)
+    axes.axhline(
+        points["prevalence"],
+        color=REFERENCE,
+        linestyle="--",
+        linewidth=1,
+        label=f"Flagging at random ({points['prevalence']:.1%} are readmitted)",
+    )
+    flag = points["flag"]
+    if flag["recall"] is not None and flag["precision"] is not None:
+        text = f"Top {flag['share']:.0%} flagged: finds {flag['recall']:.0%}, PPV {flag['precision']:.0%}"
+        axes.plot([flag["recall"]], [flag["precision"]], "o", color=LACE, markersize=8, label=text)
+    axes.set(xlim=(0, 1), ylim=(0, min(1.0, 1.1 * max(points["precision"]))))
+    _percent(axes)
+    axes.legend(loc="upper right", frameon=False)
+    return _png(figure)
+
+
+def calibration_png(curves: Mapping[str, Any]) -> bytes:
+    """Draw observed against predicted risk in ten equal groups, and the histogram of the risks underneath."""
+    calibration = curves["calibration"]
+    figure = _figure(6.2)
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    _dress(axes, title="Do the predicted risks mean what they say?", x="", y="Readmissions observed")
+    _dress(below, title="", x="Predicted risk of readmission within 30 days", y="Encounters")
+    bins = [entry for entry in calibration["bins"] if entry["observed"] is not None]
+    if not bins:
+        _nothing_to_draw(axes)
+        return _png(figure)
+    predicted, observed = [b["mean_score"] for b in bins], [b["observed"] for b in bins]
+    highs = [b["observed"] if b["high"] is None else b["high"] for b in bins]
+    lows = [b["observed"] if b["low"] is None else b["low"] for b in bins]
+    top = min(1.0, 1.15 * max(*predicted, *highs))
+    axes.plot([0, top], [0, top], color=REFERENCE, linestyle="--", linewidth=1, label="Perfect agreement")
+    axes.vlines(predicted, lows, highs, color=MODEL, linewidth=2, alpha=0.6)
+    axes.plot(predicted, observed, "o", color=MODEL, label="Tenths of the encounters, with 95 % interval")
+    slope, ratio = calibration["slope"], calibration["observed_expected"]
+    note = f"Observed / expected: {_with_interval(ratio)}\nSlope: {_with_interval(slope)}"
+    axes.text(0.98, 0.04, note, ha="right", va="bottom", transform=axes.transAxes)
+    axes.set(xlim=(0, top), ylim=(0, top))
+    axes.legend(loc="upper left", frameon=False)
+    edges, counts = calibration["histogram"]["edges"], calibration["histogram"]["counts"]
+    below.stairs(
+        [0 if count is None else count for count in counts], edges, fill=True, color=MODEL, alpha=0.6
+    )
+    _percent(axes)
+    _percent(below, y=False)
+    below.yaxis.set_major_formatter("{x:,.0f}")
+    return _png(figure)
+
+
+def decision_curve_png(curves: Mapping[str, Any]) -> bytes:
+    """Draw net benefit over threshold risk: the model, LACE, HOSPITAL, following up all, and none."""
+    decision = curves["decision"]
+    figure = _figure(5.2)
+    axes = figure.subplots()
+    _dress(
+        axes,
+        title="Is acting on the prediction worth it?",
+        x="Risk from which a patient is followed up",
+        y="Net benefit: readmissions found per 1,000 encounters,\nless the cost of needless follow-up",
+    )
+    thresholds = decision["thresholds"]
+    if not thresholds:
+        _nothing_to_draw(axes)
+        return _png(figure)
+
+    def draw(name: str, label: str, **style: Any) -> None:
+        if decision.get(name):
+            axes.plot(thresholds, [1000 * value for value in decision[name]], label=label, **style)
+
+    draw("model", "Model", color=MODEL, linewidth=2.2)
+    for name, (label, colour) in POINT_SCORES.items():
+        draw(name, label, color=colour, linewidth=1.5)
+    draw("treat_all", "Follow up everybody", color=REFERENCE, linewidth=1.2)
+    draw("treat_none", "Follow up nobody", color="black", linewidth=1.2, linestyle="--")
+    highest = 1000 * max(*decision["model"], *decision["treat_all"], 0.001)
+    for i, threshold in enumerate(decision["thresholds_in_use"]):
+        label = "Thresholds in use" if i == 0 else "_"
+        axes.axvline(threshold, color="#bbbbbb", linestyle=":", linewidth=1.2, label=label, zorder=0)
+    axes.set(xlim=(0, max(thresholds)), ylim=(-0.12 * highest, 1.08 * highest))
+    _percent(axes, y=False)
+    axes.legend(loc="upper right", frameon=False)
+    return _png(figure)
+
+
+def importances_png(importances: Sequence[Mapping[str, Any]], *, title: str, axis: str) -> bytes:
+    """Draw one horizontal bar per feature, the largest on top, with intervals.
+
+    Parameters
+    ----------
+    importances : mappings with ``name``, ``value`` and, where known, ``low`` and ``high`` (else None).
+    title, axis : plain words: what the picture shows, and the quantity along the bars with its unit.
+    """
+    shown = sorted(importances, key=lambda entry: float(entry["value"]))
+    figure = _figure(max(2.5, 1.2 + 0.3 * len(shown)))
+    axes = figure.subplots()
+    _dress(axes, title=title, x=axis, y="")
+    axes.grid(False, axis="y")
+    if not shown:
+        _nothing_to_draw(axes)
+        return _png(figure)
+    axes.barh(
+        [str(e["name"]) for e in shown], [e["value"] for e in shown], color=MODEL, alpha=0.75, height=0.65
+    )
+    for place, entry in enumerate(shown):
+        if entry.get("low") is not None and entry.get("high") is not None:
+            axes.hlines(place, entry["low"], entry["high"], color="black", linewidth=1.5)
+    axes.axvline(0, color="black", linewidth=0.8)
+    return _png(figure)

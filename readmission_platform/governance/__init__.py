@@ -1,0 +1,1 @@
+"""Who may promote which model version on what evidence, and the record of it."""

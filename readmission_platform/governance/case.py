@@ -1,0 +1,83 @@
+"""What a promotion decision looks at, and what one condition says.
+
+What belongs here: the types. What does not: the conditions themselves (``conditions``).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from readmission_platform.config import EnvironmentConfig
+from readmission_platform.governance.adoption import PolicyInForce, RolesInForce
+from readmission_platform.governance.chain import Event, Pointer
+from readmission_platform.governance.limits import Result
+from readmission_platform.governance.versions import VersionRecord
+
+
+@dataclass(frozen=True)
+class PromotionRequest:
+    """This version into this stage, by whom and why; ``replace`` acknowledges an incumbent."""
+
+    version: str
+    to_stage: str
+    actor: str
+    replace: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class VersionFacts:
+    """What was found out about the version just now, from bytes and rows; None stands for missing.
+
+    ``champion_version`` names the version that ``champion_*`` estimates compare with, where that is known.
+    """
+
+    artifact_digest: str | None
+    evidence_digest: str | None
+    estimates: Mapping[str, Any] | None
+    shadow_days: int
+    has_champion: bool
+    champion_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition: whether it holds, what was found, and what to do when it does not."""
+
+    name: str
+    result: Result
+    detail: str
+    action: str
+    blocks: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the condition as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that one decision looks at."""
+
+    request: PromotionRequest
+    record: VersionRecord
+    events: Sequence[Event]
+    pointers: Mapping[str, Pointer]
+    facts: VersionFacts
+    environment: EnvironmentConfig
+    environment_name: str
+    policy: PolicyInForce | None
+    roles: RolesInForce | None
+    demo_keys: Mapping[str, str]
+    now: datetime
+
+    @property
+    def incumbent(self) -> str | None:
+        """The version now in the wanted stage."""
+        return self.pointers[self.request.to_stage].version
+
+
+def condition(name: str, holds: bool, detail: str, action: str) -> Condition:
+    """Make a condition that blocks unless it holds."""
+    return Condition(name, "pass" if holds else "fail", detail, "" if holds else action, blocks=not holds)

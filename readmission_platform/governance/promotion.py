@@ -1,0 +1,261 @@
+"""Promotion: one decision, bound to evidence, recorded in one transaction.
+
+What belongs here: putting the conditions together, and recording the outcome. What does not: how each
+condition is checked (``conditions``), and where the facts come from.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from readmission_platform.config import AdditionalGates, EnvironmentConfig, GateStage, LimitSet
+from readmission_platform.governance import conditions as check
+from readmission_platform.governance.adoption import PolicyInForce, in_force, roles_in_force
+from readmission_platform.governance.case import (
+    Case,
+    Condition,
+    PromotionRequest,
+    VersionFacts,
+    condition,
+)
+from readmission_platform.governance.chain import STAGES, Event, Pointer
+from readmission_platform.governance.conditions import LOCAL
+from readmission_platform.governance.demo_approver import demo_keys
+from readmission_platform.governance.errors import BadInput, Refused
+from readmission_platform.governance.ledger import Ledger
+from readmission_platform.governance.policy import GateResult, evaluate_gates
+from readmission_platform.governance.versions import VersionRecord, version_records
+
+__all__ = ["Condition", "Decision", "PromotionRequest", "VersionFacts", "apply", "decide", "limit_set_of"]
+
+_STAGES_JUDGED: dict[str, tuple[GateStage, ...]] = {
+    "staging": ("candidate", "staging"),
+    "production": ("candidate", "staging", "production"),
+}
+_LIMIT_SETS: dict[str, LimitSet] = {"uci": "real", "synthetic": "synthetic"}
+# An event of one of these kinds between decision and recording means that the decision must be taken anew.
+_BINDING_KINDS = (
+    "policy_adopted",
+    "roles_adopted",
+    "demo_approver_created",
+    "version_trained",
+    "version_validated",
+    "version_promoted",
+)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided on what grounds; ``seen`` is the last event that was looked at."""
+
+    request: PromotionRequest
+    conditions: list[Condition]
+    gates: list[GateResult]
+    approvals: list[int]
+    expected: dict[str, Pointer]
+    policy_digest: str | None
+    seen: int
+
+    @property
+    def allowed(self) -> bool:
+        """Whether no condition blocks."""
+        return bool(self.conditions) and not any(item.blocks for item in self.conditions)
+
+    def reasons(self) -> list[str]:
+        """Return every reason to refuse, each with what to do about it."""
+        return [
+            f"{item.name}: {item.detail}. {item.action}".strip() for item in self.conditions if item.blocks
+        ]
+
+
+def limit_set_of(source: str | None) -> LimitSet | None:
+    """Return which limits apply to a source of data, or None for an unknown source."""
+    return _LIMIT_SETS.get(source or "")
+
+
+def decide(
+    request: PromotionRequest,
+    *,
+    events: Sequence[Event],
+    pointers: Mapping[str, Pointer],
+    facts: VersionFacts,
+    environment: EnvironmentConfig,
+    environment_name: str,
+    now: datetime,
+) -> Decision:
+    """Decide about one promotion; pure, and changes nothing.
+
+    Policy and roles are those in force by the events. Every condition is checked, so that a refusal names all
+    its reasons. Whatever is missing or not a number counts against the version.
+
+    Parameters
+    ----------
+    events, pointers
+        One snapshot of the ledger.
+    facts
+        Recomputed just now from the artifact's bytes and the evidence rows.
+    environment_name
+        ``local``, ``staging`` or ``production``; demonstrations and missing roles count in ``local`` only.
+    now
+        The moment of the decision, with its time zone.
+
+    Raises
+    ------
+    BadInput
+        When the stage does not exist or the moment has no time zone.
+    """
+    if request.to_stage not in STAGES:
+        raise BadInput(f"There is no stage {request.to_stage}; choose {' or '.join(STAGES)}.")
+    if now.tzinfo is None:
+        raise BadInput("The moment of a decision needs its time zone.")
+    demo_allowed = environment.demo_approver and environment_name == LOCAL
+    policy = in_force(events, demo_allowed=demo_allowed)
+    record = version_records(events, pointers).get(request.version)
+    found = [
+        check.ledger_intact(events, pointers),
+        condition(
+            "version_known", record is not None, f"version {request.version}", "Choose a known version."
+        ),
+    ]
+    gates: list[GateResult] = []
+    counting: list[int] = []
+    if record is not None:
+        case = Case(
+            request=request,
+            record=record,
+            events=events,
+            pointers=pointers,
+            facts=facts,
+            environment=environment,
+            environment_name=environment_name,
+            policy=policy,
+            roles=roles_in_force(events, demo_allowed=demo_allowed),
+            demo_keys=demo_keys(events) if demo_allowed else {},
+            now=now,
+        )
+        gates, problem = _evaluated(case)
+        found += _conditions(case, gates, problem)
+        if request.to_stage == "production":
+            enough, counting = check.approvals(case, gates)
+            found += [check.shadow_days(case), check.champion_compared(case), enough]
+            found.append(check.replacement_acknowledged(case))
+    return Decision(
+        request=request,
+        conditions=found,
+        gates=gates,
+        approvals=counting,
+        expected=dict(pointers),
+        policy_digest=policy.digest if policy else None,
+        seen=events[-1].seq if events else 0,
+    )
+
+
+def apply(ledger: Ledger, decision: Decision, *, dry_run: bool = False) -> Event | None:
+    """Record a decision: move the pointers when it is allowed, else record the refusal and raise.
+
+    Before anything moves the whole chain is verified. A dry run records nothing at all.
+
+    Returns
+    -------
+    Event or None
+        The promotion's event; None for a dry run.
+
+    Raises
+    ------
+    Refused
+        With every reason.
+    Conflict
+        When the ledger changed since the decision; nothing was moved.
+    LedgerCorrupt, Unavailable
+        When the ledger does not verify, or cannot be written.
+    """
+    request = decision.request
+    if not decision.allowed:
+        if not dry_run:
+            refusal = {"to_stage": request.to_stage, "reasons": decision.reasons(), "reason": request.reason}
+            ledger.append("promotion_refused", refusal, actor=request.actor, version=request.version)
+        raise Refused(decision.reasons())
+    ledger.verify()
+    if dry_run:
+        return None
+    moves: dict[str, str | None] = {request.to_stage: request.version}
+    if request.to_stage == "production":
+        moves["staging"] = None
+    incumbent = decision.expected[request.to_stage].version
+    payload = {
+        "to_stage": request.to_stage,
+        "from_version": incumbent,
+        "replaced": incumbent is not None,
+        "moves": moves,
+        "gates": [gate.to_json() for gate in decision.gates],
+        "conditions": [item.to_json() for item in decision.conditions],
+        "approvals": decision.approvals,
+        "policy_digest": decision.policy_digest,
+        "reason": request.reason,
+    }
+    return ledger.move(
+        "version_promoted",
+        payload,
+        actor=request.actor,
+        version=request.version,
+        moves=moves,
+        expected=decision.expected,
+        since=decision.seen,
+        binding_kinds=_BINDING_KINDS,
+    )
+
+
+def _conditions(case: Case, gates: Sequence[GateResult], problem: str | None) -> list[Condition]:
+    return [
+        check.accepted(case),
+        check.step_allowed(case),
+        check.provenance_complete(case),
+        check.artifact_unchanged(case),
+        check.evidence_unchanged(case),
+        check.source_allowed(case),
+        _policy_applies(case.policy, case.record),
+        check.gates_hold(gates, problem),
+        check.actor_permitted(case),
+    ]
+
+
+def _policy_applies(policy: PolicyInForce | None, record: VersionRecord) -> Condition:
+    if policy is None:
+        action = "Adopt the roles, then the policy, with a signature."
+        return condition("policy_in_force", False, "no policy is in force", action)
+    same = record.policy_digest == policy.digest
+    detail = (
+        "validated under it" if same else "validated under another one; judged anew under the one in force"
+    )
+    return condition("policy_in_force", True, detail, "")
+
+
+def _evaluated(case: Case) -> tuple[list[GateResult], str | None]:
+    """Evaluate the policy in force, and every additional gate ever asked for, on the recomputed estimates."""
+    limit_set = limit_set_of(case.record.source)
+    if case.policy is None or limit_set is None:
+        return [], "there is no policy in force, or no limits for this source of data"
+    if case.record.limit_set not in (None, limit_set):
+        return [], f"the version asks for {case.record.limit_set} limits, its data for {limit_set} ones"
+    if case.facts.estimates is None:
+        return [], "the estimates could not be recomputed from the evidence"
+    policy, stages = case.policy.policy, _STAGES_JUDGED[case.request.to_stage]
+    try:
+        results = evaluate_gates(case.facts.estimates, policy, limit_set=limit_set, stages=stages)
+        for asked in case.record.additional_gates():
+            extra = AdditionalGates.model_validate(asked)
+            both = evaluate_gates(
+                case.facts.estimates, policy, limit_set=limit_set, stages=stages, additional=extra
+            )
+            results += [result for result in both if result.additional]
+    except BadInput as error:
+        return [], str(error)
+    except ValidationError:
+        return [], "the additional gates recorded at validation cannot be read"
+    if (
+        case.pointers["production"].version is None
+    ):  # nothing to be inferior to; recorded as its own condition
+        results = [result for result in results if not result.metric.startswith("champion_")]
+    return results, None

@@ -1,0 +1,217 @@
+"""The lake: data frames as versioned Delta tables, and the IO manager that writes what assets return.
+
+What belongs here: reading and writing tables atomically, with the commit saying who wrote what.
+What does not: what the columns mean. Dagster's own file IO manager is not used, because a kill while it overwrites
+destroys the previous good file; a Delta commit is all or nothing.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pandas as pd
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+WRITE_ATTEMPTS = 5
+
+
+class TableMissing(Exception):
+    """A table, or the asked version of it, is not in the lake."""
+
+
+def frame_digest(frame: pd.DataFrame) -> str:
+    """Return ``sha256:<hex>`` over names and values of a frame in its row order, whatever the storage of strings."""
+    running = hashlib.sha256("\0".join(map(str, frame.columns)).encode())
+    for name in frame.columns:
+        column = frame[name]
+        if column.dtype == object:
+            column = column.where(column.notna(), None)
+        running.update(pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes())
+    return "sha256:" + running.hexdigest()
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where a frame went: table name, Delta version, digest of its content."""
+
+    table: str
+    version: int
+    digest: str
+    reused: bool = False
+
+
+class Lake:
+    """Delta tables below one folder, by name."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def exists(self, table: str) -> bool:
+        """Tell whether the table has ever been written."""
+        from deltalake import DeltaTable
+
+        return DeltaTable.is_deltatable(str(self.root / table))
+
+    def open(self, table: str, version: int | None = None) -> "DeltaTable":
+        """Open a table at a version (default: the newest).
+
+        Raises
+        ------
+        TableMissing
+            Saying which table or version is not there.
+        """
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError, TableNotFoundError
+
+        try:
+            return DeltaTable(str(self.root / table), version=version)
+        except TableNotFoundError as error:
+            raise TableMissing(f"the lake has no table {table!r}; materialize the asset first") from error
+        except DeltaError as error:
+            raise TableMissing(f"the lake has no version {version} of {table!r}") from error
+
+    def read(
+        self,
+        table: str,
+        *,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+        where: Mapping[str, Sequence[str]] | None = None,
+    ) -> pd.DataFrame:
+        """Read rows, with the ``attrs`` they were written with.
+
+        ``where`` keeps the rows whose (text) column has one of the values given.
+        """
+        filters = [(column, "in", list(values)) for column, values in (where or {}).items()]
+        opened = self.open(table, version)
+        frame = opened.to_pandas(columns=list(columns) if columns else None, filters=filters or None)
+        frame.attrs = json.loads(self.commit_metadata(table, opened.version()).get("readmission.attrs", "{}"))
+        return frame
+
+    def commit_metadata(self, table: str, version: int | None = None) -> dict[str, Any]:
+        """Return what the writer of a version recorded with it."""
+        opened = self.open(table, version)
+        for entry in opened.history():  # newest first
+            if entry["version"] == opened.version():
+                return {key: value for key, value in entry.items() if key.startswith("readmission.")}
+        return {}
+
+    def write(
+        self,
+        table: str,
+        frame: pd.DataFrame,
+        *,
+        partition: tuple[str, Sequence[str]] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Written:
+        """Write a frame as one commit: the whole table, or the named partitions of it.
+
+        The same content written again to an unpartitioned table makes no new version.
+
+        Parameters
+        ----------
+        partition
+            Partition column and the values that this frame replaces; rows of other values are refused.
+        metadata
+            Recorded in the commit, e.g. the run that wrote it.
+
+        Raises
+        ------
+        deltalake.exceptions.CommitFailedError
+            When others kept winning the race for the same partition.
+        """
+        from deltalake import CommitProperties, write_deltalake
+        from deltalake.exceptions import CommitFailedError
+
+        digest = frame_digest(frame)
+        path = str(self.root / table)
+        if partition is None and self.exists(table):
+            if self.commit_metadata(table).get("readmission.digest") == digest:
+                return Written(table, self.open(table).version(), digest, reused=True)
+        options: dict[str, Any] = {}
+        if partition is not None:
+            column, values = partition
+            stray = set(frame[column]) - set(values)
+            if stray:
+                raise ValueError(f"{table}: rows outside the partitions being written ({len(stray)} other values)")
+            options["partition_by"] = [column]
+            if self.exists(table):
+                listed = ", ".join(f"'{value}'" for value in values)
+                options["predicate"] = f"{column} in ({listed})"
+        recorded = {"digest": digest, "attrs": json.dumps(frame.attrs), **(metadata or {})}
+        properties = CommitProperties(custom_metadata={f"readmission.{key}": value for key, value in recorded.items()})
+        for attempt in range(1, WRITE_ATTEMPTS + 1):
+            try:
+                write_deltalake(
+                    path, _arrow(frame), mode="overwrite", schema_mode=None, commit_properties=properties, **options
+                )
+                break
+            except CommitFailedError:
+                if attempt == WRITE_ATTEMPTS:
+                    raise
+        return Written(table, self.open(table).version(), digest)
+
+
+def _arrow(frame: pd.DataFrame) -> "pa.Table":
+    """Convert to Arrow with text for every object column, since a column of only missing values has no type of its own."""
+    import pyarrow as pa
+
+    schema = pa.Schema.from_pandas(frame, preserve_index=False)
+    fields = [pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in schema]
+    return pa.Table.from_pandas(frame, schema=pa.schema(fields), preserve_index=False)
+
+
+class LakeResource(dg.ConfigurableResource):
+    """The lake, for assets that read or write tables besides their own output."""
+
+    root: str
+
+    def open(self) -> Lake:
+        """Return the lake."""
+        return Lake(Path(self.root))
+
+
+class LakeIOManager(dg.ConfigurableIOManager):
+    """Stores the frame an asset returns as a Delta table of the asset's name; daily assets by partition.
+
+    An asset with daily partitions names its partition column in ``metadata={"partition_column": ...}``; the rows of
+    that column hold the partition key as text.
+    """
+
+    root: str
+
+    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
+        """Write the frame as one atomic commit that names the run."""
+        partition = None
+        if context.has_asset_partitions:
+            partition = (context.definition_metadata["partition_column"], list(context.asset_partition_keys))
+        written = Lake(Path(self.root)).write(
+            context.asset_key.path[-1], obj, partition=partition, metadata={"run_id": context.run_id}
+        )
+        context.add_output_metadata(
+            {
+                "dagster/row_count": len(obj),
+                "lake_table": written.table,
+                "lake_version": written.version,
+                "content_digest": written.digest,
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+        """Read the newest version of the table, or the asked partitions of it."""
+        where = None
+        if context.has_asset_partitions:
+            upstream = context.upstream_output
+            if upstream is None:
+                raise TableMissing(f"{context.asset_key.to_user_string()} has no recorded output")
+            where = {upstream.definition_metadata["partition_column"]: list(context.asset_partition_keys)}
+        return Lake(Path(self.root)).read(context.asset_key.path[-1], where=where)
+
+

@@ -1,0 +1,111 @@
+"""What every asset may know of the project: settings, configuration, secret key, code version, the ledger.
+
+What belongs here: handing these to assets as Dagster resources, so that a test can replace them.
+What does not: reading environment variables or files of ``configs/``; ``config`` alone does that.
+"""
+
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+
+from readmission_platform import __version__
+from readmission_platform.config import (
+    PROJECT_ROOT,
+    EnvironmentConfig,
+    ModelConfig,
+    Settings,
+    environment_config,
+    gate_policy,
+    model_config,
+    roles_config,
+)
+from readmission_platform.governance.adoption import PolicyInForce, ensure_adopted
+from readmission_platform.governance.ledger import Ledger
+from readmission_platform.resources.home import pseudonym_key
+
+
+class ProjectResource(dg.ConfigurableResource):
+    """Settings and configuration of this environment, and its ledger."""
+
+    environment: str
+    home: str
+    configs: str
+    actor: str
+    ledger_url: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "ProjectResource":
+        """Build the resource from settings."""
+        return cls(
+            environment=settings.environment,
+            home=str(settings.home),
+            configs=str(settings.configs),
+            actor=settings.actor,
+            ledger_url=settings.ledger_database,
+        )
+
+    @property
+    def settings(self) -> Settings:
+        """The settings the resource was built from."""
+        return Settings(
+            environment=self.environment,  # type: ignore[arg-type]  # validated by the model itself
+            home=Path(self.home),
+            configs=Path(self.configs),
+            actor=self.actor,
+            ledger_url=self.ledger_url,
+        )
+
+    @property
+    def model(self) -> ModelConfig:
+        """``configs/model.yaml``."""
+        return model_config(self.settings)
+
+    @property
+    def environment_rules(self) -> EnvironmentConfig:
+        """``configs/environments/<name>.yaml``."""
+        return environment_config(self.settings)
+
+    @property
+    def pseudonym_key(self) -> bytes:
+        """The secret that pseudonyms are keyed with."""
+        return pseudonym_key(self.settings)
+
+    @property
+    def code_version(self) -> str:
+        """The commit of the checkout, or the digest of the installed sources."""
+        return self.settings.code_version or _code_version()
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """Open the ledger of the model."""
+        with Ledger(self.ledger_url, model=self.model.name) as ledger:
+            yield ledger
+
+    def policy_in_force(self, ledger: Ledger) -> PolicyInForce:
+        """Return the gate policy in force; a fresh ``local`` environment adopts the one in ``configs/``."""
+        settings = self.settings
+        return ensure_adopted(
+            ledger,
+            policy=gate_policy(settings),
+            roles=roles_config(settings),
+            environment=self.environment_rules,
+            keys=settings.keys,
+        )
+
+
+@cache
+def _code_version() -> str:
+    if (PROJECT_ROOT / ".git").exists():
+        command = ["git", "-C", str(PROJECT_ROOT), "describe", "--always", "--abbrev=40", "--dirty", "--match=-"]
+        described = subprocess.run(command, capture_output=True, text=True, check=False)
+        if described.returncode == 0:
+            return described.stdout.strip()
+    running = hashlib.sha256()
+    for source in sorted((PROJECT_ROOT / "readmission_platform").rglob("*.py")):
+        running.update(source.read_bytes())
+    return f"{__version__}+{running.hexdigest()[:12]}"

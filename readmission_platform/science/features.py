@@ -1,0 +1,135 @@
+"""From an encounter and its history to the numbers a tree model splits on.
+
+What belongs here: the model's input columns and the one encoder used in training and in scoring.
+What does not: history itself (``history``) and the model (``model``).
+
+Categories become ordinal codes that gradient boosting treats as categories natively; one-hot columns reach the
+same AUROC at twenty times the fitting time.
+"""
+
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.preprocessing import OrdinalEncoder
+from sklearn.utils.validation import check_is_fitted
+
+from readmission_platform.science.cohort import DRUG_COLUMNS, SOURCE_COLUMNS
+from readmission_platform.science.history import HISTORY_COLUMNS
+from readmission_platform.science.icd9 import CHAPTERS, chapter
+
+IDENTIFIERS = frozenset({"encounter_id", "patient_nbr", "patient_key", "clock", "part", "fold"})
+OUTCOMES = frozenset({"readmitted", "readmitted_30d"})
+
+# What a discharge and its history must bring for scoring.
+MODEL_INPUTS = [column for column in SOURCE_COLUMNS if column not in IDENTIFIERS | OUTCOMES] + HISTORY_COLUMNS
+
+COUNTS = [
+    "time_in_hospital",
+    "num_lab_procedures",
+    "num_procedures",
+    "num_medications",
+    "number_outpatient",
+    "number_emergency",
+    "number_inpatient",
+    "number_diagnoses",
+    "prior_encounters",
+    "prior_readmissions_30d",
+    "previous_time_in_hospital",
+    "prior_mean_time_in_hospital",
+    "prior_max_number_inpatient",
+]
+
+# Drugs given often enough to learn from; the others count in "drugs given" and "doses changed".
+COMMON_DRUGS = "insulin metformin glipizide glyburide pioglitazone rosiglitazone glimepiride repaglinide".split()
+
+ORDERED_VALUES = {
+    "age": {f"[{decade}-{decade + 10})": decade + 5.0 for decade in range(0, 100, 10)},
+    **{drug: {"No": 0.0, "Down": 1.0, "Steady": 2.0, "Up": 3.0} for drug in COMMON_DRUGS},
+    "A1Cresult": {"None": 0.0, "Norm": 1.0, ">7": 2.0, ">8": 3.0},
+    "max_glu_serum": {"None": 0.0, "Norm": 1.0, ">200": 2.0, ">300": 3.0},
+    "change": {"No": 0.0, "Ch": 1.0},
+    "diabetesMed": {"No": 0.0, "Yes": 1.0},
+}
+
+_DERIVED = ["acute_visits", "drugs_given", "doses_changed"]
+
+# Categories whose values are known beforehand. The identifiers of the source's code lists are codes already.
+CODE_LISTS = ["admission_type_id", "discharge_disposition_id", "admission_source_id", "previous_disposition"]
+NAMED_VALUES = {
+    "race": ["AfricanAmerican", "Asian", "Caucasian", "Hispanic", "Other"],
+    "gender": ["Female", "Male"],
+    "previous_outcome": ["<30", ">30"],
+}
+CHAPTER_NAMES = list(dict.fromkeys([*(name for _, name in CHAPTERS), "supplementary", "external"]))
+DIAGNOSES = ["diag_1", "diag_2", "diag_3"]
+# Categories whose values only the data tell.
+LEARNT = ["payer_code", "medical_specialty"]
+
+
+def _category_names() -> list[str]:
+    return [*CODE_LISTS, *NAMED_VALUES, *(f"{diagnosis}_chapter" for diagnosis in DIAGNOSES), *LEARNT]
+
+
+def feature_names() -> list[str]:
+    """Return the names of the encoder's output columns, in order."""
+    return [*COUNTS, *_DERIVED, *ORDERED_VALUES, *_category_names()]
+
+
+def categorical_mask() -> list[bool]:
+    """Tell for each output column whether it holds category codes."""
+    categories = set(_category_names())
+    return [name in categories for name in feature_names()]
+
+
+class EncounterEncoder(TransformerMixin, BaseEstimator):
+    """Turn ``MODEL_INPUTS`` into a float matrix; unknown and missing values become NaN.
+
+    Fitting learns only which payers and specialties exist. Those of fewer than ``min_frequency`` encounters share
+    a code, so that a handful of patients cannot shape a split of their own.
+    """
+
+    def __init__(self, min_frequency: int = 20) -> None:
+        self.min_frequency = min_frequency
+
+    def fit(self, frame: pd.DataFrame, y: object = None) -> Self:
+        """Learn the categories of a frame with the columns of ``MODEL_INPUTS``."""
+        self.learnt_ = OrdinalEncoder(
+            handle_unknown="use_encoded_value",
+            unknown_value=np.nan,
+            encoded_missing_value=np.nan,
+            min_frequency=self.min_frequency,
+            max_categories=200,
+        ).fit(_learnt_frame(frame))
+        return self
+
+    def transform(self, frame: pd.DataFrame) -> np.ndarray:
+        """Encode; shape (encounters, features), dtype float64, columns as in ``feature_names()``."""
+        check_is_fitted(self, "learnt_")
+        return np.hstack([_fixed_frame(frame).to_numpy(), self.learnt_.transform(_learnt_frame(frame))])
+
+
+def _fixed_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Encode everything but the learnt categories; nothing here depends on other rows."""
+    drugs = frame[DRUG_COLUMNS]
+    columns: dict[str, pd.Series] = {
+        **{name: frame[name] for name in COUNTS},
+        "acute_visits": frame["number_emergency"] + frame["number_inpatient"],
+        "drugs_given": (drugs.notna() & (drugs != "No")).sum(axis=1),
+        "doses_changed": drugs.isin(["Up", "Down"]).sum(axis=1),
+        **{name: frame[name].map(order) for name, order in ORDERED_VALUES.items()},
+        **{name: frame[name] for name in CODE_LISTS},
+        **{name: _codes(frame[name], values) for name, values in NAMED_VALUES.items()},
+        **{f"{name}_chapter": _codes(chapter(frame[name]), CHAPTER_NAMES) for name in DIAGNOSES},
+    }
+    return pd.DataFrame(columns, dtype="float64")
+
+
+def _codes(values: pd.Series, vocabulary: list[str]) -> pd.Series:
+    return values.map({value: float(code) for code, value in enumerate(vocabulary)})
+
+
+def _learnt_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    learnt = frame[LEARNT]
+    return learnt.where(learnt.notna(), np.nan)
