@@ -10,6 +10,10 @@ HOME_DIR = $(or $(READMISSION_HOME),var)
 BIN := .venv/bin
 STAMP := .venv/.installed
 UNFINISHED := .venv/.installing
+LOCK_DONE := .venv/.locked
+LOG := .venv/install.log
+PIP := $(BIN)/python -u -m pip install --disable-pip-version-check --no-input --no-deps
+PACKAGES = $(shell grep -c == requirements.lock)
 SUPPORTED := , sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 # Scripts in .venv name their folder: a checkout that was moved or copied installs afresh instead of running the old one.
@@ -133,16 +137,14 @@ $(STAMP): requirements.lock pyproject.toml $(if $(MOVED),force)
 		python=$$($(FIND_PYTHON)) || exit 1; \
 		echo "Creating .venv with $$("$$python" --version)."; \
 		"$$python" -m venv --clear .venv || exit 1; fi
-	@touch $(UNFINISHED)
-	@echo "Installing $$(grep -c '==' requirements.lock) locked packages (about a minute and a half, 1.7 GB)."
-	@rm -f .venv/.locked; \
-	{ $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes --progress-bar off -r requirements.lock \
-		&& touch .venv/.locked; } | awk -v total="$$(grep -c '==' requirements.lock)" ' \
-		/^(Collecting|Requirement already|Ignoring) / { n++; if (n % 20 == 0 || n == total) { printf "  %d of %d packages fetched\n", n, total; fflush() } } \
-		/^Installing collected/ { print "  unpacking (the longer half)"; fflush() }'; \
-	[ -e .venv/.locked ] || { echo "The installation failed; the reason is above. Running make again tries again." >&2; exit 1; }
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
-	@pwd -P > $(STAMP) && rm -f $(UNFINISHED) .venv/.locked
+	@touch $(UNFINISHED) && rm -f $(LOCK_DONE)
+	@echo "Installing $(PACKAGES) locked packages (about a minute and a half, 1.7 GB; pip's own words are in $(LOG))."
+	@{ $(PIP) --require-hashes --progress-bar off -r requirements.lock && touch $(LOCK_DONE); } 2>&1 | tee $(LOG) | awk -v all=$(PACKAGES) ' \
+		/^(Collecting|Processing|Ignoring|Requirement already)/ { n++; if (n % 25 == 0 || n == all) { print "  fetched " n " of " all; fflush() } } \
+		/^Installing collected/ { print "  unpacking them, the longer half"; fflush() }'
+	@[ -e $(LOCK_DONE) ] && $(PIP) --no-build-isolation --editable . >> $(LOG) 2>&1 || { \
+		grep -v '^WARNING' $(LOG) | tail -n 12 >&2; echo "The installation failed, as said above; make can be run again." >&2; exit 1; }
+	@pwd -P > $(STAMP) && rm -f $(UNFINISHED) $(LOCK_DONE)
 	@echo "Installed."
 
 .PHONY: force

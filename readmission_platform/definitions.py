@@ -45,6 +45,7 @@ def build_definitions(current: Settings, resource_overrides: Mapping[str, Any] |
     rules = environment_config(current)
     resources = {
         "io_manager": LakeIOManager(root=str(current.lake)),
+        "memory": dg.mem_io_manager,  # what an op hands back to its caller is not data
         "lake": LakeResource(root=str(current.lake)),
         "project": ProjectResource.of(current),
         "tracking": TrackingResource(

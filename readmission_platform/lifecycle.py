@@ -69,12 +69,17 @@ class Launcher:
         # The UI lists runs on a job's page by this tag, which runs launched by the daemon get by themselves.
         tags = {REPOSITORY_LABEL_TAG: f"__repository__@{LOCATION}"}
         if days:
-            tags |= {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[-1]}
+            tags |= {
+                "dagster/asset_partition_range_start": days[0],
+                "dagster/asset_partition_range_end": days[-1],
+            }
         run_config = dg.RunConfig(ops=dict(ops or {})).to_config_dict()
         with self._reporting():
             try:
                 return self.definitions.resolve_job_def(job).execute_in_process(
-                    run_config={**run_config, "loggers": {TERMINAL_LOGGER: {}}}, instance=self.instance, tags=tags
+                    run_config={**run_config, "loggers": {TERMINAL_LOGGER: {}}},
+                    instance=self.instance,
+                    tags=tags,
                 )
             except DagsterAssetCheckFailedError as error:
                 raise GateFailed(str(error)) from error
@@ -169,9 +174,7 @@ def score(launcher: Launcher, days: Sequence[str], *, version: str | None = None
     """Run ``scoring_job`` for contiguous days, in one run."""
     from readmission_platform.assets.inference import ScoringConfig
 
-    launcher.launch(
-        "scoring_job", ops={"daily_predictions": ScoringConfig(version=version, reason=reason)}, days=days
-    )
+    launcher.launch("scoring_job", ops={"daily_predictions": ScoringConfig(version=version, reason=reason)}, days=days)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,13 @@ What does not: how features are computed (``science.features``, ``science.histor
 import dagster as dg
 import pandas as pd
 
-from readmission_platform.assets.presentation import SCIENCE_TEAM, blocking_specs, check_result, column_schema, table
+from readmission_platform.assets.presentation import (
+    SCIENCE_TEAM,
+    blocking_specs,
+    check_result,
+    column_schema,
+    table,
+)
 from readmission_platform.resources.lake import frame_digest
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.science.cohort import patient_folds

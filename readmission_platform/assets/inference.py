@@ -6,6 +6,7 @@ What does not: which version is live (the ledger), and how a risk is computed (`
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -19,6 +20,7 @@ from readmission_platform.assets.presentation import (
     PLATFORM_TEAM,
     blocking_specs,
     check_result,
+    nothing_to_check,
     table,
 )
 from readmission_platform.config import ModelConfig
@@ -57,9 +59,7 @@ class ScoringConfig(dg.Config):
     output_required=False,
     check_specs=blocking_specs("daily_discharges", DISCHARGE_CHECK),
 )
-def daily_discharges(
-    context: dg.AssetExecutionContext, project: ProjectResource, lake: LakeResource
-) -> Iterator[dg.MaterializeResult]:
+def daily_discharges(context: dg.AssetExecutionContext, project: ProjectResource, lake: LakeResource) -> Iterator[Any]:
     """The accepted discharges of each day, from the files in `landing/discharges/<date>/`.
 
     Rows that break the encounter contract are quarantined with file hash, row number and reason, never with values.
@@ -69,7 +69,9 @@ def daily_discharges(
     days = list(context.partition_keys)
     found = [day for day in days if landing.read_day(day)]
     if not found:
-        context.log.warning(f"no file in landing/discharges for {days[0]} to {days[-1]}: nothing to do")
+        why = f"no file in landing/discharges for {days[0]} to {days[-1]}"
+        context.log.warning(f"skipped: {why}")
+        yield nothing_to_check("every_row_accounted_for", why)
         return
     accepted, accounts, quarantined = _take_in_days(landing, days, lake.open(), project.pseudonym_key)
     metadata = {"run_id": context.run_id}
@@ -126,7 +128,11 @@ def _take_in_days(
     empty = pd.DataFrame({"row": pd.Series(dtype="int64"), "column": pd.Series(dtype=object),
                           "reason": pd.Series(dtype=object), DAY: pd.Series(dtype=object),
                           "file_digest": pd.Series(dtype=object)})  # fmt: skip
-    return frame.drop(columns="patient_nbr"), pd.DataFrame(accounts), pd.concat([empty, *lines], ignore_index=True)
+    return (
+        frame.drop(columns="patient_nbr"),
+        pd.DataFrame(accounts),
+        pd.concat([empty, *lines], ignore_index=True),
+    )
 
 
 def _accepted_on_other_days(lake: Lake, days: Sequence[str]) -> set[int]:
@@ -155,16 +161,18 @@ def shadow_predictions(
     project: ProjectResource,
     tracking: TrackingResource,
     lake: LakeResource,
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[Any]:
     """What the version in staging says of the same days: for comparison only, never on a work list."""
     with project.ledger() as ledger:
         events, pointers = ledger.snapshot()
     version = pointers["staging"].version
     if version is None or daily_discharges.empty:
-        context.log.info("no version is in staging, or nothing was discharged: nothing to score in the shadow")
+        why = "no version is in staging, or nothing was discharged"
+        context.log.info(f"skipped: {why}")
+        yield nothing_to_check("every_encounter_shadow_scored", why)
         return
     record = version_records(events, pointers)[version]
-    scored = _score(daily_discharges, {day: record for day in context.partition_keys}, context, project, tracking, lake)
+    scored = _score(daily_discharges, dict.fromkeys(context.partition_keys, record), context, project, tracking, lake)
     yield _result(scored, daily_discharges, "every_encounter_shadow_scored", SHADOW_CHECK)
 
 
@@ -188,22 +196,21 @@ def daily_predictions(
     project: ProjectResource,
     tracking: TrackingResource,
     lake: LakeResource,
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[Any]:
     """The work list of each day: calibrated risk, rank, band, and the flag for the care team's capacity.
 
     A day is first scored with the version in production, read once when the run starts; scored again it keeps the
     version recorded for it, unless another formerly approved version is named with a reason.
     """
-    if daily_discharges.empty:
-        context.log.info("nothing was discharged: nothing to score")
-        return
     with project.ledger() as ledger:
         events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
     live = pointers["production"].version
     chosen = _versions_for(context.partition_keys, config, records, live, lake.open())
-    if not chosen:
-        context.log.warning("no version is in production: nothing is scored; see promotion_job")
+    if not chosen or daily_discharges.empty:
+        why = "no version is in production (see promotion_job), or nothing was discharged"
+        context.log.warning(f"skipped: {why}")
+        yield nothing_to_check("every_encounter_scored_once", why)
         return
     scored = _score(daily_discharges, chosen, context, project, tracking, lake)
     yield _result(scored, daily_discharges, "every_encounter_scored_once", PREDICTION_CHECK)
@@ -290,12 +297,13 @@ def work_list(encounters: pd.DataFrame, risk: "pd.Series[float]", model: ModelCo
     return listed.sort_values("rank", ignore_index=True)
 
 
-def _result(
-    scored: pd.DataFrame, discharges: pd.DataFrame, check: str, rules: dict[str, str]
-) -> dg.MaterializeResult:
+def _result(scored: pd.DataFrame, discharges: pd.DataFrame, check: str, rules: dict[str, str]) -> dg.MaterializeResult:
     once = sorted(scored["encounter_id"]) == sorted(discharges["encounter_id"])
     per_day = scored.groupby([DAY, "model_version"]).agg(
-        scored=("encounter_id", "size"), flagged=("flagged", "sum"), mean_risk=("risk", "mean"), highest=("risk", "max")
+        scored=("encounter_id", "size"),
+        flagged=("flagged", "sum"),
+        mean_risk=("risk", "mean"),
+        highest=("risk", "max"),
     )
     return dg.MaterializeResult(
         value=scored,
@@ -306,5 +314,3 @@ def _result(
                          action="Do not hand out the list: find the encounters that are missing or repeated.")
         ],
     )  # fmt: skip
-
-

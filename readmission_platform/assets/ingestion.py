@@ -11,7 +11,13 @@ import dagster as dg
 import pandas as pd
 from pydantic import Field
 
-from readmission_platform.assets.presentation import DATA_TEAM, blocking_specs, check_result, column_schema, table
+from readmission_platform.assets.presentation import (
+    DATA_TEAM,
+    blocking_specs,
+    check_result,
+    column_schema,
+    table,
+)
 from readmission_platform.governance.errors import BadInput
 from readmission_platform.resources.lake import frame_digest
 from readmission_platform.resources.project import ProjectResource
@@ -43,7 +49,8 @@ class SourceConfig(dg.Config):
     """Which encounters to load."""
 
     source: Source = Field(
-        default=Source.synthetic, description="synthetic (embedded cohort) or uci (Diabetes 130-US Hospitals)."
+        default=Source.synthetic,
+        description="synthetic (embedded cohort) or uci (Diabetes 130-US Hospitals).",
     )
     archive: str | None = Field(default=None, description="Path of a local copy of the UCI archive; else downloaded.")
     encounters: int = Field(default=20_000, description="Size of the synthetic cohort.")

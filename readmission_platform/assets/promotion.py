@@ -13,7 +13,13 @@ import dagster as dg
 from pydantic import Field
 
 from readmission_platform.assets.facts import version_facts
-from readmission_platform.assets.presentation import PLATFORM_TEAM, blocking_specs, check_result, table
+from readmission_platform.assets.presentation import (
+    PLATFORM_TEAM,
+    blocking_specs,
+    check_result,
+    nothing_to_check,
+    table,
+)
 from readmission_platform.config import EnvironmentConfig
 from readmission_platform.governance.adoption import in_force
 from readmission_platform.governance.approvals import approval_statement, sign
@@ -48,7 +54,8 @@ class PromotionConfig(dg.Config):
     replace: bool = Field(default=False, description="Acknowledge that the version now in production is replaced.")
     dry_run: bool = Field(default=False, description="Show every condition and change nothing.")
     demo_approval: bool = Field(
-        default=False, description="Let the demo approver sign (environment local only; recorded as a demonstration)."
+        default=False,
+        description="Let the demo approver sign (environment local only; recorded as a demonstration).",
     )
     reason: str = Field(default="", description="Why; recorded in the ledger.")
 
@@ -135,13 +142,16 @@ def approve_as_demo(decision: Decision, *, ledger: Ledger, project: ProjectResou
         demo=True,
     )
     return ledger.append(
-        "version_approved", sign(statement, signer.key), actor=signer.identity, version=decision.request.version
+        "version_approved",
+        sign(statement, signer.key),
+        actor=signer.identity,
+        version=decision.request.version,
     )
 
 
 @dg.op(
     description="Decide by policy and evidence, move the pointer in one transaction, bring the registry into line.",
-    out={"stage": dg.Out(str, is_required=False)},
+    out={"stage": dg.Out(str, is_required=False, io_manager_key="memory")},
     pool="promotion",
 )
 def promote_version(
@@ -180,7 +190,10 @@ def promote_version(
                 yield dg.AssetMaterialization(
                     f"{stage}_model",
                     metadata={"live": live_table(ledger, stage)},
-                    tags={"dagster/data_version": str(record.artifact_digest), "model_version": record.version},
+                    tags={
+                        "dagster/data_version": str(record.artifact_digest),
+                        "model_version": record.version,
+                    },
                 )
         yield dg.Output(request.to_stage, output_name="stage")
 
@@ -232,9 +245,7 @@ def live_table(ledger: Ledger, stage: str) -> dg.MetadataValue:
     ])  # fmt: skip
 
 
-def _project(
-    stage: str, project: ProjectResource, tracking: TrackingResource
-) -> Iterator[dg.MaterializeResult]:
+def _project(stage: str, project: ProjectResource, tracking: TrackingResource) -> Iterator[Any]:
     """Show a stage: verify the artifact, align the alias, and emit the version as data version; nothing if empty."""
     with project.ledger() as ledger:
         wanted = stage_versions(ledger)
@@ -243,6 +254,7 @@ def _project(
             ledger.append("alias_repaired", {"aliases": {k: list(v) for k, v in changed.items()}}, actor=project.actor)
         record = live_version(ledger, stage)
         if record is None:
+            yield nothing_to_check(CHECK, f"no version is in {stage}")
             return
         found = artifact_digest(tracking.root, record.artifact_path or "")
         if found != record.artifact_digest:
@@ -268,7 +280,7 @@ def _project(
     output_required=False,
     check_specs=blocking_specs("staging_model", {CHECK: CHECK_RULE}),
 )
-def staging_model(project: ProjectResource, tracking: TrackingResource) -> Iterator[dg.MaterializeResult]:
+def staging_model(project: ProjectResource, tracking: TrackingResource) -> Iterator[Any]:
     """The version in staging, as the ledger says: it scores every day in the shadow and is on no work list.
 
     Materializing this promotes nothing: it shows the pointer, verifies the artifact and aligns the registry's alias.
@@ -285,7 +297,7 @@ def staging_model(project: ProjectResource, tracking: TrackingResource) -> Itera
     output_required=False,
     check_specs=blocking_specs("production_model", {CHECK: CHECK_RULE}),
 )
-def production_model(project: ProjectResource, tracking: TrackingResource) -> Iterator[dg.MaterializeResult]:
+def production_model(project: ProjectResource, tracking: TrackingResource) -> Iterator[Any]:
     """The version in production, as the ledger says: its scores make the work list.
 
     Materializing this promotes nothing: it shows the pointer, verifies the artifact and aligns the registry's alias.

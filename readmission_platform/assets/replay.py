@@ -28,7 +28,9 @@ class ReplayConfig(dg.Config):
     """How much to replay, and as which dates."""
 
     days: int = Field(default=14, description="Days to deliver.")
-    start: str | None = Field(default=None, description="First date, YYYY-MM-DD; default: so that the last is yesterday.")
+    start: str | None = Field(
+        default=None, description="First date, YYYY-MM-DD; default: so that the last is yesterday."
+    )
     outcomes: bool = Field(default=False, description="Also deliver outcomes of days that are 30 and more days old.")
 
 
@@ -64,7 +66,9 @@ def replay(
     position = max(delivered.values(), default=-1) + 1
     if (position + len(wanted)) * per_day > len(stream):
         left = len(stream) // per_day - position
-        raise BadInput(f"the replay stream holds {left} more days of {per_day} encounters, {len(wanted)} were asked for")
+        raise BadInput(
+            f"the replay stream holds {left} more days of {per_day} encounters, {len(wanted)} were asked for"
+        )
     for offset, day in enumerate(wanted):
         landing.write_discharges(day, _chunk(stream, position + offset, per_day)[DISCHARGE_COLUMNS])
         delivered[day] = position + offset
@@ -80,7 +84,9 @@ def replay(
 def _stream(lake: Lake) -> tuple[pd.DataFrame, str]:
     """Return the replay part in clock order, in the source's columns with the outcome, and the digest of the data."""
     try:
-        eligible = lake.read("eligible_encounters", columns=["encounter_id", "readmitted_30d"], where={"part": ["replay"]})
+        eligible = lake.read(
+            "eligible_encounters", columns=["encounter_id", "readmitted_30d"], where={"part": ["replay"]}
+        )
         raw = lake.read("raw_encounters")
         digest = str(lake.commit_metadata("eligible_encounters")["readmission.digest"])
     except TableMissing as error:
@@ -109,7 +115,10 @@ def today_utc() -> date:
     return datetime.now(UTC).date()
 
 
-@dg.op(description="Write landing files of the replay stream with simulated dates.", out=dg.Out(list))
+@dg.op(
+    description="Write landing files of the replay stream with simulated dates.",
+    out=dg.Out(list, io_manager_key="memory"),
+)
 def deliver_replay(
     context: dg.OpExecutionContext, config: ReplayConfig, project: ProjectResource, lake: LakeResource
 ) -> Sequence[str]:

@@ -79,7 +79,7 @@ def candidate_model(
             encounter_features, labels, folds, boosting=model.boosting.model_dump(), seed=seed,
             progress=lambda done, total: context.log.info(f"fold {done} of {total} fitted"),
         )  # fmt: skip
-        rows = _evidence(encounter_features, labels, folds, fitted.scores, project.pseudonym_key)
+        rows = evidence_of(encounter_features, labels, folds, fitted.scores, project.pseudonym_key)
         mlflow.log_metric("auroc_out_of_fold", auroc(labels=labels, scores=fitted.scores))
         stored = tracking.store(
             fitted.model,
@@ -149,7 +149,7 @@ def candidate_model(
     )  # fmt: skip
 
 
-def _evidence(
+def evidence_of(
     features: pd.DataFrame, labels: np.ndarray, folds: np.ndarray, scores: np.ndarray, key: bytes
 ) -> pd.DataFrame:
     """Build the evidence rows: pseudonymised, with the subgroups and the baselines the gates look at."""

@@ -33,7 +33,8 @@ class ValidationConfig(dg.Config):
 
     version: str | None = Field(default=None, description="Version to judge; default: the one trained in this run.")
     additional_gates: dict[str, dict[str, Any]] = Field(
-        default={}, description="Limits by gate name, evaluated in addition to the policy: they can only tighten."
+        default={},
+        description="Limits by gate name, evaluated in addition to the policy: they can only tighten.",
     )
 
 
@@ -43,7 +44,10 @@ def _specs() -> list[dg.AssetCheckSpec]:
         for name in JUDGED
     ]
     other = "Every gate that the policy adds to the required ones."
-    return [*named, dg.AssetCheckSpec(OTHER_GATES, asset="validation_report", blocking=True, description=other)]
+    return [
+        *named,
+        dg.AssetCheckSpec(OTHER_GATES, asset="validation_report", blocking=True, description=other),
+    ]
 
 
 @dg.asset(
@@ -74,7 +78,12 @@ def validation_report(
         record, records, pointers = _asked_for(ledger, config.version, context.run_id)
         rows = evidence_rows(lake.open(), record)
         facts = version_facts(
-            record, records=records, pointers=pointers, lake=lake.open(), artifact_root=tracking.root, model=model
+            record,
+            records=records,
+            pointers=pointers,
+            lake=lake.open(),
+            artifact_root=tracking.root,
+            model=model,
         )
         if rows is None or facts.estimates is None or facts.evidence_digest != record.evidence_digest:
             raise EvidenceMissing(f"the evidence rows of version {record.version} are gone or changed; train it again")
@@ -83,7 +92,11 @@ def validation_report(
             raise EvidenceMissing(f"version {record.version} was trained on an unknown source; train it again")
         additional = AdditionalGates.model_validate({"gates": config.additional_gates})
         results = evaluate_gates(
-            facts.estimates, policy.policy, limit_set=limit_set, stages=("candidate", "staging"), additional=additional
+            facts.estimates,
+            policy.policy,
+            limit_set=limit_set,
+            stages=("candidate", "staging"),
+            additional=additional,
         )
         judged = verdict(results)
         document = estimates_of(rows, record.evidence_digest, model) | {"estimates": facts.estimates}
@@ -106,14 +119,14 @@ def validation_report(
         )
     yield dg.MaterializeResult(
         data_version=dg.DataVersion(record.evidence_digest),
-        metadata=_metadata(record, document, results, accepted=judged == "pass", report=str(report), policy=policy.digest),
+        metadata=_metadata(
+            record, document, results, accepted=judged == "pass", report=str(report), policy=policy.digest
+        ),
         check_results=list(gate_checks(results)),
     )
 
 
-def _asked_for(
-    ledger: Ledger, version: str | None, run_id: str
-) -> tuple[VersionRecord, dict[str, VersionRecord], Any]:
+def _asked_for(ledger: Ledger, version: str | None, run_id: str) -> tuple[VersionRecord, dict[str, VersionRecord], Any]:
     """Return the version asked for, else the one trained in this run, else the newest."""
     events, pointers = ledger.snapshot()
     records = version_records(events, pointers)

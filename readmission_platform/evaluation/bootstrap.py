@@ -61,9 +61,7 @@ def percentile_interval(values: FloatArray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def bootstrap(
-    statistics: Statistics, *, clusters: int, rows: int, replicates: int, seed: int
-) -> dict[Key, Estimate]:
+def bootstrap(statistics: Statistics, *, clusters: int, rows: int, replicates: int, seed: int) -> dict[Key, Estimate]:
     """Estimate every statistic with its interval.
 
     Parameters
@@ -75,9 +73,7 @@ def bootstrap(
     A statistic that is undefined on the rows themselves has no interval, nor has anything when there are
     fewer than two clusters: an interval of width zero would be a claim of certainty.
     """
-    points = {
-        key: float(value[0]) for key, value in statistics(np.ones((1, clusters), dtype=np.int32)).items()
-    }
+    points = {key: float(value[0]) for key, value in statistics(np.ones((1, clusters), dtype=np.int32)).items()}
     drawn: dict[Key, list[FloatArray]] = {key: [] for key in points}
     if clusters >= 2:
         chunk = max(1, CHUNK_CELLS // max(rows, 1))
@@ -87,8 +83,6 @@ def bootstrap(
     estimates = {}
     for key, value in points.items():
         defined = np.isfinite(value) and drawn[key]
-        low, high = (
-            percentile_interval(np.concatenate(drawn[key])) if defined else (float("nan"), float("nan"))
-        )
+        low, high = percentile_interval(np.concatenate(drawn[key])) if defined else (float("nan"), float("nan"))
         estimates[key] = Estimate(value=value, low=low, high=high)
     return estimates

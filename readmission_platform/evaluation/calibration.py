@@ -75,9 +75,7 @@ def _sum_along(values: FloatArray, z: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("rg,g->r", values, z), dtype=np.float64)
 
 
-def _newton(
-    z: FloatArray, total: FloatArray, positive: FloatArray
-) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+def _newton(z: FloatArray, total: FloatArray, positive: FloatArray) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
     """Newton steps of all replicates together, starting at the prevalence; also says which converged."""
     prevalence = positive.sum(axis=1) / total.sum(axis=1)
     a, b = logit(prevalence), np.zeros(len(prevalence))
@@ -96,17 +94,13 @@ def _newton(
         step_a = np.where(solvable, (h11 * gradient_0 - h01 * gradient_1) / divisor, 0.0)
         step_b = np.where(solvable, (h00 * gradient_1 - h01 * gradient_0) / divisor, 0.0)
         a, b = a + step_a, b + step_b
-        converged = solvable & (
-            np.abs(step_a) + np.abs(step_b) < NEWTON_TOLERANCE * (1 + np.abs(a) + np.abs(b))
-        )
+        converged = solvable & (np.abs(step_a) + np.abs(step_b) < NEWTON_TOLERANCE * (1 + np.abs(a) + np.abs(b)))
         if (converged | ~solvable).all():
             break
     return a, b, converged
 
 
-def recalibration(
-    *, labels: IntArray, scores: FloatArray, weights: Weights | None = None
-) -> tuple[float, float]:
+def recalibration(*, labels: IntArray, scores: FloatArray, weights: Weights | None = None) -> tuple[float, float]:
     """Return (intercept, slope) of one set of rows, fitted jointly and exactly; NaN where there is no fit."""
     row_weights = np.ones(len(labels)) if weights is None else weights.astype(np.float64)
     present = row_weights > 0
@@ -142,9 +136,7 @@ def observed_expected(*, labels: IntArray, scores: FloatArray, weights: Weights 
     return float(ratio(np.asarray(row_weights @ labels), np.asarray(row_weights @ scores)))
 
 
-def equal_mass_bins(
-    *, scores: FloatArray, bins: int = RELIABILITY_BINS, weights: Weights | None = None
-) -> IntArray:
+def equal_mass_bins(*, scores: FloatArray, bins: int = RELIABILITY_BINS, weights: Weights | None = None) -> IntArray:
     """Assign each row (n,) to one of ``bins`` bins of equal weight by score; equal scores share a bin."""
     row_weights = np.ones(len(scores)) if weights is None else weights.astype(np.float64)
     if not row_weights.sum() > 0:
@@ -172,9 +164,7 @@ def expected_calibration_error(
     return float(ratio(np.asarray(np.abs(difference).sum()), np.asarray(row_weights.sum())))
 
 
-def reliability_bins(
-    *, labels: IntArray, scores: FloatArray, bins: int = RELIABILITY_BINS
-) -> list[dict[str, float]]:
+def reliability_bins(*, labels: IntArray, scores: FloatArray, bins: int = RELIABILITY_BINS) -> list[dict[str, float]]:
     """Return n, positives, mean_score and observed share of each equal-mass bin that has rows."""
     members = equal_mass_bins(scores=scores, bins=bins)
     n = np.bincount(members, minlength=bins)

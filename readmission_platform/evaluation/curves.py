@@ -29,11 +29,7 @@ def _steps(labels: IntArray, scores: FloatArray) -> tuple[FloatArray, FloatArray
     """Cumulative (flagged, found) at each distinct score, from the highest; starts at (0, 0)."""
     order = np.argsort(-scores, kind="stable")
     in_order = scores[order]
-    ends = (
-        np.flatnonzero(np.append(in_order[1:] != in_order[:-1], True))
-        if len(order)
-        else np.zeros(0, dtype=int)
-    )
+    ends = np.flatnonzero(np.append(in_order[1:] != in_order[:-1], True)) if len(order) else np.zeros(0, dtype=int)
     found = np.cumsum(labels[order])[ends]
     return np.append(0.0, ends + 1.0), np.append(0.0, found.astype(np.float64))
 

@@ -29,13 +29,9 @@ def net_benefit_of(running: Running, *, threshold: float) -> FloatArray:
     return ratio(found - (chosen - found) * threshold / (1 - threshold), running.total)
 
 
-def net_benefit(
-    *, labels: IntArray, scores: FloatArray, threshold: float, weights: Weights | None = None
-) -> float:
+def net_benefit(*, labels: IntArray, scores: FloatArray, threshold: float, weights: Weights | None = None) -> float:
     """Return the net benefit per encounter of one set of rows; NaN for no rows."""
-    return float(
-        net_benefit_of(running_weights(labels=labels, scores=scores, weights=weights), threshold=threshold)[0]
-    )
+    return float(net_benefit_of(running_weights(labels=labels, scores=scores, weights=weights), threshold=threshold)[0])
 
 
 def treat_all(*, prevalence: float, thresholds: FloatArray) -> FloatArray:

@@ -32,9 +32,7 @@ def hidden_cells(counts: Mapping[str, int], *, total: int) -> frozenset[str]:
         return frozenset()
     # A larger rest is no cover: the share of missing values is published elsewhere.
     covered = rest if small_rest else 0
-    for name in sorted(
-        (n for n in counts if n not in hidden and counts[n] > 0), key=lambda n: (counts[n], n)
-    ):
+    for name in sorted((n for n in counts if n not in hidden and counts[n] > 0), key=lambda n: (counts[n], n)):
         cells = len(hidden) + small_rest
         if cells >= 2 and covered + sum(counts[n] for n in hidden) >= SMALLEST_SHOWN:
             break

@@ -202,9 +202,7 @@ def _curves(
         estimate = found["bins", str(entry["bin"])]
         # All or none positive: resampling would show no uncertainty at all, which is not so.
         certain = entry["positives"] in (0, entry["n"])
-        entry["low"], entry["high"] = (
-            (None, None) if certain else (_number(estimate.low), _number(estimate.high))
-        )
+        entry["low"], entry["high"] = (None, None) if certain else (_number(estimate.low), _number(estimate.high))
     percent = share_name(flag_share)
     return {
         "roc": {

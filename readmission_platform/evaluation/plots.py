@@ -101,9 +101,7 @@ def roc_png(curves: Mapping[str, Any]) -> bytes:
     for name, (label, colour) in POINT_SCORES.items():
         other = roc["baselines"][name]
         area = other["auroc"]["value"]
-        axes.plot(
-            other["fpr"], other["tpr"], color=colour, linewidth=1.5, label=f"{label} (AUROC {area:.3f})"
-        )
+        axes.plot(other["fpr"], other["tpr"], color=colour, linewidth=1.5, label=f"{label} (AUROC {area:.3f})")
     axes.plot([0, 1], [0, 1], color=REFERENCE, linestyle="--", linewidth=1, label="Chance (AUROC 0.500)")
     axes.set(xlim=(0, 1), ylim=(0, 1))
     _percent(axes)
@@ -168,9 +166,7 @@ def calibration_png(curves: Mapping[str, Any]) -> bytes:
     axes.set(xlim=(0, top), ylim=(0, top))
     axes.legend(loc="upper left", frameon=False)
     edges, counts = calibration["histogram"]["edges"], calibration["histogram"]["counts"]
-    below.stairs(
-        [0 if count is None else count for count in counts], edges, fill=True, color=MODEL, alpha=0.6
-    )
+    below.stairs([0 if count is None else count for count in counts], edges, fill=True, color=MODEL, alpha=0.6)
     _percent(axes)
     _percent(below, y=False)
     below.yaxis.set_major_formatter("{x:,.0f}")
@@ -228,9 +224,7 @@ def importances_png(importances: Sequence[Mapping[str, Any]], *, title: str, axi
     if not shown:
         _nothing_to_draw(axes)
         return _png(figure)
-    axes.barh(
-        [str(e["name"]) for e in shown], [e["value"] for e in shown], color=MODEL, alpha=0.75, height=0.65
-    )
+    axes.barh([str(e["name"]) for e in shown], [e["value"] for e in shown], color=MODEL, alpha=0.75, height=0.65)
     for place, entry in enumerate(shown):
         if entry.get("low") is not None and entry.get("high") is not None:
             axes.hlines(place, entry["low"], entry["high"], color="black", linewidth=1.5)

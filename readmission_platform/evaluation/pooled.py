@@ -108,9 +108,7 @@ def prepare(
     overall = ranked(everything, scores)
     edges, logits = recalibration_groups(overall)
     groups = {
-        attribute: make_groups(
-            attribute=attribute, members=members, labels=labels, scores=scores, codes=codes
-        )
+        attribute: make_groups(attribute=attribute, members=members, labels=labels, scores=scores, codes=codes)
         for attribute, members in arrays.members.items()
     }
     return Prepared(
@@ -209,8 +207,6 @@ def _fairness(prepared: Prepared, overall: Running, counts: Counts) -> dict[Key,
     values: dict[Key, FloatArray] = {}
     for attribute, groups in prepared.groups.items():
         figures = group_statistics(groups=groups, counts=counts, flag=flag)
-        gaps = gap_statistics(
-            attribute=attribute, groups=groups, values=figures, replicates=len(overall.total)
-        )
+        gaps = gap_statistics(attribute=attribute, groups=groups, values=figures, replicates=len(overall.total))
         values |= figures | gaps
     return values

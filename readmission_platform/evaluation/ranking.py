@@ -164,9 +164,7 @@ def flag_at_share(running: Running, *, share: float) -> Flag:
         return Flag(threshold=np.full(replicates, np.nan), tied_share=np.full(replicates, np.nan))
     budget = share * total
     kept = total - budget
-    places = np.array(
-        [np.searchsorted(running.rows[r], kept[r], side="right") - 1 for r in range(replicates)]
-    )
+    places = np.array([np.searchsorted(running.rows[r], kept[r], side="right") - 1 for r in range(replicates)])
     threshold = ranking.scores[np.clip(places, 0, ranking.n - 1)]
     above, tied = _above_and_tied(running.rows, ranking.scores, threshold)
     return Flag(threshold=threshold, tied_share=ratio(budget - above, tied))
@@ -178,9 +176,7 @@ def flag_at_threshold(running: Running, *, threshold: float) -> Flag:
     return Flag(threshold=np.full(replicates, threshold), tied_share=np.ones(replicates))
 
 
-def _above_and_tied(
-    sums: Weights, scores: FloatArray, threshold: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def _above_and_tied(sums: Weights, scores: FloatArray, threshold: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Weight above and at each replicate's threshold; ``sums`` (r, m + 1) runs along ``scores`` (m,)."""
     row = np.arange(sums.shape[0])
     start = sums[row, np.searchsorted(scores, threshold, side="left")].astype(np.float64)

@@ -178,9 +178,7 @@ def check_approval(
     return [problem for problem, holds in problems.items() if holds]
 
 
-def _key_of(
-    statement: ApprovalStatement, roles: RolesConfig, registered_keys: Mapping[str, str]
-) -> str | None:
+def _key_of(statement: ApprovalStatement, roles: RolesConfig, registered_keys: Mapping[str, str]) -> str | None:
     person = roles.people.get(statement.approver)
     if person is not None:
         return None if statement.demo else person.public_key

@@ -76,9 +76,7 @@ def check_link(event: Event, *, previous_seq: int, previous_hash: str) -> None:
         message = f"event {event.seq} does not continue event {previous_seq}: one of them was replaced"
         raise LedgerCorrupt(message, seq=event.seq)
     if not is_intact(event):
-        raise LedgerCorrupt(
-            f"event {event.seq} was edited: its content does not give its hash", seq=event.seq
-        )
+        raise LedgerCorrupt(f"event {event.seq} was edited: its content does not give its hash", seq=event.seq)
 
 
 def no_pointers() -> dict[str, Pointer]:

@@ -32,9 +32,7 @@ def ledger_intact(events: Sequence[Event], pointers: Mapping[str, Pointer]) -> C
     elif moved:
         detail = f"a stage was moved without an event: {moved}"
     holds = edited is None and ordered and moved is None
-    return condition(
-        "ledger_intact", holds, detail, "Run the audit of the ledger and restore it from a backup."
-    )
+    return condition("ledger_intact", holds, detail, "Run the audit of the ledger and restore it from a backup.")
 
 
 def accepted(case: Case) -> Condition:
@@ -43,9 +41,7 @@ def accepted(case: Case) -> Condition:
     verdict = "accepted" if record.accepted and record.state != "rejected" else "rejected"
     detail = f"validation: {verdict}" if record.validated else "it was never validated"
     holds = record.validated and verdict == "accepted"
-    return condition(
-        "version_accepted", holds, detail, "Validate it; a rejected version must be trained anew."
-    )
+    return condition("version_accepted", holds, detail, "Validate it; a rejected version must be trained anew.")
 
 
 def step_allowed(case: Case) -> Condition:
@@ -55,9 +51,7 @@ def step_allowed(case: Case) -> Condition:
         return condition("step_allowed", False, f"already in {stage}", "Nothing needs to be done.")
     before = STATE_BEFORE[stage]
     detail = f"it is {state}; only a version that is {before} can enter {stage}"
-    action = (
-        "Promote it to staging first." if state == "candidate" else "Choose another version, or train anew."
-    )
+    action = "Promote it to staging first." if state == "candidate" else "Choose another version, or train anew."
     return condition("step_allowed", state == before, detail, action)
 
 
@@ -108,9 +102,7 @@ def source_allowed(case: Case) -> Condition:
     may = case.environment.allow_synthetic_in_production and case.environment_name == LOCAL
     holds = source != "synthetic" or case.request.to_stage != "production" or may
     detail = f"trained on {source} data"
-    return condition(
-        "source_allowed", holds, detail, "Train a version on real data; this one is a demonstration."
-    )
+    return condition("source_allowed", holds, detail, "Train a version on real data; this one is a demonstration.")
 
 
 def gates_hold(gates: Sequence[GateResult], problem: str | None) -> Condition:
@@ -126,9 +118,7 @@ def gates_hold(gates: Sequence[GateResult], problem: str | None) -> Condition:
     warned = warnings_of(gates)
     if warned:
         detail = f"{len(gates)} gates; too small to judge: {', '.join(warned)}"
-        return Condition(
-            "gates_hold", "insufficient", detail, "Name these gates in the approval.", blocks=False
-        )
+        return Condition("gates_hold", "insufficient", detail, "Name these gates in the approval.", blocks=False)
     return condition("gates_hold", True, f"{len(gates)} gates hold", "")
 
 
@@ -141,9 +131,7 @@ def shadow_days(case: Case) -> Condition:
     days, needed = case.facts.shadow_days, case.environment.shadow_days_required
     is_count = isinstance(days, int) and not isinstance(days, bool)
     detail = f"{days} of {needed} days scored in the shadow"
-    return condition(
-        "shadow_days", is_count and days >= needed, detail, "Score more days in the shadow first."
-    )
+    return condition("shadow_days", is_count and days >= needed, detail, "Score more days in the shadow first.")
 
 
 def champion_compared(case: Case) -> Condition:
@@ -153,12 +141,8 @@ def champion_compared(case: Case) -> Condition:
         return condition("champion_compared", True, "no incumbent to compare with", "")
     compared = case.facts.champion_version
     holds = case.facts.has_champion and compared in (None, live)
-    detail = (
-        f"compared with version {live}" if holds else f"not compared with version {live}, now in production"
-    )
-    return condition(
-        "champion_compared", holds, detail, "Validate again, so that both are judged on the same rows."
-    )
+    detail = f"compared with version {live}" if holds else f"not compared with version {live}, now in production"
+    return condition("champion_compared", holds, detail, "Validate again, so that both are judged on the same rows.")
 
 
 def replacement_acknowledged(case: Case) -> Condition:
@@ -173,9 +157,7 @@ def actor_permitted(case: Case) -> Condition:
     """Whoever asks may do this; a single-user ``local`` environment asks for no role."""
     actor, permission = case.request.actor, PERMISSION_TO_ENTER[case.request.to_stage]
     if case.environment_name == LOCAL:
-        return condition(
-            "actor_permitted", bool(actor), "local environment: no role is needed", "Say who acts."
-        )
+        return condition("actor_permitted", bool(actor), "local environment: no role is needed", "Say who acts.")
     holds = case.roles is not None and permitted(case.roles.roles, actor, permission)
     detail = f"{actor} {'has' if holds else 'does not have'} the permission {permission}"
     return condition("actor_permitted", holds, detail, "Ask somebody whose role permits it.")

@@ -69,9 +69,7 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def append(
-        self, kind: str, payload: Mapping[str, Any], *, actor: str, version: str | None = None
-    ) -> Event:
+    def append(self, kind: str, payload: Mapping[str, Any], *, actor: str, version: str | None = None) -> Event:
         """Record one event that moves no pointer.
 
         Raises
@@ -177,9 +175,7 @@ class Ledger:
                 event = _event(row)
                 check_link(event, previous_seq=seq, previous_hash=head)
                 if canonical_json(event.payload) != row.payload:
-                    raise LedgerCorrupt(
-                        f"event {event.seq} was edited: its text is not canonical", seq=event.seq
-                    )
+                    raise LedgerCorrupt(f"event {event.seq} was edited: its text is not canonical", seq=event.seq)
                 seq, head = event.seq, event.hash
                 if "moves" in event.payload:
                     by_model.setdefault(event.model, []).append(event)
@@ -188,9 +184,7 @@ class Ledger:
             found = {name: self._pointers(connection, name) for name in {*pointed, *by_model}}
         if (meta.head_seq, meta.head_hash) != (seq, head):
             first = min(seq, meta.head_seq) + 1
-            raise LedgerCorrupt(
-                f"event {first} does not fit: the ledger should end at {meta.head_seq}", seq=first
-            )
+            raise LedgerCorrupt(f"event {first} does not fit: the ledger should end at {meta.head_seq}", seq=first)
         for name, pointers in found.items():
             difference = first_difference(pointers_from(by_model.get(name, [])), pointers)
             if difference:
@@ -236,9 +230,7 @@ class Ledger:
         rows = connection.execute(sa.select(table).where(table.c.model == (model or self.model)))
         return no_pointers() | {row.stage: Pointer(row.stage, row.version, row.seq) for row in rows}
 
-    def _events(
-        self, connection: sa.Connection, *, kind: str | None = None, version: str | None = None
-    ) -> list[Event]:
+    def _events(self, connection: sa.Connection, *, kind: str | None = None, version: str | None = None) -> list[Event]:
         table = schema.events
         query = sa.select(table).where(table.c.model == self.model).order_by(table.c.seq)
         if kind is not None:
@@ -247,9 +239,7 @@ class Ledger:
             query = query.where(table.c.version == version)
         return [_event(row) for row in connection.execute(query)]
 
-    def _gained(
-        self, connection: sa.Connection, since: int, kinds: Collection[str], version: str | None
-    ) -> bool:
+    def _gained(self, connection: sa.Connection, since: int, kinds: Collection[str], version: str | None) -> bool:
         table = schema.events
         concerns = table.c.version.is_(None) | (table.c.version == version)
         later = (table.c.seq > since) & (table.c.model == self.model) & table.c.kind.in_(tuple(kinds))

@@ -35,9 +35,7 @@ ledger_meta = sa.Table(
 events = sa.Table(
     "events",
     metadata,
-    sa.Column(
-        "seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False
-    ),
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
     sa.Column("model", sa.Text, nullable=False),
     sa.Column("at", sa.Text, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
@@ -107,9 +105,7 @@ def make_engine(url: str) -> sa.Engine:
     try:
         address = sa.make_url(url)
     except exc.ArgumentError as error:
-        raise BadInput(
-            "The ledger's URL cannot be read; expected sqlite:///PATH or postgresql://..."
-        ) from error
+        raise BadInput("The ledger's URL cannot be read; expected sqlite:///PATH or postgresql://...") from error
     backend = address.get_backend_name()
     if backend not in _TRIGGERS:
         raise BadInput(f"The ledger cannot live in {backend}; use sqlite:///PATH or postgresql://...")

@@ -54,9 +54,7 @@ class _Bound:
     def is_excluded(self, estimate: Estimate) -> bool:
         """Tell whether even the friendly end of the interval violates the limit."""
         friendly = estimate.low if self.sense == "<=" else estimate.high
-        return friendly is not None and (
-            friendly > self.limit if self.sense == "<=" else friendly < self.limit
-        )
+        return friendly is not None and (friendly > self.limit if self.sense == "<=" else friendly < self.limit)
 
 
 def read_estimate(raw: object) -> Estimate:
@@ -83,11 +81,7 @@ def describe(limits: Limits) -> str:
         "lower_bound_above": "lower bound > {:g}",
         "upper_bound_at_most": "upper bound <= {:g}",
     }
-    parts = [
-        text.format(getattr(limits, name))
-        for name, text in words.items()
-        if getattr(limits, name) is not None
-    ]
+    parts = [text.format(getattr(limits, name)) for name, text in words.items() if getattr(limits, name) is not None]
     if limits.between is not None:
         parts.append("95 % interval meets {:g} to {:g}".format(*limits.between))
     return " and ".join(parts)

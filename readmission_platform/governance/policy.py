@@ -218,9 +218,7 @@ def _evaluate(
 
 def _worst_group(rule: GateRule, limits: Limits, estimates: Mapping[str, Any]) -> tuple[str, Judgement]:
     prefix = rule.metric[:-1]
-    groups = {
-        name: judge(estimates[name], rule, limits) for name in sorted(estimates) if name.startswith(prefix)
-    }
+    groups = {name: judge(estimates[name], rule, limits) for name in sorted(estimates) if name.startswith(prefix)}
     if not groups:
         nothing = Estimate(None, None, None, None, None)
         return rule.metric, Judgement("insufficient", nothing, 0.0, "there is no group to judge")

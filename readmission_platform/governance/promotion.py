@@ -65,9 +65,7 @@ class Decision:
 
     def reasons(self) -> list[str]:
         """Return every reason to refuse, each with what to do about it."""
-        return [
-            f"{item.name}: {item.detail}. {item.action}".strip() for item in self.conditions if item.blocks
-        ]
+        return [f"{item.name}: {item.detail}. {item.action}".strip() for item in self.conditions if item.blocks]
 
 
 def limit_set_of(source: str | None) -> LimitSet | None:
@@ -115,9 +113,7 @@ def decide(
     record = version_records(events, pointers).get(request.version)
     found = [
         check.ledger_intact(events, pointers),
-        condition(
-            "version_known", record is not None, f"version {request.version}", "Choose a known version."
-        ),
+        condition("version_known", record is not None, f"version {request.version}", "Choose a known version."),
     ]
     gates: list[GateResult] = []
     counting: list[int] = []
@@ -226,9 +222,7 @@ def _policy_applies(policy: PolicyInForce | None, record: VersionRecord) -> Cond
         action = "Adopt the roles, then the policy, with a signature."
         return condition("policy_in_force", False, "no policy is in force", action)
     same = record.policy_digest == policy.digest
-    detail = (
-        "validated under it" if same else "validated under another one; judged anew under the one in force"
-    )
+    detail = "validated under it" if same else "validated under another one; judged anew under the one in force"
     return condition("policy_in_force", True, detail, "")
 
 
@@ -246,16 +240,12 @@ def _evaluated(case: Case) -> tuple[list[GateResult], str | None]:
         results = evaluate_gates(case.facts.estimates, policy, limit_set=limit_set, stages=stages)
         for asked in case.record.additional_gates():
             extra = AdditionalGates.model_validate(asked)
-            both = evaluate_gates(
-                case.facts.estimates, policy, limit_set=limit_set, stages=stages, additional=extra
-            )
+            both = evaluate_gates(case.facts.estimates, policy, limit_set=limit_set, stages=stages, additional=extra)
             results += [result for result in both if result.additional]
     except BadInput as error:
         return [], str(error)
     except ValidationError:
         return [], "the additional gates recorded at validation cannot be read"
-    if (
-        case.pointers["production"].version is None
-    ):  # nothing to be inferior to; recorded as its own condition
+    if case.pointers["production"].version is None:  # nothing to be inferior to; recorded as its own condition
         results = [result for result in results if not result.metric.startswith("champion_")]
     return results, None

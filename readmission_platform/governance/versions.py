@@ -111,9 +111,7 @@ def _record(
     return VersionRecord(
         model=first.model,
         version=str(first.version),
-        state=_state(
-            stage, was_staged=was_staged, was_rejected=any(verdict != "pass" for verdict in verdicts)
-        ),
+        state=_state(stage, was_staged=was_staged, was_rejected=any(verdict != "pass" for verdict in verdicts)),
         validated=last is not None,
         accepted=bool(verdicts) and verdicts[-1] == "pass",
         source=_text(content.get("source")),

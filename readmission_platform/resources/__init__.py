@@ -1,0 +1,1 @@
+"""Where state lives: lake, registry, ledger, landing zone."""

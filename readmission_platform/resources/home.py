@@ -20,7 +20,13 @@ def prepare_home(settings: Settings) -> Path:
     OSError
         When the home cannot be written.
     """
-    for folder in (settings.lake, settings.mlflow_artifacts, settings.dagster_home, settings.landing, settings.reports):
+    for folder in (
+        settings.lake,
+        settings.mlflow_artifacts,
+        settings.dagster_home,
+        settings.landing,
+        settings.reports,
+    ):
         folder.mkdir(parents=True, exist_ok=True)
     settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     source = PROJECT_ROOT / "dagster.yaml"
@@ -30,6 +36,15 @@ def prepare_home(settings: Settings) -> Path:
     # Dagster reads its home from the environment only; its child processes inherit it from here.
     os.environ.setdefault("DAGSTER_HOME", str(settings.dagster_home))
     return settings.home
+
+
+def write_dagster_environment(settings: Settings) -> None:
+    """Write the ``.env`` by which ``dagster`` commands, started in the checkout, find the home.
+
+    A ``DAGSTER_HOME`` that is already set wins: Dagster would let the file override it.
+    """
+    line = f"DAGSTER_HOME=${{DAGSTER_HOME:-{settings.dagster_home}}}\n"
+    replace_file(PROJECT_ROOT / ".env", line.encode())
 
 
 def pseudonym_key(settings: Settings) -> bytes:

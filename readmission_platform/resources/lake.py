@@ -1,8 +1,8 @@
 """The lake: data frames as versioned Delta tables, and the IO manager that writes what assets return.
 
 What belongs here: reading and writing tables atomically, with the commit saying who wrote what.
-What does not: what the columns mean. Dagster's own file IO manager is not used, because a kill while it overwrites
-destroys the previous good file; a Delta commit is all or nothing.
+What does not: what the columns mean. Dagster's own file IO manager is not used, because a kill while it
+overwrites destroys the previous good file; a Delta commit is all or nothing.
 """
 
 import hashlib
@@ -17,9 +17,12 @@ import pandas as pd
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from deltalake import DeltaTable
+    from deltalake import CommitProperties, DeltaTable
 
 WRITE_ATTEMPTS = 5
+
+# The ledger names table versions for years. By default Delta forgets the commits of a busy table after a month.
+KEPT = {"delta.logRetentionDuration": "interval 36500 days"}
 
 
 class TableMissing(Exception):
@@ -27,7 +30,10 @@ class TableMissing(Exception):
 
 
 def frame_digest(frame: pd.DataFrame) -> str:
-    """Return ``sha256:<hex>`` over names and values of a frame in its row order, whatever the storage of strings."""
+    """Return ``sha256:<hex>`` over names and values of a frame in its row order.
+
+    How strings are stored (objects, Arrow, categories) makes no difference.
+    """
     running = hashlib.sha256("\0".join(map(str, frame.columns)).encode())
     for name in frame.columns:
         column = frame[name]
@@ -89,9 +95,15 @@ class Lake:
 
         ``where`` keeps the rows whose (text) column has one of the values given.
         """
-        filters = [(column, "in", list(values)) for column, values in (where or {}).items()]
+        import pyarrow as pa
+        from pyarrow import compute
+
+        kept = None
+        for column, values in (where or {}).items():
+            among = compute.field(column).isin(pa.array(list(values), pa.string()))
+            kept = among if kept is None else kept & among
         opened = self.open(table, version)
-        frame = opened.to_pandas(columns=list(columns) if columns else None, filters=filters or None)
+        frame = opened.to_pandas(columns=list(columns) if columns else None, filters=kept)
         frame.attrs = json.loads(self.commit_metadata(table, opened.version()).get("readmission.attrs", "{}"))
         return frame
 
@@ -124,48 +136,96 @@ class Lake:
 
         Raises
         ------
+        ValueError
+            When a row lies outside the partitions named, or a value does not fit the stored column.
         deltalake.exceptions.CommitFailedError
             When others kept winning the race for the same partition.
         """
-        from deltalake import CommitProperties, write_deltalake
-        from deltalake.exceptions import CommitFailedError
+        from deltalake import CommitProperties
+        from deltalake.exceptions import DeltaError
 
         digest = frame_digest(frame)
-        path = str(self.root / table)
+        recorded = {"digest": digest, "attrs": json.dumps(frame.attrs), **(metadata or {})}
+        named = {f"readmission.{key}": value for key, value in recorded.items()}
         if partition is None and self.exists(table):
-            if self.commit_metadata(table).get("readmission.digest") == digest:
-                return Written(table, self.open(table).version(), digest, reused=True)
-        options: dict[str, Any] = {}
+            newest = self.open(table).version()
+            there = self.commit_metadata(table, newest)
+            if all(there.get(f"readmission.{key}") == recorded[key] for key in ("digest", "attrs")):
+                return Written(table, newest, digest, reused=True)
         if partition is not None:
-            column, values = partition
-            stray = set(frame[column]) - set(values)
+            stray = set(frame[partition[0]]) - set(partition[1])
             if stray:
                 raise ValueError(f"{table}: rows outside the partitions being written ({len(stray)} other values)")
-            options["partition_by"] = [column]
-            if self.exists(table):
-                listed = ", ".join(f"'{value}'" for value in values)
-                options["predicate"] = f"{column} in ({listed})"
-        recorded = {"digest": digest, "attrs": json.dumps(frame.attrs), **(metadata or {})}
-        properties = CommitProperties(custom_metadata={f"readmission.{key}": value for key, value in recorded.items()})
+        properties = CommitProperties(custom_metadata=named)
         for attempt in range(1, WRITE_ATTEMPTS + 1):
+            existed = self.exists(table)
             try:
-                write_deltalake(
-                    path, _arrow(frame), mode="overwrite", schema_mode=None, commit_properties=properties, **options
-                )
-                break
-            except CommitFailedError:
-                if attempt == WRITE_ATTEMPTS:
+                version = self._commit(table, _arrow(frame), partition, properties, create=not existed)
+                return Written(table, version, digest)
+            except DeltaError as error:
+                if attempt == WRITE_ATTEMPTS or not self._lost_a_race(table, error, existed=existed):
                     raise
-        return Written(table, self.open(table).version(), digest)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _commit(
+        self,
+        table: str,
+        data: "pa.Table",
+        partition: tuple[str, Sequence[str]] | None,
+        properties: "CommitProperties",
+        *,
+        create: bool,
+    ) -> int:
+        """Make one commit and return its version."""
+        from deltalake import write_deltalake
+
+        path = str(self.root / table)
+        options: dict[str, Any] = {"partition_by": [partition[0]]} if partition else {}
+        if create:
+            # "error" rather than "overwrite": of two writers that both see no table one must not wipe the other.
+            write_deltalake(path, data, mode="error", configuration=KEPT, commit_properties=properties, **options)
+            return 0
+        opened = self.open(table)
+        if partition is None:
+            options["schema_mode"] = "overwrite"
+        else:
+            column, values = partition
+            listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+            # A column that is new since the table was made is missing in its older partitions.
+            options |= {"predicate": f"{column} in ({listed})", "schema_mode": "merge"}
+            data = _as_stored(table, data, opened)
+        write_deltalake(opened, data, mode="overwrite", commit_properties=properties, **options)
+        return opened.version()
+
+    def _lost_a_race(self, table: str, error: Exception, *, existed: bool) -> bool:
+        """Tell whether a write failed because another one committed first."""
+        from deltalake.exceptions import CommitFailedError
+
+        return isinstance(error, CommitFailedError) or (not existed and self.exists(table))
 
 
 def _arrow(frame: pd.DataFrame) -> "pa.Table":
-    """Convert to Arrow with text for every object column, since a column of only missing values has no type of its own."""
+    """Convert to Arrow; a column of only missing values, which has no type of its own, becomes text."""
     import pyarrow as pa
 
     schema = pa.Schema.from_pandas(frame, preserve_index=False)
     fields = [pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in schema]
     return pa.Table.from_pandas(frame, schema=pa.schema(fields), preserve_index=False)
+
+
+def _as_stored(table: str, data: "pa.Table", opened: "DeltaTable") -> "pa.Table":
+    """Cast to the types of the stored table, which Delta does by itself but without minding what gets lost."""
+    import pyarrow as pa
+
+    stored = pa.schema(opened.schema().to_arrow())
+    for position, field in enumerate(data.schema):
+        kind = stored.field(field.name).type if field.name in stored.names else field.type
+        try:
+            data = data.set_column(position, field.name, data.column(position).cast(kind))
+        except pa.ArrowInvalid:
+            # Without the cause: it quotes the value.
+            raise ValueError(f"{table}: column {field.name} holds values that are not {kind}") from None
+    return data
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -181,8 +241,8 @@ class LakeResource(dg.ConfigurableResource):
 class LakeIOManager(dg.ConfigurableIOManager):
     """Stores the frame an asset returns as a Delta table of the asset's name; daily assets by partition.
 
-    An asset with daily partitions names its partition column in ``metadata={"partition_column": ...}``; the rows of
-    that column hold the partition key as text.
+    An asset with daily partitions names its partition column in ``metadata={"partition_column": ...}``; the
+    rows of that column hold the partition key as text.
     """
 
     root: str
@@ -213,5 +273,3 @@ class LakeIOManager(dg.ConfigurableIOManager):
                 raise TableMissing(f"{context.asset_key.to_user_string()} has no recorded output")
             where = {upstream.definition_metadata["partition_column"]: list(context.asset_partition_keys)}
         return Lake(Path(self.root)).read(context.asset_key.path[-1], where=where)
-
-

@@ -1,16 +1,20 @@
 """The landing zone: files of discharges and outcomes as the hospital delivers them, by day.
 
-What belongs here: finding, reading and (for the replay) writing these files. What does not: judging their rows.
+What belongs here: finding, reading and (for the replay) writing these files. What does not: judging their
+rows.
 """
 
-import csv
 import hashlib
+import io
+import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 SUFFIXES = (".csv", ".parquet")
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Landing:
         folder = self.root / kind
         if not folder.is_dir():
             return []
-        return sorted(day.name for day in folder.iterdir() if day.is_dir() and self._files(day))
+        days = [day for day in folder.iterdir() if DAY.fullmatch(day.name) and day.is_dir()]
+        return sorted(day.name for day in days if self._files(day))
 
     def read_day(self, day: str) -> list[LandedFile]:
         """Read every file of discharges of a day, in order of name."""
@@ -60,26 +65,35 @@ class Landing:
 
     @staticmethod
     def _files(folder: Path) -> list[Path]:
-        return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
+        return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def _read(path: Path) -> LandedFile:
-    import io
-
     content = path.read_bytes()
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
     problem = None
     cells = None
     try:
-        if path.suffix == ".parquet":
-            cells = pd.read_parquet(io.BytesIO(content)).astype(object)
-        else:
-            text = content.decode("utf-8")
-            cells = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+        cells = _parquet(content) if path.suffix.lower() == ".parquet" else _csv(content)
     except UnicodeDecodeError:
         problem = "not UTF-8 text"
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error):
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning):
         problem = "not a readable CSV file"
     except (OSError, ValueError):
         problem = "not a readable Parquet file"
     return LandedFile(path.name, digest, cells, problem)
+
+
+def _csv(content: bytes) -> pd.DataFrame:
+    # Spreadsheet programs put a byte order mark before the header.
+    text = io.StringIO(content.decode("utf-8-sig"))
+    with warnings.catch_warnings():
+        # Rows longer than the header: left alone, pandas would shift every value by a column or drop the last.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(text, dtype=str, keep_default_na=False, index_col=False)
+
+
+def _parquet(content: bytes) -> pd.DataFrame:
+    cells = pd.read_parquet(io.BytesIO(content)).astype(object)
+    # Text as in a CSV: the contract reads text, whatever type a file chose for a column.
+    return cells.map(str, na_action="ignore")

@@ -101,7 +101,16 @@ class ProjectResource(dg.ConfigurableResource):
 @cache
 def _code_version() -> str:
     if (PROJECT_ROOT / ".git").exists():
-        command = ["git", "-C", str(PROJECT_ROOT), "describe", "--always", "--abbrev=40", "--dirty", "--match=-"]
+        command = [
+            "git",
+            "-C",
+            str(PROJECT_ROOT),
+            "describe",
+            "--always",
+            "--abbrev=40",
+            "--dirty",
+            "--match=-",
+        ]
         described = subprocess.run(command, capture_output=True, text=True, check=False)
         if described.returncode == 0:
             return described.stdout.strip()

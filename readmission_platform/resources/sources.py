@@ -8,9 +8,11 @@ import hashlib
 import io
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from readmission_platform.governance.errors import BadInput, Unavailable
@@ -48,7 +50,8 @@ def load_synthetic(*, encounters: int, seed: int) -> Loaded:
     except ValueError as error:
         raise BadInput(str(error)) from error
     # Only missing values of one kind, as after reading from the lake.
-    frame = frame.astype(object).where(frame.notna(), None).astype(frame.dtypes.to_dict())
+    texts = frame.select_dtypes("object")
+    frame = frame.assign(**texts.replace({np.nan: None}))
     return Loaded(frame, frame_digest(frame), f"synthetic cohort of {encounters:,} encounters, seed {seed}")
 
 
@@ -85,16 +88,17 @@ def _read(archive: Path) -> bytes:
 
 
 def _download() -> bytes:
+    from http.client import HTTPException
     from urllib.error import URLError
     from urllib.request import urlopen
 
     try:
         with urlopen(UCI_URL, timeout=DOWNLOAD_SECONDS) as response:
             return bytes(response.read())
-    except (URLError, OSError) as error:
+    except (URLError, HTTPException, OSError) as error:
         raise Unavailable(
-            f"the archive could not be downloaded ({type(error).__name__}); fetch {UCI_URL} elsewhere and give its "
-            "path with --archive (ARCHIVE= for make)"
+            f"the archive could not be downloaded ({type(error).__name__}); fetch {UCI_URL} elsewhere and give "
+            "its path with --archive (ARCHIVE= for make)"
         ) from error
 
 
@@ -104,19 +108,23 @@ def _member(packed: bytes, name: str) -> bytes:
             return archive.read(UCI_MEMBER)
     except KeyError as error:
         raise BadInput(f"{name}: holds no {UCI_MEMBER}; is it the archive of Diabetes 130-US Hospitals?") from error
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise BadInput(f"{name}: not a complete zip archive; download it again") from error
 
 
 def _parsed(content: bytes, origin: str) -> Loaded:
-    text = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, nrows=0)
-    missing = missing_columns(text, outcome=True)
+    try:
+        header = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, nrows=0)
+    except ValueError as error:  # empty, not text, or not a table
+        raise BadInput(f"{UCI_MEMBER}: cannot be read as CSV; the file is not the published one") from error
+    missing = missing_columns(header, outcome=True)
     if missing:
         raise BadInput(f"{UCI_MEMBER}: column(s) missing: {', '.join(missing)}")
     digest = hashlib.sha256(content).hexdigest()
     if digest != UCI_SHA256:
         raise BadInput(
-            f"{UCI_MEMBER}: sha256 is {digest[:12]}..., expected {UCI_SHA256[:12]}...; the file is not the published one"
+            f"{UCI_MEMBER}: sha256 is {digest[:12]}..., expected {UCI_SHA256[:12]}...; "
+            "the file is not the published one"
         )
     frame = parse_text(pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False))
     return Loaded(frame, f"sha256:{digest}", origin)

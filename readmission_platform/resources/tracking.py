@@ -1,8 +1,8 @@
 """Experiment tracking and the model registry: MLflow behind two small classes of ours.
 
-What belongs here: tracking runs that end as their step ended, artifacts with digests, registry versions and aliases.
-What does not: deciding which version is live. The registry has no compare-and-swap and no history of aliases, so it
-only shows what the ledger decides.
+What belongs here: tracking runs that end as their step ended, artifacts with digests, registry versions and
+aliases. What does not: deciding which version is live. The registry has no compare-and-swap and no history of
+aliases, so it only shows what the ledger decides.
 
 MLflow costs two seconds to import; it is imported inside functions, and never to score a day.
 """
@@ -78,7 +78,9 @@ def load_artifact(root: Path, path: str, *, digest: str) -> "RecalibratedClassif
 
     file = root / path
     if not file.is_file():
-        raise ArtifactRefused(f"the model artifact {path} is missing; restore it from a backup or promote another version")
+        raise ArtifactRefused(
+            f"the model artifact {path} is missing; restore it from a backup or promote another version"
+        )
     content = file.read_bytes()
     if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
         raise ArtifactRefused(f"the model artifact {path} is not the one recorded in the ledger; it has been changed")
@@ -130,8 +132,8 @@ class TrackingResource(dg.ConfigurableResource):
     def run(self, context: dg.AssetExecutionContext) -> Iterator[ModuleType]:
         """Track a step in an MLflow run that ends as the step ends; yields the ``mlflow`` module.
 
-        A step that is retried continues its run. dagster-mlflow starts and tags the run; ending it is left to us,
-        because its own end comes from a job hook, which runs started by hand in the UI do not have.
+        A step that is retried continues its run. dagster-mlflow starts and tags the run; ending it is left to
+        us, because its own end comes from a job hook, which runs started by hand in the UI do not have.
         """
         client = self.client()
         self._close_orphans(client, context.instance)
@@ -178,7 +180,9 @@ class TrackingResource(dg.ConfigurableResource):
             if owner is None or owner.is_finished:
                 client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
 
-    def store(self, model: "RecalibratedClassifier", *, name: str, signature: object, tags: Mapping[str, str]) -> StoredModel:
+    def store(
+        self, model: "RecalibratedClassifier", *, name: str, signature: object, tags: Mapping[str, str]
+    ) -> StoredModel:
         """Log a model in the active MLflow run and register it as the next version of ``name``."""
         from importlib.metadata import version as installed
 
@@ -244,7 +248,7 @@ class _Invocation:
 
 @contextmanager
 def _initialising(root: Path) -> Iterator[None]:
-    """Let one process at a time create MLflow's database: its migrations fail when several run them at once."""
+    """Let one process at a time create MLflow's database: its migrations fail when several run at once."""
     import fcntl
 
     root.mkdir(parents=True, exist_ok=True)

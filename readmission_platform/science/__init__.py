@@ -1,0 +1,1 @@
+"""The data scientists' room: pure functions on data frames, from encounters to calibrated risks."""

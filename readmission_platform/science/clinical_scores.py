@@ -1,9 +1,9 @@
 """LACE and HOSPITAL, as far as this source's columns allow: the scores a model has to beat.
 
-Both are proxies, and say so wherever they are shown. LACE (van Walraven et al. 2010): length of stay is exact,
-acuity comes from the admission type, comorbidity is undercounted because only three diagnoses are recorded, and
-emergency visits cover twelve months instead of six. HOSPITAL (Donze et al. 2013): haemoglobin and sodium are not
-recorded, so their two points cannot be given.
+Both are proxies, and say so wherever they are shown. LACE (van Walraven et al. 2010): length of stay is
+exact, acuity comes from the admission type, comorbidity is undercounted because only three diagnoses are
+recorded, and emergency visits cover twelve months instead of six. HOSPITAL (Donze et al. 2013): haemoglobin
+and sodium are not recorded, so their two points cannot be given.
 """
 
 import numpy as np

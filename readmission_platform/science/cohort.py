@@ -14,16 +14,16 @@ from collections.abc import Iterable
 import pandas as pd
 
 DRUG_COLUMNS = (
-    "metformin repaglinide nateglinide chlorpropamide glimepiride acetohexamide glipizide glyburide tolbutamide "
-    "pioglitazone rosiglitazone acarbose miglitol troglitazone tolazamide examide citoglipton insulin "
-    "glyburide-metformin glipizide-metformin glimepiride-pioglitazone metformin-rosiglitazone "
-    "metformin-pioglitazone"
+    "metformin repaglinide nateglinide chlorpropamide glimepiride acetohexamide glipizide glyburide "
+    "tolbutamide pioglitazone rosiglitazone acarbose miglitol troglitazone tolazamide examide citoglipton "
+    "insulin glyburide-metformin glipizide-metformin glimepiride-pioglitazone "
+    "metformin-rosiglitazone metformin-pioglitazone"
 ).split()
 
 INTEGER_COLUMNS = (
-    "encounter_id patient_nbr admission_type_id discharge_disposition_id admission_source_id time_in_hospital "
-    "num_lab_procedures num_procedures num_medications number_outpatient number_emergency number_inpatient "
-    "number_diagnoses"
+    "encounter_id patient_nbr admission_type_id discharge_disposition_id admission_source_id "
+    "time_in_hospital num_lab_procedures num_procedures num_medications number_outpatient "
+    "number_emergency number_inpatient number_diagnoses"
 ).split()
 
 SOURCE_COLUMNS = [
@@ -46,8 +46,8 @@ CANNOT_BE_READMITTED = DIED | HOSPICE
 def pseudonyms(identifiers: Iterable[object], key: bytes, *, purpose: str) -> list[str]:
     """Return keyed pseudonyms (HMAC-SHA256, 32 hex digits) of identifiers.
 
-    The purpose separates the pseudonyms of patients from those of encounters, so that equal numbers do not meet.
-    Without the key they cannot be traced back by enumerating the (short) identifiers.
+    The purpose separates the pseudonyms of patients from those of encounters, so that equal numbers do not
+    meet. Without the key they cannot be traced back by enumerating the (short) identifiers.
     """
     keyed = hmac.new(key, purpose.encode() + b"\0", hashlib.sha256)
     out = []
@@ -61,8 +61,8 @@ def pseudonyms(identifiers: Iterable[object], key: bytes, *, purpose: str) -> li
 def eligible_encounters(raw: pd.DataFrame, *, key: bytes, replay_share: float) -> pd.DataFrame:
     """Select the index admissions, in the order of the proxy clock.
 
-    Excluded are discharges that cannot be readmitted (died, hospice). The patient number is replaced by a keyed
-    pseudonym; the encounter number stays, because a prediction must be traceable to its encounter.
+    Excluded are discharges that cannot be readmitted (died, hospice). The patient number is replaced by a
+    keyed pseudonym; the encounter number stays, because a prediction must be traceable to its encounter.
 
     Parameters
     ----------
@@ -106,8 +106,8 @@ def cohort_flow(raw: pd.DataFrame, eligible: pd.DataFrame) -> dict[str, int]:
 def patient_folds(patient_keys: "pd.Series[str]", *, folds: int) -> pd.Series:
     """Assign each encounter the fold of its patient: 0 to ``folds - 1``.
 
-    The fold is a function of the keyed pseudonym alone, so a patient never changes fold when data are added, and
-    no later model is judged on patients an earlier one was trained on.
+    The fold is a function of the keyed pseudonym alone, so a patient never changes fold when data are added,
+    and no later model is judged on patients an earlier one was trained on.
     """
     fold = patient_keys.map(lambda key: int(key[:12], 16) % folds)
     return fold.astype("int8").rename("fold")

@@ -1,7 +1,8 @@
 """The encounter contract: what a row must look like to be trained on or scored (pandera).
 
 What belongs here: types, ranges and code lists of the source's columns, and the reading of its text form.
-What does not: what happens to rows that break it (``assets.ingestion`` stops, ``assets.inference`` quarantines).
+What does not: what happens to rows that break it (``assets.ingestion`` stops, ``assets.inference``
+quarantines).
 
 Failures are reported by column and rule, never with the offending value: it is patient data.
 """
@@ -11,14 +12,20 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from readmission_platform.science.cohort import DISCHARGE_COLUMNS, DRUG_COLUMNS, INTEGER_COLUMNS, SOURCE_COLUMNS
+from readmission_platform.science.cohort import (
+    DISCHARGE_COLUMNS,
+    DRUG_COLUMNS,
+    INTEGER_COLUMNS,
+    SOURCE_COLUMNS,
+)
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
 MISSING_MARK = "?"
 
-# Lowest and highest value of each count, with room beyond what the source shows (IDS_mapping.csv for code lists).
+# Lowest and highest value of each count, with room beyond what the source shows (IDS_mapping.csv for code
+# lists).
 RANGES = {
     "encounter_id": (1, 2**53),
     "patient_nbr": (1, 2**53),
@@ -86,8 +93,8 @@ def missing_columns(frame: pd.DataFrame, *, outcome: bool) -> list[str]:
 def parse_text(frame: pd.DataFrame) -> pd.DataFrame:
     """Turn a frame of text cells into the contract's types.
 
-    ``?`` and empty cells are missing; ``None`` in a test's column is a value ("not done"). An integer column with
-    a cell that is no whole number stays as it is, for the contract to name the cell's row.
+    ``?`` and empty cells are missing; ``None`` in a test's column is a value ("not done"). An integer column
+    with a cell that is no whole number stays as it is, for the contract to name the cell's row.
     """
     parsed = {}
     for name in frame.columns:
@@ -106,8 +113,8 @@ def broken_rules(frame: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One line per broken rule: ``row`` (position in ``frame``, missing when the whole column is at fault), ``column``
-    and ``reason``. Empty when all is well. Holds no values.
+    One line per broken rule: ``row`` (position in ``frame``, missing when the whole column is at fault),
+    ``column`` and ``reason``. Empty when all is well. Holds no values.
     """
     from pandera.errors import SchemaErrors
 

@@ -3,8 +3,8 @@
 What belongs here: the model's input columns and the one encoder used in training and in scoring.
 What does not: history itself (``history``) and the model (``model``).
 
-Categories become ordinal codes that gradient boosting treats as categories natively; one-hot columns reach the
-same AUROC at twenty times the fitting time.
+Categories become ordinal codes that gradient boosting treats as categories natively; one-hot columns reach
+the same AUROC at twenty times the fitting time.
 """
 
 from typing import Self
@@ -86,8 +86,8 @@ def categorical_mask() -> list[bool]:
 class EncounterEncoder(TransformerMixin, BaseEstimator):
     """Turn ``MODEL_INPUTS`` into a float matrix; unknown and missing values become NaN.
 
-    Fitting learns only which payers and specialties exist. Those of fewer than ``min_frequency`` encounters share
-    a code, so that a handful of patients cannot shape a split of their own.
+    Fitting learns only which payers and specialties exist. Those of fewer than ``min_frequency`` encounters
+    share a code, so that a handful of patients cannot shape a split of their own.
     """
 
     def __init__(self, min_frequency: int = 20) -> None:

@@ -1,7 +1,7 @@
 """What is known of a patient's past when an encounter ends: one function for training and for scoring.
 
-Only earlier encounters on the proxy clock count. Counting a patient's *total* encounters would leak the outcome,
-because most readmissions within 30 days are themselves a later row of the file.
+Only earlier encounters on the proxy clock count. Counting a patient's *total* encounters would leak the
+outcome, because most readmissions within 30 days are themselves a later row of the file.
 """
 
 import pandas as pd
@@ -17,7 +17,13 @@ HISTORY_COLUMNS = [
 ]
 
 # What of a known encounter history is made from.
-KNOWN_COLUMNS = ["encounter_id", "patient_key", "time_in_hospital", "number_inpatient", "discharge_disposition_id"]
+KNOWN_COLUMNS = [
+    "encounter_id",
+    "patient_key",
+    "time_in_hospital",
+    "number_inpatient",
+    "discharge_disposition_id",
+]
 
 
 def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
@@ -28,9 +34,10 @@ def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame
     encounters
         Rows to describe: ``encounter_id``, ``patient_key`` and the columns of a discharge.
     known
-        Every encounter known; may include ``encounters`` themselves and later ones, which are ignored. A column
-        ``readmitted`` tells how an encounter ended, where that is known. ``<30`` and ``>30`` are known at the next
-        admission; ``NO`` is treated as no information, since the source contradicts it in 490 rows.
+        Every encounter known; may include ``encounters`` themselves and later ones, which are ignored. A
+        column ``readmitted`` tells how an encounter ended, where that is known. ``<30`` and ``>30`` are known
+        at the next admission; ``NO`` is treated as no information, since the source contradicts it in 490
+        rows. Of an encounter that is there several times the first row counts.
 
     Returns
     -------
@@ -40,7 +47,9 @@ def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame
     relevant = known["patient_key"].isin(encounters["patient_key"]) & ~known["encounter_id"].isin(
         encounters["encounter_id"]
     )
-    past, asked = _with_outcome(known[relevant]), _with_outcome(encounters)
+    # A hospital may deliver again what is already among the development encounters: it is one past stay, not two.
+    past = _with_outcome(known[relevant].drop_duplicates("encounter_id"))
+    asked = _with_outcome(encounters)
     rows = pd.concat([past, asked], ignore_index=True)
     rows = rows.sort_values(["patient_key", "encounter_id"], kind="stable")
 
@@ -64,9 +73,8 @@ def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame
             .astype("float64"),
         }
     )
-    described["previous_outcome"] = described["previous_outcome"].where(
-        described["previous_outcome"].isin(["<30", ">30"]), None
-    )
+    informative = described["previous_outcome"].isin(["<30", ">30"])
+    described.loc[~informative, "previous_outcome"] = None
     described.index = pd.Index(rows["encounter_id"])
     described = described.loc[encounters["encounter_id"]]
     described.index = encounters.index

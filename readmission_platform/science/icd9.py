@@ -1,14 +1,15 @@
 """ICD-9-CM diagnosis codes, as far as a model and the clinical scores need them.
 
-Chapters follow the tabular list of ICD-9-CM (CMS/NCHS); diabetes (250) is kept apart, since every patient has it
-and its fourth digit tells of complications.
+Chapters follow the tabular list of ICD-9-CM (CMS/NCHS); diabetes (250) is kept apart, since every patient has
+it and its fourth digit tells of complications.
 """
 
 from bisect import bisect_right
 
 import pandas as pd
 
-# First code of each chapter and its name, ascending; a code belongs to the last chapter that starts at or below it.
+# First code of each chapter and its name, ascending; a code belongs to the last chapter that starts at or
+# below it.
 CHAPTERS = (
     (1, "infectious"),
     (140, "neoplasms"),
@@ -38,10 +39,10 @@ def numeric_code(codes: pd.Series) -> pd.Series:
 
 
 def chapter(codes: pd.Series) -> pd.Series:
-    """Return the chapter of each code by name; ``supplementary`` for V, ``external`` for E codes, None if missing."""
+    """Return the chapter of each code by name: ``supplementary`` for V, ``external`` for E, None if missing."""
     # A few hundred codes describe any number of encounters: look each up once.
     known = {code: chapter_of(code) for code in codes.dropna().unique()}
-    return codes.map(known).astype(object).where(codes.notna(), None)
+    return pd.Series([known.get(code) for code in codes], index=codes.index, name=codes.name, dtype=object)
 
 
 def chapter_of(code: str) -> str | None:

@@ -16,7 +16,8 @@ from readmission_platform.science.encounter_contract import broken_rules, missin
 class Intake:
     """What became of a file's rows; received = accepted + quarantined + duplicate.
 
-    ``quarantined`` holds ``row`` (1 is the first after the header), ``column`` and ``reason``, one line per rule.
+    ``quarantined`` holds ``row`` (1 is the first after the header), ``column`` and ``reason``, one line per
+    rule.
     """
 
     received: int
@@ -50,10 +51,13 @@ def take_in(cells: pd.DataFrame, *, already: Collection[int]) -> Intake:
     ineligible = disposition.index[disposition.isin(CANNOT_BE_READMITTED)]
     broken = pd.concat([
         broken,
-        pd.DataFrame({"row": ineligible, "column": "discharge_disposition_id", "reason": "cannot be readmitted"}),
+        pd.DataFrame(
+            {"row": ineligible, "column": "discharge_disposition_id", "reason": "cannot be readmitted"}
+        ),
     ])  # fmt: skip
-    good = frame.drop(index=broken["row"].dropna().astype("int64").unique())
-    good = good.astype(dict.fromkeys(INTEGER_COLUMNS, "int64"))
+    good = frame[~frame.index.isin(broken["row"])]
+    # Beside a broken cell a column is still text, and text such as "5.0" is a whole number to the contract.
+    good = good.assign(**{name: pd.to_numeric(good[name]).astype("int64") for name in INTEGER_COLUMNS})
     repeated = good["encounter_id"].duplicated() | good["encounter_id"].isin(list(already))
     lines = broken.assign(row=broken["row"].astype("int64") + 1).reset_index(drop=True)
     return Intake(len(frame), good[~repeated].reset_index(drop=True), int(repeated.sum()), lines)

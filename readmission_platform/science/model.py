@@ -102,8 +102,9 @@ def build_pipeline(boosting: Mapping[str, float], *, seed: int) -> Pipeline:
 class CrossValidated:
     """The outcome of training: the artifact to ship and the evidence about it.
 
-    ``scores`` are calibrated probabilities, one per encounter, each from a model that saw neither that encounter
-    nor any other of its patient. ``model`` is the one for fold 0, whose patients are its test patients.
+    ``scores`` are calibrated probabilities, one per encounter, each from a model that saw neither that
+    encounter nor any other of its patient. ``model`` is the one for fold 0, whose patients are its test
+    patients.
     """
 
     model: RecalibratedClassifier
@@ -145,8 +146,8 @@ def cross_validate(
             pipelines[fold] = build_pipeline(boosting, seed=seed).fit(frame[~held_out], labels[~held_out])
             raw[held_out] = pipelines[fold].predict_proba(frame[held_out])[:, 1]
 
-    # A thread per fold and core, each fit on one core: OpenMP's own threads wait in busy loops and slow a fit down
-    # tenfold when another process wants the second core.
+    # A thread per fold and core, each fit on one core: OpenMP's own threads wait in busy loops and slow a fit
+    # down tenfold when another process wants the second core.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for done, _ in enumerate(pool.map(fit_fold, range(count)), start=1):
             progress(done, count)
@@ -183,8 +184,8 @@ def permutation_importance(
 ) -> pd.DataFrame:
     """Measure how much AUROC is lost when one feature's values are shuffled (Breiman 2001).
 
-    Works on a random sample of the encounters, on encoded features: encoding again for each would cost most of the
-    time and change nothing.
+    Works on a random sample of the encounters, on encoded features: encoding again for each would cost most
+    of the time and change nothing.
 
     Returns
     -------

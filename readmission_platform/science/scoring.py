@@ -14,9 +14,7 @@ def model_inputs(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([encounters, history], axis=1)[MODEL_INPUTS]
 
 
-def score_discharges(
-    model: RecalibratedClassifier, discharges: pd.DataFrame, known: pd.DataFrame
-) -> np.ndarray:
+def score_discharges(model: RecalibratedClassifier, discharges: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
     """Return the risk of each discharge, shape (discharges,).
 
     Parameters
@@ -32,7 +30,7 @@ def score_discharges(
 def serving_parity(
     model: RecalibratedClassifier, encounters: pd.DataFrame, scores: np.ndarray, *, patients: int
 ) -> float:
-    """Return the largest difference between training-time scores and scores through the path of daily scoring.
+    """Return the largest difference between training-time scores and scores through the daily path.
 
     Each patient's last encounter is presented as a discharge without its outcome, against the full table.
 

@@ -129,9 +129,7 @@ def generate(*, encounters: int, seed: int) -> pd.DataFrame:
 def generate_with_truth(*, encounters: int, seed: int) -> tuple[pd.DataFrame, Floats]:
     """Return the cohort of `generate` and, row by row, the true probability of ``readmitted == "<30"``."""
     if encounters < MINIMUM_ENCOUNTERS:
-        raise ValueError(
-            f"A synthetic cohort needs at least {MINIMUM_ENCOUNTERS} encounters, not {encounters}."
-        )
+        raise ValueError(f"A synthetic cohort needs at least {MINIMUM_ENCOUNTERS} encounters, not {encounters}.")
     if seed < 0:
         raise ValueError(f"The seed of a synthetic cohort must not be negative, but is {seed}.")
     rows = _simulate(encounters, seed)
@@ -219,9 +217,7 @@ def _visits(
     )
 
 
-def _next_history(
-    rng: np.random.Generator, patients: _Patients, history: _History, outcome: Codes
-) -> _History:
+def _next_history(rng: np.random.Generator, patients: _Patients, history: _History, outcome: Codes) -> _History:
     """Who is seen again, when, and with which utilisation in the year before."""
     size = len(outcome)
     wait = 180 / (1 + 0.25 * history.inpatient)  # frequent patients come back sooner, and more surely
@@ -265,9 +261,7 @@ def _stay(rng: np.random.Generator, patients: _Patients, history: _History) -> C
     stay["num_medications"] = _quantile(marginals.MEDICATIONS, medications)
     stay["num_lab_procedures"] = _lab_procedures(rng, 0.5 * severity + 0.866 * noise[2])
     stay["num_procedures"] = marginals.NUM_PROCEDURES.draw(_share(0.4 * medications + 0.917 * noise[3]))
-    diagnoses = marginals.NUMBER_DIAGNOSES.draw(
-        _share(0.3 * severity + 0.45 * comorbidity + 0.841 * noise[4])
-    )
+    diagnoses = marginals.NUMBER_DIAGNOSES.draw(_share(0.3 * severity + 0.45 * comorbidity + 0.841 * noise[4]))
     stay["number_diagnoses"] = diagnoses
     stay |= _diagnoses(rng, band, stay["gender"] == 1, diagnoses)
     stay |= _administration(rng, band, stay["gender"], length, history.time)
@@ -330,9 +324,7 @@ def _administration(
     }
 
 
-def _treatment(
-    rng: np.random.Generator, regimen: npt.NDArray[np.float32], primary: Codes
-) -> dict[str, Codes]:
+def _treatment(rng: np.random.Generator, regimen: npt.NDArray[np.float32], primary: Codes) -> dict[str, Codes]:
     """Tests and drugs; `change` and `diabetesMed` follow from the drugs exactly as in the source."""
     size = len(primary)
     # One stay in seven starts from a regimen of its own, the others go on with the patient's.

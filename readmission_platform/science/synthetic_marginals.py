@@ -98,8 +98,7 @@ RACE = Table.of(  # missing is drawn apart, per patient
     "Hispanic:3/4.3/2.9/2.2/1.2 Other:1.4/2/1.5/1.5/1.2"
 )
 WEIGHT = Table.of(
-    "[0-25):1.5 [25-50):3 [50-75):28 [75-100):42 [100-125):20 [125-150):4.5 [150-175):1.1 [175-200):.35 "
-    ">200:.1"
+    "[0-25):1.5 [25-50):3 [50-75):28 [75-100):42 [100-125):20 [125-150):4.5 [150-175):1.1 [175-200):.35 >200:.1"
 )
 ADMISSION_TYPE = Table.of("1:53 2:18.2 3:18.5 4:.01 5:4.7 6:5.2 7:.02 8:.3", integers=True)
 ADMISSION_SOURCE = Table.of(  # one weight per admission type, in the order of the line above
@@ -305,9 +304,7 @@ DRUGS: dict[str, tuple[float, float, float]] = {  # share of encounters with Ste
 }
 
 # The proxy clock: encounter_id at each tenth of the simulated ten years (deciles of the source, rounded).
-CLOCK_IDS = np.array(
-    [12_500, 43.4e6, 71.8e6, 98.7e6, 126.3e6, 152.4e6, 170.7e6, 206e6, 252.3e6, 311.3e6, 443.8e6]
-)
+CLOCK_IDS = np.array([12_500, 43.4e6, 71.8e6, 98.7e6, 126.3e6, 152.4e6, 170.7e6, 206e6, 252.3e6, 311.3e6, 443.8e6])
 PATIENT_ID_RANGE = 189_000_000
 
 # Columns that are drawn as codes; every other column holds its integers as they are.

@@ -1,0 +1,67 @@
+"""The ``readmission`` command: its subcommands by name, and what a failure ends with.
+
+Exit codes: 0 done, 1 unexpected, 2 usage or bad input, 3 refused by policy, 4 conflict, 5 a needed service is
+unavailable. What belongs here: registering commands and reporting errors. What does not: the commands (``commands``).
+"""
+
+import sys
+import warnings
+
+import typer
+
+from readmission_platform.commands import daily, installation, training, versions
+from readmission_platform.commands.terminal import err
+from readmission_platform.config import ConfigurationError
+from readmission_platform.governance.errors import GovernanceError, Refused
+
+app = typer.Typer(
+    help="Governed prediction of 30-day readmission: train, judge, promote, score.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for name, command in {
+    "setup": installation.setup,
+    "run": training.run,
+    "train": training.train,
+    "demo-blocked": training.demo_blocked,
+    "status": versions.status,
+    "gates": versions.gates,
+    "promote": versions.promote,
+    "approve": versions.approve,
+    "replay": daily.replay,
+    "score": daily.score,
+    "dev": installation.dev,
+    "mlflow-ui": installation.mlflow_ui,
+}.items():
+    app.command(name)(command)
+
+keys = typer.Typer(help="Signing keys.", no_args_is_help=True)
+keys.command("create")(versions.keys_create)
+app.add_typer(keys, name="keys")
+
+policy = typer.Typer(help="The gate policy and the roles in force.", no_args_is_help=True)
+policy.command("show")(versions.policy_show)
+policy.command("adopt")(versions.policy_adopt)
+app.add_typer(policy, name="policy")
+
+
+def main() -> None:
+    """Run the command; every expected failure is one line on standard error and its exit code."""
+    warnings.filterwarnings("ignore", message=".*currently in (beta|preview)")
+    try:
+        app()
+    except ConfigurationError as error:
+        err.print(f"error: {error}", markup=False, soft_wrap=True)
+        sys.exit(2)
+    except Refused as error:
+        for reason in error.reasons:
+            err.print(f"refused: {reason}", markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except GovernanceError as error:
+        err.print(f"error: {error}", markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Subcommands of ``readmission``, by what they are about."""

@@ -1,0 +1,88 @@
+"""Commands of the day: ``replay`` delivers discharges, ``score`` takes them in and scores them."""
+
+from datetime import date, timedelta
+from typing import Annotated
+
+import typer
+
+from readmission_platform import summary
+from readmission_platform.commands.terminal import Json, home, launching, out, print_json
+from readmission_platform.governance.errors import BadInput
+
+
+def replay(
+    days: Annotated[int, typer.Option(help="Days to deliver.")] = 14,
+    start: Annotated[
+        str | None, typer.Option(help="First date, YYYY-MM-DD; default: so that the last is yesterday.")
+    ] = None,
+    outcomes: Annotated[bool, typer.Option("--outcomes", help="Also outcomes of days 30 and more days old.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Deliver days of the set-aside encounters to the landing zone, with simulated dates."""
+    from readmission_platform import lifecycle
+    from readmission_platform.assets.replay import ReplayConfig
+
+    with launching(quiet=as_json) as launcher:
+        delivered = lifecycle.replay(launcher, ReplayConfig(days=days, start=start, outcomes=outcomes))
+    if as_json:
+        print_json({"days": delivered, "simulated": True})
+    else:
+        out.print(f"{len(delivered)} days in the landing zone, {delivered[0]} to {delivered[-1]} (simulated dates)")
+
+
+def score(
+    day: Annotated[str | None, typer.Option("--date", help="One day, YYYY-MM-DD.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First day.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
+    version: Annotated[str | None, typer.Option(help="A formerly approved version; needs a reason.")] = None,
+    reason: Annotated[str, typer.Option(help="Why another version scores; recorded.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Take in and score a day, or all days of a range that have files, in one run."""
+    from readmission_platform.resources.landing import Landing
+
+    begin, end = _range(day, first, last)
+    current = home()
+    landed = [found for found in Landing(current.landing).days() if begin <= found <= end]
+    if not landed:
+        raise BadInput(f"no files in landing/discharges for {begin} to {end}; `readmission replay` delivers some")
+    if version is not None and not reason.strip():
+        raise BadInput("--version needs --reason")
+    from readmission_platform import lifecycle
+
+    with launching(quiet=as_json) as launcher:
+        for days in _contiguous(landed):
+            lifecycle.score(launcher, days, version=version, reason=reason)
+    accounts = summary.day_accounts(current, landed)
+    if as_json:
+        print_json(accounts)
+    else:
+        summary.show_days(out, accounts)
+
+
+def _range(day: str | None, first: str | None, last: str | None) -> tuple[str, str]:
+    if (day is None) == (first is None and last is None):
+        raise BadInput("give either --date, or --from and --to")
+    begin, end = (day, day) if day else (first, last)
+    if begin is None or end is None:
+        raise BadInput("--from and --to belong together")
+    for value in (begin, end):
+        try:
+            date.fromisoformat(value)
+        except ValueError as error:
+            raise BadInput(f"{value} is not a date of the form YYYY-MM-DD") from error
+    if begin > end:
+        raise BadInput(f"--from {begin} is after --to {end}")
+    return begin, end
+
+
+def _contiguous(days: list[str]) -> list[list[str]]:
+    """Split ascending days where one is missing: a run scores every partition of its range."""
+    stretches: list[list[str]] = []
+    for day in days:
+        before = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+        if stretches and stretches[-1][-1] == before:
+            stretches[-1].append(day)
+        else:
+            stretches.append([day])
+    return stretches

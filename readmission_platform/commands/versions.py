@@ -1,0 +1,174 @@
+"""Commands about versions: ``status``, ``gates``, ``promote``, ``approve``, ``keys`` and ``policy``."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from readmission_platform import summary
+from readmission_platform.commands.terminal import Json, home, launching, out, print_json
+from readmission_platform.config import settings
+from readmission_platform.governance.errors import BadInput, Refused
+
+
+def status(as_json: Json = False) -> None:
+    """Say what is live, and the state of every version."""
+    found = summary.status(home())
+    if as_json:
+        print_json(found)
+    else:
+        summary.show_status(out, found)
+
+
+def gates(version: Annotated[str, typer.Argument(help="Version number.")], as_json: Json = False) -> None:
+    """Show how a version did at each gate, also a rejected one."""
+    found = summary.gates(home(), version)
+    if as_json:
+        print_json(found)
+    else:
+        summary.show_gates(out, found)
+
+
+def promote(
+    version: Annotated[str | None, typer.Option(help="Version number.")] = None,
+    from_stage: Annotated[str | None, typer.Option(help="Promote the version now in this stage: staging.")] = None,
+    to_stage: Annotated[str, typer.Option(help="staging or production.")] = "production",
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", "--force", help="Acknowledge that a version is replaced; skips nothing."),
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why; recorded.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show every condition; change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Move a version into a stage, if policy, evidence and approvals allow it."""
+    from readmission_platform.assets.promotion import PromotionConfig, Stage, chosen_version, consider
+
+    for option, value in (("--to-stage", to_stage), ("--from-stage", from_stage)):
+        if value is not None and value not in Stage.__members__:
+            raise BadInput(f"{option}: {value} is unknown; choose {' or '.join(Stage.__members__)}")
+    asked = PromotionConfig(
+        version=version,
+        from_stage=Stage(from_stage) if from_stage else None,
+        to_stage=Stage(to_stage),
+        replace=replace,
+        reason=reason,
+        dry_run=dry_run,
+    )
+    with summary.open_ledger(home()) as ledger:
+        chosen = chosen_version(ledger, asked.version, asked.from_stage)
+    if dry_run:
+        _show_decision(chosen, asked, consider, as_json=as_json)
+        return
+    from readmission_platform import lifecycle
+
+    with launching(quiet=as_json) as launcher:
+        lifecycle.promote(launcher, asked)
+    if as_json:
+        print_json(summary.status(settings())["stages"])
+    else:
+        out.print(f"version {chosen} is in {to_stage}")
+
+
+def _show_decision(version: str, asked: Any, consider: Any, *, as_json: bool) -> None:
+    from readmission_platform.definitions import build_definitions
+    from readmission_platform.governance.promotion import PromotionRequest
+
+    resources = build_definitions(settings()).resources or {}
+    project = resources["project"]
+    request = PromotionRequest(version, asked.to_stage.value, settings().actor, asked.replace, asked.reason)
+    with project.ledger() as ledger:
+        decision = consider(
+            request, ledger=ledger, project=project, tracking=resources["tracking"], lake=resources["lake"]
+        )
+    if as_json:
+        conditions = [item.to_json() for item in decision.conditions]
+        gates = [gate.to_json() for gate in decision.gates]
+        print_json({"version": version, "to_stage": request.to_stage, "allowed": decision.allowed,
+                     "conditions": conditions, "gates": gates})  # fmt: skip
+    else:
+        summary.show_conditions(out, decision.conditions)
+        summary.show_gates(out, [gate.to_json() for gate in decision.gates])
+        out.print(
+            f"version {version} {'may' if decision.allowed else 'may not'} go to {request.to_stage}; nothing changed"
+        )
+    if not decision.allowed:
+        raise Refused(decision.reasons())
+
+
+def approve(
+    version: Annotated[str, typer.Option(help="Version number.")],
+    reason: Annotated[str, typer.Option(help="Why; part of the signed statement.")],
+    key: Annotated[
+        Path | None, typer.Option(help="Your private key; without it the demo approver signs (local).")
+    ] = None,
+    approver: Annotated[str | None, typer.Option(help="Who you are in configs/roles.yaml; needed with --key.")] = None,
+    role: Annotated[str, typer.Option(help="The role you approve in.")] = "clinical_approver",
+    expires_days: Annotated[int, typer.Option(min=1, help="Days the approval can be used.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Sign for a version to go into production; the statement names every gate that could not be judged."""
+    from readmission_platform.assets.approval import sign_approval
+
+    event = sign_approval(
+        home(),
+        version=version,
+        reason=reason,
+        key=key,
+        approver=approver,
+        role=role,
+        valid_for=timedelta(days=expires_days),
+    )
+    if as_json:
+        print_json({"version": version, "event": event.seq, "approver": event.actor, **event.payload["statement"]})
+    else:
+        warnings_named = ", ".join(event.payload["statement"]["warnings"]) or "none"
+        out.print(
+            f"version {version} approved by {event.actor} (event {event.seq}); gates not judged: {warnings_named}"
+        )
+
+
+def keys_create(
+    path: Annotated[Path, typer.Argument(help="File for the private key; must not exist.")],
+) -> None:
+    """Create a signing key; the public half goes into configs/roles.yaml."""
+    from readmission_platform.governance.signatures import create_key
+
+    out.print(f"public_key: {create_key(path)}", markup=False)
+
+
+def policy_show(as_json: Json = False) -> None:
+    """Show the gate policy in force (the adopted one, which need not be configs/gates.yaml)."""
+    from readmission_platform.governance.adoption import in_force
+
+    with summary.open_ledger(home()) as ledger:
+        adopted = in_force(ledger.events())
+    if adopted is None:
+        raise BadInput("no gate policy is in force yet; in local the first validation adopts configs/gates.yaml")
+    if as_json:
+        print_json(
+            {
+                "digest": adopted.digest,
+                "adopted_by": adopted.adopted_by,
+                **adopted.policy.model_dump(mode="json"),
+            }
+        )
+    else:
+        summary.show_policy(out, adopted)
+
+
+def policy_adopt(
+    key: Annotated[
+        Path | None, typer.Option(help="Your private key; without it the demo approver signs (local).")
+    ] = None,
+    signer: Annotated[str | None, typer.Option(help="Who you are in the roles in force; needed with --key.")] = None,
+    roles: Annotated[
+        bool, typer.Option("--roles", help="Adopt configs/roles.yaml instead of configs/gates.yaml.")
+    ] = False,
+) -> None:
+    """Put configs/gates.yaml (or roles.yaml) into force with a signature; the reason is in its commit."""
+    from readmission_platform.assets.approval import adopt_configuration
+
+    event = adopt_configuration(home(), key=key, signer=signer, roles=roles)
+    out.print(f"{'roles' if roles else 'policy'} {event.payload['digest'][:19]} in force (event {event.seq})")

@@ -1,0 +1,256 @@
+"""What people and scripts are shown: status, gates, work lists, the summary of a run.
+
+What belongs here: reading state into plain values, and rendering these as tables. What does not: changing anything.
+Light on imports, so that asking for the status takes a moment only.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from readmission_platform.config import Settings, digest_of, gate_policy, model_config, roles_config
+from readmission_platform.governance.adoption import in_force, roles_in_force
+from readmission_platform.governance.chain import STAGES
+from readmission_platform.governance.errors import BadInput
+from readmission_platform.governance.ledger import Ledger
+from readmission_platform.governance.versions import VersionRecord, version_records
+
+HEADLINES = {
+    "auroc": "AUROC (out of fold, by patient)",
+    "auroc_test": "AUROC (test patients)",
+    "average_precision_ratio": "average precision / prevalence",
+    "brier_skill": "Brier skill",
+    "calibration_slope": "calibration slope",
+    "observed_expected": "observed / expected",
+    "recall_at_10": "recall when 10 % are flagged",
+    "ppv_at_10": "precision when 10 % are flagged",
+}
+_COLOURS = {"pass": "green", "fail": "red", "insufficient": "yellow"}
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """Open the ledger of the configured model."""
+    return Ledger(settings.ledger_database, model=model_config(settings).name)
+
+
+def status(settings: Settings) -> dict[str, Any]:
+    """Return environment, model, what is in each stage, and every version with its state (stable keys)."""
+    with open_ledger(settings) as ledger:
+        events, pointers = ledger.snapshot()
+    records = version_records(events, pointers)
+    policy, roles = in_force(events), roles_in_force(events)
+    return {
+        "environment": settings.environment,
+        "model": model_config(settings).name,
+        "home": str(settings.home),
+        "stages": {
+            stage: {"version": pointers[stage].version, **_since(events, pointers[stage].seq)} for stage in STAGES
+        },
+        "policy": _adopted(policy, digest_of(gate_policy(settings))),
+        "roles": _adopted(roles, digest_of(roles_config(settings))),
+        "versions": [_version(record) for record in records.values()],
+    }
+
+
+def _adopted(adopted: Any, in_checkout: str) -> dict[str, Any]:
+    if adopted is None:
+        return {"digest": None, "adopted_by": None, "differs_from_configs": False}
+    return {
+        "digest": adopted.digest,
+        "adopted_by": adopted.adopted_by,
+        "differs_from_configs": adopted.digest != in_checkout,
+    }
+
+
+def _since(events: Sequence[Any], seq: int) -> dict[str, Any]:
+    moved = next((event for event in events if event.seq == seq and seq), None)
+    return {"since": moved.at if moved else None, "by": moved.actor if moved else None}
+
+
+def _version(record: VersionRecord) -> dict[str, Any]:
+    return {
+        "version": record.version,
+        "state": record.state,
+        "source": record.source,
+        "auroc": record.auroc,
+        "artifact_digest": record.artifact_digest,
+        "data_version": record.data_version,
+        "code_version": record.code_version,
+        "trained_by": record.trained_by,
+        "trained_at": record.trained_at,
+        "failed_gates": sorted({gate["gate"] for gate in record.gates if gate.get("blocks")}),
+    }
+
+
+def gates(settings: Settings, version: str) -> list[dict[str, Any]]:
+    """Return the gate results of a version's last validation.
+
+    Raises
+    ------
+    BadInput
+        When there is no such version, or it has not been judged.
+    """
+    with open_ledger(settings) as ledger:
+        record = version_records(*ledger.snapshot()).get(version)
+    if record is None:
+        raise BadInput(f"there is no version {version}; `readmission status` lists them")
+    if not record.validated:
+        raise BadInput(f"version {version} has not been judged yet; materialize validation_report")
+    return record.gates
+
+
+def day_accounts(settings: Settings, days: Sequence[str]) -> list[dict[str, Any]]:
+    """Return per day: received, accepted, quarantined, duplicate, scored and the version that scored it."""
+    from readmission_platform.resources.lake import Lake
+
+    lake = Lake(settings.lake)
+    where = {"discharge_date": list(days)}
+    accounts = _rows(lake, "discharge_accounting", where)
+    scored: dict[str, list[dict[str, Any]]] = {}
+    for row in _rows(lake, "daily_predictions", where, ["discharge_date", "encounter_id", "model_version"]):
+        scored.setdefault(row["discharge_date"], []).append(row)
+    found = {row["discharge_date"]: row for row in accounts}
+    nothing = {"received": 0, "accepted": 0, "quarantined": 0, "duplicate": 0}
+    return [
+        {
+            "date": day,
+            **{name: int(found.get(day, nothing)[name]) for name in nothing},
+            "scored": len(scored.get(day, [])),
+            "version": scored[day][0]["model_version"] if day in scored else None,
+        }
+        for day in days
+    ]
+
+
+def work_list(settings: Settings, day: str) -> list[dict[str, Any]]:
+    """Return a day's flagged encounters, highest risk first."""
+    from readmission_platform.resources.lake import Lake
+
+    rows = _rows(Lake(settings.lake), "daily_predictions", {"discharge_date": [day]})
+    return sorted((row for row in rows if row["flagged"]), key=lambda row: int(row["rank"]))
+
+
+def _rows(lake: Any, table: str, where: Mapping[str, Sequence[str]], columns: Sequence[str] | None = None) -> list[Any]:
+    if not lake.exists(table):
+        return []
+    return list(lake.read(table, where=where, columns=columns).to_dict("records"))
+
+
+def show_status(console: Console, found: Mapping[str, Any]) -> None:
+    """Print the status for people."""
+    console.print(f"[bold]{found['model']}[/] in environment [bold]{found['environment']}[/] ({found['home']})")
+    for stage, held in found["stages"].items():
+        since = f" since {held['since'][:19]} UTC, by {held['by']}" if held["version"] else ""
+        console.print(f"  {stage}: {'version ' + held['version'] if held['version'] else 'none'}{since}")
+    for name in ("policy", "roles"):
+        if found[name]["differs_from_configs"]:
+            console.print(f"  [yellow]configs/ holds other {name} than those in force; see `readmission policy`[/]")
+    if not found["versions"]:
+        console.print("  no version has been trained yet: `readmission train`, or `readmission run` for everything")
+        return
+    rows = (
+        (
+            each["version"],
+            each["state"],
+            each["source"],
+            _interval(each["auroc"]),
+            ", ".join(each["failed_gates"]),
+        )
+        for each in found["versions"]
+    )
+    console.print(_table(("version", "state", "source", "AUROC", "failed gates"), rows))
+
+
+def show_gates(console: Console, results: Iterable[Mapping[str, Any]]) -> None:
+    """Print gate results for people, the blocking ones first."""
+    ordered = sorted(results, key=lambda result: (not result.get("blocks"), result["result"] == "pass", result["gate"]))
+    acting = any(result.get("blocks") for result in ordered)
+    rows = (
+        (
+            result["gate"] + (" (additional)" if result.get("additional") else ""),
+            f"[{_COLOURS[result['result']]}]{result['result']}[/]",
+            _interval({"value": result["observed"], "low": result["low"], "high": result["high"]}),
+            result["limit"],
+            f"{result['n']:,}" if result["n"] is not None else "",
+            *([result.get("action", "") if result.get("blocks") else ""] if acting else []),
+        )
+        for result in ordered
+    )
+    console.print(
+        _table(("gate", "result", "observed (95 % interval)", "limit", "n", *(["what to do"] if acting else [])), rows)
+    )
+
+
+def show_conditions(console: Console, conditions: Iterable[Any]) -> None:
+    """Print the conditions of a promotion for people: the deployment checklist."""
+    rows = (
+        (item.name.replace("_", " "), f"[{_COLOURS[item.result]}]{item.result}[/]", item.detail, item.action)
+        for item in conditions
+    )
+    console.print(_table(("condition", "result", "found", "what to do"), rows))
+
+
+def show_policy(console: Console, adopted: Any) -> None:
+    """Print the gate policy in force for people."""
+    console.print(f"policy {adopted.digest}, adopted by {adopted.adopted_by} at {adopted.adopted_at}")
+    rows = (
+        (
+            name,
+            rule.stage,
+            "" if rule.enabled else "off",
+            *(_limits(rule, kind) for kind in ("real", "synthetic")),
+        )
+        for name, rule in adopted.policy.gates.items()
+    )
+    console.print(_table(("gate", "stage", "", "real data", "synthetic data"), rows))
+
+
+def _limits(rule: Any, kind: str) -> str:
+    from readmission_platform.governance.limits import describe
+
+    return describe(rule.limits[kind]) if kind in rule.limits else "-"
+
+
+def show_days(console: Console, accounts: Iterable[Mapping[str, Any]]) -> None:
+    """Print the account of days for people."""
+    names = ("date", "received", "accepted", "quarantined", "duplicate", "scored", "version")
+    console.print(_table(names, ([str(row[name] or 0) if name != "version" else row[name] or "-" for name in names]
+                                 for row in accounts)))  # fmt: skip
+
+
+def show_work_list(console: Console, day: str, listed: Iterable[Mapping[str, Any]], *, simulated: bool) -> None:
+    """Print the flagged encounters of a day for people."""
+    note = " (simulated date)" if simulated else ""
+    console.print(f"[bold]Work list of {day}{note}[/]: flagged for follow-up, highest risk first")
+    rows = ((str(row["rank"]), str(row["encounter_id"]), f"{row['risk']:.1%}", row["band"].replace("_", " "))
+            for row in listed)  # fmt: skip
+    console.print(_table(("rank", "encounter", "risk of readmission in 30 days", "band"), rows))
+
+
+def show_estimates(console: Console, estimates: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print the headline figures with their intervals."""
+    rows = (
+        (label, _interval(estimates[name]), f"{estimates[name]['n']:,}")
+        for name, label in HEADLINES.items()
+        if name in estimates
+    )
+    console.print(_table(("quality", "estimate (95 % interval)", "n"), rows))
+
+
+def _interval(figures: Mapping[str, Any] | None) -> str:
+    if not figures or figures.get("value") is None:
+        return "-"
+    if figures.get("low") is None or figures.get("high") is None:
+        return f"{figures['value']:.4g}"
+    return f"{figures['value']:.3f} ({figures['low']:.3f} to {figures['high']:.3f})"
+
+
+def _table(headers: Sequence[str], rows: Iterable[Sequence[str | None]]) -> Table:
+    table = Table(show_edge=False, pad_edge=False)
+    for position, header in enumerate(headers):
+        table.add_column(header, overflow="fold", no_wrap=position == 0)
+    for row in rows:
+        table.add_row(*(cell or "" for cell in row))
+    return table

@@ -1,0 +1,377 @@
+"""Do the gates mean something? Honest models should pass the shipped policy, deliberately broken ones not.
+
+    python -m readmission_platform_tests.benchmarks.gate_power [--archive PATH | --synthetic] [--json]
+
+Honest models are trained as shipped, once per seed at one pseudonym key, then once per key at the shipped
+seed: folds follow from the keyed pseudonyms, so every hospital, having its own key, has other test patients.
+On synthetic data the cohort's seed varies with the model's. Broken models repeat mistakes that people make.
+
+Ends with 0 when at least 90 % of the honest models pass (over seeds, and over keys) and every broken model
+fails, with 1 when not, with 2 when it could not be measured.
+
+What belongs here: ways to break a model, and counting verdicts. What does not: a copy of anything that trains
+or judges; models are broken by altering what the package's own functions are given.
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from sklearn.base import clone
+from threadpoolctl import threadpool_limits
+
+from readmission_platform.assets.facts import estimates_of
+from readmission_platform.assets.ingestion import SourceConfig
+from readmission_platform.assets.training import evidence_of
+from readmission_platform.config import (
+    ConfigurationError,
+    GatePolicy,
+    LimitSet,
+    ModelConfig,
+    gate_policy,
+    model_config,
+    settings,
+)
+from readmission_platform.evaluation.evidence import digest_rows
+from readmission_platform.governance.errors import GovernanceError
+from readmission_platform.governance.policy import GateResult, evaluate_gates, verdict
+from readmission_platform.resources.sources import load_synthetic, load_uci
+from readmission_platform.science import features as encoding
+from readmission_platform.science.cohort import eligible_encounters, patient_folds
+from readmission_platform.science.history import HISTORY_COLUMNS
+from readmission_platform.science.model import build_pipeline, cross_validate
+from readmission_platform.science.scoring import model_inputs
+
+HONEST_SHARE = 0.9
+FIGURES = ("auroc", "average_precision_ratio", "brier_skill", "observed_expected", "calibration_slope")
+
+# acute_visits is computed from the first three and goes with them.
+UTILISATION = ["number_inpatient", "number_emergency", "number_outpatient", "prior_max_number_inpatient"]
+LEAK = "encounters_in_whole_file"
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Development encounters of one source under one pseudonym key: inputs, labels (n,), folds (n,)."""
+
+    inputs: pd.DataFrame
+    labels: np.ndarray
+    folds: np.ndarray
+    key: bytes
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One model and what the gates say of it."""
+
+    setting: str
+    figures: dict[str, float | None]
+    gates: list[GateResult]
+
+    @property
+    def passed(self) -> bool:
+        return verdict(self.gates) == "pass"
+
+    @property
+    def failed(self) -> list[GateResult]:
+        return [gate for gate in self.gates if gate.blocks]
+
+    def to_json(self) -> dict[str, Any]:
+        shown = ("gate", "metric", "result", "observed", "low", "high", "limit", "blocks", "detail")
+        gates = [{name: gate.to_json()[name] for name in shown} for gate in self.gates]
+        return {"setting": self.setting, "passed": self.passed, "figures": self.figures, "gates": gates}
+
+
+Scores = Callable[[Cohort, ModelConfig, int], np.ndarray]
+
+
+def honest(cohort: Cohort, model: ModelConfig, seed: int) -> np.ndarray:
+    return _out_of_fold(cohort.inputs, cohort.labels, cohort, model, seed)
+
+
+def permuted_labels(cohort: Cohort, model: ModelConfig, seed: int) -> np.ndarray:
+    """Train and recalibrate on labels dealt out at random; the evidence keeps the true ones."""
+    shuffled = np.random.default_rng(seed).permutation(cohort.labels)
+    return _out_of_fold(cohort.inputs, shuffled, cohort, model, seed)
+
+
+def balanced_weights(cohort: Cohort, model: ModelConfig, seed: int) -> np.ndarray:
+    """Balance the classes and ship the boosting's own probabilities, with nothing to recalibrate them."""
+    pipeline = build_pipeline(_balanced(model), seed=seed)
+    scores = np.empty(len(cohort.labels))
+    for fold in range(model.folds):
+        held_out = cohort.folds == fold
+        with threadpool_limits(1, user_api="openmp"):
+            fitted = clone(pipeline).fit(cohort.inputs[~held_out], cohort.labels[~held_out])
+            scores[held_out] = fitted.predict_proba(cohort.inputs[held_out])[:, 1]
+    return scores
+
+
+def balanced_then_recalibrated(cohort: Cohort, model: ModelConfig, seed: int) -> np.ndarray:
+    """Balance the classes within the shipped recipe, whose recalibration undoes the harm."""
+    return _out_of_fold(cohort.inputs, cohort.labels, cohort, model, seed, boosting=_balanced(model))
+
+
+def leaked_total(cohort: Cohort, model: ModelConfig, seed: int) -> np.ndarray:
+    """Let the encoder pass on how often the patient occurs in the whole file, later encounters included."""
+    with patch.object(encoding, "COUNTS", [*encoding.COUNTS, LEAK]):
+        return honest(cohort, model, seed)
+
+
+def without(columns: Sequence[str], cohort: Cohort, model: ModelConfig, seed: int) -> np.ndarray:
+    """Train and score with these inputs constant: no tree can split on them, which is as good as dropping."""
+    emptied = cohort.inputs.assign(**dict.fromkeys(columns, 0.0))
+    return _out_of_fold(emptied, cohort.labels, cohort, model, seed)
+
+
+def _out_of_fold(
+    inputs: pd.DataFrame,
+    labels: np.ndarray,
+    cohort: Cohort,
+    model: ModelConfig,
+    seed: int,
+    *,
+    boosting: dict[str, Any] | None = None,
+) -> np.ndarray:
+    as_shipped = model.boosting.model_dump()
+    return cross_validate(inputs, labels, cohort.folds, boosting=boosting or as_shipped, seed=seed).scores
+
+
+def _balanced(model: ModelConfig) -> dict[str, Any]:
+    return {**model.boosting.model_dump(), "class_weight": "balanced"}
+
+
+BROKEN: dict[str, tuple[str, Scores]] = {
+    "permuted labels": ("training labels shuffled, judged on the true ones", permuted_labels),
+    "balanced class weights": ('class_weight="balanced", raw scores without recalibration', balanced_weights),
+    "leaked total": (
+        "number of the patient's encounters in the whole file as a further feature",
+        leaked_total,
+    ),
+    "no utilisation counts": (
+        f"{', '.join(UTILISATION)} and acute_visits dropped; the rest of the history stays",
+        partial(without, UTILISATION),
+    ),
+    "no utilisation counts, no history": (
+        "the same, and every other feature of the patient's earlier encounters",
+        partial(without, [*UTILISATION, *(name for name in HISTORY_COLUMNS if name not in UTILISATION)]),
+    ),
+}
+CONTROL = "balanced class weights, recalibrated"
+
+
+@dataclass
+class Bench:
+    """A source of encounters with the shipped configuration; trains and judges on it."""
+
+    limit_set: LimitSet
+    origin: str
+    load: Callable[[int], pd.DataFrame]
+    model: ModelConfig
+    policy: GatePolicy
+    log: Console
+    _loaded: tuple[int, pd.DataFrame] | None = field(default=None, init=False)
+
+    def cohort(self, variation: int, key_number: int) -> Cohort:
+        """Prepare development encounters as the assets do, plus the column that leaks."""
+        if self._loaded is None or self._loaded[0] != variation:
+            self._loaded = (variation, self.load(variation))
+        raw = self._loaded[1]
+        key = f"gate power, hospital {key_number}".encode()
+        eligible = eligible_encounters(raw, key=key, replay_share=self.model.replay_share)
+        development = eligible[eligible["part"] == "development"].reset_index(drop=True)
+        inputs = model_inputs(development, development)
+        inputs = pd.concat([development[["encounter_id", "patient_key", "clock"]], inputs], axis=1)
+        patient = raw.set_index("encounter_id")["patient_nbr"]
+        total = patient.map(patient.value_counts())
+        inputs[LEAK] = total.loc[development["encounter_id"]].to_numpy()
+        folds = patient_folds(development["patient_key"], folds=self.model.folds).to_numpy()
+        return Cohort(inputs, development["readmitted_30d"].to_numpy(), folds, key)
+
+    def trial(self, name: str, recipe: Scores, *, variation: int = 0, key_number: int = 0) -> Trial:
+        """Train by a recipe and judge it as a candidate is judged."""
+        cohort = self.cohort(variation, key_number)
+        scores = recipe(cohort, self.model, self.model.seed + variation)
+        rows = evidence_of(cohort.inputs, cohort.labels, cohort.folds, scores, cohort.key)
+        estimates = estimates_of(rows, digest_rows(rows), self.model)["estimates"]
+        gates = evaluate_gates(estimates, self.policy, limit_set=self.limit_set, stages=["candidate"])
+        figures = {figure: estimates[figure]["value"] for figure in FIGURES}
+        trial = Trial(f"key {key_number}, seed + {variation}", figures, gates)
+        outcome = "passes" if trial.passed else f"fails {', '.join(gate.gate for gate in trial.failed)}"
+        self.log.print(f"{name}, {trial.setting}: AUROC {_short(figures['auroc'])}, {outcome}")
+        return trial
+
+
+def measure(bench: Bench, *, seeds: int, broken_seeds: int) -> dict[str, dict[str, list[Trial]]]:
+    """Train every model of the bench; trials by kind (honest, broken, control) and by name."""
+    varied = [bench.trial("honest", honest, variation=seed) for seed in range(seeds)]
+    keyed = [bench.trial("honest", honest, key_number=number) for number in range(1, seeds + 1)]
+
+    def repeated(name: str, recipe: Scores) -> list[Trial]:
+        return [bench.trial(name, recipe, variation=seed) for seed in range(broken_seeds)]
+
+    return {
+        "honest": {"seeds": varied, "keys": keyed},
+        "broken": {name: repeated(name, recipe) for name, (_, recipe) in BROKEN.items()},
+        "control": {CONTROL: repeated(CONTROL, balanced_then_recalibrated)},
+    }
+
+
+def policy_holds(trials: dict[str, dict[str, list[Trial]]]) -> bool:
+    """Tell whether enough honest models pass and no broken one does."""
+    enough = all(_passed(group) >= HONEST_SHARE * len(group) for group in trials["honest"].values())
+    return enough and not any(trial.passed for group in trials["broken"].values() for trial in group)
+
+
+def _passed(group: Iterable[Trial]) -> int:
+    return sum(trial.passed for trial in group)
+
+
+def _short(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
+
+
+def _spread(values: Iterable[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{median(known):.4f} ({min(known):.4f} to {max(known):.4f})" if known else "none"
+
+
+def honest_table(trials: dict[str, list[Trial]]) -> Table:
+    """One line per gate: its limit, the figures of the honest models, and how many it stopped."""
+    table = Table(title="Honest models, gate by gate: median and range", box=box.SIMPLE_HEAD, title_justify="left")
+    for column in ("gate", "limit", *(f"over {name}" for name in trials)):
+        table.add_column(column)
+    for name in trials:
+        table.add_column(f"stopped, {name}", justify="right")
+    by_gate = {name: [{gate.gate: gate for gate in trial.gates} for trial in group] for name, group in trials.items()}
+    for gate in next(iter(trials.values()))[0].gates:
+        results = {name: [each[gate.gate] for each in found] for name, found in by_gate.items()}
+        stopped = [sum(result.blocks for result in found) for found in results.values()]
+        table.add_row(
+            gate.gate,
+            gate.limit,
+            *(_spread(result.observed for result in found) for found in results.values()),
+            *(f"{count} of {len(found)}" for count, found in zip(stopped, results.values(), strict=True)),
+            style="red" if any(stopped) else None,
+        )
+    return table
+
+
+def broken_table(trials: dict[str, dict[str, list[Trial]]]) -> Table:
+    """One line per broken model, and the control: what was done, how it scores, what caught it."""
+    table = Table(title="Broken models", box=box.SIMPLE_HEAD, title_justify="left", show_lines=True)
+    for column in ("model", "AUROC", "observed/expected", "passed", "caught by (trials, observed, limit)"):
+        table.add_column(column)
+    told = {name: what for name, (what, _) in BROKEN.items()}
+    told[CONTROL] = "no broken model: the shipped recalibration repairs balanced weights"
+    for name, group in (trials["broken"] | trials["control"]).items():
+        figures = [_spread(trial.figures[figure] for trial in group) for figure in ("auroc", "observed_expected")]
+        caught = Counter(gate.gate for trial in group for gate in trial.failed)
+        first = {gate.gate: gate for trial in reversed(group) for gate in trial.failed}
+        lines = [
+            f"{gate} ({count} of {len(group)}, {_short(first[gate].observed)}, {first[gate].limit})"
+            for gate, count in caught.most_common()
+        ]
+        table.add_row(f"{name}\n[dim]{told[name]}", *figures, f"{_passed(group)} of {len(group)}",
+                      "\n".join(lines) or "nothing")  # fmt: skip
+    return table
+
+
+def print_report(console: Console, bench: Bench, trials: dict[str, dict[str, list[Trial]]]) -> None:
+    """Print the tables, every gate that stopped an honest model, and a last line that sums up."""
+    console.print(f"{bench.origin}; limits: {bench.limit_set}")
+    console.print(honest_table(trials["honest"]))
+    stopped = [(trial, gate) for group in trials["honest"].values() for trial in group for gate in trial.failed]
+    for trial, gate in stopped:
+        seen = f"{_short(gate.observed)} ({_short(gate.low)} to {_short(gate.high)}), limit {gate.limit}"
+        console.print(f"  honest, {trial.setting}: {gate.gate}, {gate.metric} {seen}; {gate.detail}")
+    console.print(broken_table(trials))
+    passes = ", ".join(f"{_passed(group)} of {len(group)} over {name}" for name, group in trials["honest"].items())
+    slipped = [name for name, group in trials["broken"].items() if _passed(group)]
+    caught = f"{len(BROKEN) - len(slipped)} of {len(BROKEN)} broken models fail in every trial"
+    outcome = "The policy holds" if policy_holds(trials) else "The policy does NOT hold"
+    more = f"; not always caught: {', '.join(slipped)}" if slipped else ""
+    console.print(f"{outcome}: honest models pass {passes}; {caught}{more}.")
+
+
+def to_json(bench: Bench, trials: dict[str, dict[str, list[Trial]]]) -> dict[str, Any]:
+    """Return everything that was measured, for machines."""
+    return {
+        "origin": bench.origin,
+        "limit_set": bench.limit_set,
+        "policy_holds": policy_holds(trials),
+        **{
+            kind: {
+                name: {
+                    "passed": _passed(group),
+                    "of": len(group),
+                    "trials": [each.to_json() for each in group],
+                }
+                for name, group in groups.items()
+            }
+            for kind, groups in trials.items()
+        },
+    }
+
+
+def make_bench(archive: Path | None) -> Bench:
+    """Open the source with the shipped configuration."""
+    shipped, policy, log = (
+        model_config(settings()),
+        gate_policy(settings()),
+        Console(stderr=True, soft_wrap=True, highlight=False),
+    )
+    if archive is not None:
+        loaded = load_uci(archive=archive, cache=archive.parent)
+        return Bench("real", loaded.origin, lambda _: loaded.frame, shipped, policy, log)
+    usual = SourceConfig()
+    return Bench(
+        "synthetic",
+        f"synthetic cohorts of {usual.encounters:,} encounters, seeds from {usual.seed}",
+        lambda variation: load_synthetic(encounters=usual.encounters, seed=usual.seed + variation).frame,
+        shipped,
+        policy,
+        log,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the measurement; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="gate_power", description=(__doc__ or "").partition("\n")[0])
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--archive", type=Path, help="local copy of the UCI archive")
+    source.add_argument("--synthetic", action="store_true", help="synthetic cohorts (the default)")
+    parser.add_argument("--seeds", type=int, default=10, help="honest models over seeds, and again over keys")
+    parser.add_argument("--broken-seeds", type=int, default=3, help="trials of each broken model")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    asked = parser.parse_args(arguments)
+    if min(asked.seeds, asked.broken_seeds) < 1:
+        parser.error("at least one seed is needed")
+    try:
+        bench = make_bench(asked.archive)
+        trials = measure(bench, seeds=asked.seeds, broken_seeds=asked.broken_seeds)
+    except (GovernanceError, ConfigurationError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if asked.json:
+        print(json.dumps(to_json(bench, trials), indent=1))
+    else:
+        print_report(Console(highlight=False), bench, trials)
+    return 0 if policy_holds(trials) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
