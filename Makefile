@@ -31,7 +31,7 @@ help: ## this list
 	@printf '\nVariables: SOURCE=synthetic|uci ARCHIVE=path ENCOUNTERS=n SEED=n PYTHON=python3.12 READMISSION_HOME=folder\n'
 
 .PHONY: setup
-setup: $(STAMP) ## install everything into .venv and prepare the home (about two minutes, 1.7 GB, once)
+setup: $(STAMP) ## install everything into .venv and prepare the home (two to four minutes, 1.7 GB, once)
 	@cmp -s dagster.yaml "$(HOME_DIR)/dagster/dagster.yaml" || $(BIN)/readmission setup
 
 .PHONY: run
@@ -138,10 +138,12 @@ $(STAMP): requirements.lock pyproject.toml $(if $(MOVED),force)
 		echo "Creating .venv with $$("$$python" --version)."; \
 		"$$python" -m venv --clear .venv || exit 1; fi
 	@touch $(UNFINISHED) && rm -f $(LOCK_DONE)
-	@echo "Installing $(PACKAGES) locked packages (about a minute and a half, 1.7 GB; pip's own words are in $(LOG))."
-	@{ $(PIP) --require-hashes --progress-bar off -r requirements.lock && touch $(LOCK_DONE); } 2>&1 | tee $(LOG) | awk -v all=$(PACKAGES) ' \
-		/^(Collecting|Processing|Ignoring|Requirement already)/ { n++; if (n % 25 == 0 || n == all) { print "  fetched " n " of " all; fflush() } } \
-		/^Installing collected/ { print "  unpacking them, the longer half"; fflush() }'
+	@echo "Installing $(PACKAGES) locked packages (two to four minutes, 1.7 GB; pip's own words are in $(LOG))."
+	@{ $(PIP) --require-hashes --progress-bar off -r requirements.lock && touch $(LOCK_DONE); } 2>&1 | tee $(LOG) | { \
+		n=0; while read -r line; do case "$$line" in \
+			Collecting*|Processing*|Ignoring*|"Requirement already"*) n=$$((n + 1)); [ $$((n % 25)) -ne 0 ] || echo "  fetched $$n of $(PACKAGES)";; \
+			"Installing collected"*) echo "  unpacking them, a minute or two";; \
+		esac; done; }
 	@[ -e $(LOCK_DONE) ] && $(PIP) --no-build-isolation --editable . >> $(LOG) 2>&1 || { \
 		grep -v '^WARNING' $(LOG) | tail -n 12 >&2; echo "The installation failed, as said above; make can be run again." >&2; exit 1; }
 	@pwd -P > $(STAMP) && rm -f $(UNFINISHED) $(LOCK_DONE)

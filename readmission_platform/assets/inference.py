@@ -303,7 +303,6 @@ def _result(scored: pd.DataFrame, discharges: pd.DataFrame, check: str, rules: d
         scored=("encounter_id", "size"),
         flagged=("flagged", "sum"),
         mean_risk=("risk", "mean"),
-        highest=("risk", "max"),
     )
     return dg.MaterializeResult(
         value=scored,

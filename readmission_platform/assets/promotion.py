@@ -184,17 +184,23 @@ def promote_version(
             return
         changed = tracking.align_aliases(project.model.name, stage_versions(ledger))
         context.log.info(f"version {request.version} is in {request.to_stage}; {len(changed)} aliases aligned")
+        shown = tracking.aliases(project.model.name)
         for stage in ("staging", "production"):
             record = live_version(ledger, stage)
-            if record is not None:
-                yield dg.AssetMaterialization(
-                    f"{stage}_model",
-                    metadata={"live": live_table(ledger, stage)},
-                    tags={
-                        "dagster/data_version": str(record.artifact_digest),
-                        "model_version": record.version,
-                    },
-                )
+            if record is None:
+                continue
+            # The projections' pages show the change at once, not only when they are next materialized.
+            yield dg.AssetMaterialization(
+                f"{stage}_model",
+                metadata={"live": live_table(ledger, stage), "model version": record.version},
+                tags={"dagster/data_version": str(record.artifact_digest), "model_version": record.version},
+            )
+            yield dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(f"{stage}_model"),
+                check_name=CHECK,
+                passed=shown.get(stage) == record.version,
+                metadata={"rule": CHECK_RULE, "observed": f"{stage} is version {shown.get(stage)}"},
+            )
         yield dg.Output(request.to_stage, output_name="stage")
 
 

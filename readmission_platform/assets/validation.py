@@ -13,7 +13,7 @@ import dagster as dg
 from pydantic import Field
 
 from readmission_platform.assets.facts import EvidenceMissing, estimates_of, evidence_rows, version_facts
-from readmission_platform.assets.presentation import PLATFORM_TEAM, picture, table
+from readmission_platform.assets.presentation import PLATFORM_TEAM, picture, plain, table
 from readmission_platform.config import AdditionalGates
 from readmission_platform.governance.ledger import Ledger
 from readmission_platform.governance.policy import REQUIRED_GATES, GateResult, evaluate_gates, verdict
@@ -39,14 +39,11 @@ class ValidationConfig(dg.Config):
 
 
 def _specs() -> list[dg.AssetCheckSpec]:
-    named = [
-        dg.AssetCheckSpec(name, asset="validation_report", blocking=True, description=f"Gate {name.replace('_', ' ')}.")
-        for name in JUDGED
-    ]
-    other = "Every gate that the policy adds to the required ones."
+    judged = "Judged by the gate policy in force; the result shows rule, observation, interval, limit and what to do."
+    others = "Every gate that the policy has beyond the required ones. " + judged
     return [
-        *named,
-        dg.AssetCheckSpec(OTHER_GATES, asset="validation_report", blocking=True, description=other),
+        dg.AssetCheckSpec(name, asset="validation_report", blocking=True, description=description)
+        for name, description in [*((name, judged) for name in JUDGED), (OTHER_GATES, others)]
     ]
 
 
@@ -152,36 +149,46 @@ def gate_checks(results: Sequence[GateResult]) -> Iterator[dg.AssetCheckResult]:
 def _check(name: str, results: Sequence[GateResult]) -> dg.AssetCheckResult:
     failed = [result for result in results if result.blocks]
     unsure = [result for result in results if result.result == "insufficient"]
-    shown = (failed or unsure or list(results))[:1]
-    passed = not failed and (bool(results) or name == OTHER_GATES)
-    description = "No gate of this kind." if not shown else shown[0].rule
+    missing = not results and name != OTHER_GATES
     if failed:
-        description = f"{failed[0].rule} Observed {_figure(failed[0])}, limit {failed[0].limit}. {failed[0].action}"
+        shown = failed[0]
+        description = f"{shown.rule} Observed {_figure(shown)}, limit {shown.limit}. {shown.action}"
     elif unsure:
         description = f"Cannot be judged: {unsure[0].rule} {unsure[0].detail}"
+    elif missing:
+        description = "The policy in force has no such gate, which every policy needs."
+    else:
+        description = results[0].rule if results else "No gate of this kind."
     return dg.AssetCheckResult(
         check_name=name,
-        passed=passed and not unsure if not failed else False,
-        severity=dg.AssetCheckSeverity.ERROR if failed or not passed else dg.AssetCheckSeverity.WARN,
+        passed=not (failed or unsure or missing),
+        severity=dg.AssetCheckSeverity.ERROR if failed or missing else dg.AssetCheckSeverity.WARN,
         description=description,
-        metadata={"gates": gate_table(results)},
+        metadata=_check_metadata((failed or unsure or list(results))[:1], results),
     )
 
 
+def _check_metadata(shown: Sequence[GateResult], results: Sequence[GateResult]) -> dict[str, Any]:
+    """Show one gate as figures, which the UI also plots over time, and several as a table."""
+    metadata: dict[str, Any] = {"all gates": gate_table(results)} if len(results) > 1 else {}
+    for result in shown:
+        figures = {"observed": result.observed, "low": result.low, "high": result.high, "n": result.n}
+        metadata |= {key: plain(value) for key, value in figures.items() if value is not None}
+        metadata |= {"limit": result.limit, "metric": result.metric, "what to do if it fails": result.action}
+    return metadata
+
+
 def gate_table(results: Sequence[GateResult]) -> dg.MetadataValue:
-    """Show gates with rule, observation, interval, limit, size and what to do."""
+    """Show gates with result, observation, interval, limit and size."""
     return table(
         {
             "gate": result.gate + (" (additional)" if result.additional else ""),
             "result": result.result,
-            "metric": result.metric,
             "observed": result.observed,
             "low": result.low,
             "high": result.high,
             "limit": result.limit,
             "n": result.n,
-            "rule": result.rule,
-            "what to do": result.action if result.result != "pass" else "",
         }
         for result in results
     )

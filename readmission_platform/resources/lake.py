@@ -36,10 +36,7 @@ def frame_digest(frame: pd.DataFrame) -> str:
     """
     running = hashlib.sha256("\0".join(map(str, frame.columns)).encode())
     for name in frame.columns:
-        column = frame[name]
-        if column.dtype == object:
-            column = column.where(column.notna(), None)
-        running.update(pd.util.hash_pandas_object(column, index=False).to_numpy().tobytes())
+        running.update(pd.util.hash_pandas_object(frame[name], index=False).to_numpy().tobytes())
     return "sha256:" + running.hexdigest()
 
 
@@ -191,9 +188,11 @@ class Lake:
         else:
             column, values = partition
             listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
-            # A column that is new since the table was made is missing in its older partitions.
-            options |= {"predicate": f"{column} in ({listed})", "schema_mode": "merge"}
+            options["predicate"] = f"{column} in ({listed})"
             data = _as_stored(table, data, opened)
+            if set(data.column_names) != {field.name for field in opened.schema().fields}:
+                # A column that is new since the table was made is missing in its older partitions.
+                options["schema_mode"] = "merge"
         write_deltalake(opened, data, mode="overwrite", commit_properties=properties, **options)
         return opened.version()
 
@@ -228,7 +227,7 @@ def _as_stored(table: str, data: "pa.Table", opened: "DeltaTable") -> "pa.Table"
     return data
 
 
-class LakeResource(dg.ConfigurableResource):
+class LakeResource(dg.ConfigurableResource[Any]):
     """The lake, for assets that read or write tables besides their own output."""
 
     root: str

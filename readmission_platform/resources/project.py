@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -29,7 +30,7 @@ from readmission_platform.governance.ledger import Ledger
 from readmission_platform.resources.home import pseudonym_key
 
 
-class ProjectResource(dg.ConfigurableResource):
+class ProjectResource(dg.ConfigurableResource[Any]):
     """Settings and configuration of this environment, and its ledger."""
 
     environment: str

@@ -38,6 +38,7 @@ class ArtifactRefused(Exception):
 def _mlflow() -> ModuleType:
     # Read by MLflow when it is imported: without it, ordinary tracking looks up a host on the internet.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     import mlflow
 
     return mlflow
@@ -85,12 +86,13 @@ def load_artifact(root: Path, path: str, *, digest: str) -> "RecalibratedClassif
     if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
         raise ArtifactRefused(f"the model artifact {path} is not the one recorded in the ledger; it has been changed")
     try:
-        return loads(content, trusted=list(TRUSTED_TYPES))
+        model: RecalibratedClassifier = loads(content, trusted=list(TRUSTED_TYPES))
     except UntrustedTypesFoundException as error:
         raise ArtifactRefused(f"the model artifact {path} contains types that are not on the allow-list") from error
+    return model
 
 
-class TrackingResource(dg.ConfigurableResource):
+class TrackingResource(dg.ConfigurableResource[Any]):
     """MLflow tracking for the training step, and the registry of model versions."""
 
     uri: str
@@ -118,7 +120,7 @@ class TrackingResource(dg.ConfigurableResource):
         mlflow.set_registry_uri(self.uri)
         try:
             with _initialising(self.root):
-                client = mlflow.MlflowClient()
+                client: MlflowClient = mlflow.MlflowClient()
                 experiment = client.get_experiment_by_name(self.experiment)
                 if experiment is None:
                     client.create_experiment(self.experiment, artifact_location=self.root.as_uri())
@@ -154,7 +156,7 @@ class TrackingResource(dg.ConfigurableResource):
                 "extra_tags": {"mlflow.runName": f"{context.asset_key.path[-1]} {context.run_id[:8]}"},
             },
         )
-        started = mlflow_tracking.resource_fn(invocation)
+        started = mlflow_tracking.resource_fn(invocation)  # type: ignore[call-arg,arg-type]  # generator of a context
         next(started)
         mlflow = _mlflow()
         try:
@@ -174,8 +176,11 @@ class TrackingResource(dg.ConfigurableResource):
         """End MLflow runs whose Dagster run is over: those of processes that were killed."""
         from mlflow.entities import RunStatus
 
-        experiment = client.get_experiment_by_name(self.experiment)
-        for run in client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'"):
+        experiments = client.search_experiments(filter_string=f"name = '{self.experiment}'")
+        running = client.search_runs(
+            [experiment.experiment_id for experiment in experiments], "attributes.status = 'RUNNING'"
+        )
+        for run in running:
             owner = instance.get_run_by_id(run.data.tags.get("dagster_run_id", ""))
             if owner is None or owner.is_finished:
                 client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
@@ -271,8 +276,11 @@ def _rebase(uri: str, old: str, new: str) -> None:
     with engine.begin() as connection:
         for table, columns in places.items():
             for column in columns:
-                connection.execute(
-                    text(f"UPDATE {table} SET {column} = :new || substr({column}, :cut) WHERE {column} LIKE :old"),
-                    {"new": new, "cut": len(old) + 1, "old": old + "%"},
+                # The names are those above; compared whole, because LIKE takes "_" and "%" of a path for wildcards.
+                move = (
+                    f"UPDATE {table} SET {column} = :new || substr({column}, :cut) "  # noqa: S608
+                    f"WHERE {column} = :old OR substr({column}, 1, :cut) = :below"
                 )
+                cut = len(old) + 1
+                connection.execute(text(move), {"new": new, "cut": cut, "old": old, "below": old + "/"})
     engine.dispose()

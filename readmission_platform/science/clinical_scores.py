@@ -26,6 +26,7 @@ _COMORBIDITIES: tuple[tuple[int, tuple[tuple[float, float], ...]], ...] = (
     (2, ((140, 196), (200, 209))),  # any tumour, lymphoma, leukaemia
     (3, ((290, 291),)),  # dementia
     (3, ((710, 711), (714, 715))),  # connective tissue disease
+    (4, ((42, 43),)),  # AIDS
     (4, ((572, 573),)),  # moderate or severe liver disease
     (6, ((196, 200),)),  # metastatic solid tumour
 )
@@ -39,7 +40,7 @@ def lace(frame: pd.DataFrame) -> np.ndarray:
     charlson = _charlson_points(frame)
     comorbidity = np.where(charlson >= 4, 5, charlson)
     emergency = np.minimum(frame["number_emergency"].to_numpy(), 4)
-    return (length + acute + comorbidity + emergency).astype("float64")
+    return np.asarray(length + acute + comorbidity + emergency, dtype="float64")
 
 
 def hospital(frame: pd.DataFrame) -> np.ndarray:
@@ -50,7 +51,7 @@ def hospital(frame: pd.DataFrame) -> np.ndarray:
     admissions = frame["number_inpatient"].to_numpy()
     admitted = np.select([admissions == 0, admissions <= 5], [0, 2], 5)
     long_stay = frame["time_in_hospital"].to_numpy() >= 5
-    return (2 * oncology + procedure + urgent + admitted + 2 * long_stay).astype("float64")
+    return np.asarray(2 * oncology + procedure + urgent + admitted + 2 * long_stay, dtype="float64")
 
 
 def _charlson_points(frame: pd.DataFrame) -> np.ndarray:

@@ -99,7 +99,8 @@ def parse_text(frame: pd.DataFrame) -> pd.DataFrame:
     parsed = {}
     for name in frame.columns:
         text = frame[name].astype(object)
-        column = text.where(text.notna() & ~text.isin([MISSING_MARK, ""]), None)
+        column = text.copy()
+        column[text.isna() | text.isin([MISSING_MARK, ""])] = None
         if name in INTEGER_COLUMNS:
             number = pd.to_numeric(column, errors="coerce")
             whole = number.notna() & (number % 1 == 0)

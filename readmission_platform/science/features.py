@@ -83,7 +83,7 @@ def categorical_mask() -> list[bool]:
     return [name in categories for name in feature_names()]
 
 
-class EncounterEncoder(TransformerMixin, BaseEstimator):
+class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
     """Turn ``MODEL_INPUTS`` into a float matrix; unknown and missing values become NaN.
 
     Fitting learns only which payers and specialties exist. Those of fewer than ``min_frequency`` encounters

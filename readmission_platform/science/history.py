@@ -55,22 +55,21 @@ def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame
 
     by_patient = rows.groupby("patient_key", sort=False)
     prior = by_patient.cumcount()
-    stay = rows["time_in_hospital"].astype("float64")
+    stay = rows["time_in_hospital"]
     early = (rows["outcome"] == "<30").astype("float64")
     described = pd.DataFrame(
         {
             "prior_encounters": prior.astype("float64"),
             "prior_readmissions_30d": early.groupby(rows["patient_key"], sort=False).cumsum() - early,
             "previous_outcome": by_patient["outcome"].shift(),
-            "previous_time_in_hospital": by_patient["time_in_hospital"].shift().astype("float64"),
-            "previous_disposition": by_patient["discharge_disposition_id"].shift().astype("float64"),
+            "previous_time_in_hospital": by_patient["time_in_hospital"].shift(),
+            "previous_disposition": by_patient["discharge_disposition_id"].shift(),
             "prior_mean_time_in_hospital": (stay.groupby(rows["patient_key"], sort=False).cumsum() - stay)
             / prior.where(prior > 0),
             "prior_max_number_inpatient": by_patient["number_inpatient"]
             .cummax()
             .groupby(rows["patient_key"], sort=False)
-            .shift()
-            .astype("float64"),
+            .shift(),
         }
     )
     informative = described["previous_outcome"].isin(["<30", ">30"])
@@ -83,4 +82,6 @@ def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame
 
 def _with_outcome(rows: pd.DataFrame) -> pd.DataFrame:
     outcome = rows["readmitted"] if "readmitted" in rows.columns else None
-    return rows[KNOWN_COLUMNS].assign(outcome=outcome).astype({"outcome": object})
+    # Said explicitly, because a frame without rows (the first day of all) has no types to go by.
+    types = {**dict.fromkeys(KNOWN_COLUMNS, "float64"), "encounter_id": "int64", "patient_key": object}
+    return rows[KNOWN_COLUMNS].astype(types).assign(outcome=pd.Series(outcome, index=rows.index, dtype=object))

@@ -37,10 +37,10 @@ _CLIP = 1e-6
 def logit(scores: np.ndarray) -> np.ndarray:
     """Return log odds of probabilities, clipped away from 0 and 1."""
     clipped = np.clip(scores, _CLIP, 1 - _CLIP)
-    return np.log(clipped / (1 - clipped))
+    return np.asarray(np.log(clipped / (1 - clipped)))
 
 
-class RecalibratedClassifier(ClassifierMixin, BaseEstimator):
+class RecalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
     """A fitted classifier whose log odds are corrected by a slope and an intercept (Platt 1999).
 
     Slope and intercept come from out-of-fold scores of patients the classifier was not trained on.

@@ -19,7 +19,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -183,13 +183,17 @@ class Bench:
     model: ModelConfig
     policy: GatePolicy
     log: Console
-    _loaded: tuple[int, pd.DataFrame] | None = field(default=None, init=False)
+    _latest: tuple[pd.DataFrame, int, Cohort] | None = field(default=None, init=False)
 
     def cohort(self, variation: int, key_number: int) -> Cohort:
+        """Return a cohort, prepared afresh when it is not the one that was asked for last."""
+        raw = self.load(variation)
+        if self._latest is None or self._latest[0] is not raw or self._latest[1] != key_number:
+            self._latest = (raw, key_number, self._prepared(raw, key_number))
+        return self._latest[2]
+
+    def _prepared(self, raw: pd.DataFrame, key_number: int) -> Cohort:
         """Prepare development encounters as the assets do, plus the column that leaks."""
-        if self._loaded is None or self._loaded[0] != variation:
-            self._loaded = (variation, self.load(variation))
-        raw = self._loaded[1]
         key = f"gate power, hospital {key_number}".encode()
         eligible = eligible_encounters(raw, key=key, replay_share=self.model.replay_share)
         development = eligible[eligible["part"] == "development"].reset_index(drop=True)
@@ -219,14 +223,17 @@ def measure(bench: Bench, *, seeds: int, broken_seeds: int) -> dict[str, dict[st
     """Train every model of the bench; trials by kind (honest, broken, control) and by name."""
     varied = [bench.trial("honest", honest, variation=seed) for seed in range(seeds)]
     keyed = [bench.trial("honest", honest, key_number=number) for number in range(1, seeds + 1)]
-
-    def repeated(name: str, recipe: Scores) -> list[Trial]:
-        return [bench.trial(name, recipe, variation=seed) for seed in range(broken_seeds)]
-
+    recipes = {name: recipe for name, (_, recipe) in BROKEN.items()} | {CONTROL: balanced_then_recalibrated}
+    # All recipes on one cohort before the next: preparing one takes a while.
+    by_seed = [
+        {name: bench.trial(name, recipe, variation=seed) for name, recipe in recipes.items()}
+        for seed in range(broken_seeds)
+    ]
+    repeated = {name: [trials[name] for trials in by_seed] for name in recipes}
     return {
         "honest": {"seeds": varied, "keys": keyed},
-        "broken": {name: repeated(name, recipe) for name, (_, recipe) in BROKEN.items()},
-        "control": {CONTROL: repeated(CONTROL, balanced_then_recalibrated)},
+        "control": {CONTROL: repeated.pop(CONTROL)},
+        "broken": repeated,
     }
 
 
@@ -241,12 +248,12 @@ def _passed(group: Iterable[Trial]) -> int:
 
 
 def _short(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4f}"
+    return "none" if value is None else f"{value:,.0f}" if value >= 1000 else f"{value:.4f}"
 
 
 def _spread(values: Iterable[float | None]) -> str:
     known = [value for value in values if value is not None]
-    return f"{median(known):.4f} ({min(known):.4f} to {max(known):.4f})" if known else "none"
+    return f"{_short(median(known))} ({_short(min(known))} to {_short(max(known))})" if known else "none"
 
 
 def honest_table(trials: dict[str, list[Trial]]) -> Table:
@@ -341,7 +348,7 @@ def make_bench(archive: Path | None) -> Bench:
     return Bench(
         "synthetic",
         f"synthetic cohorts of {usual.encounters:,} encounters, seeds from {usual.seed}",
-        lambda variation: load_synthetic(encounters=usual.encounters, seed=usual.seed + variation).frame,
+        lru_cache(1)(lambda seed: load_synthetic(encounters=usual.encounters, seed=usual.seed + seed).frame),
         shipped,
         policy,
         log,
@@ -355,7 +362,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     source.add_argument("--archive", type=Path, help="local copy of the UCI archive")
     source.add_argument("--synthetic", action="store_true", help="synthetic cohorts (the default)")
     parser.add_argument("--seeds", type=int, default=10, help="honest models over seeds, and again over keys")
-    parser.add_argument("--broken-seeds", type=int, default=3, help="trials of each broken model")
+    parser.add_argument("--broken-seeds", type=int, default=2, help="trials of each broken model")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     asked = parser.parse_args(arguments)
     if min(asked.seeds, asked.broken_seeds) < 1:

@@ -152,10 +152,7 @@ def test_no_other_column_misses_anything(cohort: Cohort) -> None:
 def test_the_missingness_of_the_payer_falls_along_the_clock(cohort: Cohort) -> None:
     ordered = cohort[0].sort_values("encounter_id")
     fifth = SIZE // 5
-    assert (
-        ordered["payer_code"].head(fifth).isna().mean()
-        > ordered["payer_code"].tail(fifth).isna().mean() + 0.2
-    )
+    assert ordered["payer_code"].head(fifth).isna().mean() > ordered["payer_code"].tail(fifth).isna().mean() + 0.2
 
 
 def test_prevalence_and_the_share_of_deaths_are_those_of_the_source(cohort: Cohort, eligible: Cohort) -> None:
@@ -198,9 +195,7 @@ def test_the_true_risk_is_calibrated_overall_and_by_tenth(eligible: Cohort) -> N
         assert abs(outcome[rows].sum() - risk.sum()) < 4 * error
 
 
-def test_the_true_risk_follows_from_the_row_and_the_previous_row_alone(
-    eligible: Cohort, cohort: Cohort
-) -> None:
+def test_the_true_risk_follows_from_the_row_and_the_previous_row_alone(eligible: Cohort, cohort: Cohort) -> None:
     frame, truth = eligible
     ordered = cohort[0].sort_values("encounter_id")
     before = (ordered.groupby("patient_nbr")["readmitted"].shift() == "<30")[frame.index]
