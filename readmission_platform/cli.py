@@ -6,10 +6,11 @@ unavailable. What belongs here: registering commands and reporting errors. What 
 
 import sys
 import warnings
+from collections.abc import Callable
 
 import typer
 
-from readmission_platform.commands import daily, installation, training, versions
+from readmission_platform.commands import daily, installation, recovery, training, versions
 from readmission_platform.commands.terminal import err
 from readmission_platform.config import ConfigurationError
 from readmission_platform.governance.errors import GovernanceError, Refused
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for name, command in {
+COMMANDS: dict[str, Callable[..., None]] = {
     "setup": installation.setup,
     "run": training.run,
     "train": training.train,
@@ -29,11 +30,14 @@ for name, command in {
     "gates": versions.gates,
     "promote": versions.promote,
     "approve": versions.approve,
+    "rollback": recovery.rollback,
+    "reconcile": recovery.reconcile,
     "replay": daily.replay,
     "score": daily.score,
     "dev": installation.dev,
     "mlflow-ui": installation.mlflow_ui,
-}.items():
+}
+for name, command in COMMANDS.items():
     app.command(name)(command)
 
 keys = typer.Typer(help="Signing keys.", no_args_is_help=True)

@@ -11,19 +11,19 @@ import dagster as dg
 
 from readmission_platform.assets import features, inference, ingestion, promotion, training, validation
 from readmission_platform.assets.replay import replay_job
+from readmission_platform.assets.rollback import rollback_job
 from readmission_platform.automation.jobs import projection_job, scoring_job, training_job
 from readmission_platform.automation.schedules import daily_scoring_schedule
 from readmission_platform.automation.sensors import reconciliation_sensor, staging_promotion_sensor
-from readmission_platform.config import Settings, environment_config, model_config, settings
-from readmission_platform.resources.lake import LakeIOManager, LakeResource
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.resources.tracking import TrackingResource
+from readmission_platform.config import Settings, environment_config, settings
+from readmission_platform.resources.environment import environment_resources
+from readmission_platform.resources.lake import LakeIOManager
 
 LOCATION = "readmission_platform"
 TERMINAL_LOGGER = "terminal"
 
 
-@dg.logger(description="Hands events to the terminal of whoever started the run from the command line.")
+@dg.logger({}, description="Hands events to the terminal of whoever started the run from the command line.")
 def terminal_logger(_context: dg.InitLoggerContext) -> logging.Logger:
     """Return the logger that the command line listens to."""
     logger = logging.getLogger(TERMINAL_LOGGER)
@@ -43,23 +43,18 @@ def build_definitions(current: Settings, resource_overrides: Mapping[str, Any] |
         Resources to use instead of the ordinary ones, by key.
     """
     rules = environment_config(current)
-    resources = {
+    resources: dict[str, Any] = {
         "io_manager": LakeIOManager(root=str(current.lake)),
         "memory": dg.mem_io_manager,  # what an op hands back to its caller is not data
-        "lake": LakeResource(root=str(current.lake)),
-        "project": ProjectResource.of(current),
-        "tracking": TrackingResource(
-            uri=current.mlflow_database,
-            artifact_root=str(current.mlflow_artifacts),
-            experiment=model_config(current).name,
-        ),
+        **environment_resources(current)._asdict(),
+        **(resource_overrides or {}),
     }
     return dg.Definitions(
         assets=dg.load_assets_from_modules([ingestion, features, training, validation, promotion, inference]),
-        jobs=[training_job, promotion.promotion_job, projection_job, replay_job, scoring_job],
+        jobs=[training_job, promotion.promotion_job, projection_job, rollback_job, replay_job, scoring_job],
         schedules=[daily_scoring_schedule(rules)],
         sensors=[staging_promotion_sensor(rules), reconciliation_sensor(rules)],
-        resources=resources | dict(resource_overrides or {}),
+        resources=resources,
         loggers={"console": dg.colored_console_logger, TERMINAL_LOGGER: terminal_logger},
         # One process per run: starting one per step costs more than the steps.
         executor=dg.in_process_executor,

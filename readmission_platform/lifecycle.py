@@ -16,8 +16,10 @@ from dagster._core.errors import DagsterAssetCheckFailedError
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
 from readmission_platform.assets.ingestion import SourceConfig
-from readmission_platform.assets.promotion import PromotionConfig, Stage
+from readmission_platform.assets.promotion import PromotionConfig
 from readmission_platform.assets.replay import ReplayConfig
+from readmission_platform.assets.rollback import RollbackConfig
+from readmission_platform.assets.stages import Stage
 from readmission_platform.config import Settings
 from readmission_platform.definitions import LOCATION, TERMINAL_LOGGER, build_definitions
 from readmission_platform.governance.ledger import Ledger
@@ -73,7 +75,7 @@ class Launcher:
                 "dagster/asset_partition_range_start": days[0],
                 "dagster/asset_partition_range_end": days[-1],
             }
-        run_config = dg.RunConfig(ops=dict(ops or {})).to_config_dict()
+        run_config: dict[str, Any] = dg.RunConfig(ops=dict(ops or {})).to_config_dict()  # type: ignore[no-untyped-call]
         with self._reporting():
             try:
                 return self.definitions.resolve_job_def(job).execute_in_process(
@@ -162,6 +164,16 @@ def _newest(launcher: Launcher, before: set[str | None]) -> VersionRecord | None
 def promote(launcher: Launcher, config: PromotionConfig) -> None:
     """Run ``promotion_job``."""
     launcher.launch("promotion_job", ops={"promote_version": config})
+
+
+def roll_back(launcher: Launcher, config: RollbackConfig) -> None:
+    """Run ``rollback_job``."""
+    launcher.launch("rollback_job", ops={"roll_back_production": config})
+
+
+def reconcile(launcher: Launcher) -> None:
+    """Run ``projection_job``, which aligns the registry with the ledger."""
+    launcher.launch("projection_job")
 
 
 def replay(launcher: Launcher, config: ReplayConfig) -> list[str]:

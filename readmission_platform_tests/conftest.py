@@ -55,7 +55,7 @@ def blocked_home(blocked_training: tuple[Home, Outcome]) -> Home:
 
 @pytest.fixture(scope="session")
 def challenged_home(lived_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Version 1 is in production, version 2 an accepted candidate; three more days have landed."""
+    """Version 1 is in production, version 2 an accepted candidate."""
     home = lived_home.copy(tmp_path_factory.mktemp("challenged") / "home")
     assert home.command("train", *COHORT).code == 0
     return home

@@ -168,7 +168,7 @@ class Home:
             return MlflowClient(tracking_uri=current.mlflow_database, registry_uri=current.mlflow_database)
 
     def materialize(
-        self, selection: str, *, day: str | None = None, ops: Mapping[str, Any] | None = None
+        self, *assets: str, day: str | None = None, ops: Mapping[str, Any] | None = None
     ) -> dg.ExecuteInProcessResult:
         """Materialize assets on their own, as the UI's button does; a failed step is a failed result."""
         from readmission_platform.definitions import build_definitions
@@ -177,11 +177,11 @@ class Home:
             definitions = build_definitions(settings())
             return dg.materialize(
                 list(definitions.assets or []),
-                selection=selection,
+                selection=list(assets),
                 resources=definitions.resources,
                 instance=instance,
                 partition_key=day,
-                run_config=dg.RunConfig(ops=dict(ops or {})),
+                run_config={"ops": {name: {"config": config} for name, config in (ops or {}).items()}},
                 raise_on_error=False,
             )
 

@@ -7,20 +7,56 @@ signature counts; ``governance`` decides that when it is used.
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from readmission_platform.assets.promotion import approve_as_demo, consider
-from readmission_platform.config import Settings, gate_policy, roles_config
+from readmission_platform.assets.decisions import consider
+from readmission_platform.config import EnvironmentConfig, Settings, gate_policy, roles_config
 from readmission_platform.governance.adoption import adopt, in_force, roles_in_force
 from readmission_platform.governance.approvals import approval_statement, check_approval, sign
 from readmission_platform.governance.chain import Event
-from readmission_platform.governance.demo_approver import Signer, demo_signer
+from readmission_platform.governance.demo_approver import DEMO_ROLE, Signer, demo_signer
 from readmission_platform.governance.errors import BadInput, Refused
 from readmission_platform.governance.ledger import Ledger
 from readmission_platform.governance.promotion import Decision, PromotionRequest
 from readmission_platform.governance.signatures import load_key
 from readmission_platform.governance.versions import version_records
-from readmission_platform.resources.lake import LakeResource
+from readmission_platform.resources.environment import environment_resources
 from readmission_platform.resources.project import ProjectResource
-from readmission_platform.resources.tracking import TrackingResource
+
+DEMO_APPROVAL_DAYS = 7
+
+
+def approve_as_demo(decision: Decision, *, ledger: Ledger, project: ProjectResource) -> Event:
+    """Let the demo approver sign for a version, naming every gate that could not be judged.
+
+    Raises
+    ------
+    Refused
+        Where demonstrations are not allowed.
+    """
+    rules: EnvironmentConfig = project.environment_rules
+    if not (rules.demo_approver and project.environment == "local"):
+        raise Refused([f"there is no demo approver in {project.environment}; somebody has to approve"])
+    signer = demo_signer(ledger, project.settings.keys)
+    events, pointers = ledger.snapshot()
+    policy = in_force(events)
+    if policy is None:
+        raise Refused(["no gate policy is in force"])
+    statement = approval_statement(
+        version_records(events, pointers)[decision.request.version],
+        policy_digest=policy.digest,
+        approver=signer.identity,
+        role=DEMO_ROLE,
+        reason=decision.request.reason or "demonstration in a local environment",
+        now=datetime.now(UTC),
+        valid_for=timedelta(days=DEMO_APPROVAL_DAYS),
+        warnings=sorted({gate.gate for gate in decision.gates if gate.result == "insufficient"}),
+        demo=True,
+    )
+    return ledger.append(
+        "version_approved",
+        sign(statement, signer.key),
+        actor=signer.identity,
+        version=decision.request.version,
+    )
 
 
 def sign_approval(
@@ -71,18 +107,9 @@ def sign_approval(
 
 
 def _decision(version: str, reason: str, ledger: Ledger, project: ProjectResource) -> Decision:
-    from readmission_platform.config import model_config
-
-    settings = project.settings
     request = PromotionRequest(version, "production", project.actor, replace=True, reason=reason)
-    tracking = TrackingResource(
-        uri=settings.mlflow_database,
-        artifact_root=str(settings.mlflow_artifacts),
-        experiment=model_config(settings).name,
-    )
-    return consider(
-        request, ledger=ledger, project=project, tracking=tracking, lake=LakeResource(root=str(settings.lake))
-    )
+    _, tracking, lake = environment_resources(project.settings)
+    return consider(request, ledger=ledger, project=project, tracking=tracking, lake=lake)
 
 
 def adopt_configuration(settings: Settings, *, key: Path | None, signer: str | None, roles: bool) -> Event:

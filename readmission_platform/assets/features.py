@@ -84,7 +84,7 @@ def _changed_without_future(development: pd.DataFrame, history: pd.DataFrame) ->
     middle = theirs.groupby("patient_key", group_keys=False).nth(1)
     cut = theirs.merge(middle[["patient_key", "encounter_id"]], on="patient_key", suffixes=("", "_asked"))
     past = cut[cut["encounter_id"] <= cut["encounter_id_asked"]]
-    again = history_as_of(middle, past)
+    again = history_as_of(pd.DataFrame(middle), past)
     before = history.loc[middle.index, HISTORY_COLUMNS]
     same = (again[HISTORY_COLUMNS] == before) | (again[HISTORY_COLUMNS].isna() & before.isna())
     return int((~same.all(axis=1)).sum())

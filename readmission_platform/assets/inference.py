@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -285,7 +286,7 @@ def _known_encounters(lake: Lake, discharges: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([development.assign(**{DAY: None}), arrived.assign(readmitted=None)], ignore_index=True)
 
 
-def work_list(encounters: pd.DataFrame, risk: "pd.Series[float]", model: ModelConfig) -> pd.DataFrame:
+def work_list(encounters: pd.DataFrame, risk: "np.ndarray", model: ModelConfig) -> pd.DataFrame:
     """Rank a day's encounters by risk, name the band, and flag as many as the care team can follow up."""
     bands = list(model.risk_bands)
     edges = [*model.risk_bands.values(), 1.000001]

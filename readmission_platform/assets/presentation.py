@@ -16,7 +16,7 @@ PLATFORM_TEAM = "team:ml-platform"
 CARE_TEAM = "team:care-management"
 
 
-def table(rows: Iterable[Mapping[str, Any]]) -> dg.MetadataValue:
+def table(rows: Iterable[Mapping[Any, Any]]) -> dg.MetadataValue:
     """Show rows as a table; all rows have the same keys."""
     records = [{key: plain(value) for key, value in row.items()} for row in rows]
     if not records:

@@ -6,7 +6,7 @@ from typing import Any
 from readmission_platform.assets.facts import estimates_of
 from readmission_platform.assets.ingestion import Source, SourceConfig
 from readmission_platform.assets.training import evidence_of
-from readmission_platform.config import Settings, gate_policy, model_config
+from readmission_platform.config import LimitSet, Settings, gate_policy, model_config
 from readmission_platform.governance.policy import GateResult, evaluate_gates
 from readmission_platform.resources.home import pseudonym_key
 from readmission_platform.resources.sources import load_synthetic, load_uci
@@ -35,7 +35,7 @@ def train_on_sample(settings: Settings, source: SourceConfig, share: float) -> t
     fitted = cross_validate(features, labels, folds, boosting=model.boosting.model_dump(), seed=model.seed)
     rows = evidence_of(features, labels, folds, fitted.scores, key)
     document = estimates_of(rows, digest_rows(rows), model)
-    limits = "real" if source.source is Source.uci else "synthetic"
+    limits: LimitSet = "real" if source.source is Source.uci else "synthetic"
     return document, evaluate_gates(
         document["estimates"], gate_policy(settings), limit_set=limits, stages=("candidate",)
     )

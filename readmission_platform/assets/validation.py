@@ -82,8 +82,10 @@ def validation_report(
             artifact_root=tracking.root,
             model=model,
         )
-        if rows is None or facts.estimates is None or facts.evidence_digest != record.evidence_digest:
-            raise EvidenceMissing(f"the evidence rows of version {record.version} are gone or changed; train it again")
+        if rows is None or facts.estimates is None or facts.evidence_digest is None:
+            raise EvidenceMissing(f"the evidence rows of version {record.version} are gone; train it again")
+        if facts.evidence_digest != record.evidence_digest:
+            raise EvidenceMissing(f"the evidence rows of version {record.version} were changed; train it again")
         limit_set = limit_set_of(record.source)
         if limit_set is None:
             raise EvidenceMissing(f"version {record.version} was trained on an unknown source; train it again")
@@ -96,7 +98,7 @@ def validation_report(
             additional=additional,
         )
         judged = verdict(results)
-        document = estimates_of(rows, record.evidence_digest, model) | {"estimates": facts.estimates}
+        document = estimates_of(rows, facts.evidence_digest, model) | {"estimates": facts.estimates}
         report = project.settings.reports / model.name / record.version / "validation.json"
         report.parent.mkdir(parents=True, exist_ok=True)
         replace_file(report, json.dumps(document, indent=1, sort_keys=True).encode())
@@ -115,7 +117,7 @@ def validation_report(
             version=record.version,
         )
     yield dg.MaterializeResult(
-        data_version=dg.DataVersion(record.evidence_digest),
+        data_version=dg.DataVersion(facts.evidence_digest),
         metadata=_metadata(
             record, document, results, accepted=judged == "pass", report=str(report), policy=policy.digest
         ),

@@ -6,7 +6,9 @@ still recorded as materialized, and anybody who reaches the webserver can report
 
 import dagster as dg
 
-from readmission_platform.assets.promotion import PromotionConfig, Stage, promotion_job, stage_versions
+from readmission_platform.assets.promotion import PromotionConfig, promotion_job
+from readmission_platform.assets.reconciliation import differences, record_once
+from readmission_platform.assets.stages import Stage
 from readmission_platform.automation.jobs import projection_job
 from readmission_platform.config import EnvironmentConfig
 from readmission_platform.governance.ledger import Ledger
@@ -66,16 +68,17 @@ def reconciliation_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, project: ProjectResource, tracking: TrackingResource
     ) -> dg.RunRequest | dg.SkipReason:
         with project.ledger() as ledger:
-            wanted = {stage: version for stage, version in stage_versions(ledger).items() if version}
-            last = ledger.events()[-1:]
-        if not last:
-            return dg.SkipReason("the ledger is empty")
-        shown = tracking.aliases(project.model.name)
-        found = {stage: shown[stage] for stage in ("staging", "production") if stage in shown}
-        if found == wanted:
-            return dg.SkipReason("the registry shows what the ledger says")
+            found = differences(ledger, project=project, tracking=tracking)
+            if found:
+                record_once(ledger, found, actor="reconciliation_sensor")
+        if not found:
+            return dg.SkipReason("registry and artifacts are what the ledger says")
+        for each in found:
+            context.log.warning(f"{each.stage}: {each.what} differs from the ledger. {each.action}")
+        if not any(each.repairable for each in found):
+            return dg.SkipReason("what differs cannot be repaired from the ledger; see the log of this tick")
         # A new key for every tick that finds a difference: the same alias may be moved by hand more than once.
-        return dg.RunRequest(run_key=f"repair-{last[0].seq}-{context.cursor or 0}-{context.last_tick_completion_time}")
+        return dg.RunRequest(run_key=f"repair-{context.last_tick_completion_time}")
 
     return sensor
 

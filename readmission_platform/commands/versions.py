@@ -10,6 +10,7 @@ from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, launching, out, print_json
 from readmission_platform.config import settings
 from readmission_platform.governance.errors import BadInput, Refused
+from readmission_platform.resources.environment import environment_resources
 
 
 def status(as_json: Json = False) -> None:
@@ -43,7 +44,9 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Move a version into a stage, if policy, evidence and approvals allow it."""
-    from readmission_platform.assets.promotion import PromotionConfig, Stage, chosen_version, consider
+    from readmission_platform.assets.decisions import chosen_version, consider
+    from readmission_platform.assets.promotion import PromotionConfig
+    from readmission_platform.assets.stages import Stage
 
     for option, value in (("--to-stage", to_stage), ("--from-stage", from_stage)):
         if value is not None and value not in Stage.__members__:
@@ -72,16 +75,12 @@ def promote(
 
 
 def _show_decision(version: str, asked: Any, consider: Any, *, as_json: bool) -> None:
-    from readmission_platform.definitions import build_definitions
     from readmission_platform.governance.promotion import PromotionRequest
 
-    resources = build_definitions(settings()).resources or {}
-    project = resources["project"]
+    project, tracking, lake = environment_resources(settings())
     request = PromotionRequest(version, asked.to_stage.value, settings().actor, asked.replace, asked.reason)
     with project.ledger() as ledger:
-        decision = consider(
-            request, ledger=ledger, project=project, tracking=resources["tracking"], lake=resources["lake"]
-        )
+        decision = consider(request, ledger=ledger, project=project, tracking=tracking, lake=lake)
     if as_json:
         conditions = [item.to_json() for item in decision.conditions]
         gates = [gate.to_json() for gate in decision.gates]

@@ -1,4 +1,4 @@
-"""Calibration: do the probabilities mean what they say?
+"""Calibration: whether the probabilities mean what they say.
 
 What belongs here: recalibration slope and intercept, observed/expected, expected calibration error,
 reliability bins. What does not: recalibrating a model, which is part of fitting it (``science``).

@@ -17,7 +17,7 @@ from readmission_platform.governance.versions import VersionRecord
 
 @dataclass(frozen=True)
 class PromotionRequest:
-    """This version into this stage, by whom and why; ``replace`` acknowledges an incumbent."""
+    """A version to bring into a stage, by whom and why; ``replace`` acknowledges an incumbent."""
 
     version: str
     to_stage: str
@@ -54,6 +54,22 @@ class Condition:
     def to_json(self) -> dict[str, Any]:
         """Return the condition as plain JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A decision as the conditions it rests on."""
+
+    conditions: list[Condition]
+
+    @property
+    def allowed(self) -> bool:
+        """Whether there are conditions and none of them blocks."""
+        return bool(self.conditions) and not any(item.blocks for item in self.conditions)
+
+    def reasons(self) -> list[str]:
+        """Return every reason to refuse, each with what to do about it."""
+        return [f"{item.name}: {item.detail}. {item.action}".strip() for item in self.conditions if item.blocks]
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def _observed(gate: GateResult) -> str:
 def shadow_days(case: Case) -> Condition:
     """The version ran in the shadow for the configured number of days."""
     days, needed = case.facts.shadow_days, case.environment.shadow_days_required
-    is_count = isinstance(days, int) and not isinstance(days, bool)
+    is_count = type(days) is int  # True would compare as one day
     detail = f"{days} of {needed} days scored in the shadow"
     return condition("shadow_days", is_count and days >= needed, detail, "Score more days in the shadow first.")
 

@@ -16,6 +16,7 @@ from readmission_platform.governance.adoption import PolicyInForce, in_force, ro
 from readmission_platform.governance.case import (
     Case,
     Condition,
+    Judged,
     PromotionRequest,
     VersionFacts,
     condition,
@@ -43,29 +44,20 @@ _BINDING_KINDS = (
     "version_trained",
     "version_validated",
     "version_promoted",
+    "version_rolled_back",
 )
 
 
 @dataclass(frozen=True)
-class Decision:
+class Decision(Judged):
     """What was decided on what grounds; ``seen`` is the last event that was looked at."""
 
     request: PromotionRequest
-    conditions: list[Condition]
     gates: list[GateResult]
     approvals: list[int]
     expected: dict[str, Pointer]
     policy_digest: str | None
     seen: int
-
-    @property
-    def allowed(self) -> bool:
-        """Whether no condition blocks."""
-        return bool(self.conditions) and not any(item.blocks for item in self.conditions)
-
-    def reasons(self) -> list[str]:
-        """Return every reason to refuse, each with what to do about it."""
-        return [f"{item.name}: {item.detail}. {item.action}".strip() for item in self.conditions if item.blocks]
 
 
 def limit_set_of(source: str | None) -> LimitSet | None:

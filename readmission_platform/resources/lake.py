@@ -7,7 +7,8 @@ overwrites destroys the previous good file; a Delta commit is all or nothing.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,12 +106,22 @@ class Lake:
         return frame
 
     def commit_metadata(self, table: str, version: int | None = None) -> dict[str, Any]:
-        """Return what the writer of a version recorded with it."""
-        opened = self.open(table, version)
-        for entry in opened.history():  # newest first
-            if entry["version"] == opened.version():
-                return {key: value for key, value in entry.items() if key.startswith("readmission.")}
-        return {}
+        """Return what the writer of a version recorded with it.
+
+        Raises
+        ------
+        TableMissing
+            When the table, the version or its commit is not there.
+        """
+        number = self.open(table, version).version()
+        # Not DeltaTable.history(): it counts back from the newest commit, whichever version was opened.
+        commit = self.root / table / "_delta_log" / f"{number:020d}.json"
+        try:
+            actions = [json.loads(line) for line in commit.read_text(encoding="utf-8").splitlines()]
+        except FileNotFoundError as error:
+            raise TableMissing(f"the lake has lost the commit of version {number} of {table!r}") from error
+        recorded = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+        return {key: value for key, value in recorded.items() if key.startswith("readmission.")}
 
     def write(
         self,
@@ -139,7 +150,7 @@ class Lake:
             When others kept winning the race for the same partition.
         """
         from deltalake import CommitProperties
-        from deltalake.exceptions import DeltaError
+        from deltalake.exceptions import CommitFailedError
 
         digest = frame_digest(frame)
         recorded = {"digest": digest, "attrs": json.dumps(frame.attrs), **(metadata or {})}
@@ -155,12 +166,10 @@ class Lake:
                 raise ValueError(f"{table}: rows outside the partitions being written ({len(stray)} other values)")
         properties = CommitProperties(custom_metadata=named)
         for attempt in range(1, WRITE_ATTEMPTS + 1):
-            existed = self.exists(table)
             try:
-                version = self._commit(table, _arrow(frame), partition, properties, create=not existed)
-                return Written(table, version, digest)
-            except DeltaError as error:
-                if attempt == WRITE_ATTEMPTS or not self._lost_a_race(table, error, existed=existed):
+                return Written(table, self._commit(table, _arrow(frame), partition, properties), digest)
+            except CommitFailedError:
+                if attempt == WRITE_ATTEMPTS:
                     raise
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -170,18 +179,20 @@ class Lake:
         data: "pa.Table",
         partition: tuple[str, Sequence[str]] | None,
         properties: "CommitProperties",
-        *,
-        create: bool,
     ) -> int:
         """Make one commit and return its version."""
         from deltalake import write_deltalake
 
-        path = str(self.root / table)
         options: dict[str, Any] = {"partition_by": [partition[0]]} if partition else {}
-        if create:
-            # "error" rather than "overwrite": of two writers that both see no table one must not wipe the other.
-            write_deltalake(path, data, mode="error", configuration=KEPT, commit_properties=properties, **options)
-            return 0
+        if not self.exists(table):
+            # One at a time: of two that make a table together Delta lets the second append its rows.
+            with _creating(self.root):
+                if not self.exists(table):
+                    path = str(self.root / table)
+                    write_deltalake(
+                        path, data, mode="error", configuration=KEPT, commit_properties=properties, **options
+                    )
+                    return 0
         opened = self.open(table)
         if partition is None:
             options["schema_mode"] = "overwrite"
@@ -196,11 +207,16 @@ class Lake:
         write_deltalake(opened, data, mode="overwrite", commit_properties=properties, **options)
         return opened.version()
 
-    def _lost_a_race(self, table: str, error: Exception, *, existed: bool) -> bool:
-        """Tell whether a write failed because another one committed first."""
-        from deltalake.exceptions import CommitFailedError
 
-        return isinstance(error, CommitFailedError) or (not existed and self.exists(table))
+@contextmanager
+def _creating(root: Path) -> Iterator[None]:
+    """Let one process (and thread) at a time make a table."""
+    import fcntl
+
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".creating").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _arrow(frame: pd.DataFrame) -> "pa.Table":

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from readmission_platform.governance.errors import Unavailable
+from readmission_platform.governance.errors import GovernanceError, Unavailable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,8 +31,10 @@ ARTIFACT_FILE = "model.skops"
 MODEL_PACKAGES = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
 
 
-class ArtifactRefused(Exception):
+class ArtifactRefused(GovernanceError):
     """A stored model is missing, has been changed, or contains types we do not trust."""
+
+    exit_code = 3
 
 
 def _mlflow() -> ModuleType:
@@ -145,7 +147,7 @@ class TrackingResource(dg.ConfigurableResource[Any]):
         invocation = _Invocation(
             log=context.log,
             dagster_run=context.run,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             resource_config={
                 "experiment_name": self.experiment,
                 "mlflow_tracking_uri": self.uri,
@@ -153,7 +155,7 @@ class TrackingResource(dg.ConfigurableResource[Any]):
                 "mlflow_run_id": None,
                 "env": {},
                 "env_to_tag": None,
-                "extra_tags": {"mlflow.runName": f"{context.asset_key.path[-1]} {context.run_id[:8]}"},
+                "extra_tags": {"mlflow.runName": f"{context.asset_key.path[-1]} {context.run.run_id[:8]}"},
             },
         )
         started = mlflow_tracking.resource_fn(invocation)  # type: ignore[call-arg,arg-type]  # generator of a context
@@ -220,6 +222,10 @@ class TrackingResource(dg.ConfigurableResource[Any]):
         """Return alias to version as the registry shows them; empty when the model is not registered yet."""
         found = self.client().search_registered_models(f"name = '{name}'")
         return {alias: str(version) for alias, version in found[0].aliases.items()} if found else {}
+
+    def versions(self, name: str) -> set[str]:
+        """Return the registered versions of a model."""
+        return {str(found.version) for found in self.client().search_model_versions(f"name = '{name}'")}
 
     def align_aliases(self, name: str, wanted: Mapping[str, str | None]) -> dict[str, tuple[str | None, str | None]]:
         """Bring the registry's aliases into line with the ledger's pointers.

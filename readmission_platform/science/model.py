@@ -23,7 +23,6 @@ from readmission_platform.science.features import EncounterEncoder, categorical_
 # Everything a stored model may contain beyond what skops trusts by itself. Loading refuses any other type.
 TRUSTED_TYPES = (
     "functools.partial",  # of check_array, inside the boosting's own preprocessing
-    "numpy.dtype",
     "readmission_platform.science.features.EncounterEncoder",
     "readmission_platform.science.model.RecalibratedClassifier",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

@@ -23,7 +23,7 @@ QUIET: dict[str, Any] = {
 
 def encounter(**changes: Any) -> pd.DataFrame:
     return pd.DataFrame([{**QUIET, **changes}]).astype(
-        {name: object for name in ("medical_specialty", "diag_1", "diag_2", "diag_3")}
+        dict.fromkeys(("medical_specialty", "diag_1", "diag_2", "diag_3"), object)
     )
 
 

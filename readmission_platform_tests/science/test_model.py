@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from skops.io import dumps, get_untrusted_types, loads
-from skops.io.exceptions import UntrustedTypesFoundException
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from skops.io import dumps, get_untrusted_types, loads
+from skops.io.exceptions import UntrustedTypesFoundException
 
 from readmission_platform.science.model import (
     TRUSTED_TYPES,

@@ -1,0 +1,87 @@
+"""Commands that put things right: ``rollback`` and ``reconcile``."""
+
+from typing import Annotated
+
+import typer
+
+from readmission_platform import summary
+from readmission_platform.commands.terminal import Json, home, launching, out, print_json
+from readmission_platform.governance.errors import BadInput, Refused, Unavailable
+from readmission_platform.resources.environment import environment_resources
+
+
+def rollback(
+    to_version: Annotated[
+        str | None, typer.Option(help="A version that was in production; default: the one before.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; required and recorded.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show every condition; change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take production back to a formerly approved version, at once; no new approval is needed."""
+    from readmission_platform.assets.decisions import consider_rollback
+    from readmission_platform.assets.rollback import RollbackConfig
+    from readmission_platform.governance.rollback import RollbackRequest
+
+    current = home()
+    if not dry_run:
+        if not reason.strip():
+            raise BadInput("--reason is required: it is recorded with the rollback")
+        from readmission_platform import lifecycle
+
+        with launching(quiet=as_json) as launcher:
+            lifecycle.roll_back(launcher, RollbackConfig(to_version=to_version, reason=reason))
+        found = summary.status(current)["stages"]
+        if as_json:
+            print_json(found)
+        else:
+            out.print(f"production is back to version {found['production']['version']}")
+        return
+    project, tracking, _ = environment_resources(current)
+    with project.ledger() as ledger:
+        decision = consider_rollback(
+            RollbackRequest(to_version, current.actor, reason or "dry run"),
+            ledger=ledger,
+            project=project,
+            tracking=tracking,
+        )
+    if as_json:
+        conditions = [item.to_json() for item in decision.conditions]
+        print_json({"version": decision.target, "allowed": decision.allowed, "conditions": conditions})
+    else:
+        summary.show_conditions(out, decision.conditions)
+        verdict = "can" if decision.allowed else "cannot"
+        out.print(f"production {verdict} go back to version {decision.target}; nothing changed")
+    if not decision.allowed:
+        raise Refused(decision.reasons())
+
+
+def reconcile(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what differs.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare registry and artifacts with the ledger, and repair what differs; the ledger decides."""
+    from readmission_platform.assets.reconciliation import differences, record_once
+
+    current = home()
+    project, tracking, _ = environment_resources(current)
+    with project.ledger() as ledger:
+        found = differences(ledger, project=project, tracking=tracking)
+        if found and not dry_run:
+            record_once(ledger, found, actor=current.actor)
+    beyond_repair = [each for each in found if not each.repairable]
+    if any(each.repairable for each in found) and not dry_run and not beyond_repair:
+        from readmission_platform import lifecycle
+
+        with launching(quiet=as_json) as launcher:
+            lifecycle.reconcile(launcher)
+    if as_json:
+        print_json({"differences": [each.to_json() for each in found], "dry_run": dry_run})
+    elif not found:
+        out.print("registry and artifacts are what the ledger says")
+    for each in found if not as_json else []:
+        done = "repaired" if each.repairable and not dry_run and not beyond_repair else "found"
+        seen = f"{each.found or 'none'}, by the ledger {each.wanted or 'none'}"
+        out.print(f"{done}: {each.stage}: {each.what}: {seen}. {each.action}")
+    if beyond_repair:
+        raise Unavailable("what differs cannot be repaired from the ledger alone; see above")

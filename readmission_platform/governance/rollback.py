@@ -1,0 +1,169 @@
+"""Rollback: a formerly approved version back into production, at once and on the record.
+
+What belongs here: which version that is, the conditions, and recording it. What does not: bringing the registry into
+line. A rollback needs a reason and no new approval; gates are not asked again, because the way back must stay open.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from readmission_platform.config import EnvironmentConfig
+from readmission_platform.governance import conditions as check
+from readmission_platform.governance.adoption import roles_in_force
+from readmission_platform.governance.case import Condition, Judged, condition
+from readmission_platform.governance.chain import Event, Pointer
+from readmission_platform.governance.conditions import LOCAL
+from readmission_platform.governance.errors import Refused
+from readmission_platform.governance.ledger import Ledger
+from readmission_platform.governance.roles import permitted
+from readmission_platform.governance.versions import VersionRecord
+
+# An event of one of these kinds between decision and recording means that the decision must be taken anew.
+_BINDING_KINDS = ("version_promoted", "version_rolled_back", "roles_adopted")
+
+
+@dataclass(frozen=True)
+class RollbackRequest:
+    """Back to this version (None: the one before), by whom and why."""
+
+    to_version: str | None
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RollbackDecision(Judged):
+    """What was decided on what grounds; ``seen`` is the last event that was looked at."""
+
+    request: RollbackRequest
+    target: str | None
+    expected: dict[str, Pointer]
+    seen: int
+
+
+def version_before(events: Sequence[Event]) -> str | None:
+    """Return the version that was in production before the one there now, or None.
+
+    Promotions add to a stack, rollbacks take from it: rolling back twice goes two versions back and never forward to
+    the version that was just taken out.
+    """
+    lived: list[str] = []
+    for event in events:
+        version = (event.payload.get("moves") or {}).get("production")
+        if version is None:
+            continue
+        if event.kind == "version_rolled_back":
+            lived = lived[: lived.index(version)] if version in lived else []
+        lived.append(version)
+    return lived[-2] if len(lived) > 1 else None
+
+
+def decide_rollback(
+    request: RollbackRequest,
+    *,
+    events: Sequence[Event],
+    pointers: Mapping[str, Pointer],
+    records: Mapping[str, VersionRecord],
+    artifact_digests: Mapping[str, str | None],
+    environment: EnvironmentConfig,
+    environment_name: str,
+) -> RollbackDecision:
+    """Decide about a rollback; pure, and changes nothing.
+
+    Parameters
+    ----------
+    artifact_digests
+        By version, recomputed just now from the artifact's bytes; None where there is none.
+    """
+    live = pointers["production"].version
+    target = request.to_version or version_before(events)
+    record = records.get(target or "")
+    found = [
+        check.ledger_intact(events, pointers),
+        condition(
+            "something_live", live is not None, f"production: {live or 'none'}", "There is nothing to roll back."
+        ),
+        condition("reason_given", bool(request.reason.strip()), request.reason or "no reason", "Give a reason."),
+        condition(
+            "target_known",
+            record is not None,
+            f"version {target}" if target else "no version was in production before this one",
+            "Name a version that was in production.",
+        ),
+        _actor_permitted(request, events, environment, environment_name),
+    ]
+    if record is not None:
+        verified = record.artifact_digest is not None and artifact_digests.get(record.version) == record.artifact_digest
+        found += [
+            condition("another_version", target != live, f"version {target}", "It is in production already."),
+            condition(
+                "formerly_approved",
+                record.was_in_production,
+                f"version {target} {'was' if record.was_in_production else 'was never'} in production",
+                "Choose a version that was in production; any other has to be promoted.",
+            ),
+            condition(
+                "artifact_unchanged",
+                verified,
+                "the model file is as recorded" if verified else "the model file is missing or was changed",
+                "Restore it from a backup, or choose another version.",
+            ),
+        ]
+    return RollbackDecision(found, request, target, dict(pointers), events[-1].seq if events else 0)
+
+
+def apply_rollback(ledger: Ledger, decision: RollbackDecision, *, dry_run: bool = False) -> Event | None:
+    """Record a rollback: move the pointer when it is allowed, else record the refusal and raise.
+
+    Returns
+    -------
+    Event or None
+        The rollback's event; None for a dry run.
+
+    Raises
+    ------
+    Refused
+        With every reason.
+    Conflict
+        When the ledger changed since the decision; nothing was moved.
+    LedgerCorrupt, Unavailable
+        When the ledger does not verify, or cannot be written.
+    """
+    request = decision.request
+    if not decision.allowed or decision.target is None:
+        if not dry_run:
+            refusal = {"reasons": decision.reasons(), "reason": request.reason}
+            ledger.append("rollback_refused", refusal, actor=request.actor, version=decision.target)
+        raise Refused(decision.reasons())
+    ledger.verify()
+    if dry_run:
+        return None
+    moves: dict[str, str | None] = {"production": decision.target}
+    payload = {
+        "to_stage": "production",
+        "from_version": decision.expected["production"].version,
+        "moves": moves,
+        "conditions": [item.to_json() for item in decision.conditions],
+        "reason": request.reason,
+    }
+    return ledger.move(
+        "version_rolled_back",
+        payload,
+        actor=request.actor,
+        version=decision.target,
+        moves=moves,
+        expected=decision.expected,
+        since=decision.seen,
+        binding_kinds=_BINDING_KINDS,
+    )
+
+
+def _actor_permitted(
+    request: RollbackRequest, events: Sequence[Event], environment: EnvironmentConfig, environment_name: str
+) -> Condition:
+    if environment_name == LOCAL:
+        return condition("actor_permitted", True, "local environment: no role is needed", "")
+    roles = roles_in_force(events, demo_allowed=environment.demo_approver)
+    may = roles is not None and permitted(roles.roles, request.actor, "rollback")
+    detail = f"{request.actor} {'may' if may else 'may not'} roll back"
+    return condition("actor_permitted", may, detail, "Ask somebody whose role allows it.")
