@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import typer
 
+from readmission_platform.commands import audit as auditing
 from readmission_platform.commands import daily, installation, recovery, training, versions
 from readmission_platform.commands.terminal import err
 from readmission_platform.config import ConfigurationError
@@ -48,6 +49,11 @@ policy = typer.Typer(help="The gate policy and the roles in force.", no_args_is_
 policy.command("show")(versions.policy_show)
 policy.command("adopt")(versions.policy_adopt)
 app.add_typer(policy, name="policy")
+
+audit = typer.Typer(help="The ledger's integrity, for the auditor.", no_args_is_help=True)
+audit.command("export-head")(auditing.export_head)
+audit.command("verify")(auditing.verify)
+app.add_typer(audit, name="audit")
 
 
 def main() -> None:

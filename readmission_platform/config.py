@@ -182,6 +182,17 @@ class BoostingConfig(Frozen):
     max_features: float
 
 
+class AgreementLimits(Frozen):
+    """When the version in the shadow and the one in production differ enough to be looked at."""
+
+    min_encounters: int = Field(ge=1, description="Fewer are shown and not judged.")
+    max_mean_difference: float = Field(gt=0, description="Mean of shadow minus production risk, either way.")
+    min_rank_correlation: float = Field(ge=-1, le=1)
+    min_flagged_overlap: float = Field(ge=0, le=1)
+    max_psi: float = Field(gt=0)
+    psi_encounters: int = Field(ge=1, description="The stability index of fewer says nothing.")
+
+
 class ModelConfig(Frozen):
     """``configs/model.yaml``: the model, its evaluation, and how its scores are used."""
 
@@ -199,6 +210,7 @@ class ModelConfig(Frozen):
     max_fold_prevalence_difference: float
     max_missing_fraction: dict[str, float] = Field(description="By column; a column not named may miss nothing.")
     daily_encounters: int = Field(ge=1, description="Encounters a simulated day in the replay holds.")
+    shadow_agreement: AgreementLimits
     boosting: BoostingConfig
 
 

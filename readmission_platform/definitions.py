@@ -14,7 +14,11 @@ from readmission_platform.assets.replay import replay_job
 from readmission_platform.assets.rollback import rollback_job
 from readmission_platform.automation.jobs import projection_job, scoring_job, training_job
 from readmission_platform.automation.schedules import daily_scoring_schedule
-from readmission_platform.automation.sensors import reconciliation_sensor, staging_promotion_sensor
+from readmission_platform.automation.sensors import (
+    production_promotion_sensor,
+    reconciliation_sensor,
+    staging_promotion_sensor,
+)
 from readmission_platform.config import Settings, environment_config, settings
 from readmission_platform.resources.environment import environment_resources
 from readmission_platform.resources.lake import LakeIOManager
@@ -53,7 +57,7 @@ def build_definitions(current: Settings, resource_overrides: Mapping[str, Any] |
         assets=dg.load_assets_from_modules([ingestion, features, training, validation, promotion, inference]),
         jobs=[training_job, promotion.promotion_job, projection_job, rollback_job, replay_job, scoring_job],
         schedules=[daily_scoring_schedule(rules)],
-        sensors=[staging_promotion_sensor(rules), reconciliation_sensor(rules)],
+        sensors=[staging_promotion_sensor(rules), production_promotion_sensor(rules), reconciliation_sensor(rules)],
         resources=resources,
         loggers={"console": dg.colored_console_logger, TERMINAL_LOGGER: terminal_logger},
         # One process per run: starting one per step costs more than the steps.

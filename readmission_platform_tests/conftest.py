@@ -3,12 +3,14 @@
 A fixture that ends in ``_home`` is shared and is only looked at; ``changing`` gives a copy that a test may change.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from readmission_platform_tests.homes import COHORT, Home, Outcome
+from readmission_platform_tests.throwaway_postgresql import Server, binaries, throwaway_server
 
 SHADOW_DAYS, PRODUCTION_DAYS = 3, 14
 
@@ -71,7 +73,38 @@ def shadowed_home(challenged_home: Home, tmp_path_factory: pytest.TempPathFactor
     return home
 
 
+@pytest.fixture(scope="session")
+def succeeded_home(shadowed_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Version 2 has replaced version 1 in production; no day has been scored since."""
+    home = shadowed_home.copy(tmp_path_factory.mktemp("succeeded") / "home")
+    assert home.command("approve", "--version", "2", "--reason", "as good as the one before").code == 0
+    assert home.command("promote", "--from-stage", "staging", "--replace", "--reason", "refresh").code == 0
+    return home
+
+
 @pytest.fixture
 def changing(tmp_path: Path) -> Callable[[Home], Home]:
     """Copy a home for a test that changes it."""
     return lambda home: home.copy(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A throw-away PostgreSQL server; where its programs are missing, tests are skipped, and fail in CI."""
+    folder = binaries()
+    if folder is None:
+        reason = "no initdb and postgres on the PATH or where pg_config points: install Debian's package postgresql"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with throwaway_server(folder) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database for a ledger, as a person would set it: of each supported kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    server: Server = request.getfixturevalue("postgresql")
+    return server.emptied()

@@ -4,6 +4,7 @@ What belongs here: gathering facts and asking ``governance``. What does not: rec
 """
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -11,14 +12,24 @@ from readmission_platform.assets.facts import version_facts
 from readmission_platform.assets.presentation import table
 from readmission_platform.assets.stages import Stage
 from readmission_platform.governance.case import Judged
+from readmission_platform.governance.chain import Event, Pointer
 from readmission_platform.governance.errors import BadInput
 from readmission_platform.governance.ledger import Ledger
-from readmission_platform.governance.promotion import Decision, PromotionRequest, decide
+from readmission_platform.governance.promotion import Decision, PromotionRequest, VersionFacts, decide
 from readmission_platform.governance.rollback import RollbackDecision, RollbackRequest, decide_rollback
 from readmission_platform.governance.versions import version_records
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import TrackingResource, artifact_digest
+
+
+class Considered(NamedTuple):
+    """A decision about a version, and what it was taken on."""
+
+    decision: Decision
+    facts: VersionFacts
+    events: list[Event]
+    pointers: dict[str, Pointer]
 
 
 def consider(
@@ -33,6 +44,18 @@ def consider(
 
     The one way to a decision: the job, the sensor and the command line all come through here.
     """
+    return consider_closely(request, ledger=ledger, project=project, tracking=tracking, lake=lake).decision
+
+
+def consider_closely(
+    request: PromotionRequest,
+    *,
+    ledger: Ledger,
+    project: ProjectResource,
+    tracking: TrackingResource,
+    lake: LakeResource,
+) -> Considered:
+    """Decide as :func:`consider` does, and return the facts and events as well."""
     project.policy_in_force(ledger)
     events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
@@ -46,7 +69,7 @@ def consider(
         artifact_root=tracking.root,
         model=project.model,
     )
-    return decide(
+    decision = decide(
         request,
         events=events,
         pointers=pointers,
@@ -55,6 +78,7 @@ def consider(
         environment_name=project.environment,
         now=datetime.now(UTC),
     )
+    return Considered(decision, facts, events, pointers)
 
 
 def consider_rollback(

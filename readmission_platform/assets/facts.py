@@ -28,11 +28,14 @@ class EvidenceMissing(Exception):
 
 
 def evidence_rows(lake: Lake, record: VersionRecord) -> pd.DataFrame | None:
-    """Return the evidence rows recorded for a version, or None if they are not there."""
+    """Return the evidence rows recorded for a version, or None if they are not there or their file is damaged."""
+    from deltalake.exceptions import DeltaError
+    from pyarrow import ArrowException
+
     location = record.evidence
     try:
         rows = lake.read(location["table"], version=location["table_version"], where={"version": [record.version]})
-    except (TableMissing, KeyError):
+    except (TableMissing, KeyError, OSError, ArrowException, DeltaError):  # a changed byte often ends the reading
         return None
     return None if rows.empty else rows.drop(columns="version")
 
@@ -90,24 +93,39 @@ def champion_estimates(
 
 def shadow_estimates(lake: Lake, record: VersionRecord, mean_score: float) -> tuple[dict[str, Any], int]:
     """Summarise the shadow stage: mean risk against validation, share scored, and the number of complete days."""
-    if not (lake.exists(SHADOW_TABLE) and lake.exists(ACCOUNTING_TABLE)):
+    days = _shadow_days(lake, record)
+    if days.empty:
         return {}, 0
-    scored = lake.read(SHADOW_TABLE, where={"model_version": [record.version]})
-    scored = scored[scored["artifact_digest"] == record.artifact_digest]
-    accounted = lake.read(ACCOUNTING_TABLE, where={"discharge_date": sorted(set(scored["discharge_date"]))})
-    if scored.empty or accounted.empty:
-        return {}, 0
-    accepted = accounted.set_index("discharge_date")["accepted"]
-    per_day = scored.groupby("discharge_date")["encounter_id"].nunique().reindex(accepted.index, fill_value=0)
-    complete = int(((per_day == accepted) & (accepted > 0)).sum())
-    expected = int(accepted.sum())
-    ratio = float(scored["risk"].mean() / mean_score)
-    count = {"n": expected, "positives": None}
-    share = float(per_day.sum() / expected) if expected else None
+    expected, scored = int(days["accepted"].sum()), int(days["scored"].sum())
+    count = {"low": None, "high": None, "n": expected, "positives": None}
+    ratio = float(days["risk"].sum() / scored / mean_score) if scored else None
     return {
-        "shadow_observed_expected_ratio": {"value": ratio, "low": None, "high": None, **count},
-        "shadow_scored_share": {"value": share, "low": None, "high": None, **count},
-    }, complete
+        "shadow_observed_expected_ratio": {"value": ratio, **count},
+        "shadow_scored_share": {"value": scored / expected if expected else None, **count},
+    }, _complete(days)
+
+
+def shadow_days(lake: Lake, record: VersionRecord) -> int:
+    """Return how many days the version has scored completely in the shadow."""
+    return _complete(_shadow_days(lake, record))
+
+
+def _complete(days: pd.DataFrame) -> int:
+    return int(((days["scored"] == days["accepted"]) & (days["accepted"] > 0)).sum())
+
+
+def _shadow_days(lake: Lake, record: VersionRecord) -> pd.DataFrame:
+    """Return per day the version shadow-scored: encounters ``scored``, ``accepted``, and the sum of their ``risk``."""
+    nothing = pd.DataFrame({"scored": [], "risk": [], "accepted": []})
+    if not (lake.exists(SHADOW_TABLE) and lake.exists(ACCOUNTING_TABLE)):
+        return nothing
+    rows = lake.read(SHADOW_TABLE, where={"model_version": [record.version]})
+    rows = rows[rows["artifact_digest"] == record.artifact_digest]
+    if rows.empty:
+        return nothing
+    per_day = rows.groupby("discharge_date").agg(scored=("encounter_id", "nunique"), risk=("risk", "sum"))
+    accounted = lake.read(ACCOUNTING_TABLE, where={"discharge_date": sorted(per_day.index)})
+    return per_day.join(accounted.set_index("discharge_date")["accepted"], how="inner")
 
 
 def version_facts(
@@ -120,14 +138,19 @@ def version_facts(
     model: ModelConfig,
 ) -> VersionFacts:
     """Gather everything a decision about a version needs, from bytes and rows as they are now."""
-    from readmission_platform.evaluation.rows import digest_rows
+    from readmission_platform.evaluation.rows import InvalidEvidence, digest_rows
 
     artifact = artifact_digest(artifact_root, record.artifact_path) if record.artifact_path else None
     rows = evidence_rows(lake, record)
     champion = records.get(pointers["production"].version or "")
     if rows is None:
         return VersionFacts(artifact, None, None, 0, has_champion=False)
-    digest = digest_rows(rows)
+    try:
+        digest = digest_rows(rows)
+    except InvalidEvidence:
+        return VersionFacts(artifact, None, None, 0, has_champion=False)
+    if digest != record.evidence_digest:  # figures made from changed rows would mean nothing, or not even be defined
+        return VersionFacts(artifact, digest, None, 0, has_champion=False)
     estimates = dict(estimates_of(rows, digest, model)["estimates"]) | measured_at_training(record)
     compared: dict[str, dict[str, Any]] = {}
     if champion is not None and champion.version != record.version:

@@ -5,14 +5,13 @@ What does not: which version is live (the ledger), and how a risk is computed (`
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from readmission_platform.assets.agreement import AGREEMENT_CHECK, AGREEMENT_RULE, agreement_check
 from readmission_platform.assets.facts import ACCOUNTING_TABLE
 from readmission_platform.assets.partitions import daily_partitions
 from readmission_platform.assets.presentation import (
@@ -24,17 +23,15 @@ from readmission_platform.assets.presentation import (
     nothing_to_check,
     table,
 )
-from readmission_platform.config import ModelConfig
+from readmission_platform.assets.scoring import CIRCUMSTANCES, DAY, score_days
 from readmission_platform.governance.errors import BadInput
 from readmission_platform.governance.versions import VersionRecord, version_records
 from readmission_platform.resources.lake import Lake, LakeResource, frame_digest
 from readmission_platform.resources.landing import Landing
 from readmission_platform.resources.project import ProjectResource
-from readmission_platform.resources.tracking import TrackingResource, load_artifact
+from readmission_platform.resources.tracking import TrackingResource
 from readmission_platform.science.cohort import pseudonyms
-from readmission_platform.science.history import KNOWN_COLUMNS
 
-DAY = "discharge_date"
 QUARANTINE_TABLE = "quarantined_discharges"
 DISCHARGE_CHECK = {"every_row_accounted_for": "Received rows are accepted, quarantined or duplicates; none is lost."}
 PREDICTION_CHECK = {"every_encounter_scored_once": "Every accepted encounter of the day is scored exactly once."}
@@ -154,7 +151,12 @@ def _accepted_on_other_days(lake: Lake, days: Sequence[str]) -> set[int]:
     metadata={"partition_column": DAY},
     deps=["staging_model"],
     output_required=False,
-    check_specs=blocking_specs("shadow_predictions", SHADOW_CHECK),
+    check_specs=[
+        *blocking_specs("shadow_predictions", SHADOW_CHECK),
+        dg.AssetCheckSpec(AGREEMENT_CHECK, asset="shadow_predictions", description=AGREEMENT_RULE),
+    ],
+    # The work list does not wait for the shadow, and the shadow is compared with the list of the same day.
+    op_tags={"dagster/priority": "-1"},
 )
 def shadow_predictions(
     context: dg.AssetExecutionContext,
@@ -171,10 +173,15 @@ def shadow_predictions(
         why = "no version is in staging, or nothing was discharged"
         context.log.info(f"skipped: {why}")
         yield nothing_to_check("every_encounter_shadow_scored", why)
+        yield nothing_to_check(AGREEMENT_CHECK, why)
         return
     record = version_records(events, pointers)[version]
-    scored = _score(daily_discharges, dict.fromkeys(context.partition_keys, record), context, project, tracking, lake)
-    yield _result(scored, daily_discharges, "every_encounter_shadow_scored", SHADOW_CHECK)
+    scored = score_days(
+        daily_discharges, dict.fromkeys(context.partition_keys, record), run_id=context.run_id, model=project.model,
+        tracking=tracking, lake=lake.open(),
+    )  # fmt: skip
+    agrees = agreement_check(lake.open(), scored, context.partition_keys, project.model)
+    yield _result(scored, daily_discharges, "every_encounter_shadow_scored", SHADOW_CHECK, agrees)
 
 
 @dg.asset(
@@ -213,7 +220,9 @@ def daily_predictions(
         context.log.warning(f"skipped: {why}")
         yield nothing_to_check("every_encounter_scored_once", why)
         return
-    scored = _score(daily_discharges, chosen, context, project, tracking, lake)
+    scored = score_days(
+        daily_discharges, chosen, run_id=context.run_id, model=project.model, tracking=tracking, lake=lake.open()
+    )
     yield _result(scored, daily_discharges, "every_encounter_scored_once", PREDICTION_CHECK)
 
 
@@ -240,65 +249,9 @@ def _versions_for(
     return {day: records[version] for day, version in versions.items() if version is not None}
 
 
-def _score(
-    discharges: pd.DataFrame,
-    versions: dict[str, VersionRecord],
-    context: dg.AssetExecutionContext,
-    project: ProjectResource,
-    tracking: TrackingResource,
-    lake: LakeResource,
-) -> pd.DataFrame:
-    """Score each day with its version; each artifact is verified against the ledger before it is loaded."""
-    from readmission_platform.science.scoring import score_discharges
-
-    model = project.model
-    known = _known_encounters(lake.open(), discharges)
-    loaded = {
-        record.version: load_artifact(tracking.root, str(record.artifact_path), digest=str(record.artifact_digest))
-        for record in {record.version: record for record in versions.values()}.values()
-    }
-    days = []
-    for day, rows in discharges.groupby(DAY, sort=True):
-        record = versions[str(day)]
-        earlier = known[(known[DAY].isna()) | (known[DAY] <= day)]
-        risk = score_discharges(loaded[record.version], rows.reset_index(drop=True), earlier)
-        listed = work_list(rows[["encounter_id", "patient_key"]].reset_index(drop=True), risk, model)
-        days.append(listed.assign(**{
-            DAY: day, "model_version": record.version, "artifact_digest": record.artifact_digest,
-            "discharges_digest": frame_digest(rows), "run_id": context.run_id,
-            "scored_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }))  # fmt: skip
-    return pd.concat(days, ignore_index=True)
-
-
-def _known_encounters(lake: Lake, discharges: pd.DataFrame) -> pd.DataFrame:
-    """Return what is known of these patients: the development encounters, and every accepted discharge with its day.
-
-    Of the replay stream nothing is known but what arrived as discharges.
-    """
-    patients = sorted(set(discharges["patient_key"]))
-    development = lake.read(
-        "eligible_encounters",
-        columns=[*KNOWN_COLUMNS, "readmitted"],
-        where={"part": ["development"], "patient_key": patients},
-    )
-    arrived = lake.read("daily_discharges", columns=[*KNOWN_COLUMNS, DAY], where={"patient_key": patients})
-    return pd.concat([development.assign(**{DAY: None}), arrived.assign(readmitted=None)], ignore_index=True)
-
-
-def work_list(encounters: pd.DataFrame, risk: "np.ndarray", model: ModelConfig) -> pd.DataFrame:
-    """Rank a day's encounters by risk, name the band, and flag as many as the care team can follow up."""
-    bands = list(model.risk_bands)
-    edges = [*model.risk_bands.values(), 1.000001]
-    listed = encounters.assign(risk=risk)
-    listed["band"] = pd.cut(listed["risk"], edges, labels=bands, right=False).astype(object)
-    # Equal risks keep the order of arrival, so that scoring again gives the same list.
-    listed["rank"] = listed["risk"].rank(ascending=False, method="first").astype("int64")
-    listed["flagged"] = listed["rank"] <= max(1, round(model.flag_share * len(listed)))
-    return listed.sort_values("rank", ignore_index=True)
-
-
-def _result(scored: pd.DataFrame, discharges: pd.DataFrame, check: str, rules: dict[str, str]) -> dg.MaterializeResult:
+def _result(
+    scored: pd.DataFrame, discharges: pd.DataFrame, check: str, rules: dict[str, str], *more: dg.AssetCheckResult
+) -> dg.MaterializeResult:
     once = sorted(scored["encounter_id"]) == sorted(discharges["encounter_id"])
     per_day = scored.groupby([DAY, "model_version"]).agg(
         scored=("encounter_id", "size"),
@@ -307,10 +260,11 @@ def _result(scored: pd.DataFrame, discharges: pd.DataFrame, check: str, rules: d
     )
     return dg.MaterializeResult(
         value=scored,
-        data_version=dg.DataVersion(frame_digest(scored.drop(columns=["run_id", "scored_at"]))),
+        data_version=dg.DataVersion(frame_digest(scored.drop(columns=CIRCUMSTANCES))),
         metadata={"days": table(per_day.reset_index().to_dict("records"))},
         check_results=[
             check_result(check, once, observed=f"{len(scored)} scored, {len(discharges)} accepted", rule=rules[check],
-                         action="Do not hand out the list: find the encounters that are missing or repeated.")
+                         action="Do not hand out the list: find the encounters that are missing or repeated."),
+            *more,
         ],
     )  # fmt: skip

@@ -59,7 +59,7 @@ def replay(
         raise BadInput("a replay needs at least one day, and its last day has to be before today")
     dates = [(first + timedelta(days=offset)).isoformat() for offset in range(days)]
     stream, digest = _stream(lake)
-    delivered = _delivered(landing, digest)
+    delivered = _delivered(landing, digest, per_day)
     wanted = [day for day in dates if day not in delivered]
     if wanted and delivered and wanted[0] < max(delivered):
         raise BadInput(f"the replay has reached {max(delivered)}; earlier dates cannot be added, start after it")
@@ -69,11 +69,14 @@ def replay(
         raise BadInput(
             f"the replay stream holds {left} more days of {per_day} encounters, {len(wanted)} were asked for"
         )
-    for offset, day in enumerate(wanted):
-        landing.write_discharges(day, _chunk(stream, position + offset, per_day)[DISCHARGE_COLUMNS])
-        delivered[day] = position + offset
-        content = {"data": digest, "per_day": per_day, "days": delivered}
-        replace_file(landing.root / MANIFEST, json.dumps(content, indent=1).encode())
+    delivered |= {day: position + offset for offset, day in enumerate(wanted)}
+    # The plan first, then the files: a replay that was interrupted delivers the rest under the same dates.
+    content = {"data": digest, "per_day": per_day, "days": delivered}
+    replace_file(landing.root / MANIFEST, json.dumps(content, indent=1).encode())
+    present = set(landing.days())
+    for day in dates:
+        if day not in present:
+            landing.write_discharges(day, _chunk(stream, delivered[day], per_day)[DISCHARGE_COLUMNS])
     matured = [day for day in dates if (today - date.fromisoformat(day)).days >= MATURITY_DAYS] if outcomes else []
     for day in matured:
         chunk = _chunk(stream, delivered[day], per_day)
@@ -98,7 +101,7 @@ def _chunk(stream: pd.DataFrame, position: int, per_day: int) -> pd.DataFrame:
     return stream.iloc[position * per_day : (position + 1) * per_day]
 
 
-def _delivered(landing: Landing, digest: str) -> dict[str, int]:
+def _delivered(landing: Landing, digest: str, per_day: int) -> dict[str, int]:
     manifest = landing.root / MANIFEST
     if not manifest.exists():
         return {}
@@ -107,6 +110,8 @@ def _delivered(landing: Landing, digest: str) -> dict[str, int]:
         raise BadInput(
             "this home holds a replay of other data; use another one (READMISSION_HOME) or start over (make reset)"
         )
+    if content["per_day"] != per_day:
+        raise BadInput(f"this home replays {content['per_day']} encounters a day, which cannot change midway")
     return dict(content["days"])
 
 

@@ -33,9 +33,8 @@ def stage_versions(ledger: Ledger) -> dict[str, str | None]:
 
 def live_version(ledger: Ledger, stage: str) -> VersionRecord | None:
     """Return the version the ledger holds in a stage, or None."""
-    events, pointers = ledger.snapshot()
-    version = pointers[stage].version
-    return version_records(events, pointers)[version] if version else None
+    version = ledger.pointers()[stage].version
+    return version_records(*ledger.snapshot(version=version))[version] if version else None
 
 
 def live_table(ledger: Ledger, stage: str) -> dg.MetadataValue:

@@ -85,7 +85,7 @@ def candidate_model(
             fitted.model,
             name=model.name,
             signature=_signature(encounter_features, fitted.scores),
-            tags={"dagster_run_id": context.run_id},
+            tags={"dagster_run_id": context.run.run_id},
         )
 
     test = folds == 0
@@ -102,12 +102,12 @@ def candidate_model(
         EVIDENCE_TABLE,
         rows.assign(version=stored.version),
         partition=("version", [stored.version]),
-        metadata={"run_id": context.run_id},
+        metadata={"run_id": context.run.run_id},
     )
     from readmission_platform.evaluation.rows import digest_rows
 
     trained = {
-        "run_id": context.run_id,
+        "run_id": context.run.run_id,
         "mlflow_run_id": stored.mlflow_run_id,
         "source": encounter_features.attrs["source"],
         "limit_set": limit_set_of(encounter_features.attrs["source"]),

@@ -72,7 +72,7 @@ def validation_report(
     model = project.model
     with project.ledger() as ledger:
         policy = project.policy_in_force(ledger)
-        record, records, pointers = _asked_for(ledger, config.version, context.run_id)
+        record, records, pointers = _asked_for(ledger, config.version, context.run.run_id)
         rows = evidence_rows(lake.open(), record)
         facts = version_facts(
             record,
@@ -82,9 +82,9 @@ def validation_report(
             artifact_root=tracking.root,
             model=model,
         )
-        if rows is None or facts.estimates is None or facts.evidence_digest is None:
+        if rows is None or facts.evidence_digest is None:
             raise EvidenceMissing(f"the evidence rows of version {record.version} are gone; train it again")
-        if facts.evidence_digest != record.evidence_digest:
+        if facts.estimates is None or facts.evidence_digest != record.evidence_digest:
             raise EvidenceMissing(f"the evidence rows of version {record.version} were changed; train it again")
         limit_set = limit_set_of(record.source)
         if limit_set is None:
@@ -100,7 +100,6 @@ def validation_report(
         judged = verdict(results)
         document = estimates_of(rows, facts.evidence_digest, model) | {"estimates": facts.estimates}
         report = project.settings.reports / model.name / record.version / "validation.json"
-        report.parent.mkdir(parents=True, exist_ok=True)
         replace_file(report, json.dumps(document, indent=1, sort_keys=True).encode())
         ledger.append(
             "version_validated",
@@ -110,7 +109,7 @@ def validation_report(
                 "policy_digest": policy.digest,
                 "additional_gates": config.additional_gates and additional.model_dump(mode="json"),
                 "estimates": facts.estimates,
-                "run_id": context.run_id,
+                "run_id": context.run.run_id,
                 "report": str(report.relative_to(project.settings.home)),
             },
             actor=project.actor,
@@ -224,6 +223,7 @@ def _metadata(
         "source": record.source or "",
         "policy in force": policy,
         "evidence": dg.MetadataValue.path(report),
+        "for the approver": f"`readmission review {record.version}` writes one page with everything an approver needs",
         "estimates": table(
             {"metric": name, **{key: figures[key] for key in ("value", "low", "high", "n")}}
             for name, figures in sorted(document["estimates"].items())

@@ -4,15 +4,19 @@ The sensors look at the ledger, never at "latest materialization" or recorded ch
 still recorded as materialized, and anybody who reaches the webserver can report a passing check.
 """
 
+from dataclasses import dataclass
+
 import dagster as dg
 
+from readmission_platform.assets.facts import shadow_days
 from readmission_platform.assets.promotion import PromotionConfig, promotion_job
 from readmission_platform.assets.reconciliation import differences, record_once
-from readmission_platform.assets.stages import Stage
+from readmission_platform.assets.stages import Stage, live_version
 from readmission_platform.automation.jobs import projection_job
 from readmission_platform.config import EnvironmentConfig
 from readmission_platform.governance.ledger import Ledger
 from readmission_platform.governance.versions import version_records
+from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import TrackingResource
 
@@ -46,12 +50,69 @@ def staging_promotion_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
 
 def waiting_for_staging(ledger: Ledger) -> tuple[str, int] | None:
     """Return the newest accepted candidate and the ledger's event that accepted it, or None."""
-    events, pointers = ledger.snapshot()
-    records = version_records(events, pointers)
-    newest = max((int(version) for version, record in records.items() if record.state != "rejected"), default=None)
-    if newest is None or records[str(newest)].state != "candidate" or not records[str(newest)].accepted:
+    for version in sorted(ledger.versions(), key=int, reverse=True):
+        record = version_records(*ledger.snapshot(version=version))[version]
+        if record.state == "candidate" and record.accepted:
+            return version, max(event.seq for event in record.validations)
+        if record.state != "rejected":
+            return None
+    return None
+
+
+def production_promotion_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
+    """Return the sensor that promotes the version in staging once it has been approved and shadowed long enough."""
+
+    @dg.sensor(
+        name="production_promotion_sensor",
+        job=promotion_job,
+        minimum_interval_seconds=MINIMUM_SECONDS,
+        default_status=_status(rules.sensors_running),
+        description="Requests promotion to production for the version in staging when the approvals it needs have been "
+        "given. The job decides: gates, shadow days and signatures are checked there.",
+    )
+    def sensor(project: ProjectResource, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
+        with project.ledger() as ledger:
+            approved = approved_in_staging(ledger, needed=rules.approvals_required)
+            record = live_version(ledger, Stage.staging.value)
+        if approved is None or record is None:
+            return dg.SkipReason("no version in staging has the approvals it needs")
+        days = shadow_days(lake.open(), record)
+        if days < rules.shadow_days_required:
+            return dg.SkipReason(f"version {approved.version}: {days} of {rules.shadow_days_required} shadow days")
+        config = PromotionConfig(
+            version=approved.version, to_stage=Stage.production, replace=approved.saw_incumbent, reason="approved"
+        )
+        return dg.RunRequest(
+            run_key=f"production-{approved.version}-{approved.seq}-{days}",
+            run_config=dg.RunConfig(ops={"promote_version": config}),
+        )
+
+    return sensor
+
+
+@dataclass(frozen=True)
+class ApprovedVersion:
+    """The version in staging, the event of its last approval, and whether all approvals came after the incumbent.
+
+    Whoever approves while another version is live has it replaced: that acknowledges the replacement.
+    """
+
+    version: str
+    seq: int
+    saw_incumbent: bool
+
+
+def approved_in_staging(ledger: Ledger, *, needed: int) -> ApprovedVersion | None:
+    """Return the version in staging if it has as many approvals as it needs, whether or not they count."""
+    pointers = ledger.pointers()
+    version = pointers[Stage.staging.value].version
+    if version is None:
         return None
-    return str(newest), max(event.seq for event in records[str(newest)].validations)
+    given = [event.seq for event in ledger.events(kind="version_approved", version=version)]
+    if len(given) < needed:
+        return None
+    incumbent = pointers[Stage.production.value]
+    return ApprovedVersion(version, given[-1], incumbent.version is not None and min(given) > incumbent.seq)
 
 
 def reconciliation_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:

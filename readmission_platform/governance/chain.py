@@ -4,9 +4,11 @@ What belongs here: pure functions over events. What does not: the database (``le
 for a model version (``versions``).
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from json.encoder import encode_basestring as json_text
 from typing import Any
 
 from readmission_platform.config import digest_of
@@ -61,22 +63,52 @@ def is_intact(event: Event) -> bool:
         return False
 
 
-def check_link(event: Event, *, previous_seq: int, previous_hash: str) -> None:
-    """Check one event against its predecessor.
+def hash_of_text(content: Mapping[str, Any], payload: str) -> str:
+    """Return the hash of an event whose payload is given as canonical JSON text, which need not be parsed for it.
+
+    The same as :func:`event_hash` of the parsed event, and many times faster, which is what an audit needs.
+
+    Parameters
+    ----------
+    content
+        The event's other fields.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When a field is no text, or text that UTF-8 cannot express.
+    """
+    version = content["version"]
+    text = (
+        f'{{"actor":{json_text(content["actor"])},"at":{json_text(content["at"])},"kind":{json_text(content["kind"])},'
+        f'"model":{json_text(content["model"])},"payload":{payload},'
+        f'"previous_hash":{json_text(content["previous_hash"])},"seq":{content["seq"]},'
+        f'"version":{"null" if version is None else json_text(version)}}}'
+    )
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_link(content: Mapping[str, Any], *, previous_seq: int, previous_hash: str) -> None:
+    """Check one stored event, its payload still text, against its predecessor.
 
     Raises
     ------
     LedgerCorrupt
         Naming the event: a gap in the numbering, a broken link, or content that does not give the hash.
     """
-    if event.seq != previous_seq + 1:
-        missing = previous_seq + 1
-        raise LedgerCorrupt(f"event {missing} is missing: the next one is {event.seq}", seq=missing)
-    if event.previous_hash != previous_hash:
-        message = f"event {event.seq} does not continue event {previous_seq}: one of them was replaced"
-        raise LedgerCorrupt(message, seq=event.seq)
-    if not is_intact(event):
-        raise LedgerCorrupt(f"event {event.seq} was edited: its content does not give its hash", seq=event.seq)
+    seq, expected = content["seq"], previous_seq + 1
+    if seq < expected:
+        raise LedgerCorrupt(f"event {seq} is numbered wrongly: event {expected} comes here", seq=seq)
+    if seq > expected:
+        raise LedgerCorrupt(f"event {expected} is missing: the next one is {seq}", seq=expected)
+    if content["previous_hash"] != previous_hash:
+        raise LedgerCorrupt(f"event {seq} does not continue event {previous_seq}: one of them was replaced", seq=seq)
+    try:
+        intact = hash_of_text(content, content["payload"]) == content["hash"]
+    except (TypeError, ValueError):  # no text, or text that cannot be encoded: nothing that was ever written here
+        intact = False
+    if not intact:
+        raise LedgerCorrupt(f"event {seq} was edited: its content does not give its hash", seq=seq)
 
 
 def no_pointers() -> dict[str, Pointer]:
@@ -94,13 +126,24 @@ def pointers_from(events: Iterable[Event]) -> dict[str, Pointer]:
     """
     pointers = no_pointers()
     for event in events:
-        moves = event.payload.get("moves")
-        if moves is None:
-            continue
-        if not isinstance(moves, Mapping) or not set(moves) <= set(STAGES):
-            raise LedgerCorrupt(f"event {event.seq} moves an unknown stage", seq=event.seq)
-        pointers.update({stage: Pointer(stage, version, event.seq) for stage, version in moves.items()})
+        pointers.update({stage: Pointer(stage, version, event.seq) for stage, version in moves_of(event).items()})
     return pointers
+
+
+def moves_of(event: Event) -> Mapping[str, str | None]:
+    """Return which stages an event moved, and to which version.
+
+    Raises
+    ------
+    LedgerCorrupt
+        When it moves something that is not a stage.
+    """
+    moves: Any = event.payload.get("moves")
+    if moves is None:
+        return {}
+    if not isinstance(moves, Mapping) or not set(moves) <= set(STAGES):
+        raise LedgerCorrupt(f"event {event.seq} moves an unknown stage", seq=event.seq)
+    return moves
 
 
 def first_difference(expected: Mapping[str, Pointer], found: Mapping[str, Pointer]) -> str | None:

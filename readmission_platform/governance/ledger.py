@@ -8,7 +8,8 @@ can rewrite the whole database, hashes included, is caught only by a head export
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -16,20 +17,20 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from readmission_platform.config import canonical_json
+from readmission_platform.governance import ledger_database as database
 from readmission_platform.governance import ledger_schema as schema
 from readmission_platform.governance.chain import (
-    GENESIS,
     STAGES,
     Event,
     Pointer,
-    check_link,
-    event_hash,
     first_difference,
+    hash_of_text,
     no_pointers,
     pointers_from,
     utc_text,
 )
 from readmission_platform.governance.errors import BadInput, Conflict, LedgerCorrupt
+from readmission_platform.governance.integrity import Examination, Head, examine
 
 __all__ = ["STAGES", "Event", "Ledger", "Pointer"]
 
@@ -48,13 +49,15 @@ class Ledger:
     ------
     BadInput, Unavailable
         When the URL or the database cannot be used.
+    LedgerCorrupt
+        When tables are missing.
     """
 
     def __init__(self, url: str, *, model: str) -> None:
         self.model = model
-        self._engine = schema.make_engine(url)
-        self._place = f"at {self._engine.url.render_as_string(hide_password=True)}"
-        with schema.clear_errors(self._place):
+        self._engine = database.make_engine(url)
+        self._place = database.described(self._engine)
+        with database.clear_errors(self._place):
             schema.ensure_schema(self._engine)
 
     def close(self) -> None:
@@ -82,7 +85,7 @@ class Ledger:
         if "moves" in payload:
             raise BadInput("An event that moves a stage is recorded with move(), not with append().")
         content = _plain_json(payload)
-        with schema.clear_errors(self._place), schema.writing(self._engine) as (connection, seq, head):
+        with self._writing() as (connection, seq, head):
             return self._write(connection, seq, head, kind, content, actor=actor, version=version)
 
     def move(
@@ -124,7 +127,7 @@ class Ledger:
         if payload.get("moves", dict(moves)) != dict(moves):
             raise BadInput("The payload describes other moves than those asked for.")
         content = _plain_json({**payload, "moves": dict(moves)})
-        with schema.clear_errors(self._place), schema.writing(self._engine) as (connection, seq, head):
+        with self._writing() as (connection, seq, head):
             difference = first_difference(expected, self._pointers(connection))
             if difference:
                 raise Conflict(f"Somebody else was first: {difference}. Look again and decide anew.")
@@ -137,59 +140,81 @@ class Ledger:
 
     def events(self, *, kind: str | None = None, version: str | None = None) -> list[Event]:
         """Return this model's events in order, optionally of one kind or about one version."""
-        with schema.clear_errors(self._place), schema.reading(self._engine) as connection:
+        with self._reading() as connection:
             return self._events(connection, kind=kind, version=version)
 
     def pointers(self) -> dict[str, Pointer]:
         """Return the current pointer of every stage."""
-        with schema.clear_errors(self._place), schema.reading(self._engine) as connection:
+        with self._reading() as connection:
             return self._pointers(connection)
 
-    def snapshot(self) -> tuple[list[Event], dict[str, Pointer]]:
+    def versions(self) -> list[str]:
+        """Return every version whose training is recorded, the latest recorded first."""
+        table = schema.events.c
+        trained = (table.model == self.model) & (table.kind == "version_trained") & table.version.is_not(None)
+        with self._reading() as connection:
+            found = connection.execute(sa.select(table.version).where(trained).order_by(table.seq.desc())).scalars()
+            return list(dict.fromkeys(found))
+
+    def snapshot(self, *, version: str | None = None) -> tuple[list[Event], dict[str, Pointer]]:
         """Return events and pointers as they were at one moment.
+
+        Parameters
+        ----------
+        version
+            Only the events about this version, which is much quicker in a long ledger. The pointers are all there.
 
         Raises
         ------
         LedgerCorrupt
-            When the pointers are not those that the events made.
+            When the pointers (to this version) are not those that the events made.
         """
-        with schema.clear_errors(self._place), schema.reading(self._engine) as connection:
-            events, pointers = self._events(connection), self._pointers(connection)
-        difference = first_difference(pointers_from(events), pointers)
+        with self._reading() as connection:
+            events, pointers = self._events(connection, version=version), self._pointers(connection)
+        by_events, held = pointers_from(events), pointers
+        if version is not None:
+            held = {stage: pointer for stage, pointer in pointers.items() if pointer.version == version}
+            by_events = {stage: by_events[stage] for stage in held}
+        difference = first_difference(by_events, held)
         if difference:
             raise LedgerCorrupt(f"A stage was moved without an event: by the events, {difference}.")
         return events, pointers
 
-    def verify(self) -> None:
+    def examine(self, *, known: Head | None = None) -> Examination:
         """Recompute every hash, and every pointer from the events, of all models in the database.
+
+        Parameters
+        ----------
+        known
+            A head that the chain once had and must still pass through.
+        """
+        with self._reading() as connection:
+            return examine(connection, known=known)
+
+    def verify(self) -> None:
+        """Make sure that the ledger is whole.
 
         Raises
         ------
         LedgerCorrupt
             Naming the first event that does not fit.
         """
-        with schema.clear_errors(self._place), schema.reading(self._engine) as connection:
-            by_model: dict[str, list[Event]] = {}
-            seq, head = 0, GENESIS
-            for row in connection.execute(sa.select(schema.events).order_by(schema.events.c.seq)):
-                event = _event(row)
-                check_link(event, previous_seq=seq, previous_hash=head)
-                if canonical_json(event.payload) != row.payload:
-                    raise LedgerCorrupt(f"event {event.seq} was edited: its text is not canonical", seq=event.seq)
-                seq, head = event.seq, event.hash
-                if "moves" in event.payload:
-                    by_model.setdefault(event.model, []).append(event)
-            meta = connection.execute(sa.select(schema.ledger_meta)).one()
-            pointed = connection.execute(sa.select(schema.pointers.c.model).distinct()).scalars().all()
-            found = {name: self._pointers(connection, name) for name in {*pointed, *by_model}}
-        if (meta.head_seq, meta.head_hash) != (seq, head):
-            first = min(seq, meta.head_seq) + 1
-            raise LedgerCorrupt(f"event {first} does not fit: the ledger should end at {meta.head_seq}", seq=first)
-        for name, pointers in found.items():
-            difference = first_difference(pointers_from(by_model.get(name, [])), pointers)
-            if difference:
-                seq = max(pointer.seq for pointer in pointers.values())
-                raise LedgerCorrupt(f"{name}: by the events, {difference} (event {seq})", seq=seq)
+        problem = self.examine().problem
+        if problem is not None:
+            raise problem
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with database.clear_errors(self._place), database.reading(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[sa.Connection, int, str]]:
+        """Open the one write transaction at a time; yields the connection and the head's seq and hash."""
+        with database.clear_errors(self._place), database.writing(self._engine) as connection:
+            meta = schema.ledger_meta.c
+            row = connection.execute(sa.select(meta.head_seq, meta.head_hash).with_for_update()).one()
+            yield connection, row.head_seq, row.head_hash
 
     def _write(
         self,
@@ -209,14 +234,14 @@ class Ledger:
             "kind": kind,
             "version": version,
             "actor": actor,
-            "payload": payload,
             "previous_hash": head,
         }
-        event = Event(**content, hash=event_hash(content))
-        row = {**content, "payload": canonical_json(payload), "hash": event.hash}
-        connection.execute(sa.insert(schema.events).values(**row))
-        connection.execute(sa.update(schema.ledger_meta).values(head_seq=event.seq, head_hash=event.hash))
-        return event
+        _check_text(kind, version, actor)
+        text = canonical_json(payload)
+        own_hash = hash_of_text(content, text)
+        connection.execute(sa.insert(schema.events).values(**content, payload=text, hash=own_hash))
+        connection.execute(sa.update(schema.ledger_meta).values(head_seq=seq + 1, head_hash=own_hash))
+        return Event(**content, payload=payload, hash=own_hash)
 
     def _point(self, connection: sa.Connection, stage: str, version: str | None, seq: int) -> None:
         table = schema.pointers
@@ -237,7 +262,7 @@ class Ledger:
             query = query.where(table.c.kind == kind)
         if version is not None:
             query = query.where(table.c.version == version)
-        return [_event(row) for row in connection.execute(query)]
+        return [schema.event_from(row) for row in connection.execute(query)]
 
     def _gained(self, connection: sa.Connection, since: int, kinds: Collection[str], version: str | None) -> bool:
         table = schema.events
@@ -246,14 +271,11 @@ class Ledger:
         return connection.execute(sa.select(table.c.seq).where(later, concerns).limit(1)).first() is not None
 
 
-def _event(row: "sa.Row[Any]") -> Event:
-    try:
-        payload = json.loads(row.payload)
-    except (TypeError, ValueError) as error:
-        raise LedgerCorrupt(f"event {row.seq} was edited: its payload is not JSON", seq=row.seq) from error
-    if not isinstance(payload, dict):
-        raise LedgerCorrupt(f"event {row.seq} was edited: its payload is no JSON object", seq=row.seq)
-    return Event(**{**row._mapping, "payload": payload})
+def _check_text(*texts: str | None) -> None:
+    # What either database cannot hold, or UTF-8 cannot express, is refused by both.
+    for text in texts:
+        if text is not None and ("\x00" in text or text.encode(errors="replace").decode() != text):
+            raise BadInput("The ledger records only plain text, without null characters or lone surrogates.")
 
 
 def _plain_json(payload: Mapping[str, Any]) -> dict[str, Any]:

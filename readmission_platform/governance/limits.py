@@ -36,18 +36,22 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class _Bound:
+class Bound:
+    """A limit on one number of an estimate."""
+
     number: Literal["value", "low", "high"]
     sense: Literal[">=", ">", "<="]
     limit: float
 
     def margin(self, estimate: Estimate) -> float | None:
+        """Return how far inside the limit the number lies; None when it is missing."""
         number: float | None = getattr(estimate, self.number)
         if number is None:
             return None
         return self.limit - number if self.sense == "<=" else number - self.limit
 
     def holds(self, estimate: Estimate) -> bool:
+        """Tell whether the number is there and within the limit."""
         margin = self.margin(estimate)
         return margin is not None and (margin > 0 if self.sense == ">" else margin >= 0)
 
@@ -101,7 +105,7 @@ def judge(raw: object, rule: GateRule, limits: Limits) -> Judgement:
         The gate, and the limits to apply (its own, or additional ones).
     """
     estimate = read_estimate(raw)
-    bounds = _bounds(limits)
+    bounds = bounds_of(limits)
     margins = [margin for bound in bounds if (margin := bound.margin(estimate)) is not None]
     margin = min(margins, default=-math.inf)
 
@@ -129,7 +133,7 @@ def judge(raw: object, rule: GateRule, limits: Limits) -> Judgement:
 
 def unusable_limit(limits: Limits) -> str | None:
     """Say what makes limits meaningless (NaN, infinite, upside down), or return None."""
-    numbers = [bound.limit for bound in _bounds(limits)]
+    numbers = [bound.limit for bound in bounds_of(limits)]
     if not numbers:
         return "there is no limit"
     if not all(math.isfinite(number) for number in numbers):
@@ -139,20 +143,21 @@ def unusable_limit(limits: Limits) -> str | None:
     return None
 
 
-def _bounds(limits: Limits) -> list[_Bound]:
-    bounds: list[_Bound] = []
+def bounds_of(limits: Limits) -> list[Bound]:
+    """Return every bound that limits put on an estimate; all must hold."""
+    bounds: list[Bound] = []
     if limits.at_least is not None:
-        bounds.append(_Bound("value", ">=", limits.at_least))
+        bounds.append(Bound("value", ">=", limits.at_least))
     if limits.at_most is not None:
-        bounds.append(_Bound("value", "<=", limits.at_most))
+        bounds.append(Bound("value", "<=", limits.at_most))
     if limits.lower_bound_at_least is not None:
-        bounds.append(_Bound("low", ">=", limits.lower_bound_at_least))
+        bounds.append(Bound("low", ">=", limits.lower_bound_at_least))
     if limits.lower_bound_above is not None:
-        bounds.append(_Bound("low", ">", limits.lower_bound_above))
+        bounds.append(Bound("low", ">", limits.lower_bound_above))
     if limits.upper_bound_at_most is not None:
-        bounds.append(_Bound("high", "<=", limits.upper_bound_at_most))
+        bounds.append(Bound("high", "<=", limits.upper_bound_at_most))
     if limits.between is not None:  # fails only when the whole interval lies outside
-        bounds += [_Bound("high", ">=", limits.between[0]), _Bound("low", "<=", limits.between[1])]
+        bounds += [Bound("high", ">=", limits.between[0]), Bound("low", "<=", limits.between[1])]
     return bounds
 
 

@@ -120,7 +120,7 @@ class Lake:
             actions = [json.loads(line) for line in commit.read_text(encoding="utf-8").splitlines()]
         except FileNotFoundError as error:
             raise TableMissing(f"the lake has lost the commit of version {number} of {table!r}") from error
-        recorded = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+        recorded: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
         return {key: value for key, value in recorded.items() if key.startswith("readmission.")}
 
     def write(

@@ -83,5 +83,6 @@ def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame
 def _with_outcome(rows: pd.DataFrame) -> pd.DataFrame:
     outcome = rows["readmitted"] if "readmitted" in rows.columns else None
     # Said explicitly, because a frame without rows (the first day of all) has no types to go by.
-    types = {**dict.fromkeys(KNOWN_COLUMNS, "float64"), "encounter_id": "int64", "patient_key": object}
-    return rows[KNOWN_COLUMNS].astype(types).assign(outcome=pd.Series(outcome, index=rows.index, dtype=object))
+    numbers = [column for column in KNOWN_COLUMNS if column not in ("encounter_id", "patient_key")]
+    typed = rows[KNOWN_COLUMNS].astype({"encounter_id": "int64"}).astype(dict.fromkeys(numbers, "float64"))
+    return typed.assign(outcome=pd.Series(outcome, index=rows.index, dtype=object))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import dagster as dg
 
@@ -13,11 +14,12 @@ def sensor_of(home: Home, name: str) -> Iterator[Callable[[], dg.RunRequest | dg
     from readmission_platform.definitions import build_definitions
 
     with home.lived_in() as current, dg.DagsterInstance.ephemeral() as instance:
-        repository = build_definitions(current).get_repository_def()
-        sensor = repository.get_sensor_def(name)
+        definitions = build_definitions(current)
+        sensor = definitions.get_repository_def().get_sensor_def(name)
+        resources = {key: (definitions.resources or {})[key] for key in sensor.required_resource_keys}
 
         def tick() -> dg.RunRequest | dg.SkipReason:
-            context = dg.build_sensor_context(instance=instance, repository_def=repository)
+            context = dg.build_sensor_context(instance=instance, resources=resources)
             data = sensor.evaluate_tick(context)
             return data.run_requests[0] if data.run_requests else dg.SkipReason(data.skip_message)
 
@@ -76,8 +78,8 @@ def test_a_recorded_check_makes_no_candidate_of_a_rejected_version(
         assert isinstance(tick(), dg.SkipReason)
 
 
-def test_an_empty_ledger_is_skipped_by_both(tmp_path_factory):
-    home = Home.new(tmp_path_factory.mktemp("empty") / "home")
+def test_an_empty_ledger_is_skipped_by_both(tmp_path: Path):
+    home = Home.new(tmp_path / "home")
     for name in ("staging_promotion_sensor", "reconciliation_sensor"):
         with sensor_of(home, name) as tick:
             assert isinstance(tick(), dg.SkipReason)

@@ -1,4 +1,4 @@
-"""Fixtures: a real ledger in a real SQLite file."""
+"""Fixtures: a real ledger in a real SQLite file, and one in each supported database."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +7,26 @@ import pytest
 
 from readmission_platform.governance.ledger import Ledger
 
-from .scenario import ledger_in
+from .intruder import Intruder
+from .scenario import MODEL, ledger_in
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with ledger_in(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def any_ledger(ledger_url: str) -> Iterator[Ledger]:
+    """The same test on SQLite and on PostgreSQL."""
+    with Ledger(ledger_url, model=MODEL) as opened:
+        yield opened
+
+
+@pytest.fixture
+def intruder(ledger_url: str) -> Iterator[Intruder]:
+    """Somebody who reaches the same database as ``any_ledger``, without going through it."""
+    intruding = Intruder(ledger_url)
+    yield intruding
+    intruding.close()

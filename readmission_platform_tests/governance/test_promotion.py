@@ -37,22 +37,22 @@ def tightened(name: str = "discrimination_auroc", floor: float = 0.67) -> GatePo
     return POLICY.model_copy(update={"gates": {**POLICY.gates, name: stricter}})
 
 
-def test_a_version_with_everything_right_enters_staging_and_then_production(ledger: Ledger) -> None:
-    scenario = ready_for_staging(ledger)
+def test_a_version_with_everything_right_enters_staging_and_then_production(any_ledger: Ledger) -> None:
+    scenario = ready_for_staging(any_ledger)
     scenario.promote("staging")
-    assert ledger.pointers()["staging"].version == "1"
+    assert any_ledger.pointers()["staging"].version == "1"
     scenario.approve("clinician")
     scenario.approve("second")
     decision = scenario.decide()
     assert decision.allowed
     assert decision.reasons() == []
-    event = apply(ledger, decision)
+    event = apply(any_ledger, decision)
     assert event is not None
     assert event.payload["approvals"] == decision.approvals != []
-    pointers = ledger.pointers()
+    pointers = any_ledger.pointers()
     assert (pointers["staging"].version, pointers["production"].version) == (None, "1")
     assert scenario.record().state == "production"
-    ledger.verify()
+    any_ledger.verify()
 
 
 def test_no_incumbent_is_said_and_gates_against_it_do_not_apply(ledger: Ledger) -> None:
@@ -282,8 +282,8 @@ def test_a_rejected_version_stays_rejected_even_if_a_later_verdict_is_forged(led
     assert not scenario.decide("staging").allowed
 
 
-def test_an_archived_version_does_not_return_through_staging(ledger: Ledger) -> None:
-    scenario = ready_for_production(ledger)
+def test_an_archived_version_does_not_return_through_staging(any_ledger: Ledger) -> None:
+    scenario = ready_for_production(any_ledger)
     scenario.promote()
     scenario.train("2")
     scenario.validate("2")
@@ -379,8 +379,8 @@ def test_synthetic_data_reaches_production_in_local_only(ledger: Ledger, name: s
     assert scenario.decide(version="2").allowed
 
 
-def test_an_incumbent_needs_a_comparison_and_an_acknowledgement(ledger: Ledger) -> None:
-    scenario = ready_for_production(ledger)
+def test_an_incumbent_needs_a_comparison_and_an_acknowledgement(any_ledger: Ledger) -> None:
+    scenario = ready_for_production(any_ledger)
     scenario.promote()
     scenario.train("2")
     scenario.validate("2")
@@ -398,7 +398,7 @@ def test_an_incumbent_needs_a_comparison_and_an_acknowledgement(ledger: Ledger) 
     scenario.change_estimate("champion_auroc_difference", estimate(0.002))
     scenario.promote(version="2", replace=True)
     assert scenario.record("1").state == "archived"
-    ledger.verify()
+    any_ledger.verify()
 
 
 @pytest.mark.parametrize("actor", ["nobody", "trainer", "clinician", ""])
@@ -432,46 +432,46 @@ def test_an_edited_event_is_refused(ledger: Ledger) -> None:
         assert "ledger_intact" in [item.name for item in decision.conditions if item.blocks]
 
 
-def test_a_pointer_moved_between_decision_and_recording_is_a_conflict(ledger: Ledger) -> None:
-    scenario = ready_for_production(ledger)
+def test_a_pointer_moved_between_decision_and_recording_is_a_conflict(any_ledger: Ledger) -> None:
+    scenario = ready_for_production(any_ledger)
     decision = scenario.decide()
     scenario.train("2")
     scenario.stage("2")
-    before = ledger.snapshot()
+    before = any_ledger.snapshot()
     with pytest.raises(Conflict) as conflict:
-        apply(ledger, decision)
+        apply(any_ledger, decision)
     assert conflict.value.exit_code == 4
-    assert ledger.snapshot() == before
+    assert any_ledger.snapshot() == before
 
 
-def test_a_policy_adopted_between_decision_and_recording_is_a_conflict(ledger: Ledger) -> None:
-    scenario = ready_for_production(ledger)
+def test_a_policy_adopted_between_decision_and_recording_is_a_conflict(any_ledger: Ledger) -> None:
+    scenario = ready_for_production(any_ledger)
     decision = scenario.decide()
     scenario.adopt(tightened(floor=0.67), roles=None)
     with pytest.raises(Conflict):
-        apply(ledger, decision)
-    assert ledger.pointers()["production"].version is None
+        apply(any_ledger, decision)
+    assert any_ledger.pointers()["production"].version is None
 
 
-def test_training_another_version_meanwhile_is_no_conflict(ledger: Ledger) -> None:
-    scenario = ready_for_production(ledger)
+def test_training_another_version_meanwhile_is_no_conflict(any_ledger: Ledger) -> None:
+    scenario = ready_for_production(any_ledger)
     decision = scenario.decide()
     scenario.train("2")
-    assert apply(ledger, decision) is not None
+    assert apply(any_ledger, decision) is not None
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_a_dry_run_records_nothing(ledger: Ledger, allowed: bool) -> None:
-    scenario = ready_for_production(ledger)
+def test_a_dry_run_records_nothing(any_ledger: Ledger, allowed: bool) -> None:
+    scenario = ready_for_production(any_ledger)
     if not allowed:
         scenario.set_facts(artifact_digest=None)
-    before = ledger.snapshot()
+    before = any_ledger.snapshot()
     if allowed:
-        assert apply(ledger, scenario.decide(), dry_run=True) is None
+        assert apply(any_ledger, scenario.decide(), dry_run=True) is None
     else:
         with pytest.raises(Refused):
-            apply(ledger, scenario.decide(), dry_run=True)
-    assert ledger.snapshot() == before
+            apply(any_ledger, scenario.decide(), dry_run=True)
+    assert any_ledger.snapshot() == before
 
 
 def test_an_approval_is_checked_at_the_moment_of_the_decision(ledger: Ledger) -> None:

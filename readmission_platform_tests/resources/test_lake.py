@@ -223,6 +223,7 @@ for round in range(1, 10_000):
 """
 
 
+@pytest.mark.slow
 def test_a_writer_killed_at_any_moment_leaves_one_content_whole(tmp_path: Path) -> None:
     writers = []
     for number in range(3):

@@ -208,6 +208,7 @@ def test_loading_the_module_imports_none_of_the_heavy_libraries() -> None:
     assert printed.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_two_processes_that_create_the_database_at_the_same_time_both_work(tmp_path: Path) -> None:
     program = (
         "import sys; from readmission_platform.resources.tracking import TrackingResource;"

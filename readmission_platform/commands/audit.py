@@ -1,0 +1,95 @@
+"""Commands for the auditor: ``audit export-head`` and ``audit verify``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from readmission_platform import summary
+from readmission_platform.commands.terminal import Json, home, out, print_json
+from readmission_platform.governance.errors import BadInput, LedgerCorrupt, Refused
+
+if TYPE_CHECKING:
+    from readmission_platform.config import Settings
+    from readmission_platform.governance.audit import AuditReport
+    from readmission_platform.governance.demo_approver import Signer
+    from readmission_platform.governance.ledger import Ledger
+
+
+def export_head(
+    file: Annotated[Path, typer.Option("--out", help="File for the signed head; must not exist.")],
+    key: Annotated[
+        Path | None, typer.Option(help="Your private key; without it the demo approver signs (local).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Verify the ledger and sign where it ends; keep the file where whoever runs the database cannot reach it."""
+    from readmission_platform.governance import audit
+
+    current = home()
+    if file.exists():
+        raise BadInput(f"there is a file {file} already; earlier heads are evidence and are kept")
+    with summary.open_ledger(current) as ledger:
+        head = audit.export_head(ledger, _signer(current, key, ledger))
+    audit.write_head(head, file)
+    if as_json:
+        print_json(head)
+    else:
+        said = head["statement"]
+        note = " (demonstration)" if said["demo"] else ""
+        out.print(f"head of {said['count']} events signed by {said['signer']}{note}: {file}", markup=False)
+        out.print(f"public_key: {head['public_key']}", markup=False, soft_wrap=True)
+
+
+def _signer(current: "Settings", key: Path | None, ledger: "Ledger") -> "Signer":
+    from readmission_platform.governance.demo_approver import Signer, demo_signer
+    from readmission_platform.governance.signatures import load_key
+    from readmission_platform.resources.project import ProjectResource
+
+    if key is not None:
+        return Signer(current.actor, load_key(key))
+    if current.environment != "local" or not ProjectResource.of(current).environment_rules.demo_approver:
+        raise Refused([f"there is no demo approver in {current.environment}: sign with --key"])
+    return demo_signer(ledger, current.keys)
+
+
+def verify(
+    head: Annotated[
+        Path | None, typer.Option(help="A head exported earlier: the ledger must still contain all up to it.")
+    ] = None,
+    public_key: Annotated[str | None, typer.Option(help="The key that must have signed the head.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Recompute every hash and pointer; ends with 1 and the first bad sequence number when something does not fit."""
+    from readmission_platform.governance import audit
+
+    if public_key is not None and head is None:
+        raise BadInput("--public-key belongs to --head")
+    exported = audit.read_head(head) if head else None
+    try:
+        with summary.open_ledger(home()) as ledger:
+            report = audit.verify(ledger, exported, public_key=public_key)
+    except LedgerCorrupt as error:  # not even its tables are whole
+        report = audit.AuditReport.unreadable(error)
+    if as_json:
+        print_json(report.to_json())
+    elif report.ok:
+        _show(report)
+    if not report.ok:
+        raise LedgerCorrupt(f"the ledger is corrupt: {report.problem}", seq=report.first_bad_seq or 0)
+
+
+def _show(report: "AuditReport") -> None:
+    out.print(f"{report.events} events verified; head {report.head_hash}", soft_wrap=True)
+    for model, pointers in report.pointers.items():
+        for stage, pointer in pointers.items():
+            held = f"version {pointer.version} (event {pointer.seq})" if pointer.version else "none"
+            out.print(f"  {model}, {stage}: {held}", markup=False)
+    if report.exported is not None:
+        note = " (demonstration)" if report.exported["demo"] else ""
+        out.print(
+            f"contains the head of {report.exported['exported_at'][:19]} UTC with {report.exported['count']} events, "
+            f"signed by {report.exported['signer']}{note} with the key {report.exported['public_key']}",
+            markup=False,
+            soft_wrap=True,
+        )

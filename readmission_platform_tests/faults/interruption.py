@@ -1,0 +1,69 @@
+"""Commands that are killed at a named step: what a power cut or an out-of-memory killer does, but repeatable.
+
+The steps are those that ``governance.steps`` tells; the child process listens and kills itself with SIGKILL.
+"""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from readmission_platform_tests.homes import Home
+
+# Children are forked from a server that has everything imported already: starting each anew costs seconds.
+_server = multiprocessing.get_context("forkserver")
+_server.set_forkserver_preload(["readmission_platform.cli", "readmission_platform.lifecycle", "mlflow", "deltalake"])
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended (negative: the signal that killed it), and the steps it reached."""
+
+    code: int
+    steps: list[str]
+
+
+class _Listener(logging.Handler):
+    def __init__(self, trace: Path, last: str | None) -> None:
+        super().__init__(logging.DEBUG)
+        self._trace, self._last = trace, last
+
+    def emit(self, record: logging.LogRecord) -> None:
+        step = record.getMessage()
+        with self._trace.open("a", encoding="utf-8") as file:
+            file.write(step + "\n")
+        if step == self._last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_until(home: Home, step: str | None, *arguments: str) -> Ended:
+    """Run a ``readmission`` command in a process of its own and kill it when it reaches a step (None: let it end)."""
+    trace = home.path.with_suffix(".steps")
+    trace.unlink(missing_ok=True)
+    process = _server.Process(target=_live, args=(home.environment, trace, step, arguments))
+    process.start()
+    process.join(timeout=240)
+    if process.is_alive():
+        process.kill()
+        raise TimeoutError(f"readmission {' '.join(arguments)} did not end")
+    steps = trace.read_text(encoding="utf-8").splitlines() if trace.exists() else []
+    return Ended(int(process.exitcode or 0), steps)
+
+
+def _live(environment: dict[str, str], trace: Path, step: str | None, arguments: tuple[str, ...]) -> None:
+    from readmission_platform import cli
+    from readmission_platform.config import settings
+
+    os.environ.clear()
+    os.environ.update(environment)
+    settings.cache_clear()
+    listener = logging.getLogger("readmission.steps")
+    listener.setLevel(logging.DEBUG)
+    listener.addHandler(_Listener(trace, step))
+    sys.argv = ["readmission", *arguments]
+    with Path(os.devnull).open("w", encoding="utf-8") as silence, contextlib.redirect_stdout(silence):
+        cli.main()

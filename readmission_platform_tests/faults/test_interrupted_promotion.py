@@ -1,0 +1,76 @@
+"""What a crash at any step of a promotion or a rollback leaves behind, and that a restart puts it right."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from readmission_platform_tests.faults.interruption import run_until
+from readmission_platform_tests.homes import Home
+
+pytestmark = pytest.mark.slow
+
+PROMOTE = ("promote", "--from-stage", "staging", "--to-stage", "production", "--replace", "--reason", "refresh")
+ROLL_BACK = ("rollback", "--reason", "it went wrong")
+
+
+@pytest.fixture(scope="module")
+def approved_home(shadowed_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Version 1 is in production; version 2 is in staging, shadowed and approved."""
+    home = shadowed_home.copy(tmp_path_factory.mktemp("approved") / "home")
+    assert home.command("approve", "--version", "2", "--reason", "as good as the one before").code == 0
+    return home
+
+
+def every_step(home: Home, folder: Path, command: tuple[str, ...]) -> list[str]:
+    """Return the steps of a command that is left alone."""
+    ended = run_until(home.copy(folder / "undisturbed" / "home"), None, *command)
+    assert ended.code == 0
+    return list(dict.fromkeys(ended.steps))
+
+
+def assert_sound(home: Home) -> None:
+    """The chain verifies, and at most one version is in production, by the pointers as by the events."""
+    with home.ledger() as ledger:
+        ledger.verify()
+    assert home.stages["production"] in {"1", "2"}
+
+
+def assert_converges(home: Home) -> None:
+    """After a restart, the registry shows what the ledger says."""
+    assert home.command("reconcile").code == 0
+    assert home.aliases() == {stage: version for stage, version in home.stages.items() if version is not None}
+
+
+@pytest.mark.parametrize(
+    ("command", "start", "before", "after"),
+    [(PROMOTE, "approved_home", "1", "2"), (ROLL_BACK, "succeeded_home", "2", "1")],
+    ids=["promotion", "rollback"],
+)
+def test_a_kill_at_any_step_leaves_one_version_and_a_restart_converges(
+    command: tuple[str, ...],
+    start: str,
+    before: str,
+    after: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    home: Home = request.getfixturevalue(start)
+    steps = every_step(home, tmp_path, command)
+    record_property("steps", len(steps))
+    assert len(steps) >= 6
+    for number, step in enumerate(steps):
+        hit = home.copy(tmp_path / str(number) / "home")
+        ended = run_until(hit, step, *command)
+        assert ended.code == -9, f"it was not killed at {step!r}"
+        assert_sound(hit)
+        moved = hit.stages["production"] == after
+        assert moved or hit.stages["production"] == before
+        assert_converges(hit)
+        again = run_until(hit, None, *command)
+        assert again.code == (3 if moved and command is PROMOTE else again.code)
+        assert_sound(hit)
+        if command is PROMOTE:
+            assert hit.stages["production"] == after
+        assert_converges(hit)
