@@ -11,7 +11,8 @@ from collections.abc import Callable
 import typer
 
 from readmission_platform.commands import audit as auditing
-from readmission_platform.commands import daily, installation, recovery, training, versions
+from readmission_platform.commands import daily, history, installation, recovery, review, training, versions
+from readmission_platform.commands import policy as policies
 from readmission_platform.commands.terminal import err
 from readmission_platform.config import ConfigurationError
 from readmission_platform.governance.errors import GovernanceError, Refused
@@ -33,6 +34,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "approve": versions.approve,
     "rollback": recovery.rollback,
     "reconcile": recovery.reconcile,
+    "verify": review.verify,
+    "review": review.review,
+    "timeline": history.timeline,
+    "trace": history.trace,
     "replay": daily.replay,
     "score": daily.score,
     "dev": installation.dev,
@@ -46,8 +51,10 @@ keys.command("create")(versions.keys_create)
 app.add_typer(keys, name="keys")
 
 policy = typer.Typer(help="The gate policy and the roles in force.", no_args_is_help=True)
-policy.command("show")(versions.policy_show)
-policy.command("adopt")(versions.policy_adopt)
+policy.command("show")(policies.policy_show)
+policy.command("adopt")(policies.policy_adopt)
+policy.command("diff")(policies.policy_diff)
+policy.command("simulate")(policies.policy_simulate)
 app.add_typer(policy, name="policy")
 
 audit = typer.Typer(help="The ledger's integrity, for the auditor.", no_args_is_help=True)

@@ -155,12 +155,12 @@ def show_status(console: Console, found: Mapping[str, Any]) -> None:
             each["version"],
             each["state"],
             each["source"],
-            _interval(each["auroc"]),
+            interval_text(each["auroc"]),
             ", ".join(each["failed_gates"]),
         )
         for each in found["versions"]
     )
-    console.print(_table(("version", "state", "source", "AUROC", "failed gates"), rows))
+    console.print(make_table(("version", "state", "source", "AUROC", "failed gates"), rows))
 
 
 def show_gates(console: Console, results: Iterable[Mapping[str, Any]]) -> None:
@@ -171,7 +171,7 @@ def show_gates(console: Console, results: Iterable[Mapping[str, Any]]) -> None:
         (
             result["gate"] + (" (additional)" if result.get("additional") else ""),
             f"[{_COLOURS[result['result']]}]{result['result']}[/]",
-            _interval({"value": result["observed"], "low": result["low"], "high": result["high"]}),
+            interval_text({"value": result["observed"], "low": result["low"], "high": result["high"]}),
             result["limit"],
             f"{result['n']:,}" if result["n"] is not None else "",
             *([result.get("action", "") if result.get("blocks") else ""] if acting else []),
@@ -179,7 +179,9 @@ def show_gates(console: Console, results: Iterable[Mapping[str, Any]]) -> None:
         for result in ordered
     )
     console.print(
-        _table(("gate", "result", "observed (95 % interval)", "limit", "n", *(["what to do"] if acting else [])), rows)
+        make_table(
+            ("gate", "result", "observed (95 % interval)", "limit", "n", *(["what to do"] if acting else [])), rows
+        )
     )
 
 
@@ -189,7 +191,7 @@ def show_conditions(console: Console, conditions: Iterable[Any]) -> None:
         (item.name.replace("_", " "), f"[{_COLOURS[item.result]}]{item.result}[/]", item.detail, item.action)
         for item in conditions
     )
-    console.print(_table(("condition", "result", "found", "what to do"), rows))
+    console.print(make_table(("condition", "result", "found", "what to do"), rows))
 
 
 def show_policy(console: Console, adopted: Any) -> None:
@@ -204,7 +206,7 @@ def show_policy(console: Console, adopted: Any) -> None:
         )
         for name, rule in adopted.policy.gates.items()
     )
-    console.print(_table(("gate", "stage", "", "real data", "synthetic data"), rows))
+    console.print(make_table(("gate", "stage", "", "real data", "synthetic data"), rows))
 
 
 def _limits(rule: Any, kind: str) -> str:
@@ -216,7 +218,7 @@ def _limits(rule: Any, kind: str) -> str:
 def show_days(console: Console, accounts: Iterable[Mapping[str, Any]]) -> None:
     """Print the account of days for people."""
     names = ("date", "received", "accepted", "quarantined", "duplicate", "scored", "version")
-    console.print(_table(names, ([str(row[name] or 0) if name != "version" else row[name] or "-" for name in names]
+    console.print(make_table(names, ([str(row[name] or 0) if name != "version" else row[name] or "-" for name in names]
                                  for row in accounts)))  # fmt: skip
 
 
@@ -226,20 +228,21 @@ def show_work_list(console: Console, day: str, listed: Iterable[Mapping[str, Any
     console.print(f"[bold]Work list of {day}{note}[/]: flagged for follow-up, highest risk first")
     rows = ((str(row["rank"]), str(row["encounter_id"]), f"{row['risk']:.1%}", row["band"].replace("_", " "))
             for row in listed)  # fmt: skip
-    console.print(_table(("rank", "encounter", "risk of readmission in 30 days", "band"), rows))
+    console.print(make_table(("rank", "encounter", "risk of readmission in 30 days", "band"), rows))
 
 
 def show_estimates(console: Console, estimates: Mapping[str, Mapping[str, Any]]) -> None:
     """Print the headline figures with their intervals."""
     rows = (
-        (label, _interval(estimates[name]), f"{estimates[name]['n']:,}")
+        (label, interval_text(estimates[name]), f"{estimates[name]['n']:,}")
         for name, label in HEADLINES.items()
         if name in estimates
     )
-    console.print(_table(("quality", "estimate (95 % interval)", "n"), rows))
+    console.print(make_table(("quality", "estimate (95 % interval)", "n"), rows))
 
 
-def _interval(figures: Mapping[str, Any] | None) -> str:
+def interval_text(figures: Mapping[str, Any] | None) -> str:
+    """Write an estimate with its 95 % interval, as far as there is one."""
     if not figures or figures.get("value") is None:
         return "-"
     if figures.get("low") is None or figures.get("high") is None:
@@ -247,7 +250,8 @@ def _interval(figures: Mapping[str, Any] | None) -> str:
     return f"{figures['value']:.3f} ({figures['low']:.3f} to {figures['high']:.3f})"
 
 
-def _table(headers: Sequence[str], rows: Iterable[Sequence[str | None]]) -> Table:
+def make_table(headers: Sequence[str], rows: Iterable[Sequence[str | None]]) -> Table:
+    """Lay out rows of text under headers."""
     table = Table(show_edge=False, pad_edge=False)
     for position, header in enumerate(headers):
         table.add_column(header, overflow="fold", no_wrap=position == 0)

@@ -42,7 +42,11 @@ def _inputs(record: VersionRecord, other: VersionRecord | None, tracking: Tracki
         ("source", record.source, other.source if other else None),
         ("patients' split", record.split_digest, other.split_digest if other else None),
         ("code", record.code_version, other.code_version if other else None),
-        ("model configuration", record.trained.get("model_config"), other.trained.get("model_config") if other else None),
+        (
+            "model configuration",
+            record.trained.get("model_config"),
+            other.trained.get("model_config") if other else None,
+        ),
         ("seed", record.seed, other.seed if other else None),
         ("trained by", record.trained_by, other.trained_by if other else None),
     ]
@@ -62,9 +66,7 @@ def _parameters(record: VersionRecord, other: VersionRecord, tracking: TrackingR
 
     try:
         client = tracking.client()
-        ours, theirs = (
-            client.get_run(str(each.trained.get("mlflow_run_id"))).data.params for each in (record, other)
-        )
+        ours, theirs = (client.get_run(str(each.trained.get("mlflow_run_id"))).data.params for each in (record, other))
     except (Unavailable, MlflowException):
         return [{"what": "parameters", "ours": "not at hand", "theirs": "not at hand", "same": False}]
     return [

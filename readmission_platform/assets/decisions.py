@@ -56,11 +56,12 @@ def consider_closely(
     lake: LakeResource,
 ) -> Considered:
     """Decide as :func:`consider` does, and return the facts and events as well."""
+    if not ledger.events(kind="version_trained", version=request.version):
+        raise BadInput(f"there is no version {request.version} of {ledger.model}; `readmission status` lists them")
+    # Only now: on first use it adopts the policy, and a mistyped version is to leave everything as it was.
     project.policy_in_force(ledger)
     events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
-    if request.version not in records:
-        raise BadInput(f"there is no version {request.version} of {ledger.model}; `readmission status` lists them")
     facts = version_facts(
         records[request.version],
         records=records,

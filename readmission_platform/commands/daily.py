@@ -68,9 +68,12 @@ def _range(day: str | None, first: str | None, last: str | None) -> tuple[str, s
         raise BadInput("--from and --to belong together")
     for value in (begin, end):
         try:
-            date.fromisoformat(value)
-        except ValueError as error:
-            raise BadInput(f"{value} is not a date of the form YYYY-MM-DD") from error
+            # Python also reads 20260105, which no folder and no partition is called.
+            known = date.fromisoformat(value).isoformat() == value
+        except ValueError:
+            known = False
+        if not known:
+            raise BadInput(f"{value} is not a date of the form YYYY-MM-DD")
     if begin > end:
         raise BadInput(f"--from {begin} is after --to {end}")
     return begin, end

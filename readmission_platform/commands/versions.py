@@ -1,4 +1,4 @@
-"""Commands about versions: ``status``, ``gates``, ``promote``, ``approve``, ``keys`` and ``policy``."""
+"""Commands about versions: ``status``, ``gates``, ``promote``, ``approve`` and ``keys``."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -135,39 +135,3 @@ def keys_create(
     from readmission_platform.governance.signatures import create_key
 
     out.print(f"public_key: {create_key(path)}", markup=False)
-
-
-def policy_show(as_json: Json = False) -> None:
-    """Show the gate policy in force (the adopted one, which need not be configs/gates.yaml)."""
-    from readmission_platform.governance.adoption import in_force
-
-    with summary.open_ledger(home()) as ledger:
-        adopted = in_force(ledger.events())
-    if adopted is None:
-        raise BadInput("no gate policy is in force yet; in local the first validation adopts configs/gates.yaml")
-    if as_json:
-        print_json(
-            {
-                "digest": adopted.digest,
-                "adopted_by": adopted.adopted_by,
-                **adopted.policy.model_dump(mode="json"),
-            }
-        )
-    else:
-        summary.show_policy(out, adopted)
-
-
-def policy_adopt(
-    key: Annotated[
-        Path | None, typer.Option(help="Your private key; without it the demo approver signs (local).")
-    ] = None,
-    signer: Annotated[str | None, typer.Option(help="Who you are in the roles in force; needed with --key.")] = None,
-    roles: Annotated[
-        bool, typer.Option("--roles", help="Adopt configs/roles.yaml instead of configs/gates.yaml.")
-    ] = False,
-) -> None:
-    """Put configs/gates.yaml (or roles.yaml) into force with a signature; the reason is in its commit."""
-    from readmission_platform.assets.approval import adopt_configuration
-
-    event = adopt_configuration(home(), key=key, signer=signer, roles=roles)
-    out.print(f"{'roles' if roles else 'policy'} {event.payload['digest'][:19]} in force (event {event.seq})")

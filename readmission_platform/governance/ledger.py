@@ -124,6 +124,8 @@ class Ledger:
         unknown = sorted(set(moves) - set(STAGES))
         if unknown or not moves or not set(moves) <= set(expected):
             raise BadInput(f"move() needs known stages ({', '.join(STAGES)}) and what is expected of each.")
+        if not set(moves.values()) <= {version, None}:
+            raise BadInput("An event moves the version it is about, or empties a stage.")
         if payload.get("moves", dict(moves)) != dict(moves):
             raise BadInput("The payload describes other moves than those asked for.")
         content = _plain_json({**payload, "moves": dict(moves)})

@@ -130,8 +130,9 @@ def _digest(name: str, what: str, found: str | None, recorded: str | None) -> Ch
 
 def _metrics(record: VersionRecord, found: Recomputed) -> Check:
     def check(result: Outcome, detail: str) -> Check:
-        settings = "" if found.settings_alike or result != "fail" else "; configs/model.yaml is not that of the training"
-        return Check("metrics_recomputed", "integrity", result, detail + settings)
+        other = result == "fail" and not found.settings_alike
+        note = "; configs/model.yaml is not that of the training" if other else ""
+        return Check("metrics_recomputed", "integrity", result, detail + note)
 
     if record.validated_payload is None:
         return check("not applicable", "the version was never validated, so no figures are recorded")
@@ -193,9 +194,7 @@ def _approvals(record: VersionRecord, events: Sequence[Event], *, demo_allowed: 
         and event.payload.get("to_stage") == "production"
     ]
     by_seq = {event.seq: event for event in given}
-    problems = [
-        problem for event in promotions for problem in _uncounted(event, by_seq, record, events, demo_allowed)
-    ]
+    problems = [problem for event in promotions for problem in _uncounted(event, by_seq, record, events, demo_allowed)]
     if promotions:
         detail = "; ".join(problems) or f"counted in {len(promotions)} promotion(s), each valid when it was counted"
         yield Check("approvals_counted", "policy", "fail" if problems else "pass", detail)
@@ -238,9 +237,7 @@ def _key(roles: Any, who: str) -> str | None:
     return people[who].public_key if who in people else None
 
 
-def _gates_in_force(
-    record: VersionRecord, events: Sequence[Event], found: Recomputed, *, demo_allowed: bool
-) -> Check:
+def _gates_in_force(record: VersionRecord, events: Sequence[Event], found: Recomputed, *, demo_allowed: bool) -> Check:
     """Judge the recomputed figures by the policy in force now, with every limit ever asked for in addition."""
     policy = in_force(events, demo_allowed=demo_allowed)
     if policy is None:

@@ -34,6 +34,7 @@ PICTURES = (
     (plots.precision_recall_png, "How many of the flagged are readmitted, by how many are flagged."),
     (plots.decision_curve_png, "Whether acting on the prediction is worth it, by threshold."),
 )
+NOTHING = "\N{EN DASH}"
 _TEMPLATE = "review.html.j2"
 
 
@@ -64,27 +65,34 @@ def _template() -> Template:
     return environment.from_string(files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8"))
 
 
-def figure(value: float | None, digits: int = 3) -> str:
-    """Write a number; a dash when there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"  # noqa: RUF001 (a dash in a table)
+def figure(value: float | None, digits: int | None = None) -> str:
+    """Write a number to three decimals: more where it is close to 0, none where it counts people; a dash for none."""
+    if value is None:
+        return NOTHING
+    if digits is None:
+        digits = 0 if abs(value) >= 100 else (4 if abs(value) < 0.02 else 3)
+    return f"{value:,.{digits}f}"
 
 
-def interval(estimate: Mapping[str, Any] | None, digits: int = 3) -> str:
+def interval(estimate: Mapping[str, Any] | None) -> str:
     """Write an estimate with its 95 % interval, as far as there is one."""
     if not estimate or estimate.get("value") is None:
-        return "–"  # noqa: RUF001
+        return NOTHING
     low, high = estimate.get("low"), estimate.get("high")
-    value = f"{estimate['value']:.{digits}f}"
-    return value if low is None or high is None else f"{value} ({low:.{digits}f} to {high:.{digits}f})"
+    value = figure(estimate["value"])
+    if low is None or high is None or low == high:
+        return value
+    digits = len(value.partition(".")[2])
+    return f"{value} ({figure(low, digits)} to {figure(high, digits)})"
 
 
-def signed(estimate: Mapping[str, Any] | None, digits: int = 4) -> str:
+def signed(estimate: Mapping[str, Any] | None) -> str:
     """Write a difference with its sign and 95 % interval."""
     if not estimate or estimate.get("value") is None:
-        return "–"  # noqa: RUF001
+        return NOTHING
     low, high = estimate.get("low"), estimate.get("high")
-    value = f"{estimate['value']:+.{digits}f}"
-    return value if low is None or high is None else f"{value} ({low:+.{digits}f} to {high:+.{digits}f})"
+    value = f"{estimate['value']:+.4f}"
+    return value if low is None or high is None else f"{value} ({low:+.4f} to {high:+.4f})"
 
 
 def count(people: int | None) -> str:

@@ -335,7 +335,10 @@ def broken_table(trials: Trials) -> Table:
                 *(_spread(trial.figures[figure] for trial in group) for figure in ("auroc", "observed_expected")),
                 f"{_passed(group)} of {len(group)}",
                 _stopped_by([trial.failed for trial in group], "")
-                + _stopped_by([[g for g in t.against_honest if g.blocks] for t in group], "against the honest model: ")
+                + _stopped_by(
+                    [[g for g in t.against_honest if g.blocks and t.passed] for t in group],
+                    "against the honest model: ",
+                )
                 or "nothing",
             )
     return table
@@ -362,11 +365,15 @@ def print_report(console: Console, bench: Bench, trials: Trials) -> None:
     console.print(broken_table(trials))
     passes = ", ".join(f"{_passed(group)} of {len(group)} over {name}" for name, group in trials["honest"].items())
     slipped = [name for name, group in trials["broken"].items() if _passed(group)]
-    replacing = [name for name, group in trials["worse"].items() if any(trial.replaces_honest for trial in group)]
     caught = f"{len(BROKEN) - len(slipped)} of {len(BROKEN)} broken models fail in every trial"
     outcome = "The policy holds" if policy_holds(trials) else "The policy does NOT hold"
-    more = "".join(f"; {name} got through" for name in [*slipped, *replacing])
-    console.print(f"{outcome}: honest models pass {passes}; {caught}{more}.")
+    more = "".join(f"; {name} got through" for name in slipped)
+    worse = "".join(
+        f"; {name}: accepted as a candidate in {_passed(group)} of {len(group)}, replaces an honest model in "
+        f"{sum(trial.replaces_honest for trial in group)}"
+        for name, group in trials["worse"].items()
+    )
+    console.print(f"{outcome}: honest models pass {passes}; {caught}{more}{worse}.")
 
 
 def to_json(bench: Bench, trials: Trials) -> dict[str, Any]:

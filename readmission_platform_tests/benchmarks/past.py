@@ -41,7 +41,10 @@ def _contents(example: dict[str, dict[str, Any]], versions: int) -> Iterator[tup
         yield "version_validated", version, example["version_validated"]
         for _ in range(2):
             yield "version_approved", version, example["version_approved"]
-        for stage, moves in (("staging", {"staging": version}), ("production", {"production": version, "staging": None})):
+        for stage, moves in (
+            ("staging", {"staging": version}),
+            ("production", {"production": version, "staging": None}),
+        ):
             yield "version_promoted", version, example["version_promoted"] | {"to_stage": stage, "moves": moves}
         for day in range(EVENTS_PER_VERSION - 6):
             if day % 4:

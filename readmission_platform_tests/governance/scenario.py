@@ -33,18 +33,13 @@ from readmission_platform.governance.versions import VersionRecord, version_reco
 MODEL = "readmission_30d"
 POLICY = read_yaml(PROJECT_ROOT / "configs" / "gates.yaml", GatePolicy)
 ROLES = read_yaml(PROJECT_ROOT / "configs" / "roles.yaml", RolesConfig)
-KEYS = {
-    name: Ed25519PrivateKey.generate()
-    for name in ("trainer", "ops", "clinician", "second", "admin", "stranger")
-}
+KEYS = {name: Ed25519PrivateKey.generate() for name in ("trainer", "ops", "clinician", "second", "admin", "stranger")}
 PEOPLE = {
     "trainer": Person(
         name="T", roles=("data_scientist", "clinical_approver"), public_key=public_key_text(KEYS["trainer"])
     ),
     "ops": Person(name="O", roles=("mlops_engineer",), public_key=public_key_text(KEYS["ops"])),
-    "clinician": Person(
-        name="C", roles=("clinical_approver",), public_key=public_key_text(KEYS["clinician"])
-    ),
+    "clinician": Person(name="C", roles=("clinical_approver",), public_key=public_key_text(KEYS["clinician"])),
     "second": Person(name="S", roles=("clinical_approver",), public_key=public_key_text(KEYS["second"])),
     "admin": Person(name="A", roles=("platform_engineer",), public_key=public_key_text(KEYS["admin"])),
 }
@@ -57,9 +52,7 @@ def environment(name: str, **changes: Any) -> EnvironmentConfig:
     return shipped.model_copy(update=changes)
 
 
-def estimate(
-    value: float, low: float | None = None, high: float | None = None, **counts: Any
-) -> dict[str, Any]:
+def estimate(value: float, low: float | None = None, high: float | None = None, **counts: Any) -> dict[str, Any]:
     """Return one estimate with a narrow interval and plenty of readmissions."""
     low, high = (value - 0.005 if low is None else low), (value + 0.005 if high is None else high)
     return {"value": value, "low": low, "high": high, "n": 89_000, "positives": 10_000} | counts
@@ -120,9 +113,7 @@ class Scenario:
         """Fill in the shipped environment and the present moment."""
         self.environment = self.environment or environment(self.environment_name)
         self.now = self.now or datetime.now(UTC)
-        self.facts = VersionFacts(
-            "sha256:artifact", "sha256:evidence", honest_estimates(), 14, has_champion=False
-        )
+        self.facts = VersionFacts("sha256:artifact", "sha256:evidence", honest_estimates(), 14, has_champion=False)
 
     def adopt(self, policy: GatePolicy = POLICY, roles: RolesConfig | None = STAFFED_ROLES) -> None:
         """Put roles and policy into force."""

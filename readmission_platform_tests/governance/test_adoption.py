@@ -21,9 +21,7 @@ def without(name: str) -> GatePolicy:
     return POLICY.model_copy(update={"gates": {k: v for k, v in POLICY.gates.items() if k != name}})
 
 
-def test_local_adopts_on_first_use_and_says_that_it_is_a_demonstration(
-    ledger: Ledger, tmp_path: Path
-) -> None:
+def test_local_adopts_on_first_use_and_says_that_it_is_a_demonstration(ledger: Ledger, tmp_path: Path) -> None:
     for _ in range(2):
         adopted = ensure_adopted(
             ledger, policy=POLICY, roles=ROLES, environment=environment("local"), keys=tmp_path / "keys"
@@ -39,9 +37,7 @@ def test_local_adopts_on_first_use_and_says_that_it_is_a_demonstration(
 @pytest.mark.parametrize("name", ["staging", "production"])
 def test_elsewhere_a_person_has_to_adopt(ledger: Ledger, tmp_path: Path, name: str) -> None:
     with pytest.raises(Refused, match="adopt"):
-        ensure_adopted(
-            ledger, policy=POLICY, roles=STAFFED_ROLES, environment=environment(name), keys=tmp_path
-        )
+        ensure_adopted(ledger, policy=POLICY, roles=STAFFED_ROLES, environment=environment(name), keys=tmp_path)
     assert ledger.events() == []
 
 

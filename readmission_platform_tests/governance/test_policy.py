@@ -28,9 +28,7 @@ def rule(**changes: Any) -> GateRule:
 
 
 def with_rule(name: str, **changes: Any) -> GatePolicy:
-    return POLICY.model_copy(
-        update={"gates": {**POLICY.gates, name: POLICY.gates[name].model_copy(update=changes)}}
-    )
+    return POLICY.model_copy(update={"gates": {**POLICY.gates, name: POLICY.gates[name].model_copy(update=changes)}})
 
 
 @pytest.mark.parametrize(
@@ -91,10 +89,7 @@ def test_a_wide_interval_is_insufficient_unless_all_of_it_is_on_the_wrong_side()
 @pytest.mark.parametrize("gate", REQUIRED)
 def test_every_shipped_gate_passes_for_an_honest_model_and_fails_without_its_metric(gate: str) -> None:
     stages = ("candidate", "staging", "production")
-    by_name = {
-        item.gate: item
-        for item in evaluate_gates(honest_estimates(), POLICY, limit_set="real", stages=stages)
-    }
+    by_name = {item.gate: item for item in evaluate_gates(honest_estimates(), POLICY, limit_set="real", stages=stages)}
     expected = "insufficient" if gate == "fairness_observed_expected_race" else "pass"
     assert by_name[gate].result == expected
     assert not by_name[gate].blocks
@@ -138,9 +133,7 @@ def test_groups_of_one_to_ten_people_show_no_numbers() -> None:
 @pytest.mark.parametrize("limit_set", ["real", "synthetic"])
 def test_the_shipped_policy_is_complete(limit_set: Any) -> None:
     check_policy(POLICY, limit_set)
-    assert all(
-        gate.rule.endswith(".") and gate.action.endswith(".") and gate.why for gate in POLICY.gates.values()
-    )
+    assert all(gate.rule.endswith(".") and gate.action.endswith(".") and gate.why for gate in POLICY.gates.values())
 
 
 @pytest.mark.parametrize("name", REQUIRED)
@@ -211,9 +204,7 @@ def test_additional_gates_only_tighten(changed: dict[str, Any], extra: dict[str,
     estimates = honest_estimates() | changed
     stages = ("candidate", "staging", "production")
     plain = evaluate_gates(estimates, POLICY, limit_set="real", stages=stages)
-    more = evaluate_gates(
-        estimates, POLICY, limit_set="real", stages=stages, additional=AdditionalGates(gates=extra)
-    )
+    more = evaluate_gates(estimates, POLICY, limit_set="real", stages=stages, additional=AdditionalGates(gates=extra))
     assert more[: len(plain)] == plain
     assert not (verdict(plain) != "pass" and verdict(more) == "pass")
     assert set(warnings_of(plain)) <= set(warnings_of(more))

@@ -207,14 +207,10 @@ def test_a_demo_approver_announced_outside_local_does_not_count(ledger: Ledger) 
     assert not scenario.decide().allowed
 
 
-def test_in_local_a_demo_approver_takes_a_synthetic_version_to_production(
-    ledger: Ledger, tmp_path: Path
-) -> None:
+def test_in_local_a_demo_approver_takes_a_synthetic_version_to_production(ledger: Ledger, tmp_path: Path) -> None:
     scenario = Scenario(ledger, environment_name="local", environment=environment("local"))
     assert scenario.environment is not None
-    ensure_adopted(
-        ledger, policy=POLICY, roles=ROLES, environment=scenario.environment, keys=tmp_path / "keys"
-    )
+    ensure_adopted(ledger, policy=POLICY, roles=ROLES, environment=scenario.environment, keys=tmp_path / "keys")
     scenario.train(source="synthetic", limit_set="synthetic")
     scenario.validate()
     scenario.promote("staging", actor="anybody")
@@ -267,9 +263,7 @@ def test_a_version_never_validated_is_refused_for_staging(ledger: Ledger) -> Non
     scenario = Scenario(ledger)
     scenario.adopt()
     scenario.train()
-    assert [item.name for item in scenario.decide("staging").conditions if item.blocks] == [
-        "version_accepted"
-    ]
+    assert [item.name for item in scenario.decide("staging").conditions if item.blocks] == ["version_accepted"]
 
 
 def test_a_rejected_version_stays_rejected_even_if_a_later_verdict_is_forged(ledger: Ledger) -> None:
@@ -309,9 +303,7 @@ def test_training_recorded_twice_with_different_content_is_refused(ledger: Ledge
     assert [item.name for item in decision.conditions if item.blocks] == ["provenance_complete"]
 
 
-@pytest.mark.parametrize(
-    "missing", ["run_id", "split_digest", "code_version", "trained_by", "data", "source"]
-)
+@pytest.mark.parametrize("missing", ["run_id", "split_digest", "code_version", "trained_by", "data", "source"])
 def test_incomplete_provenance_is_refused(ledger: Ledger, missing: str) -> None:
     scenario = Scenario(ledger)
     scenario.adopt()
@@ -411,9 +403,7 @@ def test_an_edited_event_is_refused(ledger: Ledger) -> None:
     scenario = ready_for_production(ledger)
     events, pointers = ledger.snapshot()
     trained = next(index for index, event in enumerate(events) if event.kind == "version_trained")
-    events[trained] = replace(
-        events[trained], payload={**events[trained].payload, "trained_by": "somebody-else"}
-    )
+    events[trained] = replace(events[trained], payload={**events[trained].payload, "trained_by": "somebody-else"})
     assert scenario.environment is not None
     assert scenario.now is not None
     for changed_events, changed_pointers in (

@@ -1,0 +1,156 @@
+"""Commands that ask back: ``timeline`` (what was live when) and ``trace`` (what one prediction rests on)."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from readmission_platform import summary
+from readmission_platform.commands.terminal import Json, home, out, print_json
+from readmission_platform.governance.errors import BadInput
+from readmission_platform.resources.environment import environment_resources
+
+if TYPE_CHECKING:
+    from readmission_platform.governance.timeline import Period
+
+
+def timeline(as_json: Json = False) -> None:
+    """Show which version was in which stage, from when to when, by whom, approved by whom, on which evidence."""
+    from readmission_platform.governance.timeline import timeline as periods_of
+
+    with summary.open_ledger(home()) as ledger:
+        periods = periods_of(ledger.events())
+    if as_json:
+        print_json([period.to_json() for period in periods])
+        return
+    if not periods:
+        out.print("no version has been in a stage yet")
+        return
+    rows = ((period.version, period.stage, _minute(period.since), _minute(period.until), _grounds(period))
+            for period in periods)  # fmt: skip
+    out.print(summary.make_table(("version", "stage", "from (UTC)", "to", "how"), rows))
+
+
+def _minute(moment: str | None) -> str:
+    return moment[:16].replace("T", " ") if moment else "now"
+
+
+def _grounds(period: "Period") -> str:
+    said = [f"{period.how} by {period.by}", f"evidence {_short(period.evidence_digest)}"]
+    if period.approved_by:
+        said.insert(1, f"approved by {', '.join(period.approved_by)}")
+    if period.reason:
+        said.append(f"reason: {period.reason}")
+    return escape("\n".join(said))
+
+
+def trace(
+    encounter: Annotated[int, typer.Argument(metavar="ENCOUNTER_ID", help="Encounter number.")],
+    day: Annotated[str | None, typer.Option("--date", help="Discharge date, YYYY-MM-DD; default: every one.")] = None,
+    replay: Annotated[bool, typer.Option("--replay", help="Score it again from the inputs read then.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Follow a prediction back: version, training run, data, code, gates, approvals; score it again on request."""
+    from readmission_platform.assets import tracing
+    from readmission_platform.assets.verification import VerificationFailed
+
+    if day is not None:
+        _check_date(day)
+    resources = environment_resources(home())
+    with summary.open_ledger(home()) as ledger:
+        found = tracing.trace(encounter, day=day, ledger=ledger, lake=resources.lake.open())
+        again = (
+            [tracing.rescored(each, encounter, ledger=ledger, resources=resources) for each in found["predictions"]]
+            if replay
+            else []
+        )
+    if as_json:
+        print_json(found | ({"replays": again} if replay else {}))
+    else:
+        _show(found)
+        _show_replays(again)
+    differing = [each for each in again if not (each["identical"] and each["inputs_as_recorded"])]
+    if differing:
+        days = ", ".join(f"{each['date']} ({each['kind']})" for each in differing)
+        raise VerificationFailed(f"scored again, this encounter does not get the recorded risk from the recorded "
+                                 f"inputs: {days}")  # fmt: skip
+
+
+def _check_date(day: str) -> None:
+    try:
+        date.fromisoformat(day)
+    except ValueError as error:
+        raise BadInput("--date is not a date of the form YYYY-MM-DD") from error
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    for each in found["predictions"]:
+        listed = "on the work list" if each["flagged"] else "not on the work list"
+        if each["kind"] == "shadow":
+            listed = "in the shadow: seen by nobody"
+        out.print(
+            f"[bold]{each['date']}[/], version {each['model_version']}: risk {each['risk']:.1%} "
+            f"({each['band'].replace('_', ' ')}), rank {each['rank']}, {listed}"
+        )
+        out.print(f"  scored at {each['scored_at']} in Dagster run {each['run_id']}", soft_wrap=True)
+        discharges, encounters = _known(each["discharges_version"]), _known(each["encounters_version"])
+        out.print(
+            f"  from daily_discharges version {discharges} ({_short(each['discharges_digest'])}) and "
+            f"eligible_encounters version {encounters}",
+            soft_wrap=True,
+        )
+    for version, record in found["versions"].items():
+        out.print(f"\n[bold]version {version}[/], {record['state']}, trained on {record['source']} data")
+        out.print(summary.make_table(("it rests on", ""), _rests_on(version, found, record)))
+
+
+def _known(version: int | None) -> str:
+    return "unknown" if version is None else str(version)
+
+
+def _rests_on(version: str, found: Mapping[str, Any], record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    training, data = record["training"], record["data"]
+    entries = [each["put_into_stage_by"] for each in found["predictions"]
+               if each["model_version"] == version and each["put_into_stage_by"]]  # fmt: skip
+    moves = {entry["event"]: f"event {entry['event']}, {entry['kind'].replace('_', ' ')} by {entry['by']} at "
+             f"{entry['at'][:19]}: {entry['reason']}" for entry in entries}  # fmt: skip
+    approvals = [f"event {each['event']}, {each['by']} as {each['role']}: {each['reason']}"
+                 for each in record["approvals"]]  # fmt: skip
+    rows = [
+        ("trained by", f"{training['by']} at {training['at'][:19]}, seed {training['seed']}"),
+        ("training runs", f"Dagster {training['dagster_run']}, MLflow {training['mlflow_run']}"),
+        ("data", f"{data.get('table')} version {data.get('table_version')}, {data.get('digest')}"),
+        ("code", record["code_version"] or "-"),
+        ("artifact", record["artifact_digest"] or "-"),
+        ("evidence", record["evidence"].get("digest") or "-"),
+        ("judged", f"{record['verdict']} under policy {record['policy_digest'] or 'none'}"),
+        ("gates", _gates(version, record["gates"])),
+        ("put into its stage by", "\n".join(moves.values()) or "-"),
+        ("approvals", "\n".join(approvals) or "none"),
+    ]
+    return [(name, escape(value)) for name, value in rows]
+
+
+def _gates(version: str, gates: list[dict[str, Any]]) -> str:
+    named = ((result, [gate["gate"] for gate in gates if gate["result"] == result])
+             for result in ("fail", "insufficient"))  # fmt: skip
+    passed = sum(gate["result"] == "pass" for gate in gates)
+    others = [f"{len(names)} {result} ({', '.join(names)})" for result, names in named if names]
+    return ", ".join([f"{passed} pass", *others]) + f"; `readmission gates {version}`"
+
+
+def _show_replays(again: list[dict[str, Any]]) -> None:
+    for each in again:
+        same = "[green]identical[/]" if each["identical"] else f"[red]different by {each['difference']:.3g}[/]"
+        inputs = "" if each["inputs_as_recorded"] else "; [red]the inputs are not those recorded[/]"
+        out.print(
+            f"{each['date']} ({each['kind']}), version {each['model_version']}: recorded {each['recorded']!r}, "
+            f"scored again {each['replayed']!r}: {same}{inputs}",
+            soft_wrap=True,
+        )
+
+
+def _short(digest: str | None) -> str:
+    return digest.removeprefix("sha256:")[:12] if digest else "-"
