@@ -5,10 +5,12 @@ the steps from data to predictions. What does not: what the jobs do, and how res
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from socket import gethostname
 from typing import Any
 
 import dagster as dg
@@ -27,6 +29,7 @@ from readmission_platform.governance.versions import VersionRecord, version_reco
 
 SHADOW_DAYS = 3
 PRODUCTION_DAYS = 14
+PROCESS_TAG, HOST_TAG = "readmission/process", "readmission/host"
 
 Progress = Callable[[str, float], None]
 
@@ -49,6 +52,7 @@ class Launcher:
         self.settings = settings
         self.definitions = build_definitions(settings)
         self.instance = dg.DagsterInstance.get()
+        _close_runs_of_dead_processes(self.instance)
         self.timings = Timings()
         self._progress = progress
 
@@ -69,7 +73,11 @@ class Launcher:
             Whatever a step raised.
         """
         # The UI lists runs on a job's page by this tag, which runs launched by the daemon get by themselves.
-        tags = {REPOSITORY_LABEL_TAG: f"__repository__@{LOCATION}"}
+        tags = {
+            REPOSITORY_LABEL_TAG: f"__repository__@{LOCATION}",
+            PROCESS_TAG: f"{os.getpid()}",
+            HOST_TAG: gethostname(),
+        }
         if days:
             tags |= {
                 "dagster/asset_partition_range_start": days[0],
@@ -105,6 +113,31 @@ class Launcher:
     def _step_done(self, step: str, seconds: float) -> None:
         self.timings.seconds.append((step, seconds))
         self._progress(step, seconds)
+
+
+def _close_runs_of_dead_processes(instance: dg.DagsterInstance) -> None:
+    """Mark runs as failed whose process on this machine is gone, and free the pool slots they hold.
+
+    Dagster's own run monitoring looks after the runs it launched, not after those of a command that was killed; such
+    a run would show as started for ever, and the next one would wait for its slot.
+    """
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(filters=unfinished):
+        process = run.tags.get(PROCESS_TAG)
+        if process is None or run.tags.get(HOST_TAG) != gethostname() or _is_alive(int(process)):
+            continue
+        instance.report_run_failed(run, "The command that ran this was killed.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, so it exists
+        return True
+    return True
 
 
 class _StepTimes(logging.Handler):

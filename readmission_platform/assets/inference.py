@@ -72,7 +72,7 @@ def daily_discharges(context: dg.AssetExecutionContext, project: ProjectResource
         yield nothing_to_check("every_row_accounted_for", why)
         return
     accepted, accounts, quarantined = _take_in_days(landing, days, lake.open(), project.pseudonym_key)
-    metadata = {"run_id": context.run_id}
+    metadata = {"run_id": context.run.run_id}
     opened = lake.open()
     opened.write(QUARANTINE_TABLE, quarantined, partition=(DAY, days), metadata=metadata)
     opened.write(ACCOUNTING_TABLE, accounts, partition=(DAY, days), metadata=metadata)
@@ -177,7 +177,7 @@ def shadow_predictions(
         return
     record = version_records(events, pointers)[version]
     scored = score_days(
-        daily_discharges, dict.fromkeys(context.partition_keys, record), run_id=context.run_id, model=project.model,
+        daily_discharges, dict.fromkeys(context.partition_keys, record), run_id=context.run.run_id, model=project.model,
         tracking=tracking, lake=lake.open(),
     )  # fmt: skip
     agrees = agreement_check(lake.open(), scored, context.partition_keys, project.model)
@@ -221,7 +221,7 @@ def daily_predictions(
         yield nothing_to_check("every_encounter_scored_once", why)
         return
     scored = score_days(
-        daily_discharges, chosen, run_id=context.run_id, model=project.model, tracking=tracking, lake=lake.open()
+        daily_discharges, chosen, run_id=context.run.run_id, model=project.model, tracking=tracking, lake=lake.open()
     )
     yield _result(scored, daily_discharges, "every_encounter_scored_once", PREDICTION_CHECK)
 

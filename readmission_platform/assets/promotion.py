@@ -47,7 +47,6 @@ class PromotionConfig(dg.Config):
 @dg.op(
     description="Decide by policy and evidence, move the pointer in one transaction, bring the registry into line.",
     out={"stage": dg.Out(str, is_required=False, io_manager_key="memory")},
-    pool="promotion",
 )
 def promote_version(
     context: dg.OpExecutionContext,

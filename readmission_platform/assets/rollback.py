@@ -30,7 +30,6 @@ class RollbackConfig(dg.Config):
 @dg.op(
     description="Verify the former version's artifact, move the pointer in one transaction, align the registry.",
     out={"version": dg.Out(str, is_required=False, io_manager_key="memory")},
-    pool="promotion",
 )
 def roll_back_production(
     context: dg.OpExecutionContext, config: RollbackConfig, project: ProjectResource, tracking: TrackingResource

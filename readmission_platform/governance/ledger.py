@@ -31,6 +31,7 @@ from readmission_platform.governance.chain import (
 )
 from readmission_platform.governance.errors import BadInput, Conflict, LedgerCorrupt
 from readmission_platform.governance.integrity import Examination, Head, examine
+from readmission_platform.governance.steps import reached
 
 __all__ = ["STAGES", "Event", "Ledger", "Pointer"]
 
@@ -130,15 +131,19 @@ class Ledger:
             raise BadInput("The payload describes other moves than those asked for.")
         content = _plain_json({**payload, "moves": dict(moves)})
         with self._writing() as (connection, seq, head):
+            reached("ledger: writing has begun")
             difference = first_difference(expected, self._pointers(connection))
             if difference:
                 raise Conflict(f"Somebody else was first: {difference}. Look again and decide anew.")
             if since is not None and self._gained(connection, since, binding_kinds, version):
                 raise Conflict("The ledger gained events that this decision did not see. Decide anew.")
             event = self._write(connection, seq, head, kind, content, actor=actor, version=version)
+            reached("ledger: event written")
             for stage, target in moves.items():
                 self._point(connection, stage, target, event.seq)
-            return event
+                reached(f"ledger: {stage} pointed")
+        reached("ledger: committed")
+        return event
 
     def events(self, *, kind: str | None = None, version: str | None = None) -> list[Event]:
         """Return this model's events in order, optionally of one kind or about one version."""

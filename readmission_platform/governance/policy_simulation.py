@@ -98,7 +98,7 @@ def _promotion(
 ) -> SimulatedVersion:
     known = dict(estimates) | _estimates_of_promotion(event)
     results = _judged(policy, known, additional, limit_set, ("candidate", "staging", "production"))
-    if not any(metric.startswith("champion_") for metric in known):  # nothing was in production to compare with
+    if event.payload.get("from_version") is None:  # nothing was in production to compare with
         results = [result for result in results if not result.metric.startswith("champion_")]
     return _outcome(str(event.version), "production", event, recorded="pass", results=results)
 

@@ -1,23 +1,30 @@
 """The resources of an environment, built from its settings: for the definitions and for commands alike."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from readmission_platform.config import Settings, model_config
-from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.resources.tracking import TrackingResource
+
+if TYPE_CHECKING:
+    from readmission_platform.resources.lake import LakeResource
+    from readmission_platform.resources.project import ProjectResource
+    from readmission_platform.resources.tracking import TrackingResource
 
 
 class Resources(NamedTuple):
     """What assets and operations work with."""
 
-    project: ProjectResource
-    tracking: TrackingResource
-    lake: LakeResource
+    project: "ProjectResource"
+    tracking: "TrackingResource"
+    lake: "LakeResource"
 
 
 def environment_resources(settings: Settings) -> Resources:
     """Return the resources of an environment."""
+    # Here, because commands that only read the ledger are not to wait for Dagster.
+    from readmission_platform.resources.lake import LakeResource
+    from readmission_platform.resources.project import ProjectResource
+    from readmission_platform.resources.tracking import TrackingResource
+
     return Resources(
         project=ProjectResource.of(settings),
         tracking=TrackingResource(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from readmission_platform.governance.errors import GovernanceError, Unavailable
+from readmission_platform.governance.steps import reached
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -244,6 +245,7 @@ class TrackingResource(dg.ConfigurableResource[Any]):
                 client.delete_registered_model_alias(name, alias)
             else:
                 client.set_registered_model_alias(name, alias, version)
+            reached(f"registry: alias {alias} aligned")
         return changed
 
 

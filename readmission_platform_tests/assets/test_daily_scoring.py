@@ -90,9 +90,7 @@ def test_a_named_version_without_a_reason_is_refused(after_succession: Home):
 
 def test_the_asset_itself_asks_for_the_reason_as_well(after_succession: Home):
     day = after_succession.landed()[5]
-    result = after_succession.materialize(
-        "daily_predictions", day=day, ops={"daily_predictions": {"version": "2"}}
-    )
+    result = after_succession.materialize("daily_predictions", day=day, ops={"daily_predictions": {"version": "2"}})
     assert not result.success
     assert set(risks(after_succession, day)["model_version"]) == {"1"}
 

@@ -86,9 +86,7 @@ def test_promoting_the_rejected_version_is_refused_and_recorded(
     assert home.kinds() == [*blocked_home.kinds(), "promotion_refused"]
 
 
-def test_nobody_can_approve_the_rejected_version_into_production(
-    blocked_home: Home, changing: Callable[[Home], Home]
-):
+def test_nobody_can_approve_the_rejected_version_into_production(blocked_home: Home, changing: Callable[[Home], Home]):
     home = changing(blocked_home)
     home.command("approve", "--version", "2", "--reason", "looks fine")
     outcome = home.command("promote", "--version", "2", "--to-stage", "production", "--force")
@@ -107,9 +105,7 @@ def test_judging_the_rejected_version_again_without_the_limit_does_not_clear_it(
 
 
 @pytest.mark.slow
-def test_the_demonstration_shows_a_blocked_version_and_undoes_it(
-    lived_home: Home, changing: Callable[[Home], Home]
-):
+def test_the_demonstration_shows_a_blocked_version_and_undoes_it(lived_home: Home, changing: Callable[[Home], Home]):
     home = changing(lived_home)
     outcome = home.command("demo-blocked", *COHORT)
     assert outcome.code == 0

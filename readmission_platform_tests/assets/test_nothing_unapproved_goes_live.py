@@ -32,9 +32,7 @@ def configs_with(folder: Path, limit: float) -> Path:
     return folder
 
 
-def test_materializing_the_production_model_promotes_no_candidate(
-    trained_home: Home, changing: Callable[[Home], Home]
-):
+def test_materializing_the_production_model_promotes_no_candidate(trained_home: Home, changing: Callable[[Home], Home]):
     home = changing(trained_home)
     result = home.materialize("production_model")
     assert result.success
@@ -95,9 +93,7 @@ def test_the_gates_cannot_be_deselected(lived_home: Home):
         dg.materialize(assets, selection=without)
 
 
-def test_an_alias_moved_by_hand_is_not_believed_and_is_repaired(
-    blocked_home: Home, changing: Callable[[Home], Home]
-):
+def test_an_alias_moved_by_hand_is_not_believed_and_is_repaired(blocked_home: Home, changing: Callable[[Home], Home]):
     home = changing(blocked_home)
     home.aliases()  # the registry follows the copied home
     home.registry().set_registered_model_alias(MODEL, "production", "2")
@@ -113,9 +109,7 @@ def test_an_alias_moved_by_hand_is_not_believed_and_is_repaired(
     assert [event.payload["aliases"] for event in repaired] == [{"production": ["2", "1"]}]
 
 
-def test_an_alias_set_by_hand_for_an_empty_stage_is_taken_away(
-    trained_home: Home, changing: Callable[[Home], Home]
-):
+def test_an_alias_set_by_hand_for_an_empty_stage_is_taken_away(trained_home: Home, changing: Callable[[Home], Home]):
     home = changing(trained_home)
     home.aliases()
     home.registry().set_registered_model_alias(MODEL, "production", "1")
@@ -124,9 +118,7 @@ def test_an_alias_set_by_hand_for_an_empty_stage_is_taken_away(
     assert home.stages["production"] is None
 
 
-def test_a_swapped_artifact_is_not_loaded_and_nothing_is_written(
-    blocked_home: Home, changing: Callable[[Home], Home]
-):
+def test_a_swapped_artifact_is_not_loaded_and_nothing_is_written(blocked_home: Home, changing: Callable[[Home], Home]):
     home = changing(blocked_home)
     with artifact_of(home, "1").open("ab") as file:
         file.write(b" ")
@@ -190,9 +182,7 @@ def test_a_version_that_was_never_approved_scores_nothing(
 
 
 @pytest.mark.slow
-def test_dagsters_own_command_puts_nothing_unapproved_live_either(
-    trained_home: Home, changing: Callable[[Home], Home]
-):
+def test_dagsters_own_command_puts_nothing_unapproved_live_either(trained_home: Home, changing: Callable[[Home], Home]):
     home = changing(trained_home)
     module = ("-m", "readmission_platform.definitions")
     assert home.shell("dagster", "asset", "materialize", "--select", "production_model", *module).code == 0

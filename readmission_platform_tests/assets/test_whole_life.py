@@ -30,7 +30,8 @@ def test_the_command_reports_quality_time_and_memory(report: dict):
     auroc = report["estimates"]["auroc"]
     assert 0.6 < auroc["low"] < auroc["value"] < auroc["high"] < 0.75
     assert report["seconds"]["wall"] > 0
-    assert {"raw_encounters", "candidate_model", "daily_predictions"} <= {step for step, _ in report["seconds"]["steps"]}
+    steps = {step for step, _ in report["seconds"]["steps"]}
+    assert {"raw_encounters", "candidate_model", "daily_predictions"} <= steps
     assert report["peak_memory_mb"] > 0
     assert report["source"] == "synthetic"
 
@@ -141,6 +142,7 @@ def test_every_run_succeeded_and_carries_its_part_of_the_life(lived_home: Home):
 
 def test_plots_tables_and_counts_are_on_the_assets_pages(lived_home: Home):
     with lived_home.instance() as instance:
+
         def shown(asset: str) -> dict:
             event = instance.get_latest_materialization_event(dg.AssetKey(asset))
             assert event is not None, asset

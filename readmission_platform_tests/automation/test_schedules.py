@@ -1,6 +1,5 @@
 """The daily schedule: yesterday in the hospital's time zone, when there are files."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -40,8 +39,8 @@ class Hospital:
 
 
 @pytest.fixture
-def hospital(tmp_path: Path) -> Iterator[Hospital]:
-    yield Hospital(tmp_path)
+def hospital(tmp_path: Path) -> Hospital:
+    return Hospital(tmp_path)
 
 
 def test_yesterday_is_requested_when_its_files_are_there(hospital: Hospital):

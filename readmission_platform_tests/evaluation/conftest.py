@@ -31,9 +31,7 @@ def simulate_rows(n: int, *, seed: int = 0) -> pd.DataFrame:
             "score": risk,
             "gender": generator.choice(np.array(["Female", "Male"], dtype=object), p=[0.54, 0.46], size=n),
             "race": race,
-            "age_band": generator.choice(
-                np.array(["<50", "50-70", "70+"], dtype=object), p=[0.16, 0.39, 0.45], size=n
-            ),
+            "age_band": generator.choice(np.array(["<50", "50-70", "70+"], dtype=object), p=[0.16, 0.39, 0.45], size=n),
             "lace": np.clip(np.round(6 + 2 * logit + 3 * generator.normal(size=n)), 0, 19),
             "hospital": np.clip(np.round(3 + 2 * logit + 2 * generator.normal(size=n)), 0, 13),
             "number_inpatient": generator.poisson(0.6, size=n).astype("float64"),

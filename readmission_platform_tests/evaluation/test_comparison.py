@@ -48,9 +48,9 @@ def test_pairing_makes_the_interval_of_a_difference_narrower_than_that_of_its_pa
     from readmission_platform.evaluation.evidence import evaluate
 
     paired = compare(pair, **SETTINGS)["champion_auroc_difference"]
-    single = evaluate(rows, flag_share=0.1, wide_flag_share=0.2, thresholds=(), replicates=100, seed=3)[
-        "estimates"
-    ]["auroc"]
+    single = evaluate(rows, flag_share=0.1, wide_flag_share=0.2, thresholds=(), replicates=100, seed=3)["estimates"][
+        "auroc"
+    ]
     assert paired["high"] - paired["low"] < single["high"] - single["low"]
 
 

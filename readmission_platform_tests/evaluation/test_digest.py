@@ -95,7 +95,4 @@ def test_the_digest_never_changes_between_releases():
         "hospital": 3.0,
         "number_inpatient": 0.0,
     }
-    assert (
-        digest_rows(pd.DataFrame([row]))
-        == "sha256:ee3c23749eb2342da76790581f81e78c3695a03d8161654289bfdc9f9c85f453"
-    )
+    assert digest_rows(pd.DataFrame([row])) == "sha256:ee3c23749eb2342da76790581f81e78c3695a03d8161654289bfdc9f9c85f453"

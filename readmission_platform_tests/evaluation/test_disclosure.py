@@ -42,9 +42,7 @@ def test_a_small_group_and_its_cover_are_hidden_wherever_they_are_shown(evidence
     before = json.dumps(evidence)
     shown = suppress_small_cells(evidence)
     assert json.dumps(evidence) == before
-    assert (
-        0 < evidence["groups"]["race"]["Asian"]["n"] - evidence["groups"]["race"]["Asian"]["positives"] <= 10
-    )
+    assert 0 < evidence["groups"]["race"]["Asian"]["n"] - evidence["groups"]["race"]["Asian"]["positives"] <= 10
     hidden = {name for name, group in shown["groups"]["race"].items() if group.get("suppressed")}
     assert "Asian" in hidden
     assert len(hidden) >= 2
@@ -62,8 +60,6 @@ def test_what_is_shown_has_no_small_counts(evidence):
     counts = [entry[k] for entry in bins for k in ("n", "positives")]
     counts += shown["curves"]["calibration"]["histogram"]["counts"]
     counts += [entry[k] for entry in shown["estimates"].values() for k in ("n", "positives")]
-    counts += [
-        g[k] for groups in shown["groups"].values() for g in groups.values() for k in ("n", "positives")
-    ]
+    counts += [g[k] for groups in shown["groups"].values() for g in groups.values() for k in ("n", "positives")]
     assert not [count for count in counts if count is not None and 0 < count <= 10]
     assert plots.calibration_png(shown["curves"]).startswith(b"\x89PNG")

@@ -95,13 +95,9 @@ def test_estimates_agree_with_metrics_computed_apart(rows, evidence):
     estimates = evidence["estimates"]
     assert estimates["auroc"]["value"] == pytest.approx(metrics.auroc(labels=labels, scores=scores))
     test = (rows["fold"] == 0).to_numpy()
-    assert estimates["auroc_test"]["value"] == pytest.approx(
-        metrics.auroc(labels=labels[test], scores=scores[test])
-    )
+    assert estimates["auroc_test"]["value"] == pytest.approx(metrics.auroc(labels=labels[test], scores=scores[test]))
     assert estimates["auroc_test"]["n"] == test.sum()
-    gain = metrics.auroc(labels=labels, scores=scores) - metrics.auroc(
-        labels=labels, scores=rows["lace"].to_numpy()
-    )
+    gain = metrics.auroc(labels=labels, scores=scores) - metrics.auroc(labels=labels, scores=rows["lace"].to_numpy())
     assert estimates["auroc_gain_over_lace"]["value"] == pytest.approx(gain)
     asian = (rows["race"] == "Asian").to_numpy()
     ratio = labels[asian].sum() / scores[asian].sum()

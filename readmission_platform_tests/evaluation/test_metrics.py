@@ -17,9 +17,9 @@ from sklearn.metrics import (
 from readmission_platform.evaluation import decision_curves, metrics
 
 COARSE_SCORES = st.integers(0, 20).map(lambda i: i / 20)
-CASES = st.lists(
-    st.tuples(st.integers(0, 1), COARSE_SCORES, st.integers(0, 3)), min_size=1, max_size=60
-).filter(lambda rows: sum(weight for _, _, weight in rows) > 0)
+CASES = st.lists(st.tuples(st.integers(0, 1), COARSE_SCORES, st.integers(0, 3)), min_size=1, max_size=60).filter(
+    lambda rows: sum(weight for _, _, weight in rows) > 0
+)
 
 
 def unpack(cases):
@@ -54,9 +54,7 @@ def test_discrimination_and_brier_agree_with_scikit_learn_on_tied_weighted_score
         expected = average_precision_score(labels, scores, sample_weight=weights)
         assert metrics.average_precision(**everything) == pytest.approx(expected)
     if len(set(labels)) == 2:
-        assert metrics.auroc(**everything) == pytest.approx(
-            roc_auc_score(labels, scores, sample_weight=weights)
-        )
+        assert metrics.auroc(**everything) == pytest.approx(roc_auc_score(labels, scores, sample_weight=weights))
 
 
 @given(CASES)
@@ -100,9 +98,7 @@ def test_a_single_class_leaves_discrimination_undefined(label):
 
 def test_no_rows_leave_every_metric_undefined():
     nothing = {"labels": np.zeros(0, dtype=int), "scores": np.zeros(0)}
-    values = [
-        f(**nothing) for f in (metrics.auroc, metrics.average_precision, metrics.brier, metrics.brier_skill)
-    ]
+    values = [f(**nothing) for f in (metrics.auroc, metrics.average_precision, metrics.brier, metrics.brier_skill)]
     values += metrics.capacity_at_share(**nothing, share=0.1).values()
     values.append(decision_curves.net_benefit(**nothing, threshold=0.1))
     assert np.isnan(values).all()
@@ -132,11 +128,7 @@ def test_a_point_score_becomes_the_probability_of_a_logistic_regression():
     generator = np.random.default_rng(8)
     points = generator.integers(0, 15, size=3000).astype(float)
     labels = (generator.random(3000) < 1 / (1 + np.exp(3 - 0.2 * points))).astype(int)
-    expected = (
-        LogisticRegression(C=1e12, tol=1e-10)
-        .fit(points[:, None], labels)
-        .predict_proba(points[:, None])[:, 1]
-    )
+    expected = LogisticRegression(C=1e12, tol=1e-10).fit(points[:, None], labels).predict_proba(points[:, None])[:, 1]
     found = decision_curves.probability_from_points(labels=labels, points=points)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert decision_curves.probability_from_points(labels=labels, points=np.ones(3000)) is None

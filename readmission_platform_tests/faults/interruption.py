@@ -46,7 +46,7 @@ def run_until(home: Home, step: str | None, *arguments: str) -> Ended:
     trace.unlink(missing_ok=True)
     process = _server.Process(target=_live, args=(home.environment, trace, step, arguments))
     process.start()
-    process.join(timeout=240)
+    process.join(timeout=90)
     if process.is_alive():
         process.kill()
         raise TimeoutError(f"readmission {' '.join(arguments)} did not end")
@@ -66,4 +66,10 @@ def _live(environment: dict[str, str], trace: Path, step: str | None, arguments:
     listener.addHandler(_Listener(trace, step))
     sys.argv = ["readmission", *arguments]
     with Path(os.devnull).open("w", encoding="utf-8") as silence, contextlib.redirect_stdout(silence):
-        cli.main()
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    # Not through the interpreter's own end, which waits for whatever threads the server's imports left behind.
+    os._exit(code)

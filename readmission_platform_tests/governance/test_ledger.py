@@ -125,11 +125,10 @@ ONLY_POSTGRESQL = {"truncate", "truncate with others", "as a replica"}
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_database_itself_refuses_to_change_events(any_ledger: Ledger, intruder: Intruder, change: str) -> None:
-    if change in (ONLY_SQLITE if intruder.on_postgresql else ONLY_POSTGRESQL):
-        pytest.skip("the other database's words")
+    foreign = change in (ONLY_SQLITE if intruder.on_postgresql else ONLY_POSTGRESQL)
     fill(any_ledger)
     before = any_ledger.snapshot()
-    with pytest.raises(sa.exc.DBAPIError, match="append-only"):
+    with pytest.raises(sa.exc.DBAPIError, match="syntax" if foreign else "append-only"):
         intruder.run(CHANGES[change])
     assert any_ledger.snapshot() == before
     any_ledger.verify()

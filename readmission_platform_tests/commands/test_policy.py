@@ -1,0 +1,105 @@
+"""`readmission policy diff` and `simulate`, and `readmission timeline`."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from readmission_platform.config import PROJECT_ROOT
+from readmission_platform_tests.homes import Home
+
+GATE = "discrimination_auroc"
+
+
+@pytest.fixture
+def edited(lived_home: Home, tmp_path: Path) -> Callable[..., Home]:
+    """Return the home with a gates file of its own, one gate's limit changed (None: the gate taken out)."""
+
+    def edit(gate: str, **limits: float | None) -> Home:
+        configs = tmp_path / "configs"
+        shutil.copytree(PROJECT_ROOT / "configs", configs)
+        content = yaml.safe_load((configs / "gates.yaml").read_text(encoding="utf-8"))
+        if limits:
+            content["gates"][gate]["limits"]["synthetic"] = limits
+        else:
+            del content["gates"][gate]
+        (configs / "gates.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+        return lived_home.having(READMISSION_CONFIGS=str(configs))
+
+    return edit
+
+
+def test_the_file_that_was_adopted_does_not_differ(lived_home: Home):
+    found = lived_home.command("policy", "diff", "--json")
+    assert found.code == 0
+    assert found.json["changes"] == []
+    assert not found.json["loosens"]
+    assert "what the policy in force says" in lived_home.command("policy", "diff").out
+
+
+@pytest.mark.parametrize(("limit", "change"), [(0.1, "loosened"), (0.99, "tightened")])
+def test_a_changed_limit_says_which_way_it_goes(edited: Callable[..., Home], limit: float, change: str):
+    home = edited(GATE, at_least=limit, lower_bound_at_least=limit)
+    found = home.command("policy", "diff", "--json").json
+    assert [(each["gate"], each["change"]) for each in found["changes"]] == [(GATE, change)]
+    assert found["loosens"] == (change == "loosened")
+    assert found["adoptable"]
+    text = home.command("policy", "diff").out
+    assert f"{GATE}: {change}" in text
+    assert f"{limit:g}" in text
+
+
+def test_a_required_gate_taken_out_is_removed_and_cannot_be_adopted(edited: Callable[..., Home]):
+    found = edited(GATE).command("policy", "diff", "--json").json
+    assert [(each["gate"], each["change"]) for each in found["changes"]] == [(GATE, "removed")]
+    assert not found["adoptable"]
+    assert GATE in found["problem"]
+
+
+def test_a_simulated_policy_names_the_versions_it_would_have_blocked_and_the_gate(edited: Callable[..., Home]):
+    home = edited(GATE, at_least=0.99)
+    file = Path(home.variables["READMISSION_CONFIGS"]) / "gates.yaml"
+    before = home.kinds()
+    found = home.command("policy", "simulate", "--gates", str(file), "--json").json
+    assert [(each["version"], each["step"], each["recorded"], each["simulated"]) for each in found["versions"]] == [
+        ("1", "acceptance", "pass", "fail"), ("1", "production", "pass", "fail")
+    ]  # fmt: skip
+    assert all(each["blocked_by"] == [GATE] for each in found["versions"])
+    assert [each["gate"] for each in found["changes"]] == [GATE]
+    assert "2 of 2 verdicts would be others" in home.command("policy", "simulate", "--gates", str(file)).out
+    assert home.kinds() == before
+
+
+def test_the_policy_in_force_simulated_comes_to_the_recorded_verdicts(blocked_home: Home):
+    found = blocked_home.command("policy", "simulate", "--gates", str(PROJECT_ROOT / "configs/gates.yaml"), "--json")
+    assert not any(each["changed"] for each in found.json["versions"])
+    assert {each["version"]: each["recorded"] for each in found.json["versions"] if each["step"] == "acceptance"} == {
+        "1": "pass", "2": "fail"
+    }  # fmt: skip
+
+
+def test_an_incomplete_or_missing_file_is_bad_input(edited: Callable[..., Home]):
+    home = edited(GATE)
+    file = Path(home.variables["READMISSION_CONFIGS"]) / "gates.yaml"
+    outcome = home.command("policy", "simulate", "--gates", str(file))
+    assert outcome.code == 2
+    assert GATE in outcome.err
+    assert home.command("policy", "simulate", "--gates", str(file.parent / "none.yaml")).code == 2
+
+
+def test_the_timeline_tells_who_put_what_where_on_which_evidence(lived_home: Home):
+    staging, production = lived_home.command("timeline", "--json").json
+    assert (staging["stage"], staging["version"], staging["until"]) == ("staging", "1", production["since"])
+    assert (production["stage"], production["version"], production["until"]) == ("production", "1", None)
+    assert production["approved_by"] == ["demo-approver"]
+    with lived_home.ledger() as ledger:
+        evidence = ledger.events(kind="version_trained")[0].payload["evidence"]["digest"]
+    assert production["evidence_digest"] == evidence
+    assert "approved by" in lived_home.command("timeline").out
+
+
+def test_a_home_without_a_promotion_has_no_timeline(trained_home: Home):
+    assert trained_home.command("timeline", "--json").json == []
+    assert "no version" in trained_home.command("timeline").out
