@@ -194,16 +194,23 @@ def permutation_importance(
     chosen = rng.permutation(len(frame))[:encounters]
     encode, boost = model.classifier[0], model.classifier[-1]
     matrix, outcome = encode.transform(frame.iloc[chosen]), labels[chosen]
-    reference = auroc(outcome, boost.predict_proba(matrix)[:, 1])
-    rows = []
     with threadpool_limits(1, user_api="openmp"):
-        for column, name in enumerate(feature_names()):
-            original = matrix[:, column].copy()
-            losses = []
-            for _ in range(repeats):
-                matrix[:, column] = rng.permutation(original)
-                losses.append(reference - auroc(outcome, boost.predict_proba(matrix)[:, 1]))
-            matrix[:, column] = original
-            rows.append((name, float(np.mean(losses)), float(min(losses)), float(max(losses))))
+        reference = auroc(outcome, boost.predict_proba(matrix)[:, 1])
+    orders = [[rng.permutation(len(chosen)) for _ in range(repeats)] for _ in feature_names()]
+
+    def losses_without(column: int) -> list[float]:
+        shuffled, losses = matrix.copy(), []
+        with threadpool_limits(1, user_api="openmp"):
+            for order in orders[column]:
+                shuffled[:, column] = matrix[order, column]
+                losses.append(reference - auroc(outcome, boost.predict_proba(shuffled)[:, 1]))
+        return losses
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        lost = list(pool.map(losses_without, range(len(orders))))
+    rows = [
+        (name, float(np.mean(losses)), float(min(losses)), float(max(losses)))
+        for name, losses in zip(feature_names(), lost, strict=True)
+    ]
     table = pd.DataFrame(rows, columns=["feature", "loss", "low", "high"])
     return table.sort_values("loss", ascending=False, ignore_index=True)
