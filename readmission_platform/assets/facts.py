@@ -13,6 +13,7 @@ import pandas as pd
 
 from readmission_platform.config import ModelConfig
 from readmission_platform.governance.chain import Pointer
+from readmission_platform.governance.errors import GovernanceError
 from readmission_platform.governance.promotion import VersionFacts
 from readmission_platform.governance.versions import VersionRecord
 from readmission_platform.resources.lake import Lake, TableMissing
@@ -23,8 +24,10 @@ SHADOW_TABLE = "shadow_predictions"
 ACCOUNTING_TABLE = "discharge_accounting"
 
 
-class EvidenceMissing(Exception):
+class EvidenceMissing(GovernanceError):
     """The evidence rows of a version are gone or are not the recorded ones."""
+
+    exit_code = 3
 
 
 def evidence_rows(lake: Lake, record: VersionRecord) -> pd.DataFrame | None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
+from readmission_platform.governance.errors import BadInput
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import CommitProperties, DeltaTable
@@ -26,7 +28,7 @@ WRITE_ATTEMPTS = 5
 KEPT = {"delta.logRetentionDuration": "interval 36500 days"}
 
 
-class TableMissing(Exception):
+class TableMissing(BadInput):
     """A table, or the asked version of it, is not in the lake."""
 
 

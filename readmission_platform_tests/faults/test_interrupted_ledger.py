@@ -1,0 +1,70 @@
+"""What a crash at any step of the ledger's own transaction leaves behind, on SQLite and on PostgreSQL."""
+
+import logging
+import multiprocessing
+import os
+import signal
+
+import pytest
+
+from readmission_platform.governance.ledger import Ledger
+
+pytestmark = pytest.mark.slow
+
+MODEL = "readmission_30d"
+STEPS = ["ledger: writing has begun", "ledger: event written", "ledger: production pointed", "ledger: staging pointed"]
+COMMITTED = "ledger: committed"
+
+_forking = multiprocessing.get_context("forkserver")
+_forking.set_forkserver_preload(["readmission_platform.governance.ledger"])
+
+
+class _Kill(logging.Handler):
+    def __init__(self, step: str) -> None:
+        super().__init__(logging.DEBUG)
+        self._step = step
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage() == self._step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _promote(url: str, step: str) -> None:
+    steps = logging.getLogger("readmission.steps")
+    steps.setLevel(logging.DEBUG)
+    steps.addHandler(_Kill(step))
+    with Ledger(url, model=MODEL) as ledger:
+        ledger.move(
+            "version_promoted",
+            {"reason": "to be interrupted"},
+            actor="tester",
+            version="2",
+            moves={"production": "2", "staging": None},
+            expected=ledger.pointers(),
+        )
+
+
+@pytest.mark.parametrize("step", [*STEPS, COMMITTED])
+def test_a_kill_inside_the_transaction_leaves_all_of_it_or_nothing(ledger_url: str, step: str) -> None:
+    with Ledger(ledger_url, model=MODEL) as ledger:
+        for version, stage in (("1", "production"), ("2", "staging")):
+            expected = ledger.pointers()
+            ledger.move("version_promoted", {}, actor="t", version=version, moves={stage: version}, expected=expected)
+        before = ledger.pointers()
+
+    process = _forking.Process(target=_promote, args=(ledger_url, step))
+    process.start()
+    process.join(timeout=60)
+    assert process.exitcode == -signal.SIGKILL
+
+    with Ledger(ledger_url, model=MODEL) as ledger:
+        ledger.verify()
+        after = ledger.pointers()
+        if step == COMMITTED:
+            assert (after["production"].version, after["staging"].version) == ("2", None)
+        else:
+            assert after == before
+            assert len(ledger.events()) == 2
+        # Nothing the killed process held is in the way of the next one.
+        ledger.append("promotion_refused", {"reasons": []}, actor="tester", version="2")
+        ledger.verify()
