@@ -58,9 +58,11 @@ class Condition:
 
 @dataclass(frozen=True)
 class Judged:
-    """A decision as the conditions it rests on."""
+    """A decision as the conditions it rests on, the pointers it saw, and the last event it looked at."""
 
     conditions: list[Condition]
+    expected: dict[str, Pointer]
+    seen: int
 
     @property
     def allowed(self) -> bool:

@@ -24,9 +24,10 @@ from readmission_platform.governance.case import (
 from readmission_platform.governance.chain import STAGES, Event, Pointer
 from readmission_platform.governance.conditions import LOCAL
 from readmission_platform.governance.demo_approver import demo_keys
-from readmission_platform.governance.errors import BadInput, Refused
+from readmission_platform.governance.errors import BadInput
 from readmission_platform.governance.ledger import Ledger
 from readmission_platform.governance.policy import GateResult, evaluate_gates
+from readmission_platform.governance.transition import Transition, carry_out
 from readmission_platform.governance.versions import VersionRecord, version_records
 
 __all__ = ["Condition", "Decision", "PromotionRequest", "VersionFacts", "apply", "decide", "limit_set_of"]
@@ -36,28 +37,30 @@ _STAGES_JUDGED: dict[str, tuple[GateStage, ...]] = {
     "production": ("candidate", "staging", "production"),
 }
 _LIMIT_SETS: dict[str, LimitSet] = {"uci": "real", "synthetic": "synthetic"}
-# An event of one of these kinds between decision and recording means that the decision must be taken anew.
-_BINDING_KINDS = (
-    "policy_adopted",
-    "roles_adopted",
-    "demo_approver_created",
-    "version_trained",
-    "version_validated",
-    "version_promoted",
-    "version_rolled_back",
+_PROMOTION = Transition(
+    kind="version_promoted",
+    refusal="promotion_refused",
+    # An event of one of these kinds between decision and recording means that the decision must be taken anew.
+    binding_kinds=(
+        "policy_adopted",
+        "roles_adopted",
+        "demo_approver_created",
+        "version_trained",
+        "version_validated",
+        "version_promoted",
+        "version_rolled_back",
+    ),
 )
 
 
 @dataclass(frozen=True)
 class Decision(Judged):
-    """What was decided on what grounds; ``seen`` is the last event that was looked at."""
+    """What was decided on what grounds."""
 
     request: PromotionRequest
     gates: list[GateResult]
     approvals: list[int]
-    expected: dict[str, Pointer]
     policy_digest: str | None
-    seen: int
 
 
 def limit_set_of(source: str | None) -> LimitSet | None:
@@ -141,57 +144,27 @@ def decide(
 
 
 def apply(ledger: Ledger, decision: Decision, *, dry_run: bool = False) -> Event | None:
-    """Record a decision: move the pointers when it is allowed, else record the refusal and raise.
-
-    Before anything moves the whole chain is verified. A dry run records nothing at all.
-
-    Returns
-    -------
-    Event or None
-        The promotion's event; None for a dry run.
-
-    Raises
-    ------
-    Refused
-        With every reason.
-    Conflict
-        When the ledger changed since the decision; nothing was moved.
-    LedgerCorrupt, Unavailable
-        When the ledger does not verify, or cannot be written.
-    """
+    """Record a promotion, or its refusal; returns and raises what ``transition.carry_out`` does."""
     request = decision.request
-    if not decision.allowed:
-        if not dry_run:
-            refusal = {"to_stage": request.to_stage, "reasons": decision.reasons(), "reason": request.reason}
-            ledger.append("promotion_refused", refusal, actor=request.actor, version=request.version)
-        raise Refused(decision.reasons())
-    ledger.verify()
-    if dry_run:
-        return None
     moves: dict[str, str | None] = {request.to_stage: request.version}
     if request.to_stage == "production":
         moves["staging"] = None
-    incumbent = decision.expected[request.to_stage].version
-    payload = {
-        "to_stage": request.to_stage,
-        "from_version": incumbent,
-        "replaced": incumbent is not None,
-        "moves": moves,
-        "gates": [gate.to_json() for gate in decision.gates],
-        "conditions": [item.to_json() for item in decision.conditions],
-        "approvals": decision.approvals,
-        "policy_digest": decision.policy_digest,
-        "reason": request.reason,
-    }
-    return ledger.move(
-        "version_promoted",
-        payload,
-        actor=request.actor,
+    return carry_out(
+        _PROMOTION,
+        ledger,
+        decision,
         version=request.version,
+        to_stage=request.to_stage,
         moves=moves,
-        expected=decision.expected,
-        since=decision.seen,
-        binding_kinds=_BINDING_KINDS,
+        actor=request.actor,
+        reason=request.reason,
+        more={
+            "replaced": decision.expected[request.to_stage].version is not None,
+            "gates": [gate.to_json() for gate in decision.gates],
+            "approvals": decision.approvals,
+            "policy_digest": decision.policy_digest,
+        },
+        dry_run=dry_run,
     )
 
 

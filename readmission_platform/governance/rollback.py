@@ -13,13 +13,17 @@ from readmission_platform.governance.adoption import roles_in_force
 from readmission_platform.governance.case import Condition, Judged, condition
 from readmission_platform.governance.chain import Event, Pointer
 from readmission_platform.governance.conditions import LOCAL
-from readmission_platform.governance.errors import Refused
 from readmission_platform.governance.ledger import Ledger
 from readmission_platform.governance.roles import permitted
+from readmission_platform.governance.transition import Transition, carry_out
 from readmission_platform.governance.versions import VersionRecord
 
-# An event of one of these kinds between decision and recording means that the decision must be taken anew.
-_BINDING_KINDS = ("version_promoted", "version_rolled_back", "roles_adopted")
+_ROLLBACK = Transition(
+    kind="version_rolled_back",
+    refusal="rollback_refused",
+    # An event of one of these kinds between decision and recording means that the decision must be taken anew.
+    binding_kinds=("version_promoted", "version_rolled_back", "roles_adopted"),
+)
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,10 @@ class RollbackRequest:
 
 @dataclass(frozen=True)
 class RollbackDecision(Judged):
-    """What was decided on what grounds; ``seen`` is the last event that was looked at."""
+    """What was decided on what grounds, and the version to go back to."""
 
     request: RollbackRequest
     target: str | None
-    expected: dict[str, Pointer]
-    seen: int
 
 
 def version_before(events: Sequence[Event]) -> str | None:
@@ -109,52 +111,23 @@ def decide_rollback(
                 "Restore it from a backup, or choose another version.",
             ),
         ]
-    return RollbackDecision(found, request, target, dict(pointers), events[-1].seq if events else 0)
+    seen = events[-1].seq if events else 0
+    return RollbackDecision(found, dict(pointers), seen, request=request, target=target)
 
 
 def apply_rollback(ledger: Ledger, decision: RollbackDecision, *, dry_run: bool = False) -> Event | None:
-    """Record a rollback: move the pointer when it is allowed, else record the refusal and raise.
-
-    Returns
-    -------
-    Event or None
-        The rollback's event; None for a dry run.
-
-    Raises
-    ------
-    Refused
-        With every reason.
-    Conflict
-        When the ledger changed since the decision; nothing was moved.
-    LedgerCorrupt, Unavailable
-        When the ledger does not verify, or cannot be written.
-    """
-    request = decision.request
-    if not decision.allowed or decision.target is None:
-        if not dry_run:
-            refusal = {"reasons": decision.reasons(), "reason": request.reason}
-            ledger.append("rollback_refused", refusal, actor=request.actor, version=decision.target)
-        raise Refused(decision.reasons())
-    ledger.verify()
-    if dry_run:
-        return None
-    moves: dict[str, str | None] = {"production": decision.target}
-    payload = {
-        "to_stage": "production",
-        "from_version": decision.expected["production"].version,
-        "moves": moves,
-        "conditions": [item.to_json() for item in decision.conditions],
-        "reason": request.reason,
-    }
-    return ledger.move(
-        "version_rolled_back",
-        payload,
-        actor=request.actor,
+    """Record a rollback, or its refusal; returns and raises what ``transition.carry_out`` does."""
+    return carry_out(
+        _ROLLBACK,
+        ledger,
+        decision,
         version=decision.target,
-        moves=moves,
-        expected=decision.expected,
-        since=decision.seen,
-        binding_kinds=_BINDING_KINDS,
+        to_stage="production",
+        moves={"production": decision.target},
+        actor=decision.request.actor,
+        reason=decision.request.reason,
+        more={},
+        dry_run=dry_run,
     )
 
 
