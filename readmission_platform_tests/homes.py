@@ -132,7 +132,8 @@ class Home:
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
-        with Ledger(f"sqlite:///{self.path / 'ledger.db'}", model=MODEL) as opened:
+        url = self.variables.get("READMISSION_LEDGER_URL", f"sqlite:///{self.path / 'ledger.db'}")
+        with Ledger(url, model=MODEL) as opened:
             yield opened
 
     @contextmanager

@@ -270,7 +270,7 @@ def test_an_archive_with_other_content_than_the_published_one_is_refused(
         ("train", "--encounters", "many"),
         ("gates",),
         ("approve", "--version", "1"),
-        ("approve", "--version", "1", "--reason", "x", "--expires-days", "0"),
+        ("approve", "--version", "1", "--reason", "x", "--expires", "0d"),
     ],
     ids=" ".join,
 )

@@ -12,6 +12,8 @@ from readmission_platform.config import settings
 from readmission_platform.governance.errors import BadInput, Refused
 from readmission_platform.resources.environment import environment_resources
 
+LONGEST_APPROVAL_DAYS = 365
+
 
 def status(as_json: Json = False) -> None:
     """Say what is live, and the state of every version."""
@@ -96,6 +98,13 @@ def _show_decision(version: str, asked: Any, consider: Any, *, as_json: bool) ->
         raise Refused(decision.reasons())
 
 
+def _days(text: str) -> int:
+    number = text.removesuffix("d")
+    if not (number.isascii() and number.isdigit() and 0 < int(number) <= LONGEST_APPROVAL_DAYS):
+        raise BadInput(f"--expires: give days from 1d to {LONGEST_APPROVAL_DAYS}d, not {text}")
+    return int(number)
+
+
 def approve(
     version: Annotated[str, typer.Option(help="Version number.")],
     reason: Annotated[str, typer.Option(help="Why; part of the signed statement.")],
@@ -104,7 +113,7 @@ def approve(
     ] = None,
     approver: Annotated[str | None, typer.Option(help="Who you are in configs/roles.yaml; needed with --key.")] = None,
     role: Annotated[str, typer.Option(help="The role you approve in.")] = "clinical_approver",
-    expires_days: Annotated[int, typer.Option(min=1, help="Days the approval can be used.")] = 7,
+    expires: Annotated[str, typer.Option(help="How long the approval can be used, in days: 7d.")] = "7d",
     as_json: Json = False,
 ) -> None:
     """Sign for a version to go into production; the statement names every gate that could not be judged."""
@@ -117,7 +126,7 @@ def approve(
         key=key,
         approver=approver,
         role=role,
-        valid_for=timedelta(days=expires_days),
+        valid_for=timedelta(days=_days(expires)),
     )
     if as_json:
         print_json({"version": version, "event": event.seq, "approver": event.actor, **event.payload["statement"]})

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from readmission_platform.governance.ledger import Ledger
+from readmission_platform.governance.ledger_schema import events, ledger_meta, pointers
 from readmission_platform_tests.faults.interruption import run_until
-from readmission_platform_tests.homes import Home
+from readmission_platform_tests.homes import MODEL, Home
 
 pytestmark = pytest.mark.slow
 
@@ -22,9 +25,36 @@ def approved_home(shadowed_home: Home, tmp_path_factory: pytest.TempPathFactory)
     return home
 
 
-def every_step(home: Home, folder: Path, command: tuple[str, ...]) -> list[str]:
+def on_postgresql(home: Home, url: str) -> Home:
+    """Return a home whose ledger is in this empty database, row by row as it was in its file."""
+    with Ledger(url, model=MODEL):
+        pass
+    file = sa.create_engine(f"sqlite:///{home.path / 'ledger.db'}")
+    server = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with file.connect() as source, server.begin() as target:
+        for table in (ledger_meta, events, pointers):
+            rows = [dict(row) for row in source.execute(sa.select(table)).mappings()]
+            if table is not events:
+                target.execute(sa.delete(table))
+            if rows:
+                target.execute(sa.insert(table), rows)
+    file.dispose()
+    server.dispose()
+    return home.having(READMISSION_LEDGER_URL=url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def placed(request: pytest.FixtureRequest) -> Callable[[Home], Home]:
+    """Put a home's ledger where it is tested: left in its file, or moved to a server."""
+    if request.param == "sqlite":
+        return lambda home: home
+    server = request.getfixturevalue("postgresql")
+    return lambda home: on_postgresql(home, server.emptied())
+
+
+def every_step(home: Home, command: tuple[str, ...]) -> list[str]:
     """Return the steps of a command that is left alone."""
-    ended = run_until(home.copy(folder / "undisturbed" / "home"), None, *command)
+    ended = run_until(home, None, *command)
     assert ended.code == 0
     return list(dict.fromkeys(ended.steps))
 
@@ -53,15 +83,16 @@ def test_a_kill_at_any_step_leaves_one_version_and_a_restart_converges(
     before: str,
     after: str,
     request: pytest.FixtureRequest,
+    placed: Callable[[Home], Home],
     tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
     home: Home = request.getfixturevalue(start)
-    steps = every_step(home, tmp_path, command)
+    steps = every_step(placed(home.copy(tmp_path / "undisturbed" / "home")), command)
     record_property("steps", len(steps))
     assert len(steps) >= 8
     for number, step in enumerate(steps):
-        hit = home.copy(tmp_path / str(number) / "home")
+        hit = placed(home.copy(tmp_path / str(number) / "home"))
         ended = run_until(hit, step, *command)
         assert ended.code == -9, f"it was not killed at {step!r}"
         assert_sound(hit)
