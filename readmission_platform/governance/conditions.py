@@ -137,7 +137,7 @@ def shadow_days(case: Case) -> Condition:
 def champion_compared(case: Case) -> Condition:
     """There is a comparison with the version in production, when there is one."""
     live = case.pointers["production"].version
-    if live is None:
+    if live in (None, case.record.version):
         return condition("champion_compared", True, "no incumbent to compare with", "")
     compared = case.facts.champion_version
     holds = case.facts.has_champion and compared in (None, live)

@@ -211,6 +211,7 @@ def _evaluated(case: Case) -> tuple[list[GateResult], str | None]:
         return [], str(error)
     except ValidationError:
         return [], "the additional gates recorded at validation cannot be read"
-    if case.pointers["production"].version is None:  # nothing to be inferior to; recorded as its own condition
+    # With no other version in production there is nothing to be inferior to; recorded as its own condition.
+    if case.pointers["production"].version in (None, case.record.version):
         results = [result for result in results if not result.metric.startswith("champion_")]
     return results, None
