@@ -14,6 +14,8 @@ from readmission_platform.automation.sensors import approved_in_staging, waiting
 from readmission_platform.governance import audit
 from readmission_platform.governance.ledger import Ledger
 from readmission_platform.governance.promotion import apply
+from readmission_platform.governance.rollback import RollbackRequest, apply_rollback, decide_rollback
+from readmission_platform.governance.versions import version_records
 from readmission_platform_tests.benchmarks.past import EVENTS_PER_VERSION, write_past
 from readmission_platform_tests.governance.scenario import MODEL, Scenario
 
@@ -69,6 +71,35 @@ def test_a_promotion_decided_and_applied_takes_less_than_a_second(benchmark, sce
         assert scenario.ledger.pointers()["production"].version == version
 
     benchmark.pedantic(promote, setup=prepare, rounds=5)
+    assert benchmark.stats.stats.median < 1
+
+
+@pytest.mark.benchmark(group="promotion")
+def test_a_rollback_decided_and_applied_takes_less_than_a_second(benchmark, scenario):
+    numbers = count(VERSIONS + 1)
+
+    def prepare():
+        for _ in range(2):
+            version = str(next(numbers))
+            in_staging(scenario, version)
+            apply(scenario.ledger, scenario.decide("production", version, replace=True))
+        return (), {}
+
+    def roll_back():
+        events, pointers = scenario.ledger.snapshot()
+        records = version_records(events, pointers)
+        decision = decide_rollback(
+            RollbackRequest(None, "ops", "benchmark"),
+            events=events,
+            pointers=pointers,
+            records=records,
+            artifact_digests={version: record.artifact_digest for version, record in records.items()},
+            environment=scenario.environment,
+            environment_name="local",
+        )
+        assert apply_rollback(scenario.ledger, decision) is not None
+
+    benchmark.pedantic(roll_back, setup=prepare, rounds=5)
     assert benchmark.stats.stats.median < 1
 
 
