@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     actor: str = Field(default_factory=getpass.getuser, description="Who acts, as recorded in the ledger.")
     ledger_url: str | None = None
     mlflow_url: str | None = None
+    operations_url: str | None = None
     code_version: str | None = Field(default=None, description="Set where the checkout's git is not at hand.")
 
     @model_validator(mode="after")
@@ -86,6 +87,11 @@ class Settings(BaseSettings):
         return self.mlflow_url or f"sqlite:///{self.home / 'mlflow.db'}"
 
     @property
+    def operations_database(self) -> str:
+        """SQLAlchemy URL of what the platform observed of itself: runs, alerts, deliveries."""
+        return self.operations_url or f"sqlite:///{self.home / 'operations.db'}"
+
+    @property
     def mlflow_artifacts(self) -> Path:
         """Folder of MLflow's artifacts."""
         return self.home / "mlartifacts"
@@ -101,7 +107,10 @@ class EnvironmentConfig(Frozen):
     approvals_required: int = Field(ge=1)
     sensors_running: bool
     scoring_schedule_running: bool
+    monitoring_schedule_running: bool
+    retraining_running: bool
     timezone: str
+    complete_by_hour: int = Field(ge=0, le=23, description="Local hour by which yesterday must be scored completely.")
 
 
 class Limits(Frozen):
@@ -193,6 +202,54 @@ class AgreementLimits(Frozen):
     psi_encounters: int = Field(ge=1, description="The stability index of fewer says nothing.")
 
 
+class DriftConfig(Frozen):
+    """How the encounters of today are compared with the training data of a version."""
+
+    columns: int = Field(ge=1, description="How many of the model's most important input columns are compared.")
+    reference_encounters: int = Field(ge=1000, description="Training encounters drawn for the comparison.")
+    window_encounters: int = Field(ge=200, description="A window closes with the day on which it holds so many.")
+    rare_category_share: float = Field(ge=0, lt=1, description="Rarer categories are compared as one.")
+    column_score: float = Field(gt=0, description="Evidently's stability index from which a column has drifted.")
+    risk_score: float = Field(gt=0, description="The same for the distribution of the predicted risks.")
+    missing_difference: float = Field(gt=0, description="Difference of the share of missing values, either way.")
+    unseen_share: float = Field(gt=0, description="Share of values that training never saw.")
+    drifted_columns: int = Field(ge=1, description="A window has drifted when so many columns have.")
+    alarm_windows: int = Field(ge=1, description="Alarm when so many ...")
+    of_windows: int = Field(ge=1, description="... of the latest windows have drifted.")
+
+
+class PerformanceConfig(Frozen):
+    """When matured outcomes say that the model no longer does what validation promised."""
+
+    days: int = Field(ge=30, description="Matured days that are judged together.")
+    outcome_coverage: float = Field(gt=0, le=1, description="A day with fewer of its outcomes has not matured.")
+    min_positives: int = Field(ge=10, description="Fewer readmissions are shown and not judged.")
+    limits: dict[str, Limits]
+
+
+class RetrainingConfig(Frozen):
+    """When training starts by itself; what comes of it is a candidate like any other."""
+
+    cool_down_days: int = Field(ge=1, description="Days after the last training before another one starts by itself.")
+    weekly: str = Field(description="Cron expression of the regular training, in the environment's time zone.")
+
+
+class GapConfig(Frozen):
+    """How far back missing days are looked for."""
+
+    lookback_days: int = Field(ge=7)
+    days_per_run: int = Field(ge=1, description="A longer gap is filled in several runs.")
+
+
+class MonitoringConfig(Frozen):
+    """``configs/monitoring.yaml``: gaps, drift, live performance, retraining."""
+
+    gaps: GapConfig
+    drift: DriftConfig
+    performance: PerformanceConfig
+    retraining: RetrainingConfig
+
+
 class ModelConfig(Frozen):
     """``configs/model.yaml``: the model, its evaluation, and how its scores are used."""
 
@@ -264,6 +321,11 @@ def environment_config(current: Settings) -> EnvironmentConfig:
 def model_config(current: Settings) -> ModelConfig:
     """Read the model's configuration."""
     return read_yaml(current.configs / "model.yaml", ModelConfig)
+
+
+def monitoring_config(current: Settings) -> MonitoringConfig:
+    """Read what is watched after a model went live."""
+    return read_yaml(current.configs / "monitoring.yaml", MonitoringConfig)
 
 
 def gate_policy(current: Settings) -> GatePolicy:

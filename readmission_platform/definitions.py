@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from readmission_platform.assets import features, inference, ingestion, promotion, training, validation
+from readmission_platform.assets import discharges, features, inference, ingestion, promotion, training, validation
 from readmission_platform.assets.replay import replay_job
 from readmission_platform.assets.rollback import rollback_job
 from readmission_platform.automation.jobs import projection_job, scoring_job, training_job
@@ -23,6 +23,7 @@ from readmission_platform.config import Settings, environment_config, settings
 from readmission_platform.resources.environment import environment_resources
 from readmission_platform.resources.lake import LakeIOManager
 
+ASSET_MODULES = [ingestion, features, training, validation, promotion, discharges, inference]
 LOCATION = "readmission_platform"
 TERMINAL_LOGGER = "terminal"
 
@@ -54,7 +55,9 @@ def build_definitions(current: Settings, resource_overrides: Mapping[str, Any] |
         **(resource_overrides or {}),
     }
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([ingestion, features, training, validation, promotion, inference]),
+        assets=dg.load_assets_from_modules(
+            [ingestion, features, training, validation, promotion, discharges, inference]
+        ),
         jobs=[training_job, promotion.promotion_job, projection_job, rollback_job, replay_job, scoring_job],
         schedules=[daily_scoring_schedule(rules)],
         sensors=[staging_promotion_sensor(rules), production_promotion_sensor(rules), reconciliation_sensor(rules)],

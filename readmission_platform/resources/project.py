@@ -19,10 +19,12 @@ from readmission_platform.config import (
     PROJECT_ROOT,
     EnvironmentConfig,
     ModelConfig,
+    MonitoringConfig,
     Settings,
     environment_config,
     gate_policy,
     model_config,
+    monitoring_config,
     roles_config,
 )
 from readmission_platform.governance.adoption import PolicyInForce, ensure_adopted
@@ -65,6 +67,11 @@ class ProjectResource(dg.ConfigurableResource[Any]):
     def model(self) -> ModelConfig:
         """``configs/model.yaml``."""
         return model_config(self.settings)
+
+    @property
+    def monitoring(self) -> MonitoringConfig:
+        """``configs/monitoring.yaml``."""
+        return monitoring_config(self.settings)
 
     @property
     def environment_rules(self) -> EnvironmentConfig:
