@@ -103,6 +103,15 @@ bench: setup ## speed, as ratios against a bare script
 gate-power: setup ## do the gates pass honest models and fail broken ones? (long)
 	$(BIN)/python -m readmission_platform_tests.benchmarks.gate_power $(WITH_ARCHIVE)
 
+.PHONY: monitoring-power
+monitoring-power: setup ## does monitoring raise what it should, and nothing else?
+	$(BIN)/python -m readmission_platform_tests.benchmarks.drift_power $(WITH_ARCHIVE)
+	$(BIN)/python -m readmission_platform_tests.benchmarks.performance_power $(WITH_ARCHIVE)
+
+.PHONY: bench-day
+bench-day: setup ## time and memory of a day, its monitoring run, and a year filled at once
+	$(BIN)/python -m readmission_platform_tests.benchmarks.daily_operation $(WITH_ARCHIVE)
+
 .PHONY: lock
 lock: setup ## remake requirements.lock from pyproject.toml; UPGRADE=1 takes newer releases
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

@@ -10,9 +10,21 @@ from collections.abc import Callable
 
 import typer
 
+from readmission_platform.commands import alerts as alerting
 from readmission_platform.commands import audit as auditing
-from readmission_platform.commands import daily, history, installation, recovery, review, training, versions
+from readmission_platform.commands import (
+    daily,
+    history,
+    installation,
+    monitor,
+    recovery,
+    review,
+    training,
+    versions,
+    worklist,
+)
 from readmission_platform.commands import policy as policies
+from readmission_platform.commands import quarantine as quarantining
 from readmission_platform.commands.terminal import err
 from readmission_platform.config import ConfigurationError
 from readmission_platform.governance.errors import GovernanceError, Refused
@@ -36,10 +48,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "reconcile": recovery.reconcile,
     "verify": review.verify,
     "review": review.review,
+    "monitor": monitor.monitor,
     "timeline": history.timeline,
     "trace": history.trace,
     "replay": daily.replay,
     "score": daily.score,
+    "worklist": worklist.worklist,
+    "outcomes": daily.outcomes,
     "dev": installation.dev,
     "mlflow-ui": installation.mlflow_ui,
 }
@@ -57,10 +72,23 @@ policy.command("diff")(policies.policy_diff)
 policy.command("simulate")(policies.policy_simulate)
 app.add_typer(policy, name="policy")
 
+quarantine = typer.Typer(help="Rows and files that were set aside on their way in.", no_args_is_help=True)
+quarantine.command("list")(quarantining.list_quarantined)
+quarantine.command("show")(quarantining.show)
+quarantine.command("release")(quarantining.release)
+app.add_typer(quarantine, name="quarantine")
+
 audit = typer.Typer(help="The ledger's integrity, for the auditor.", no_args_is_help=True)
 audit.command("export-head")(auditing.export_head)
 audit.command("verify")(auditing.verify)
 app.add_typer(audit, name="audit")
+
+alerts = typer.Typer(help="What is wrong now, and who is told of it.", no_args_is_help=True)
+alerts.command("list")(alerting.alerts_list)
+alerts.command("ack")(alerting.alerts_ack)
+alerts.command("test")(alerting.alerts_test)
+alerts.command("check")(alerting.alerts_check)
+app.add_typer(alerts, name="alerts")
 
 
 def main() -> None:

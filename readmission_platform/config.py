@@ -7,9 +7,10 @@ What does not: deciding anything with these values; that is the business of the 
 import getpass
 import hashlib
 import json
+import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     ledger_url: str | None = None
     mlflow_url: str | None = None
     operations_url: str | None = None
+    ui_url: str | None = Field(default=None, description="Address of the Dagster UI, for links in alerts.")
     code_version: str | None = Field(default=None, description="Set where the checkout's git is not at hand.")
 
     @model_validator(mode="after")
@@ -217,6 +219,12 @@ class DriftConfig(Frozen):
     alarm_windows: int = Field(ge=1, description="Alarm when so many ...")
     of_windows: int = Field(ge=1, description="... of the latest windows have drifted.")
 
+    @model_validator(mode="after")
+    def _an_alarm_is_possible(self) -> "DriftConfig":
+        if self.alarm_windows > self.of_windows:
+            raise ValueError("alarm_windows cannot be more than of_windows: there would never be an alarm")
+        return self
+
 
 class PerformanceConfig(Frozen):
     """When matured outcomes say that the model no longer does what validation promised."""
@@ -224,13 +232,13 @@ class PerformanceConfig(Frozen):
     days: int = Field(ge=30, description="Matured days that are judged together.")
     outcome_coverage: float = Field(gt=0, le=1, description="A day with fewer of its outcomes has not matured.")
     min_positives: int = Field(ge=10, description="Fewer readmissions are shown and not judged.")
-    limits: dict[str, Limits]
+    limits: dict[str, Limits] = Field(description="By measure, of everybody in the judged period.")
 
 
 class RetrainingConfig(Frozen):
     """When training starts by itself; what comes of it is a candidate like any other."""
 
-    cool_down_days: int = Field(ge=1, description="Days after the last training before another one starts by itself.")
+    cool_down_days: int = Field(ge=0, description="Days after the last training before an alarm may start another one.")
     weekly: str = Field(description="Cron expression of the regular training, in the environment's time zone.")
 
 
@@ -271,7 +279,94 @@ class ModelConfig(Frozen):
     boosting: BoostingConfig
 
 
+class FileChannel(Frozen):
+    """Alerts as JSON lines in a file of the home."""
+
+    kind: Literal["file"]
+    path: str = Field(pattern=r"^[\w][\w.-]*(/[\w][\w.-]*)*$", description="Below the home.")
+
+
+class AppriseChannel(Frozen):
+    """Alerts to whatever Apprise reaches: Slack, mail, PagerDuty, Teams, a webhook."""
+
+    kind: Literal["apprise"]
+    url_variable: str = Field(
+        pattern=r"^[A-Z][A-Z0-9_]*$", description="Environment variable that holds the URL, which is a secret."
+    )
+
+
+Channel = Annotated[FileChannel | AppriseChannel, Field(discriminator="kind")]
+RuleKind = Literal["check", "run", "tick", "ledger", "service", "figure", "heartbeat"]
+AlertSeverity = Literal["info", "warning", "critical"]
+# What a rule can ask of each kind of observation; a rule on the ledger may also ask for any entry of an event.
+MATCHED = {
+    "check": {"asset", "check", "severity", "job"},
+    "run": {"job", "cause", "trigger"},
+    "tick": {"name", "type"},
+    "service": {"service"},
+}
+
+
+class Recovery(Frozen):
+    """What ends an alert about an event: a later event of the ledger, or a run of a job that succeeded."""
+
+    ledger: str | None = None
+    job: str | None = None
+
+
+class AlertRule(Frozen):
+    """One rule: what it is about, how bad that is, who is told, and what to do."""
+
+    about: RuleKind
+    match: dict[str, str | list[str]] = Field(default_factory=dict, description="Patterns (*, ?); all have to fit.")
+    figure: str | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    show_value: bool = Field(default=True, description="False where the figure would count a few people.")
+    every_minutes: int | None = Field(default=None, ge=1)
+    recovers: Recovery | None = None
+    over_after_hours: float = Field(default=24, gt=0, description="An event without a recovery is over after this.")
+    severity: AlertSeverity
+    channels: tuple[str, ...]
+    action: str
+    why: str = ""
+    repeat_after_hours: float | None = Field(default=None, gt=0)
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> "AlertRule":
+        limited = self.at_least is not None or self.at_most is not None
+        if (self.about == "figure") != (self.figure is not None and limited):
+            raise ValueError("a rule on a figure, and no other, names the figure and at_least or at_most")
+        if (self.about == "heartbeat") != (self.every_minutes is not None):
+            raise ValueError("a heartbeat, and no other rule, says every_minutes")
+        unknown = sorted(set(self.match) - MATCHED.get(self.about, set()))
+        if unknown and self.about != "ledger":
+            raise ValueError(f"a rule on {self.about} cannot match {', '.join(unknown)}")
+        return self
+
+
+class AlertsConfig(Frozen):
+    """``configs/alerts.yaml``: channels by name, and rules by name; of several that fit, the first one speaks."""
+
+    old_hours: float = Field(ge=0, description="What ended this long before the first start is taken in silently.")
+    limits_minutes: float = Field(ge=0, description="How often figures are compared with their limits.")
+    channels: dict[str, Channel]
+    rules: dict[str, AlertRule]
+
+    @model_validator(mode="after")
+    def _channels_exist(self) -> "AlertsConfig":
+        for name, rule in self.rules.items():
+            unknown = sorted(set(rule.channels) - set(self.channels))
+            if unknown:
+                raise ValueError(f"rule {name} names unknown channel(s) {', '.join(unknown)}")
+        return self
+
+
 ConfigModel = TypeVar("ConfigModel", bound=BaseModel)
+
+# The one in C, where PyYAML was built with it, takes a tenth of the time; sensors read these files at every tick.
+_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_yaml(path: Path, model: type[ConfigModel]) -> ConfigModel:
@@ -283,7 +378,7 @@ def read_yaml(path: Path, model: type[ConfigModel]) -> ConfigModel:
         In one line: the file, the field and what is wrong with it.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)  # noqa: S506 - it is a safe one
     except FileNotFoundError as error:
         raise ConfigurationError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -326,6 +421,16 @@ def model_config(current: Settings) -> ModelConfig:
 def monitoring_config(current: Settings) -> MonitoringConfig:
     """Read what is watched after a model went live."""
     return read_yaml(current.configs / "monitoring.yaml", MonitoringConfig)
+
+
+def alerts_config(current: Settings) -> AlertsConfig:
+    """Read who is told of what."""
+    return read_yaml(current.configs / "alerts.yaml", AlertsConfig)
+
+
+def channel_url(channel: AppriseChannel) -> str | None:
+    """Return the secret URL of a channel, or None where its variable is not set."""
+    return os.environ.get(channel.url_variable) or None
 
 
 def gate_policy(current: Settings) -> GatePolicy:

@@ -9,21 +9,52 @@ from typing import Any
 
 import dagster as dg
 
-from readmission_platform.assets import discharges, features, inference, ingestion, promotion, training, validation
+from readmission_platform.assets import (
+    discharges,
+    drift,
+    features,
+    figures,
+    inference,
+    ingestion,
+    outcomes,
+    performance,
+    promotion,
+    training,
+    validation,
+    worklist,
+)
+from readmission_platform.assets.days import every_day_complete
 from readmission_platform.assets.replay import replay_job
 from readmission_platform.assets.rollback import rollback_job
-from readmission_platform.automation.jobs import projection_job, scoring_job, training_job
-from readmission_platform.automation.schedules import daily_scoring_schedule
+from readmission_platform.automation.arrivals import completeness_sensor, landing_sensor
+from readmission_platform.automation.jobs import (
+    completeness_job,
+    monitoring_job,
+    outcomes_job,
+    projection_job,
+    scoring_job,
+    training_job,
+)
+from readmission_platform.automation.observation import observation_sensor
+from readmission_platform.automation.retraining import retraining_sensor, weekly_training_schedule
+from readmission_platform.automation.schedules import (
+    daily_outcomes_schedule,
+    daily_scoring_schedule,
+    monitoring_schedule,
+)
 from readmission_platform.automation.sensors import (
     production_promotion_sensor,
     reconciliation_sensor,
     staging_promotion_sensor,
 )
-from readmission_platform.config import Settings, environment_config, settings
+from readmission_platform.config import Settings, environment_config, monitoring_config, settings
 from readmission_platform.resources.environment import environment_resources
 from readmission_platform.resources.lake import LakeIOManager
 
-ASSET_MODULES = [ingestion, features, training, validation, promotion, discharges, inference]
+ASSET_MODULES = [
+    *(ingestion, features, training, validation, promotion, discharges, inference, worklist),
+    *(outcomes, drift, performance, figures),
+]
 LOCATION = "readmission_platform"
 TERMINAL_LOGGER = "terminal"
 
@@ -55,12 +86,34 @@ def build_definitions(current: Settings, resource_overrides: Mapping[str, Any] |
         **(resource_overrides or {}),
     }
     return dg.Definitions(
-        assets=dg.load_assets_from_modules(
-            [ingestion, features, training, validation, promotion, discharges, inference]
-        ),
-        jobs=[training_job, promotion.promotion_job, projection_job, rollback_job, replay_job, scoring_job],
-        schedules=[daily_scoring_schedule(rules)],
-        sensors=[staging_promotion_sensor(rules), production_promotion_sensor(rules), reconciliation_sensor(rules)],
+        assets=dg.load_assets_from_modules(ASSET_MODULES),
+        asset_checks=[every_day_complete],
+        jobs=[
+            training_job,
+            promotion.promotion_job,
+            projection_job,
+            rollback_job,
+            replay_job,
+            scoring_job,
+            completeness_job,
+            outcomes_job,
+            monitoring_job,
+        ],
+        schedules=[
+            daily_scoring_schedule(rules),
+            daily_outcomes_schedule(rules),
+            monitoring_schedule(rules),
+            weekly_training_schedule(rules, monitoring_config(current)),
+        ],
+        sensors=[
+            staging_promotion_sensor(rules),
+            production_promotion_sensor(rules),
+            reconciliation_sensor(rules),
+            landing_sensor(rules),
+            completeness_sensor(rules),
+            observation_sensor(rules),
+            retraining_sensor(rules),
+        ],
         resources=resources,
         loggers={"console": dg.colored_console_logger, TERMINAL_LOGGER: terminal_logger},
         # One process per run: starting one per step costs more than the steps.

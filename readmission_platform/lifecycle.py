@@ -16,22 +16,30 @@ from typing import Any
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
+from dagster._core.utils import make_new_run_id
+from sqlalchemy.exc import SQLAlchemyError
 
 from readmission_platform.assets.ingestion import SourceConfig
 from readmission_platform.assets.promotion import PromotionConfig
 from readmission_platform.assets.replay import ReplayConfig
 from readmission_platform.assets.rollback import RollbackConfig
 from readmission_platform.assets.stages import Stage
-from readmission_platform.config import Settings
+from readmission_platform.automation.observation import observe_launched
+from readmission_platform.automation.run_facts import ACTOR_TAG
+from readmission_platform.config import ConfigurationError, Settings
 from readmission_platform.definitions import LOCATION, TERMINAL_LOGGER, build_definitions
+from readmission_platform.governance.errors import GovernanceError
 from readmission_platform.governance.ledger import Ledger
 from readmission_platform.governance.versions import VersionRecord, version_records
+from readmission_platform.resources.environment import environment_resources
 
 SHADOW_DAYS = 3
 PRODUCTION_DAYS = 14
 PROCESS_TAG, HOST_TAG = "readmission/process", "readmission/host"
 
 Progress = Callable[[str, float], None]
+
+logger = logging.getLogger(__name__)
 
 
 class GateFailed(Exception):
@@ -52,7 +60,8 @@ class Launcher:
         self.settings = settings
         self.definitions = build_definitions(settings)
         self.instance = dg.DagsterInstance.get()
-        _close_runs_of_dead_processes(self.instance)
+        # Nobody has observed those yet, and nobody may ever come by here with a sensor.
+        self._unobserved = _close_runs_of_dead_processes(self.instance)
         self.timings = Timings()
         self._progress = progress
 
@@ -77,6 +86,7 @@ class Launcher:
             REPOSITORY_LABEL_TAG: f"__repository__@{LOCATION}",
             PROCESS_TAG: f"{os.getpid()}",
             HOST_TAG: gethostname(),
+            ACTOR_TAG: self.settings.actor,
         }
         if days:
             tags |= {
@@ -84,15 +94,34 @@ class Launcher:
                 "dagster/asset_partition_range_end": days[-1],
             }
         run_config: dict[str, Any] = dg.RunConfig(ops=dict(ops or {})).to_config_dict()  # type: ignore[no-untyped-call]
+        run_id = make_new_run_id()
         with self._reporting():
             try:
                 return self.definitions.resolve_job_def(job).execute_in_process(
                     run_config={**run_config, "loggers": {TERMINAL_LOGGER: {}}},
                     instance=self.instance,
                     tags=tags,
+                    run_id=run_id,
                 )
             except DagsterAssetCheckFailedError as error:
                 raise GateFailed(str(error)) from error
+            finally:
+                self._observe(run_id)
+
+    def _observe(self, run_id: str) -> None:
+        """Have the run that ended observed; whatever is in the way of that, the sensor makes up for it."""
+        resources = environment_resources(self.settings)
+        try:
+            observe_launched(
+                self.instance,
+                [*self._unobserved, run_id],
+                project=resources.project,
+                tracking=resources.tracking,
+            )
+        except (GovernanceError, ConfigurationError, SQLAlchemyError, OSError) as error:
+            logger.warning(f"the run was not observed completely ({type(error).__name__}); the sensor makes up for it")
+        else:
+            self._unobserved.clear()
 
     def ledger(self) -> Ledger:
         """Open the ledger."""
@@ -115,19 +144,22 @@ class Launcher:
         self._progress(step, seconds)
 
 
-def _close_runs_of_dead_processes(instance: dg.DagsterInstance) -> None:
-    """Mark runs as failed whose process on this machine is gone, and free the pool slots they hold.
+def _close_runs_of_dead_processes(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs as failed whose process on this machine is gone, and free the pool slots they hold; returns their ids.
 
     Dagster's own run monitoring looks after the runs it launched, not after those of a command that was killed; such
     a run would show as started for ever, and the next one would wait for its slot.
     """
     unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    closed = []
     for run in instance.get_runs(filters=unfinished):
         process = run.tags.get(PROCESS_TAG)
         if process is None or run.tags.get(HOST_TAG) != gethostname() or _is_alive(int(process)):
             continue
         instance.report_run_failed(run, "The command that ran this was killed.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        closed.append(run.run_id)
+    return closed
 
 
 def _is_alive(process: int) -> bool:

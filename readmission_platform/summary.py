@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from readmission_platform.config import Settings, digest_of, gate_policy, model_config, roles_config
@@ -27,6 +28,11 @@ HEADLINES = {
     "recall_at_10": "recall when 10 % are flagged",
     "ppv_at_10": "precision when 10 % are flagged",
 }
+# What of a flagged encounter is shown: nothing that names the patient.
+_LISTED = ("discharge_date", "encounter_id", "rank", "risk", "band", "flagged", "reasons", "model_version",
+           "artifact_digest", "scored_at", "run_id")  # fmt: skip
+# Of a day: one file, read once, nobody withheld.
+_USUAL = {"files": 1, "files_quarantined": 0, "revision": 1, "withheld": 0}
 _COLOURS = {"pass": "green", "fail": "red", "insufficient": "yellow"}
 
 
@@ -102,14 +108,17 @@ def gates(settings: Settings, version: str) -> list[dict[str, Any]]:
 
 
 def day_accounts(settings: Settings, days: Sequence[str]) -> list[dict[str, Any]]:
-    """Return per day: received, accepted, quarantined, duplicate, scored and the version that scored it."""
+    """Return per day: received, accepted, quarantined, duplicate, scored, withheld and the version that scored it.
+
+    Besides these ``files``, ``files_quarantined`` and ``revision``, which are None for days taken in by older releases.
+    """
     from readmission_platform.resources.lake import Lake
 
     lake = Lake(settings.lake)
     where = {"discharge_date": list(days)}
     accounts = _rows(lake, "discharge_accounting", where)
     scored: dict[str, list[dict[str, Any]]] = {}
-    for row in _rows(lake, "daily_predictions", where, ["discharge_date", "encounter_id", "model_version"]):
+    for row in _rows(lake, "daily_predictions", where, ["discharge_date", "risk", "model_version"]):
         scored.setdefault(row["discharge_date"], []).append(row)
     found = {row["discharge_date"]: row for row in accounts}
     nothing = {"received": 0, "accepted": 0, "quarantined": 0, "duplicate": 0}
@@ -117,11 +126,18 @@ def day_accounts(settings: Settings, days: Sequence[str]) -> list[dict[str, Any]
         {
             "date": day,
             **{name: int(found.get(day, nothing)[name]) for name in nothing},
-            "scored": len(scored.get(day, [])),
+            **{name: _count(found.get(day, {}).get(name)) for name in ("files", "files_quarantined", "revision")},
+            # A withheld encounter has no risk.
+            "scored": sum(row["risk"] == row["risk"] for row in scored.get(day, [])),
+            "withheld": sum(row["risk"] != row["risk"] for row in scored.get(day, [])),
             "version": scored[day][0]["model_version"] if day in scored else None,
         }
         for day in days
     ]
+
+
+def _count(value: Any) -> int | None:
+    return None if value is None or value != value else int(value)  # a column that came later is NaN in older rows
 
 
 def work_list(settings: Settings, day: str) -> list[dict[str, Any]]:
@@ -129,7 +145,8 @@ def work_list(settings: Settings, day: str) -> list[dict[str, Any]]:
     from readmission_platform.resources.lake import Lake
 
     rows = _rows(Lake(settings.lake), "daily_predictions", {"discharge_date": [day]})
-    return sorted((row for row in rows if row["flagged"]), key=lambda row: int(row["rank"]))
+    flagged = sorted((row for row in rows if row["flagged"]), key=lambda row: int(row["rank"]))
+    return [{name: row.get(name) for name in _LISTED} for row in flagged]
 
 
 def _rows(lake: Any, table: str, where: Mapping[str, Sequence[str]], columns: Sequence[str] | None = None) -> list[Any]:
@@ -216,19 +233,28 @@ def _limits(rule: Any, kind: str) -> str:
 
 
 def show_days(console: Console, accounts: Iterable[Mapping[str, Any]]) -> None:
-    """Print the account of days for people."""
-    names = ("date", "received", "accepted", "quarantined", "duplicate", "scored", "version")
-    console.print(make_table(names, ([str(row[name] or 0) if name != "version" else row[name] or "-" for name in names]
-                                 for row in accounts)))  # fmt: skip
+    """Print the account of days for people; what is as usual on every day is left out to save width."""
+    rows = list(accounts)
+    names = ("date", "received", "accepted", "quarantined", "duplicate", "files", "files_quarantined", "revision",
+             "scored", "withheld", "version")  # fmt: skip
+    telling = [name for name in names if name not in _USUAL or {row[name] for row in rows} - {None, _USUAL[name]}]
+    headers = [name.replace("_", " ") for name in telling]
+    console.print(make_table(headers, (["-" if row[name] is None else str(row[name]) for name in telling]
+                                   for row in rows)))  # fmt: skip
 
 
 def show_work_list(console: Console, day: str, listed: Iterable[Mapping[str, Any]], *, simulated: bool) -> None:
     """Print the flagged encounters of a day for people."""
     note = " (simulated date)" if simulated else ""
     console.print(f"[bold]Work list of {day}{note}[/]: flagged for follow-up, highest risk first")
-    rows = ((str(row["rank"]), str(row["encounter_id"]), f"{row['risk']:.1%}", row["band"].replace("_", " "))
-            for row in listed)  # fmt: skip
-    console.print(make_table(("rank", "encounter", "risk of readmission in 30 days", "band"), rows))
+    rows = ((str(int(row["rank"])), str(row["encounter_id"]), f"{row['risk']:.1%}", row["band"].replace("_", " "),
+             reason_lines(row["reasons"])) for row in listed)  # fmt: skip
+    console.print(make_table(("rank", "encounter", "risk in 30 days", "band", "what stands out"), rows))
+
+
+def reason_lines(reasons: Any) -> str:
+    """Write each of an encounter's reasons on a line of its own; nothing where there are none."""
+    return escape(reasons.replace("; ", "\n")) if isinstance(reasons, str) else ""
 
 
 def show_estimates(console: Console, estimates: Mapping[str, Mapping[str, Any]]) -> None:

@@ -27,9 +27,23 @@ ASSETS = {
     "daily_discharges": "inference",
     "shadow_predictions": "inference",
     "daily_predictions": "inference",
+    "work_list": "inference",
+    "matured_outcomes": "monitoring",
+    "drift_report": "monitoring",
+    "live_performance": "monitoring",
+    "monitoring_figures": "monitoring",
 }
-DAILY = {name for name, group in ASSETS.items() if group == "inference"}
-JOBS = {"training_job", "promotion_job", "projection_job", "replay_job", "scoring_job"}
+SCORING = {name for name, group in ASSETS.items() if group == "inference"}
+DAILY = SCORING | {"matured_outcomes"}
+JOBS = {
+    "training_job",
+    "promotion_job",
+    "projection_job",
+    "replay_job",
+    "scoring_job",
+    "outcomes_job",
+    "monitoring_job",
+}
 ENVIRONMENTS = ("local", "staging", "production")
 
 
@@ -96,7 +110,7 @@ def test_the_graph_is_the_one_that_was_agreed_on(graph: AssetGraph, specs: dict[
         for key in graph.materializable_asset_keys
     } == {
         "raw_encounters": [],
-        "eligible_encounters": ["raw_encounters"],
+        "eligible_encounters": ["daily_discharges", "matured_outcomes", "raw_encounters"],
         "encounter_features": ["eligible_encounters"],
         "patient_split": ["eligible_encounters"],
         "candidate_model": ["eligible_encounters", "encounter_features", "patient_split"],
@@ -106,6 +120,11 @@ def test_the_graph_is_the_one_that_was_agreed_on(graph: AssetGraph, specs: dict[
         "daily_discharges": [],
         "shadow_predictions": ["daily_discharges", "staging_model"],
         "daily_predictions": ["daily_discharges", "production_model"],
+        "work_list": ["daily_predictions"],
+        "matured_outcomes": ["daily_discharges"],
+        "drift_report": ["daily_predictions", "shadow_predictions"],
+        "live_performance": ["daily_predictions", "matured_outcomes"],
+        "monitoring_figures": ["daily_predictions", "drift_report", "live_performance"],
     }
 
 
@@ -195,8 +214,14 @@ def test_sensors_run_everywhere_and_the_daily_schedule_where_files_arrive(enviro
     schedules = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
     assert sensors["staging_promotion_sensor"] is dg.DefaultSensorStatus.RUNNING
     assert sensors["reconciliation_sensor"] is dg.DefaultSensorStatus.RUNNING
+    assert sensors["observation_sensor"] is dg.DefaultSensorStatus.RUNNING
     wanted = dg.DefaultScheduleStatus.STOPPED if environment == "local" else dg.DefaultScheduleStatus.RUNNING
     assert schedules["daily_scoring_schedule"] is wanted
+    assert schedules["monitoring_schedule"] is wanted
+    assert schedules["daily_outcomes_schedule"] is wanted
+    assert schedules["weekly_training_schedule"] is wanted
+    retraining = dg.DefaultSensorStatus.STOPPED if environment == "local" else dg.DefaultSensorStatus.RUNNING
+    assert sensors["retraining_sensor"] is retraining
 
 
 def test_the_names_say_what_kind_of_thing_it_is(definitions: dg.Definitions):
@@ -223,6 +248,8 @@ def test_descriptions_guide_a_newcomer(definitions: dg.Definitions):
     assert "landing/discharges" in jobs["scoring_job"]
     assert "Promotes nothing" in jobs["projection_job"]
     assert "dry_run" in jobs["promotion_job"]
+    assert "nothing is blocked" in jobs["monitoring_job"]
+    assert "landing/outcomes" in jobs["outcomes_job"]
 
 
 def test_the_launchpad_of_training_is_filled_in_for_the_synthetic_cohort(definitions: dg.Definitions):
@@ -236,10 +263,13 @@ def test_training_and_scoring_are_separate_jobs_that_together_hold_what_they_sho
         keys = definitions.resolve_job_def(job).asset_layer.selected_asset_keys
         return {key.to_user_string() for key in keys}
 
-    assert assets_of("scoring_job") == DAILY
+    assert assets_of("scoring_job") == SCORING
+    assert assets_of("outcomes_job") == {"matured_outcomes"}
     promotion = {"staging_model", "production_model"}
     assert assets_of("projection_job") == promotion
-    assert assets_of("training_job") == set(ASSETS) - DAILY - promotion
+    assert {"drift_report", "live_performance", "monitoring_figures"} <= assets_of("monitoring_job")
+    monitoring = {name for name, group in ASSETS.items() if group == "monitoring"}
+    assert assets_of("training_job") == set(ASSETS) - SCORING - promotion - monitoring
 
 
 def test_an_override_replaces_a_resource(tmp_path: Path):

@@ -37,7 +37,8 @@ def both_scored(lake: Lake, shadow: pd.DataFrame, days: Sequence[str]) -> pd.Dat
     Returns
     -------
     ``discharge_date``, ``shadow_risk``, ``production_risk``, ``shadow_flagged``, ``production_flagged``. A version is
-    not compared with itself: days it scored in production as well are left out.
+    not compared with itself: days it scored in production as well are left out, and so are encounters that one of the
+    two withheld.
     """
     nothing = pd.DataFrame({name: [] for name in ("discharge_date", "shadow_risk", "production_risk",
                                                   "shadow_flagged", "production_flagged")})  # fmt: skip
@@ -50,7 +51,7 @@ def both_scored(lake: Lake, shadow: pd.DataFrame, days: Sequence[str]) -> pd.Dat
     pairs = shadow[[*_COMPARED, "discharge_date", "model_version"]].merge(
         live, on=["discharge_date", "encounter_id"], suffixes=("", "_live")
     )
-    pairs = pairs[pairs["model_version"] != pairs["model_version_live"]]
+    pairs = pairs[pairs["model_version"] != pairs["model_version_live"]].dropna(subset=["risk", "risk_live"])
     named = {"risk": "shadow_risk", "risk_live": "production_risk", "flagged": "shadow_flagged",
              "flagged_live": "production_flagged"}  # fmt: skip
     return pairs.rename(columns=named)[list(nothing.columns)].reset_index(drop=True)

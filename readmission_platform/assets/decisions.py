@@ -69,6 +69,7 @@ def consider_closely(
         lake=lake.open(),
         artifact_root=tracking.root,
         model=project.model,
+        drift=project.monitoring.drift if request.to_stage == Stage.production.value else None,
     )
     decision = decide(
         request,

@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.config import ModelConfig
+from readmission_platform.assets.windows import drift_facts
+from readmission_platform.config import DriftConfig, ModelConfig
 from readmission_platform.governance.chain import Pointer
 from readmission_platform.governance.errors import GovernanceError
 from readmission_platform.governance.promotion import VersionFacts
@@ -99,12 +100,12 @@ def shadow_estimates(lake: Lake, record: VersionRecord, mean_score: float) -> tu
     days = _shadow_days(lake, record)
     if days.empty:
         return {}, 0
-    expected, scored = int(days["accepted"].sum()), int(days["scored"].sum())
+    expected, listed, scored = (int(days[name].sum()) for name in ("accepted", "listed", "scored"))
     count = {"low": None, "high": None, "n": expected, "positives": None}
     ratio = float(days["risk"].sum() / scored / mean_score) if scored else None
     return {
         "shadow_observed_expected_ratio": {"value": ratio, **count},
-        "shadow_scored_share": {"value": scored / expected if expected else None, **count},
+        "shadow_scored_share": {"value": listed / expected if expected else None, **count},
     }, _complete(days)
 
 
@@ -114,19 +115,26 @@ def shadow_days(lake: Lake, record: VersionRecord) -> int:
 
 
 def _complete(days: pd.DataFrame) -> int:
-    return int(((days["scored"] == days["accepted"]) & (days["accepted"] > 0)).sum())
+    return int(((days["listed"] == days["accepted"]) & (days["accepted"] > 0)).sum())
 
 
 def _shadow_days(lake: Lake, record: VersionRecord) -> pd.DataFrame:
-    """Return per day the version shadow-scored: encounters ``scored``, ``accepted``, and the sum of their ``risk``."""
-    nothing = pd.DataFrame({"scored": [], "risk": [], "accepted": []})
+    """Return per day the version shadow-scored: encounters ``accepted``, ``listed``, ``scored``, and summed ``risk``.
+
+    Listed are those scored and those withheld for a reason: withholding is an answer, not a gap.
+    """
+    nothing = pd.DataFrame({"listed": [], "scored": [], "risk": [], "accepted": []})
     if not (lake.exists(SHADOW_TABLE) and lake.exists(ACCOUNTING_TABLE)):
         return nothing
     rows = lake.read(SHADOW_TABLE, where={"model_version": [record.version]})
     rows = rows[rows["artifact_digest"] == record.artifact_digest]
+    if "status" in rows:  # older tables have none: nothing was withheld then
+        rows = rows[rows["risk"].notna() | (rows["status"] == "withheld")]
     if rows.empty:
         return nothing
-    per_day = rows.groupby("discharge_date").agg(scored=("encounter_id", "nunique"), risk=("risk", "sum"))
+    per_day = rows.groupby("discharge_date").agg(
+        listed=("encounter_id", "nunique"), scored=("risk", "count"), risk=("risk", "sum")
+    )
     accounted = lake.read(ACCOUNTING_TABLE, where={"discharge_date": sorted(per_day.index)})
     return per_day.join(accounted.set_index("discharge_date")["accepted"], how="inner")
 
@@ -139,8 +147,12 @@ def version_facts(
     lake: Lake,
     artifact_root: Path,
     model: ModelConfig,
+    drift: DriftConfig | None = None,
 ) -> VersionFacts:
-    """Gather everything a decision about a version needs, from bytes and rows as they are now."""
+    """Gather everything a decision about a version needs, from bytes and rows as they are now.
+
+    Without ``drift`` nothing is said of drift, which only the way into production needs.
+    """
     from readmission_platform.evaluation.rows import InvalidEvidence, digest_rows
 
     artifact = artifact_digest(artifact_root, record.artifact_path) if record.artifact_path else None
@@ -168,6 +180,7 @@ def version_facts(
         shadow_days=days,
         has_champion=bool(compared),
         champion_version=champion.version if compared and champion else None,
+        drift=drift_facts(lake, record, drift) if drift else None,
     )
 
 

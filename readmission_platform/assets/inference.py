@@ -29,8 +29,14 @@ from readmission_platform.resources.lake import Lake, LakeResource, frame_digest
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import TrackingResource
 
-PREDICTION_CHECK = {"every_encounter_scored_once": "Every accepted encounter of the day is scored exactly once."}
-SHADOW_CHECK = {"every_encounter_shadow_scored": "Every accepted encounter is scored by the version in staging."}
+PREDICTION_CHECK = {
+    "every_encounter_scored_once": "Every accepted encounter of the day is there exactly once: scored, or withheld "
+    "with the reason."
+}
+SHADOW_CHECK = {
+    "every_encounter_shadow_scored": "Every accepted encounter is scored by the version in staging, or withheld with "
+    "the reason."
+}
 
 
 class ScoringConfig(dg.Config):
@@ -44,7 +50,7 @@ class ScoringConfig(dg.Config):
     group_name="inference",
     owners=[PLATFORM_TEAM],
     kinds={"scikitlearn", "deltalake"},
-    code_version="1",
+    code_version="2",
     dagster_type=dg.Any,
     partitions_def=daily_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -88,7 +94,7 @@ def shadow_predictions(
     group_name="inference",
     owners=[CARE_TEAM, PLATFORM_TEAM],
     kinds={"scikitlearn", "deltalake"},
-    code_version="1",
+    code_version="2",
     dagster_type=dg.Any,
     partitions_def=daily_partitions,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -105,10 +111,11 @@ def daily_predictions(
     tracking: TrackingResource,
     lake: LakeResource,
 ) -> Iterator[Any]:
-    """The work list of each day: calibrated risk, rank, band, and the flag for the care team's capacity.
+    """The predictions of each day: calibrated risk, why, rank, band, and the flag for the care team's capacity.
 
-    A day is first scored with the version in production, read once when the run starts; scored again it keeps the
-    version recorded for it, unless another formerly approved version is named with a reason.
+    What the model cannot score soundly is withheld, marked and not ranked: judge it by hand. A day is first scored with
+    the version in production, read once when the run starts; scored again it keeps the version recorded for it, unless
+    another formerly approved version is named with a reason.
     """
     with project.ledger() as ledger:
         events, pointers = ledger.snapshot()
@@ -153,17 +160,30 @@ def _result(
     scored: pd.DataFrame, discharges: pd.DataFrame, check: str, rules: dict[str, str], *more: dg.AssetCheckResult
 ) -> dg.MaterializeResult:
     once = sorted(scored["encounter_id"]) == sorted(discharges["encounter_id"])
-    per_day = scored.groupby([DAY, "model_version"]).agg(
-        scored=("encounter_id", "size"),
+    withheld = scored["status"] == "withheld"
+    # Neither a score nor a reason: nobody would know what to do with such an encounter.
+    settled = bool(
+        (scored["risk"].notna() != withheld).all() and (scored["withheld_because"].notna() == withheld).all()
+    )
+    per_day = scored.assign(withheld=withheld).groupby([DAY, "model_version"]).agg(
+        scored=("risk", "count"),
+        withheld=("withheld", "sum"),
         flagged=("flagged", "sum"),
         mean_risk=("risk", "mean"),
-    )
+    )  # fmt: skip
+    why = scored.loc[withheld].groupby("withheld_because").size().reset_index(name="encounters")
+    counted = f"{int((~withheld).sum())} scored, {int(withheld.sum())} withheld, {len(discharges)} accepted"
     return dg.MaterializeResult(
         value=scored,
         data_version=dg.DataVersion(frame_digest(scored.drop(columns=CIRCUMSTANCES))),
-        metadata={"days": table(per_day.reset_index().to_dict("records"))},
+        metadata={
+            "days": table(per_day.reset_index().to_dict("records")),
+            "scored": int((~withheld).sum()),
+            "withheld": int(withheld.sum()),
+            "withheld because": table(why.to_dict("records")),
+        },
         check_results=[
-            check_result(check, once, observed=f"{len(scored)} scored, {len(discharges)} accepted", rule=rules[check],
+            check_result(check, once and settled, observed=counted, rule=rules[check],
                          action="Do not hand out the list: find the encounters that are missing or repeated."),
             *more,
         ],

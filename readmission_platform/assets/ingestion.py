@@ -1,7 +1,8 @@
 """Ingestion: encounters as they come from their source, and the cohort that is studied.
 
 What belongs here: ``raw_encounters`` and ``eligible_encounters`` with their checks.
-What does not: fetching and parsing (``resources.sources``) and cohort rules (``science.cohort``).
+What does not: fetching and parsing (``resources.sources``), cohort rules (``science.cohort``) and taking in discharges
+and their outcomes (``discharges``, ``outcomes``).
 """
 
 from enum import Enum
@@ -11,6 +12,7 @@ import dagster as dg
 import pandas as pd
 from pydantic import Field
 
+from readmission_platform.assets.outcomes import hospital_day, matured_discharges
 from readmission_platform.assets.presentation import (
     DATA_TEAM,
     blocking_specs,
@@ -18,8 +20,11 @@ from readmission_platform.assets.presentation import (
     column_schema,
     table,
 )
+from readmission_platform.assets.replay import SOURCE_COHORT, days_of_other_replays
+from readmission_platform.assets.scoring import DAY
 from readmission_platform.governance.errors import BadInput
-from readmission_platform.resources.lake import frame_digest
+from readmission_platform.resources.lake import Lake, LakeResource, frame_digest
+from readmission_platform.resources.landing import Landing
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.sources import UCI_SHA256, load_synthetic, load_uci
 from readmission_platform.science import cohort
@@ -32,7 +37,7 @@ RAW_CHECKS = {
     "schema_holds": "Every row keeps the encounter contract: types, ranges, code lists.",
 }
 COHORT_CHECKS = {
-    "flow_adds_up": "Eligible encounters are those of the source less the excluded ones.",
+    "flow_adds_up": "Eligible encounters are those of the source less the excluded ones, and the matured discharges.",
     "outcome_prevalence_plausible": "The share of readmissions lies where this population's has been observed.",
     "patients_pseudonymised": "No patient number is left in the cohort.",
 }
@@ -129,32 +134,50 @@ def _raw_checks(frame: pd.DataFrame, digest: str, expected: str, project: Projec
     ]  # fmt: skip
 
 
+class CohortConfig(dg.Config):
+    """Which encounters to learn from beside those of the source."""
+
+    matured: bool = Field(
+        default=True,
+        description="Add the daily discharges whose outcome has matured to the development part, so that a new version "
+        "learns from them; without, it learns from the source alone.",
+    )
+
+
 @dg.asset(
     group_name="ingestion",
     owners=[DATA_TEAM],
     kinds={"pandas", "deltalake"},
-    code_version="1",
+    code_version="2",
     dagster_type=dg.Any,
+    deps=["daily_discharges", "matured_outcomes"],
     check_specs=blocking_specs("eligible_encounters", COHORT_CHECKS),
 )
-def eligible_encounters(raw_encounters: pd.DataFrame, project: ProjectResource) -> dg.MaterializeResult:
+def eligible_encounters(
+    config: CohortConfig, raw_encounters: pd.DataFrame, project: ProjectResource, lake: LakeResource
+) -> dg.MaterializeResult:
     """Index admissions: discharges that can be readmitted, patients behind keyed pseudonyms, in clock order.
 
     Died and hospice discharges are excluded. The last tenth on the proxy clock is the replay stream: it is opened
-    only as daily discharges. The source has no dates; the encounter number stands in for time.
+    only as daily discharges. The source has no dates; the encounter number stands in for time. Daily discharges whose
+    outcome has matured join the development part; they alone have a discharge date.
     """
     model = project.model
     if raw_encounters.empty:
         raise BadInput("raw_encounters is empty; materialize it with a source first")
-    eligible = cohort.eligible_encounters(raw_encounters, key=project.pseudonym_key, replay_share=model.replay_share)
-    eligible.attrs = raw_encounters.attrs
+    source = cohort.eligible_encounters(raw_encounters, key=project.pseudonym_key, replay_share=model.replay_share)
+    digest = frame_digest(source)
+    matured = _matured(project, lake.open(), digest)
+    eligible = cohort.with_matured(source, matured if config.matured else matured.head(0))
+    # The replay goes by what the source holds, which training on matured discharges does not change.
+    eligible.attrs = {**raw_encounters.attrs, SOURCE_COHORT: digest}
     flow = cohort.cohort_flow(raw_encounters, eligible)
-    excluded = sum(count for step, count in flow.items() if step.startswith("excluded"))
     low, high = model.plausible_prevalence
     prevalence = float(eligible["readmitted_30d"].mean())
+    joined = int(eligible[DAY].notna().sum())
     observed = {
-        "flow_adds_up": (len(raw_encounters) - excluded == len(eligible), f"{len(eligible):,} eligible",
-                         "A discharge code is counted twice or not at all; see science.cohort."),
+        "flow_adds_up": (_adds_up(flow), f"{len(eligible):,} eligible, {joined:,} of them matured discharges",
+                         "An encounter is counted twice or not at all; see science.cohort."),
         "outcome_prevalence_plausible": (low <= prevalence <= high, f"{prevalence:.4f} (from {low} to {high})",
                                          "Check how the outcome is derived before anything is trained."),
         "patients_pseudonymised": ("patient_nbr" not in eligible.columns, f"{len(eligible.columns)} columns",
@@ -173,3 +196,20 @@ def eligible_encounters(raw_encounters: pd.DataFrame, project: ProjectResource) 
             for name, (passed, seen, action) in observed.items()
         ],
     )
+
+
+def _matured(project: ProjectResource, lake: Lake, source_cohort: str) -> pd.DataFrame:
+    """Return the matured discharges to learn from: all but those that a replay of another source delivered."""
+    matured = matured_discharges(
+        lake,
+        today=hospital_day(project.environment_rules),
+        coverage=project.monitoring.performance.outcome_coverage,
+    )
+    return matured[~matured[DAY].isin(days_of_other_replays(Landing(project.settings.landing), source_cohort))]
+
+
+def _adds_up(flow: dict[str, int]) -> bool:
+    excluded = sum(count for step, count in flow.items() if step.startswith("excluded"))
+    added = sum(count for step, count in flow.items() if step.startswith("added"))
+    parts = sum(count for step, count in flow.items() if step.startswith(("development", "replay")))
+    return flow["encounters in the source"] - excluded + added == flow["eligible encounters"] == parts

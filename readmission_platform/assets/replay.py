@@ -13,15 +13,18 @@ import dagster as dg
 import pandas as pd
 from pydantic import Field
 
+from readmission_platform.assets.outcomes import hospital_day
+from readmission_platform.assets.scoring import DAY, ENCOUNTERS_TABLE
 from readmission_platform.governance.errors import BadInput
 from readmission_platform.resources.home import replace_file
 from readmission_platform.resources.lake import Lake, LakeResource, TableMissing
 from readmission_platform.resources.landing import Landing
 from readmission_platform.resources.project import ProjectResource
-from readmission_platform.science.cohort import DISCHARGE_COLUMNS
+from readmission_platform.science.cohort import DISCHARGE_COLUMNS, has_matured
 
 MANIFEST = "replay.json"
-MATURITY_DAYS = 30
+# Under this name the table of eligible encounters says which cohort its source makes, whatever has matured since.
+SOURCE_COHORT = "source_cohort"
 
 
 class ReplayConfig(dg.Config):
@@ -44,9 +47,24 @@ class Replayed:
 
 
 def replay(
-    lake: Lake, landing: Landing, *, days: int, start: date | None, today: date, per_day: int, outcomes: bool
+    lake: Lake,
+    landing: Landing,
+    *,
+    days: int,
+    start: date | None,
+    today: date,
+    per_day: int,
+    outcomes: bool,
+    hospital: date | None = None,
 ) -> Replayed:
     """Deliver the next stretches of the replay stream as dated files; dates already delivered stay as they are.
+
+    Parameters
+    ----------
+    today
+        The last day delivered is before it.
+    hospital
+        The date in the hospital's time zone, which the age of a day is counted in; default: ``today``.
 
     Raises
     ------
@@ -77,7 +95,7 @@ def replay(
     for day in dates:
         if day not in present:
             landing.write_discharges(day, _chunk(stream, delivered[day], per_day)[DISCHARGE_COLUMNS])
-    matured = [day for day in dates if (today - date.fromisoformat(day)).days >= MATURITY_DAYS] if outcomes else []
+    matured = [day for day in dates if has_matured(day, hospital or today)] if outcomes else []
     for day in matured:
         chunk = _chunk(stream, delivered[day], per_day)
         landing.write_outcomes(day, chunk[["encounter_id", "readmitted_30d"]])
@@ -85,16 +103,33 @@ def replay(
 
 
 def _stream(lake: Lake) -> tuple[pd.DataFrame, str]:
-    """Return the replay part in clock order, in the source's columns with the outcome, and the digest of the data."""
+    """Return the replay stream in clock order, in the source's columns with the outcome, and the digest of the cohort.
+
+    The stream is what the source sets aside. Once the outcome of a discharge has matured it counts as development, and
+    has its date; of the stream it stays a part.
+    """
     try:
-        eligible = lake.read(
-            "eligible_encounters", columns=["encounter_id", "readmitted_30d"], where={"part": ["replay"]}
-        )
+        stored = {field.name for field in lake.open(ENCOUNTERS_TABLE).schema().fields}
+        eligible = lake.read(ENCOUNTERS_TABLE, columns=[n for n in ("encounter_id", "part", DAY) if n in stored])
         raw = lake.read("raw_encounters")
-        digest = str(lake.commit_metadata("eligible_encounters")["readmission.digest"])
+        written = str(lake.commit_metadata(ENCOUNTERS_TABLE)["readmission.digest"])
     except TableMissing as error:
         raise BadInput("there is nothing to replay yet: run training_job (`readmission train`) first") from error
-    return eligible.merge(raw, on="encounter_id").sort_values("encounter_id", ignore_index=True), digest
+    streamed = eligible["part"] == "replay"
+    if DAY in eligible:
+        streamed |= eligible[DAY].notna()
+    stream = raw[raw["encounter_id"].isin(eligible.loc[streamed, "encounter_id"])]
+    stream = stream.assign(readmitted_30d=(stream["readmitted"] == "<30").astype("int8"))
+    return stream.sort_values("encounter_id", ignore_index=True), str(eligible.attrs.get(SOURCE_COHORT, written))
+
+
+def days_of_other_replays(landing: Landing, source_cohort: str) -> set[str]:
+    """Return the days that were delivered by a replay of another source than the one that makes this cohort."""
+    manifest = landing.root / MANIFEST
+    if not manifest.exists():
+        return set()
+    content = json.loads(manifest.read_text(encoding="utf-8"))
+    return set() if content["data"] == source_cohort else set(content["days"])
 
 
 def _chunk(stream: pd.DataFrame, position: int, per_day: int) -> pd.DataFrame:
@@ -140,6 +175,7 @@ def deliver_replay(
         today=today_utc(),
         per_day=project.model.daily_encounters,
         outcomes=config.outcomes,
+        hospital=hospital_day(project.environment_rules),
     )
     context.add_output_metadata({"written": len(delivered.written), "present": len(delivered.present)})
     return sorted(delivered.written + delivered.present)

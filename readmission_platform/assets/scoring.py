@@ -1,7 +1,8 @@
 """Scoring days of discharges, and scoring one again from what was read the first time.
 
-What belongs here: reading what is known of the patients at a table version, applying a version's artifact, and the work
-list. What does not: which version scores a day, and who may ask (``inference``, ``tracing``).
+What belongs here: reading what is known of the patients at a table version, applying a version's artifact, and ranking
+a day. What does not: which version scores a day, and who may ask (``inference``, ``tracing``), and the list that the
+care team is given (``worklist``).
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from readmission_platform.config import ModelConfig
@@ -19,7 +19,7 @@ from readmission_platform.resources.tracking import TrackingResource, load_artif
 from readmission_platform.science.history import KNOWN_COLUMNS
 
 if TYPE_CHECKING:
-    from readmission_platform.science.model import RecalibratedClassifier
+    from readmission_platform.science.scoring import Scorer
 
 DAY = "discharge_date"
 DISCHARGES_TABLE = "daily_discharges"
@@ -61,64 +61,72 @@ def score_days(
 
     Returns
     -------
-    One row per discharge: risk, band, rank and flag, and what they were made with.
+    One row per discharge, day by day in order of rank and those withheld last: risk, band, rank and flag, why, and what
+    they were made with.
     """
     read = InputVersions.newest(lake)
     known = known_encounters(lake, discharges, read)
-    loaded = {record.version: load_version(tracking, record) for record in
-              {record.version: record for record in versions.values()}.values()}  # fmt: skip
-    days = []
-    for day, rows in discharges.groupby(DAY, sort=True):
-        record = versions[str(day)]
-        risk = day_scores(loaded[record.version], rows, known, day=str(day))
-        listed = work_list(rows[["encounter_id", "patient_key"]].reset_index(drop=True), risk, model)
-        days.append(listed.assign(**{
-            DAY: day, "model_version": record.version, "artifact_digest": record.artifact_digest,
-            "discharges_digest": frame_digest(rows), "discharges_version": read.discharges,
-            "encounters_version": read.encounters, "run_id": run_id,
-            "scored_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }))  # fmt: skip
-    return pd.concat(days, ignore_index=True)
+    version_of = discharges[DAY].map({day: record.version for day, record in versions.items()})
+    scored = []
+    for record in {record.version: record for record in versions.values()}.values():
+        rows = discharges[version_of == record.version].reset_index(drop=True)
+        if rows.empty:
+            continue
+        found = load_scorer(tracking, record).score(rows, known)
+        scored.append(pd.concat([rows[["encounter_id", "patient_key", DAY]], found], axis=1).assign(
+            model_version=record.version, artifact_digest=record.artifact_digest))  # fmt: skip
+    listed = ranked(pd.concat(scored, ignore_index=True), model)
+    digests = {day: frame_digest(rows) for day, rows in discharges.groupby(DAY)}
+    return listed.assign(
+        discharges_digest=listed[DAY].map(digests), discharges_version=read.discharges,
+        encounters_version=read.encounters, run_id=run_id, scored_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )  # fmt: skip
 
 
-def load_version(tracking: TrackingResource, record: VersionRecord) -> "RecalibratedClassifier":
-    """Load a version's artifact, verified against the ledger; raises ``ArtifactRefused``."""
-    return load_artifact(tracking.root, str(record.artifact_path), digest=str(record.artifact_digest))
+def load_scorer(tracking: TrackingResource, record: VersionRecord) -> "Scorer":
+    """Load a version's artifact, verified against the ledger, ready to score; raises ``ArtifactRefused``."""
+    from readmission_platform.science.scoring import Scorer
 
-
-def day_scores(model: "RecalibratedClassifier", rows: pd.DataFrame, known: pd.DataFrame, *, day: str) -> "np.ndarray":
-    """Return the risks of one day's discharges, their history taken from what was known by that day."""
-    from readmission_platform.science.scoring import score_discharges
-
-    earlier = known[(known[DAY].isna()) | (known[DAY] <= day)]
-    return score_discharges(model, rows.reset_index(drop=True), earlier)
+    return Scorer(load_artifact(tracking.root, str(record.artifact_path), digest=str(record.artifact_digest)))
 
 
 def known_encounters(lake: Lake, discharges: pd.DataFrame, read: InputVersions) -> pd.DataFrame:
     """Return what is known of these patients: the development encounters, and every accepted discharge with its day.
 
-    Of the replay stream nothing is known but what arrived as discharges.
+    Of the replay stream nothing is known but what arrived as discharges. A discharge whose outcome has matured counts
+    as development from then on; it is known from its day, as it was before.
     """
     patients = sorted(set(discharges["patient_key"]))
+    stored = {field.name for field in lake.open(ENCOUNTERS_TABLE, read.encounters).schema().fields}
     development = lake.read(
         ENCOUNTERS_TABLE,
         version=read.encounters,
-        columns=[*KNOWN_COLUMNS, "readmitted"],
+        columns=[*KNOWN_COLUMNS, "readmitted", *stored & {DAY}],
         where={"part": ["development"], "patient_key": patients},
     )
+    if DAY in development:
+        development = development[development[DAY].isna()]
     arrived = lake.read(
         DISCHARGES_TABLE, version=read.discharges, columns=[*KNOWN_COLUMNS, DAY], where={"patient_key": patients}
     )
     return pd.concat([development.assign(**{DAY: None}), arrived.assign(readmitted=None)], ignore_index=True)
 
 
-def work_list(encounters: pd.DataFrame, risk: "np.ndarray", model: ModelConfig) -> pd.DataFrame:
-    """Rank a day's encounters by risk, name the band, and flag as many as the care team can follow up."""
+def ranked(scored: pd.DataFrame, model: ModelConfig) -> pd.DataFrame:
+    """Rank each day's scored encounters by risk, name the band, and flag as many as the care team can follow up.
+
+    Parameters
+    ----------
+    scored
+        ``discharge_date`` and ``risk``, which is missing where an encounter is withheld; other columns come along.
+    """
     bands = list(model.risk_bands)
     edges = [*model.risk_bands.values(), 1.000001]
-    listed = encounters.assign(risk=risk)
-    listed["band"] = pd.cut(listed["risk"], edges, labels=bands, right=False).astype(object)
+    named = pd.cut(scored["risk"], edges, labels=bands, right=False).astype(object)
+    named[scored["risk"].isna()] = None
+    risks = scored.groupby(DAY)["risk"]
     # Equal risks keep the order of arrival, so that scoring again gives the same list.
-    listed["rank"] = listed["risk"].rank(ascending=False, method="first").astype("int64")
-    listed["flagged"] = listed["rank"] <= max(1, round(model.flag_share * len(listed)))
-    return listed.sort_values("rank", ignore_index=True)
+    rank = risks.rank(ascending=False, method="first")
+    capacity = (model.flag_share * risks.transform("count")).round().clip(lower=1)
+    listed = scored.assign(band=named, rank=rank.astype("Int64"), flagged=rank <= capacity)
+    return listed.sort_values([DAY, "rank"], kind="stable", ignore_index=True)

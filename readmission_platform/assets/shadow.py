@@ -30,6 +30,7 @@ def shadow_of(lake: Lake, record: VersionRecord, model: ModelConfig) -> dict[str
     rows = rows[rows["artifact_digest"] == record.artifact_digest]
     if rows.empty:
         return nothing
+    rows = rows[rows["risk"].notna()]  # those withheld were not scored
     days = sorted(set(rows["discharge_date"]))
     pairs = both_scored(lake, rows, days)
     limits = model.shadow_agreement

@@ -4,6 +4,7 @@ What belongs here: following what each row of a prediction names. What does not:
 (``governance``). An encounter's own score is shown; of its patient nothing is.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,9 +15,8 @@ from readmission_platform.assets.scoring import (
     DAY,
     DISCHARGES_TABLE,
     InputVersions,
-    day_scores,
     known_encounters,
-    load_version,
+    load_scorer,
 )
 from readmission_platform.governance.chain import Event
 from readmission_platform.governance.errors import BadInput
@@ -26,7 +26,7 @@ from readmission_platform.resources.environment import Resources
 from readmission_platform.resources.lake import Lake, TableMissing, frame_digest
 
 TABLES = {"production": "daily_predictions", "shadow": "shadow_predictions"}
-_SHOWN = ("risk", "band", "rank", "flagged", "scored_at", "run_id", "model_version", "artifact_digest")
+_SHOWN = ("band", "flagged", "withheld_because", "scored_at", "run_id", "model_version", "artifact_digest")
 _INPUTS = ("discharges_digest", "discharges_version", "encounters_version")
 _GATE = ("gate", "result", "observed", "low", "high", "limit", "stage")
 
@@ -74,7 +74,8 @@ def rescored(found: dict[str, Any], encounter: int, *, ledger: Ledger, resources
 
     Returns
     -------
-    ``recorded`` and ``replayed`` risk, ``difference``, ``identical`` (bit by bit), and ``inputs_as_recorded``.
+    ``recorded`` and ``replayed`` risk (None where withheld), ``difference``, ``identical`` (the risk bit by bit, or
+    withheld for the same reason), and ``inputs_as_recorded``.
 
     Raises
     ------
@@ -94,19 +95,20 @@ def rescored(found: dict[str, Any], encounter: int, *, ledger: Ledger, resources
         raise BadInput(f"what was read to score {day} is not in the lake any more: {error}") from error
     record = version_records(*ledger.snapshot())[found["model_version"]]
     # The whole day again, as it was scored, so that nothing but the inputs can make a difference.
-    risks = day_scores(load_version(resources.tracking, record), rows, known, day=day)
-    place = rows["encounter_id"].to_numpy() == encounter
-    if not place.any():
+    again = load_scorer(resources.tracking, record).score(rows, known)[rows["encounter_id"] == encounter]
+    if again.empty:
         raise BadInput(f"the discharges of {day}, as read when they were scored, do not hold this encounter")
-    replayed = float(risks[place][0])
+    replayed, because = _number(again["risk"].iloc[0]), again["withheld_because"].iloc[0]
+    recorded = found["risk"]
+    both = replayed is not None and recorded is not None
     return {
         "date": day,
         "kind": found["kind"],
         "model_version": record.version,
-        "recorded": found["risk"],
+        "recorded": recorded,
         "replayed": replayed,
-        "difference": abs(replayed - found["risk"]),
-        "identical": replayed == found["risk"],
+        "difference": abs(replayed - recorded) if both else None,
+        "identical": replayed == recorded and because == found["withheld_because"],
         "inputs_as_recorded": frame_digest(rows) == found["discharges_digest"],
     }
 
@@ -119,7 +121,26 @@ def _predictions(lake: Lake, kind: str, encounter: int, day: str | None) -> Iter
     rows = rows[rows["encounter_id"] == encounter].sort_values(DAY)
     for row in rows.to_dict("records"):
         inputs = {name: _whole(row.get(name)) if name.endswith("version") else row.get(name) for name in _INPUTS}
-        yield {"kind": kind, "date": row[DAY], **{name: row[name] for name in _SHOWN}, **inputs}
+        contributions = _present(row.get("contributions"))
+        yield {
+            "kind": kind,
+            "date": row[DAY],
+            "risk": _number(row["risk"]),
+            "rank": _whole(row["rank"]),
+            # Rows of before any encounter was withheld have no status.
+            "status": _present(row.get("status")) or "scored",
+            **{name: _present(row.get(name)) for name in _SHOWN},
+            **inputs,
+            "contributions": None if contributions is None else json.loads(contributions),
+        }
+
+
+def _present(value: Any) -> Any:
+    return None if value is None or pd.isna(value) else value
+
+
+def _number(value: Any) -> float | None:
+    return None if _present(value) is None else float(value)
 
 
 def _whole(value: Any) -> int | None:

@@ -22,7 +22,7 @@ from readmission_platform.governance.promotion import limit_set_of
 from readmission_platform.resources.lake import LakeResource, frame_digest
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import StoredModel, TrackingResource, load_artifact
-from readmission_platform.science.cohort import pseudonyms
+from readmission_platform.science.cohort import pseudonyms, subgroups
 
 PARITY_PATIENTS = 300
 TOLERANCE = 1e-9
@@ -104,6 +104,10 @@ def candidate_model(
         partition=("version", [stored.version]),
         metadata={"run_id": context.run.run_id},
     )
+    importance = permutation_importance(
+        fitted.model, encounter_features[test], labels[test], seed=seed,
+        auroc=lambda outcome, scores: auroc(labels=outcome, scores=scores),
+    )  # fmt: skip
     from readmission_platform.evaluation.rows import digest_rows
 
     trained = {
@@ -124,14 +128,11 @@ def candidate_model(
         "seed": seed,
         "trained_by": project.actor,
         "measurements": measured,
+        # What drift monitoring watches: the inputs this version relies on most.
+        "importance": {row["feature"]: round(row["loss"], 6) for row in importance.to_dict("records")},
     }
     with project.ledger() as ledger:
         ledger.append("version_trained", trained, actor=project.actor, version=stored.version)
-
-    importance = permutation_importance(
-        fitted.model, encounter_features[test], labels[test], seed=seed,
-        auroc=lambda outcome, scores: auroc(labels=outcome, scores=scores),
-    )  # fmt: skip
     return dg.MaterializeResult(
         data_version=dg.DataVersion(stored.digest),
         metadata=_metadata(stored, importance, trained),
@@ -155,9 +156,7 @@ def evidence_of(
     """Build the evidence rows: pseudonymised, with the subgroups and the baselines the gates look at."""
     from readmission_platform.science.clinical_scores import hospital, lace
 
-    decade = features["age"].str.extract(r"^\[(\d+)-", expand=False).astype(float)
-    bands = pd.cut(decade, [-1, 49, 69, 200], labels=["<50", "50-70", "70+"]).astype(object)
-    gender = features["gender"]
+    groups = subgroups(features)
     return pd.DataFrame(
         {
             "encounter_key": pseudonyms(features["encounter_id"], key, purpose="encounter"),
@@ -166,9 +165,7 @@ def evidence_of(
             "clock": features["clock"],
             "label": labels.astype("int8"),
             "score": scores,
-            "gender": gender.mask(~gender.isin(["Female", "Male"])),
-            "race": features["race"],
-            "age_band": bands,
+            **{name: groups[name] for name in groups},
             "lace": lace(features),
             "hospital": hospital(features),
             "number_inpatient": features["number_inpatient"].astype("float64"),

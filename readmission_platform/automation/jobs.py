@@ -6,6 +6,7 @@ One job cannot span the unpartitioned assets and the daily ones, so training and
 
 import dagster as dg
 
+from readmission_platform.assets.days import every_day_complete
 from readmission_platform.assets.ingestion import SourceConfig
 
 LIFECYCLE = "readmission/lifecycle"
@@ -22,10 +23,37 @@ training_job = dg.define_asset_job(
 
 scoring_job = dg.define_asset_job(
     "scoring_job",
-    selection=dg.AssetSelection.groups("inference"),
+    # Whether every day is complete is looked at on its own, not in the middle of filling them.
+    selection=dg.AssetSelection.groups("inference") - dg.AssetSelection.checks(every_day_complete),
     description="Take in a day of discharges and score it: the production version for the work list, the staging "
     "version in the shadow. Choose a day that has files in landing/discharges; `readmission replay` writes some.",
     tags={LIFECYCLE: "scoring"},
+)
+
+completeness_job = dg.define_asset_job(
+    "completeness_job",
+    selection=dg.AssetSelection.checks(every_day_complete),
+    description="Look whether every day up to yesterday has landed, is taken in and is scored. The sensor starts it "
+    "when something changes; it scores nothing by itself.",
+    tags={LIFECYCLE: "scoring"},
+)
+
+outcomes_job = dg.define_asset_job(
+    "outcomes_job",
+    selection=dg.AssetSelection.assets("matured_outcomes"),
+    description="Take in who was readmitted within 30 days, by day of discharge, from landing/outcomes. Choose days "
+    "that are 30 and more days old; `readmission replay --outcomes` writes some.",
+    tags={LIFECYCLE: "monitoring"},
+)
+
+# Not the whole group: matured_outcomes is daily, and one job cannot span both.
+monitoring_job = dg.define_asset_job(
+    "monitoring_job",
+    selection=dg.AssetSelection.assets("drift_report", "live_performance", "monitoring_figures"),
+    description="Look at what was scored: drift against the training data of each version, window by window, and "
+    "performance on matured outcomes. It can be launched at any time and judges only what is new; nothing is blocked "
+    "by it, but a version whose full windows were not judged does not reach production.",
+    tags={LIFECYCLE: "monitoring"},
 )
 
 projection_job = dg.define_asset_job(

@@ -3,19 +3,27 @@
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
-from readmission_platform.automation.jobs import scoring_job
+from readmission_platform.assets.days import Progress, day_states, stretches
+from readmission_platform.assets.outcomes import days_to_take_in
+from readmission_platform.automation.jobs import monitoring_job, outcomes_job, scoring_job
 from readmission_platform.config import EnvironmentConfig
+from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.landing import Landing
 from readmission_platform.resources.project import ProjectResource
 
 HOUR = 6
+OUTCOMES_HOUR = 5
+# Scoring a day takes a minute; what it leaves to do when it is late is done the next morning.
+MONITORING_MINUTE = 30
 
 
 def daily_scoring_schedule(rules: EnvironmentConfig) -> dg.ScheduleDefinition:
     """Return the schedule that scores yesterday's discharges every morning at six, in the hospital's time zone.
 
-    A day without files is skipped with the reason: an interface that is late is no failure of this platform.
+    A day without files is skipped with the reason: an interface that is late is no failure of this platform. So is one
+    that the landing sensor had scored already.
     """
 
     @dg.schedule(
@@ -26,13 +34,66 @@ def daily_scoring_schedule(rules: EnvironmentConfig) -> dg.ScheduleDefinition:
         default_status=_status(rules.scoring_schedule_running),
         description=f"Score yesterday's discharges every day at {HOUR:02}:00 ({rules.timezone}).",
     )
-    def schedule(context: dg.ScheduleEvaluationContext, project: ProjectResource) -> dg.RunRequest | dg.SkipReason:
+    def schedule(
+        context: dg.ScheduleEvaluationContext, project: ProjectResource, lake: LakeResource
+    ) -> dg.RunRequest | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(ZoneInfo(rules.timezone))
         # Calendar arithmetic, not 24 hours: a day of the clock change has 23 or 25.
         yesterday = now.date().fromordinal(now.date().toordinal() - 1).isoformat()
-        if yesterday not in Landing(project.settings.landing).days():
+        progress = day_states(Landing(project.settings.landing), lake.open(), [yesterday])[0].progress
+        if progress is Progress.no_file:
             return dg.SkipReason(f"no files in landing/discharges/{yesterday}")
+        if progress is Progress.complete:
+            return dg.SkipReason(f"{yesterday} is complete: its files were taken in and scored when they landed")
         return dg.RunRequest(run_key=yesterday, partition_key=yesterday)
+
+    return schedule
+
+
+def daily_outcomes_schedule(rules: EnvironmentConfig) -> dg.ScheduleDefinition:
+    """Return the schedule that takes in outcomes every morning: of every day that is old enough and has new files."""
+
+    @dg.schedule(
+        name="daily_outcomes_schedule",
+        job=outcomes_job,
+        cron_schedule=f"0 {OUTCOMES_HOUR} * * *",
+        execution_timezone=rules.timezone,
+        default_status=_status(rules.monitoring_schedule_running),
+        description=f"Take in outcomes every day at {OUTCOMES_HOUR:02}:00 ({rules.timezone}): of the days that are 30 "
+        "and more days old and whose files in landing/outcomes, or whose discharges, are not those of the last time.",
+    )
+    def schedule(
+        context: dg.ScheduleEvaluationContext, project: ProjectResource, lake: LakeResource
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        today = context.scheduled_execution_time.astimezone(ZoneInfo(rules.timezone)).date()
+        days = days_to_take_in(Landing(project.settings.landing), lake.open(), today=today)
+        if not days:
+            return dg.SkipReason("no day that is 30 days old has outcomes that were not taken in yet")
+        return [
+            dg.RunRequest(
+                run_key=f"outcomes-{each[0]}-{each[-1]}-{today}",
+                tags={ASSET_PARTITION_RANGE_START_TAG: each[0], ASSET_PARTITION_RANGE_END_TAG: each[-1]},
+            )
+            for each in stretches(days, longest=project.monitoring.gaps.days_per_run)
+        ]
+
+    return schedule
+
+
+def monitoring_schedule(rules: EnvironmentConfig) -> dg.ScheduleDefinition:
+    """Return the schedule that looks at drift and live performance every morning, half an hour after scoring."""
+
+    @dg.schedule(
+        name="monitoring_schedule",
+        job=monitoring_job,
+        cron_schedule=f"{MONITORING_MINUTE} {HOUR} * * *",
+        execution_timezone=rules.timezone,
+        default_status=_status(rules.monitoring_schedule_running),
+        description=f"Look at drift and live performance every day at {HOUR:02}:{MONITORING_MINUTE} "
+        f"({rules.timezone}), after outcomes were taken in and the day was scored.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return dg.RunRequest(run_key=f"monitoring-{context.scheduled_execution_time.date()}")
 
     return schedule
 

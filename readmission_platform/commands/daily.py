@@ -1,6 +1,9 @@
-"""Commands of the day: ``replay`` delivers discharges, ``score`` takes them in and scores them."""
+"""Commands of the day.
 
-from datetime import date, timedelta
+``replay`` delivers discharges, ``score`` takes them in and scores them, ``outcomes`` takes in what became of them.
+"""
+
+from datetime import date
 from typing import Annotated
 
 import typer
@@ -49,15 +52,49 @@ def score(
     if version is not None and not reason.strip():
         raise BadInput("--version needs --reason")
     from readmission_platform import lifecycle
+    from readmission_platform.assets.days import stretches
 
     with launching(quiet=as_json) as launcher:
-        for days in _contiguous(landed):
+        for days in stretches(landed, longest=len(landed)):
             lifecycle.score(launcher, days, version=version, reason=reason)
     accounts = summary.day_accounts(current, landed)
     if as_json:
         print_json(accounts)
     else:
         summary.show_days(out, accounts)
+
+
+def outcomes(
+    day: Annotated[str | None, typer.Option("--date", help="One day of discharge, YYYY-MM-DD.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First day.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Take in the outcomes of a day, or of all days of a range that have files. Younger than 30 days: refused."""
+    from readmission_platform.assets.days import stretches
+    from readmission_platform.assets.outcomes import COUNTS, outcome_accounts
+    from readmission_platform.assets.partitions import FIRST_DAY, daily_partitions
+    from readmission_platform.resources.lake import Lake
+    from readmission_platform.resources.landing import Landing
+
+    begin, end = _range(day, first, last)
+    current = home()
+    landed = [found for found in Landing(current.landing).days("outcomes") if begin <= found <= end]
+    if not landed:
+        raise BadInput(f"no files in landing/outcomes for {begin} to {end}; `readmission replay --outcomes` has some")
+    strange = [found for found in landed if not daily_partitions.has_partition_key(found)]
+    if strange:
+        raise BadInput(f"{strange[0]} is not a day that is over, from {FIRST_DAY} on: it can have no outcomes")
+    with launching(quiet=as_json) as launcher:
+        for days in stretches(landed, longest=len(landed)):
+            launcher.launch("outcomes_job", days=days)
+    accounts = outcome_accounts(Lake(current.lake), landed)
+    if as_json:
+        print_json(accounts)
+        return
+    rows = ([each["date"], *(str(each[name]) for name in COUNTS),
+             "-" if each["coverage"] is None else f"{each['coverage']:.1%}"] for each in accounts)  # fmt: skip
+    out.print(summary.make_table(("date", *COUNTS, "coverage"), rows))
 
 
 def _range(day: str | None, first: str | None, last: str | None) -> tuple[str, str]:
@@ -77,15 +114,3 @@ def _range(day: str | None, first: str | None, last: str | None) -> tuple[str, s
     if begin > end:
         raise BadInput(f"--from {begin} is after --to {end}")
     return begin, end
-
-
-def _contiguous(days: list[str]) -> list[list[str]]:
-    """Split ascending days where one is missing: a run scores every partition of its range."""
-    stretches: list[list[str]] = []
-    for day in days:
-        before = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
-        if stretches and stretches[-1][-1] == before:
-            stretches[-1].append(day)
-        else:
-            stretches.append([day])
-    return stretches

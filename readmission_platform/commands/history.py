@@ -87,13 +87,14 @@ def _check_date(day: str) -> None:
 
 def _show(found: Mapping[str, Any]) -> None:
     for each in found["predictions"]:
-        listed = "on the work list" if each["flagged"] else "not on the work list"
+        listed = "to be followed up" if each["flagged"] else "not to be followed up"
+        if each["status"] == "withheld":
+            listed = "to be judged by hand"
         if each["kind"] == "shadow":
             listed = "in the shadow: seen by nobody"
-        out.print(
-            f"[bold]{each['date']}[/], version {each['model_version']}: risk {each['risk']:.1%} "
-            f"({each['band'].replace('_', ' ')}), rank {each['rank']}, {listed}"
-        )
+        out.print(f"[bold]{each['date']}[/], version {each['model_version']}: {_said(each)}, {listed}")
+        if each["contributions"]:
+            out.print(f"  log odds: {_made_of(each['contributions'])}", soft_wrap=True)
         out.print(f"  scored at {each['scored_at']} in Dagster run {each['run_id']}", soft_wrap=True)
         discharges, encounters = _known(each["discharges_version"]), _known(each["encounters_version"])
         out.print(
@@ -104,6 +105,17 @@ def _show(found: Mapping[str, Any]) -> None:
     for version, record in found["versions"].items():
         out.print(f"\n[bold]version {version}[/], {record['state']}, trained on {record['source']} data")
         out.print(summary.make_table(("it rests on", ""), _rests_on(version, found, record)))
+
+
+def _said(prediction: Mapping[str, Any]) -> str:
+    if prediction["risk"] is None:
+        return f"not scored ({prediction['withheld_because']})"
+    return f"risk {prediction['risk']:.1%} ({prediction['band'].replace('_', ' ')}), rank {prediction['rank']}"
+
+
+def _made_of(contributions: Mapping[str, Any]) -> str:
+    parts = ", ".join(f"{part['feature']} {part['log_odds']:+.2f}" for part in contributions["parts"])
+    return f"{contributions['baseline']:+.2f} to begin with, {parts}, all others {contributions['other']:+.2f}"
 
 
 def _known(version: int | None) -> str:
@@ -143,7 +155,8 @@ def _gates(version: str, gates: list[dict[str, Any]]) -> str:
 
 def _show_replays(again: list[dict[str, Any]]) -> None:
     for each in again:
-        same = "[green]identical[/]" if each["identical"] else f"[red]different by {each['difference']:.3g}[/]"
+        by = "" if each["difference"] is None else f" by {each['difference']:.3g}"
+        same = "[green]identical[/]" if each["identical"] else f"[red]different{by}[/]"
         inputs = "" if each["inputs_as_recorded"] else "; [red]the inputs are not those recorded[/]"
         out.print(
             f"{each['date']} ({each['kind']}), version {each['model_version']}: recorded {each['recorded']!r}, "

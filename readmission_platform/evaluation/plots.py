@@ -230,3 +230,71 @@ def importances_png(importances: Sequence[Mapping[str, Any]], *, title: str, axi
             axes.hlines(place, entry["low"], entry["high"], color="black", linewidth=1.5)
     axes.axvline(0, color="black", linewidth=0.8)
     return _png(figure)
+
+
+def drift_png(windows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Draw the share of watched columns that drifted, one bar per window, drifted windows in another colour.
+
+    Parameters
+    ----------
+    windows : mappings with ``window`` (number), ``share`` (0 to 1) and ``drifted``.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    figure = _figure(3.4)
+    axes = figure.subplots()
+    _dress(axes, title="How much of the input differs from training", x="Window", y="Columns that drifted")
+    if not windows:
+        _nothing_to_draw(axes)
+        return _png(figure)
+    for drifted, colour, label in ((True, LACE, "Drifted window"), (False, MODEL, "Window in order")):
+        chosen = [entry for entry in windows if bool(entry["drifted"]) is drifted]
+        if chosen:
+            places = [entry["window"] for entry in chosen]
+            # A bar of no height would not be seen: windows in order are points on the axis.
+            axes.bar(places, [entry["share"] for entry in chosen], color=colour, width=0.8)
+            axes.plot(places, [entry["share"] for entry in chosen], "o", color=colour, markersize=4, label=label)
+    axes.set(ylim=(-0.02, 1.02))
+    _percent(axes, x=False)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(loc="upper right", frameon=False)
+    return _png(figure)
+
+
+def trend_png(months: Sequence[str], panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
+    """Draw measures by month below each other: measured with intervals, and hollow what was estimated beforehand.
+
+    Parameters
+    ----------
+    months : all months in order, as ``2026-01``.
+    panels : plain name of a measure to its points: mappings with ``month``, ``value``, ``low``, ``high`` (None where
+        there is no interval), ``estimate`` (bool), and ``promised`` (None where nothing was).
+    """
+    figure = _figure(0.8 + 2.0 * max(1, len(panels)))
+    grid = figure.subplots(max(1, len(panels)), 1, sharex=True, squeeze=False)[:, 0]
+    if not months:
+        _nothing_to_draw(grid[0])
+        return _png(figure)
+    place = {month: position for position, month in enumerate(months)}
+    for axes, (name, points) in zip(grid, panels.items(), strict=False):
+        _dress(axes, title="", x="", y=name)
+        promised = next((point["promised"] for point in points if point["promised"] is not None), None)
+        if promised is not None:
+            axes.axhline(promised, color=REFERENCE, linestyle="--", linewidth=1, label="Promised at validation")
+        for estimate, label, face in (
+            (False, "Measured, 95 % interval", MODEL),
+            (True, "Estimated beforehand", "white"),
+        ):
+            drawn = [point for point in points if bool(point["estimate"]) is estimate and point["value"] is not None]
+            at = [place[point["month"]] for point in drawn]
+            for x, point in zip(at, drawn, strict=True):
+                if point["low"] is not None and point["high"] is not None:
+                    axes.vlines(x, point["low"], point["high"], color=MODEL, linewidth=2, alpha=0.6)
+            if drawn:
+                values = [point["value"] for point in drawn]
+                axes.plot(at, values, "o", color=MODEL, markerfacecolor=face, label=label)
+        axes.set_xlim(-0.5, len(months) - 0.5)
+        axes.set_xticks(range(len(months)), months, rotation=45 if len(months) > 8 else 0)
+    grid[0].set_title("By month of discharge", loc="left", fontsize=12, fontweight="bold")
+    grid[0].legend(loc="best", frameon=False, fontsize=8)
+    return _png(figure)

@@ -27,6 +27,25 @@ class PromotionRequest:
 
 
 @dataclass(frozen=True)
+class DriftFacts:
+    """How far the encounters a version scored are from its own training data, in windows of whole days.
+
+    ``collecting`` counts the encounters that wait for a window of ``window_encounters``. Of the latest ``of_windows``
+    closed windows, ``unjudged`` have no judgement of the encounters they hold now; ``drifted`` names those that have
+    drifted, and ``columns`` what has in them. ``alarm_windows`` of them are an alarm.
+    """
+
+    closed: int
+    unjudged: int
+    collecting: int
+    window_encounters: int
+    drifted: tuple[int, ...]
+    columns: tuple[str, ...]
+    alarm_windows: int
+    of_windows: int
+
+
+@dataclass(frozen=True)
 class VersionFacts:
     """What was found out about the version just now, from bytes and rows; None stands for missing.
 
@@ -39,6 +58,7 @@ class VersionFacts:
     shadow_days: int
     has_champion: bool
     champion_version: str | None = None
+    drift: DriftFacts | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from readmission_platform.governance.roles import PERMISSION_TO_ENTER, permitted
 
 STATE_BEFORE = {"staging": "candidate", "production": "staging"}
 LOCAL = "local"
+_LOOK_AT_DRIFT = "Run monitoring_job, then decide again."
 
 
 def ledger_intact(events: Sequence[Event], pointers: Mapping[str, Pointer]) -> Condition:
@@ -132,6 +133,30 @@ def shadow_days(case: Case) -> Condition:
     is_count = type(days) is int  # True would compare as one day
     detail = f"{days} of {needed} days scored in the shadow"
     return condition("shadow_days", is_count and days >= needed, detail, "Score more days in the shadow first.")
+
+
+def no_drift_alarm(case: Case) -> Condition:
+    """The encounters it scored resemble its own training data, as far as there are enough of them to tell.
+
+    Fewer encounters than a window hold back nobody: shadow days may be few. A window that is full and not judged
+    does, because somebody has to look before the version treats patients.
+    """
+    name, drift = "no_drift_alarm", case.facts.drift
+    if drift is None:
+        return condition(name, False, "what it scored could not be compared with its training data", _LOOK_AT_DRIFT)
+    if drift.closed == 0:
+        detail = f"collecting: {drift.collecting} of the {drift.window_encounters} encounters of a window"
+        return condition(name, True, detail, "")
+    latest = min(drift.closed, drift.of_windows)
+    if drift.unjudged:
+        detail = f"{drift.unjudged} of the latest {latest} windows not judged"
+        return condition(name, False, detail, _LOOK_AT_DRIFT)
+    detail = f"{len(drift.drifted)} of the latest {latest} windows drifted, alarm from {drift.alarm_windows}"
+    if drift.drifted:
+        detail += f" (window {', '.join(map(str, drift.drifted))}: {', '.join(drift.columns)})"
+    holds = len(drift.drifted) < drift.alarm_windows
+    action = "Find out what changed (drift_report names it); train on data like today's, or wait until it ends."
+    return condition(name, holds, detail, action)
 
 
 def champion_compared(case: Case) -> Condition:

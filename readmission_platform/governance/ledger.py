@@ -145,10 +145,10 @@ class Ledger:
         reached("ledger: committed")
         return event
 
-    def events(self, *, kind: str | None = None, version: str | None = None) -> list[Event]:
-        """Return this model's events in order, optionally of one kind or about one version."""
+    def events(self, *, kind: str | None = None, version: str | None = None, after: int = 0) -> list[Event]:
+        """Return this model's events in order, optionally of one kind, about one version, or after a number."""
         with self._reading() as connection:
-            return self._events(connection, kind=kind, version=version)
+            return self._events(connection, kind=kind, version=version, after=after)
 
     def pointers(self) -> dict[str, Pointer]:
         """Return the current pointer of every stage."""
@@ -262,9 +262,11 @@ class Ledger:
         rows = connection.execute(sa.select(table).where(table.c.model == (model or self.model)))
         return no_pointers() | {row.stage: Pointer(row.stage, row.version, row.seq) for row in rows}
 
-    def _events(self, connection: sa.Connection, *, kind: str | None = None, version: str | None = None) -> list[Event]:
+    def _events(
+        self, connection: sa.Connection, *, kind: str | None = None, version: str | None = None, after: int = 0
+    ) -> list[Event]:
         table = schema.events
-        query = sa.select(table).where(table.c.model == self.model).order_by(table.c.seq)
+        query = sa.select(table).where(table.c.model == self.model, table.c.seq > after).order_by(table.c.seq)
         if kind is not None:
             query = query.where(table.c.kind == kind)
         if version is not None:

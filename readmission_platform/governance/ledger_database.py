@@ -27,7 +27,7 @@ _EXPECTED = "expected sqlite:///PATH or postgresql://USER@HOST/DATABASE"
 
 
 @contextmanager
-def clear_errors(place: str) -> Iterator[None]:
+def clear_errors(place: str, *, what: str = "ledger") -> Iterator[None]:
     """Turn a database driver's errors into one line that says what cannot be used and what to do.
 
     Raises
@@ -42,12 +42,12 @@ def clear_errors(place: str) -> Iterator[None]:
     try:
         yield
     except exc.DataError as error:
-        raise BadInput(f"The ledger {place} cannot hold this ({_first_line(error)}).") from error
+        raise BadInput(f"The {what} {place} cannot hold this ({_first_line(error)}).") from error
     except exc.IntegrityError as error:
-        raise Conflict(f"The ledger {place} refused the entry ({_first_line(error)}): try again.") from error
+        raise Conflict(f"The {what} {place} refused the entry ({_first_line(error)}): try again.") from error
     except (exc.DBAPIError, exc.TimeoutError) as error:
         message = (
-            f"The ledger {place} cannot be used ({_first_line(error)}). "
+            f"The {what} {place} cannot be used ({_first_line(error)}). "
             "Check that the database is there, writable and has space, then try again."
         )
         raise Unavailable(message) from error
@@ -58,8 +58,8 @@ def _first_line(error: exc.SQLAlchemyError) -> str:
     return (str(original).strip().splitlines() or [type(original).__name__])[0]
 
 
-def make_engine(url: str) -> sa.Engine:
-    """Create the engine of a ledger; nothing is opened yet, except that SQLite's folder is made.
+def make_engine(url: str, *, what: str = "ledger") -> sa.Engine:
+    """Create the engine of a ledger, or what ``what`` names; nothing is opened yet, but SQLite's folder is made.
 
     Raises
     ------
@@ -71,12 +71,12 @@ def make_engine(url: str) -> sa.Engine:
     try:
         address = sa.make_url(url)
     except exc.ArgumentError as error:
-        raise BadInput(f"The ledger's URL cannot be read; {_EXPECTED}.") from error
+        raise BadInput(f"The {what}'s URL cannot be read; {_EXPECTED}.") from error
     if address.drivername in _PLAIN_NAMES:
         address = address.set(drivername=_DRIVER)
     backend = address.get_backend_name()
     if backend not in BACKENDS:
-        raise BadInput(f"The ledger cannot live in {backend}; {_EXPECTED}.")
+        raise BadInput(f"The {what} cannot live in {backend}; {_EXPECTED}.")
     try:
         return _postgresql_engine(address) if backend == "postgresql" else _sqlite_engine(address)
     except exc.NoSuchModuleError as error:

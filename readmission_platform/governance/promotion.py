@@ -81,7 +81,10 @@ def decide(
     """Decide about one promotion; pure, and changes nothing.
 
     Policy and roles are those in force by the events. Every condition is checked, so that a refusal names all
-    its reasons. Whatever is missing or not a number counts against the version.
+    its reasons. Whatever is missing or not a number counts against the version. On the way to production the
+    version must also have run in the shadow for long enough, without a drift alarm against its own training
+    data (``no_drift_alarm``; it holds while fewer encounters were scored than make a window), be compared with
+    the version it replaces, and be approved.
 
     Parameters
     ----------
@@ -130,7 +133,7 @@ def decide(
         found += _conditions(case, gates, problem)
         if request.to_stage == "production":
             enough, counting = check.approvals(case, gates)
-            found += [check.shadow_days(case), check.champion_compared(case), enough]
+            found += [check.shadow_days(case), check.no_drift_alarm(case), check.champion_compared(case), enough]
             found.append(check.replacement_acknowledged(case))
     return Decision(
         request=request,

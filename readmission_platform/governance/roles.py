@@ -15,6 +15,7 @@ PERMISSIONS = (
     "approve",
     "adopt_policy",
     "rollback",
+    "release",
     "administer",
 )
 # What moving a version into a stage takes.

@@ -77,9 +77,16 @@ def write_secret(path: Path, content: bytes) -> None:
         staged.unlink()
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Replace a file so that a reader sees the old content or the new, never a part."""
+def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Replace a file so that a reader sees the old content or the new, never a part.
+
+    ``mode`` are its permissions; without them, those that the process gives to new files.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.{os.getpid()}")
+    if mode is not None:
+        # Before there is anything to read.
+        staged.touch()
+        staged.chmod(mode)
     staged.write_bytes(content)
     staged.replace(path)

@@ -17,6 +17,7 @@ import dagster as dg
 import pandas as pd
 
 from readmission_platform.governance.errors import BadInput
+from readmission_platform.governance.steps import reached
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -169,7 +170,10 @@ class Lake:
         properties = CommitProperties(custom_metadata=named)
         for attempt in range(1, WRITE_ATTEMPTS + 1):
             try:
-                return Written(table, self._commit(table, _arrow(frame), partition, properties), digest)
+                reached(f"lake: {table} about to be written")
+                version = self._commit(table, _arrow(frame), partition, properties)
+                reached(f"lake: {table} written")
+                return Written(table, version, digest)
             except CommitFailedError:
                 if attempt == WRITE_ATTEMPTS:
                     raise

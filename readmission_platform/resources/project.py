@@ -17,10 +17,12 @@ import dagster as dg
 from readmission_platform import __version__
 from readmission_platform.config import (
     PROJECT_ROOT,
+    AlertsConfig,
     EnvironmentConfig,
     ModelConfig,
     MonitoringConfig,
     Settings,
+    alerts_config,
     environment_config,
     gate_policy,
     model_config,
@@ -30,6 +32,7 @@ from readmission_platform.config import (
 from readmission_platform.governance.adoption import PolicyInForce, ensure_adopted
 from readmission_platform.governance.ledger import Ledger
 from readmission_platform.resources.home import pseudonym_key
+from readmission_platform.resources.operations import Operations
 
 
 class ProjectResource(dg.ConfigurableResource[Any]):
@@ -40,6 +43,7 @@ class ProjectResource(dg.ConfigurableResource[Any]):
     configs: str
     actor: str
     ledger_url: str
+    operations_url: str | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "ProjectResource":
@@ -50,6 +54,7 @@ class ProjectResource(dg.ConfigurableResource[Any]):
             configs=str(settings.configs),
             actor=settings.actor,
             ledger_url=settings.ledger_database,
+            operations_url=settings.operations_url,
         )
 
     @property
@@ -61,6 +66,7 @@ class ProjectResource(dg.ConfigurableResource[Any]):
             configs=Path(self.configs),
             actor=self.actor,
             ledger_url=self.ledger_url,
+            operations_url=self.operations_url,
         )
 
     @property
@@ -72,6 +78,11 @@ class ProjectResource(dg.ConfigurableResource[Any]):
     def monitoring(self) -> MonitoringConfig:
         """``configs/monitoring.yaml``."""
         return monitoring_config(self.settings)
+
+    @property
+    def alerts(self) -> AlertsConfig:
+        """``configs/alerts.yaml``."""
+        return alerts_config(self.settings)
 
     @property
     def environment_rules(self) -> EnvironmentConfig:
@@ -93,6 +104,12 @@ class ProjectResource(dg.ConfigurableResource[Any]):
         """Open the ledger of the model."""
         with Ledger(self.ledger_url, model=self.model.name) as ledger:
             yield ledger
+
+    @contextmanager
+    def operations(self) -> Iterator[Operations]:
+        """Open the database of what the platform observed of itself."""
+        with Operations(self.settings.operations_database) as operations:
+            yield operations
 
     def policy_in_force(self, ledger: Ledger) -> PolicyInForce:
         """Return the gate policy in force; a fresh ``local`` environment adopts the one in ``configs/``."""

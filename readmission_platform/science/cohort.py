@@ -10,6 +10,7 @@ doi 10.24432/C5230J, CC BY 4.0).
 import hashlib
 import hmac
 from collections.abc import Iterable
+from datetime import date
 
 import pandas as pd
 
@@ -41,6 +42,9 @@ DISCHARGE_COLUMNS = [column for column in SOURCE_COLUMNS if column != "readmitte
 DIED = frozenset({11, 19, 20, 21})
 HOSPICE = frozenset({13, 14})
 CANNOT_BE_READMITTED = DIED | HOSPICE
+
+# Whether somebody comes back within 30 days is known when the 30 days are over: sooner, later returns are missing.
+MATURITY_DAYS = 30
 
 
 def pseudonyms(identifiers: Iterable[object], key: bytes, *, purpose: str) -> list[str]:
@@ -89,18 +93,77 @@ def eligible_encounters(raw: pd.DataFrame, *, key: bytes, replay_share: float) -
     return frame
 
 
+def has_matured(day: str, today: date) -> bool:
+    """Tell whether the outcome of a discharge of ``day`` (YYYY-MM-DD) can be known by ``today``."""
+    return (today - date.fromisoformat(day)).days >= MATURITY_DAYS
+
+
+def with_matured(eligible: pd.DataFrame, matured: pd.DataFrame) -> pd.DataFrame:
+    """Add daily discharges whose outcome has matured to the development part.
+
+    Parameters
+    ----------
+    eligible
+        As ``eligible_encounters`` returns it.
+    matured
+        Accepted discharges: the source's columns less ``patient_nbr`` and ``readmitted``, plus ``patient_key``,
+        ``discharge_date`` (text) and ``readmitted_30d`` (0 or 1).
+
+    Returns
+    -------
+    The columns of ``eligible`` and ``discharge_date``, which is missing for the source's own rows; in the order of the
+    proxy clock. Of a matured discharge ``readmitted`` is ``<30`` or missing: what comes after 30 days is not known. One
+    of the replay part leaves it; one that the source has in its development part already is not added again.
+    """
+    source = eligible.assign(discharge_date=pd.Series(None, index=eligible.index, dtype=object))
+    known = eligible.loc[eligible["part"] == "development", "encounter_id"]
+    fresh = matured[~matured["encounter_id"].isin(known)]
+    if fresh.empty:
+        return source
+    outcome = fresh["readmitted_30d"].astype("int8")
+    ended = pd.Series(["<30" if returned else None for returned in outcome], index=fresh.index, dtype=object)
+    added = fresh.assign(readmitted_30d=outcome, readmitted=ended, part="development", clock=0.0)
+    kept = source[~source["encounter_id"].isin(fresh["encounter_id"])]
+    frame = pd.concat([kept, added[list(source.columns)]])
+    frame = frame.sort_values("encounter_id", kind="stable").reset_index(drop=True)
+    frame["clock"] = frame.index / len(frame)
+    return frame
+
+
 def cohort_flow(raw: pd.DataFrame, eligible: pd.DataFrame) -> dict[str, int]:
-    """Count encounters at each step from the source to the parts of the study (TRIPOD+AI flow diagram)."""
+    """Count encounters at each step from the source to the parts of the study (TRIPOD+AI flow diagram).
+
+    Matured discharges are the rows of ``eligible`` with a ``discharge_date``.
+    """
     disposition = raw["discharge_disposition_id"]
+    dated = eligible["discharge_date"].notna() if "discharge_date" in eligible else pd.Series(False, eligible.index)
+    development = eligible["part"] == "development"
     return {
         "encounters in the source": len(raw),
         "excluded: died in hospital": int(disposition.isin(DIED).sum()),
         "excluded: discharged to hospice": int(disposition.isin(HOSPICE).sum()),
+        "added: matured discharges that are not in the source": int(
+            (dated & ~eligible["encounter_id"].isin(raw["encounter_id"])).sum()
+        ),
         "eligible encounters": len(eligible),
         "eligible patients": int(eligible["patient_key"].nunique()),
-        "development (first part of the proxy clock)": int((eligible["part"] == "development").sum()),
+        "development (first part of the proxy clock)": int((development & ~dated).sum()),
+        "development (matured discharges)": int((development & dated).sum()),
         "replay stream (set aside)": int((eligible["part"] == "replay").sum()),
     }
+
+
+def subgroups(encounters: pd.DataFrame) -> pd.DataFrame:
+    """Return ``gender``, ``race`` and ``age_band`` (<50, 50-70, 70+) of encounters; what is not known is missing."""
+    decade = encounters["age"].str.extract(r"^\[(\d+)-", expand=False).astype(float)
+    gender = encounters["gender"]
+    return pd.DataFrame(
+        {
+            "gender": gender.mask(~gender.isin(["Female", "Male"])),
+            "race": encounters["race"],
+            "age_band": pd.cut(decade, [-1, 49, 69, 200], labels=["<50", "50-70", "70+"]).astype(object),
+        }
+    )
 
 
 def patient_folds(patient_keys: "pd.Series[str]", *, folds: int) -> pd.Series:

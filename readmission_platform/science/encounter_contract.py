@@ -55,7 +55,18 @@ VOCABULARIES = {
     "readmitted": ["NO", ">30", "<30"],
 }
 NULLABLE = {"race", "weight", "payer_code", "medical_specialty", "diag_1", "diag_2", "diag_3"}
-_ICD9 = r"^(?:\d{1,3}|[VE]\d{1,3})(?:\.\d{1,2})?$"
+# Written out because \d also means the digits of other scripts, and because $ overlooks a line break at the end.
+_ICD9 = r"^(?:[0-9]{1,3}|[VE][0-9]{1,3})(?:\.[0-9]{1,2})?\Z"
+# Codes that the source lists nowhere; a longer text, or one over several lines, is no code.
+LONGEST_CODE = 100
+# By code, which other modules and the quarantine use; see ``quarantine.CODES``.
+REASONS = {
+    "missing_value": "missing",
+    "not_a_whole_number": "not a whole number",
+    "out_of_range": "out of range",
+    "unknown_code": "unknown code",
+    "not_icd9": "not an ICD-9 code",
+}
 
 
 def encounter_schema(columns: list[str]) -> "pa.DataFrameSchema":
@@ -67,22 +78,43 @@ def encounter_schema(columns: list[str]) -> "pa.DataFrameSchema":
         if name in RANGES:
             low, high = RANGES[name]
             # Judged cell by cell rather than by the column's type, so that one bad cell costs one row.
-            whole = pa.Check(lambda cells: pd.to_numeric(cells, errors="coerce") % 1 == 0, error="not a whole number")
-            inside = pa.Check(_between(low, high), error="out of range")
+            whole = pa.Check(_whole, error="not_a_whole_number")
+            inside = pa.Check(_between(low, high), error="out_of_range")
             schema[name] = pa.Column(None, [whole, inside])
         elif name in VOCABULARIES:
-            check = pa.Check.isin(VOCABULARIES[name], error="unknown code")
+            check = pa.Check.isin(VOCABULARIES[name], error="unknown_code")
             schema[name] = pa.Column(object, check, nullable=name in NULLABLE)
         elif name.startswith("diag_"):
-            check = pa.Check.str_matches(_ICD9, error="not an ICD-9 code")
+            check = pa.Check.str_matches(_ICD9, error="not_icd9")
             schema[name] = pa.Column(object, check, nullable=True)
         else:
-            schema[name] = pa.Column(object, nullable=True)
+            schema[name] = pa.Column(object, pa.Check(_short_text, error="unknown_code"), nullable=True)
     return pa.DataFrameSchema(schema, strict=True)
 
 
+def _numbers(cells: pd.Series) -> pd.Series:
+    """Read numbers; what is none becomes NaN.
+
+    Neither is a number with an exponent: spreadsheet programs write long ones so and round them, and a rounded
+    encounter number is another encounter's.
+    """
+    number = pd.to_numeric(cells, errors="coerce")
+    if number.dtype == "float64" and cells.dtype == object:
+        number = number.mask(cells.astype("str").str.contains("e", case=False, regex=False))
+    return number
+
+
+def _whole(cells: pd.Series) -> pd.Series:
+    return _numbers(cells) % 1 == 0
+
+
 def _between(low: int, high: int) -> Callable[[pd.Series], pd.Series]:
-    return lambda cells: pd.to_numeric(cells, errors="coerce").between(low, high)
+    # What is no whole number is reported as that alone.
+    return lambda cells: _numbers(cells).between(low, high) | ~_whole(cells)
+
+
+def _short_text(cells: pd.Series) -> pd.Series:
+    return cells.map(lambda text: isinstance(text, str) and len(text) <= LONGEST_CODE and text.isprintable())
 
 
 def missing_columns(frame: pd.DataFrame, *, outcome: bool) -> list[str]:
@@ -102,8 +134,8 @@ def parse_text(frame: pd.DataFrame) -> pd.DataFrame:
         column = text.copy()
         column[text.isna() | text.isin([MISSING_MARK, ""])] = None
         if name in INTEGER_COLUMNS:
-            number = pd.to_numeric(column, errors="coerce")
-            whole = number.notna() & (number % 1 == 0)
+            number = _numbers(column)
+            whole = (number % 1 == 0) & number.between(-(2**53), 2**53)  # beyond, a float skips numbers
             column = number.astype("int64") if bool(whole.all()) else column
         parsed[name] = column
     return pd.DataFrame(parsed, index=frame.index)
@@ -114,21 +146,23 @@ def broken_rules(frame: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One line per broken rule: ``row`` (position in ``frame``, missing when the whole column is at fault),
-    ``column`` and ``reason``. Empty when all is well. Holds no values.
+    One line per broken rule, by row and then in the order of the columns: ``row`` (position in ``frame``, missing
+    when the whole column is at fault), ``column``, ``code`` and ``reason`` (see ``REASONS``). Empty when all is well.
+    Holds no values.
     """
     from pandera.errors import SchemaErrors
 
+    columns = list(frame.columns)
     try:
-        encounter_schema(list(frame.columns)).validate(frame.reset_index(drop=True), lazy=True)
+        encounter_schema(columns).validate(frame.reset_index(drop=True), lazy=True)
     except SchemaErrors as errors:
         cases = errors.failure_cases
-        reasons = cases["check"].astype(str).map(_plain_reason)
-        return pd.DataFrame(
-            {"row": cases["index"].astype("Int64"), "column": cases["column"].astype(str), "reason": reasons}
-        ).drop_duplicates(ignore_index=True)
-    return pd.DataFrame({"row": pd.Series(dtype="Int64"), "column": [], "reason": []})
-
-
-def _plain_reason(check: str) -> str:
-    return {"not_nullable": "missing"}.get(check, check)
+        code = cases["check"].astype(str).replace({"not_nullable": "missing_value"})
+        lines = pd.DataFrame({
+            "row": cases["index"].astype("Int64"), "column": cases["column"].astype(str), "code": code,
+            "reason": code.map(REASONS).fillna(code),
+        })  # fmt: skip
+        order = lines["column"].map({name: place for place, name in enumerate(columns)})
+        by_row = lines.assign(order=order).sort_values(["row", "order"], kind="stable").drop(columns="order")
+        return by_row.drop_duplicates(ignore_index=True)
+    return pd.DataFrame({"row": pd.Series(dtype="Int64"), "column": [], "code": [], "reason": []})

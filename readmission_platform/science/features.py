@@ -88,6 +88,15 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
 
     Fitting learns only which payers and specialties exist. Those of fewer than ``min_frequency`` encounters
     share a code, so that a handful of patients cannot shape a split of their own.
+
+    Attributes
+    ----------
+    learnt_
+        Encoder of the payers and specialties.
+    ranges_
+        Lowest and highest value of each count that was seen; ``seen_``: the codes and names that were. The encoding
+        does not use them; they tell what the model can be asked about (``soundness``). Encoders fitted before
+        they were kept have neither.
     """
 
     def __init__(self, min_frequency: int = 20) -> None:
@@ -102,6 +111,9 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
             min_frequency=self.min_frequency,
             max_categories=200,
         ).fit(_learnt_frame(frame))
+        counts = frame[COUNTS].agg(["min", "max"])
+        self.ranges_ = {name: counts[name].astype(float).tolist() for name in COUNTS if counts[name].notna().all()}
+        self.seen_ = {name: sorted(frame[name].dropna().unique().tolist()) for name in [*CODE_LISTS, *NAMED_VALUES]}
         return self
 
     def transform(self, frame: pd.DataFrame) -> np.ndarray:

@@ -37,7 +37,9 @@ def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame
         Every encounter known; may include ``encounters`` themselves and later ones, which are ignored. A
         column ``readmitted`` tells how an encounter ended, where that is known. ``<30`` and ``>30`` are known
         at the next admission; ``NO`` is treated as no information, since the source contradicts it in 490
-        rows. Of an encounter that is there several times the first row counts.
+        rows. Nor is anything known of how an encounter with a ``discharge_date`` ended: it arrived as a daily
+        discharge, whose outcome is delivered a month later if at all, so scoring never has it. Of an encounter
+        that is there several times the first row counts.
 
     Returns
     -------
@@ -82,6 +84,9 @@ def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame
 
 def _with_outcome(rows: pd.DataFrame) -> pd.DataFrame:
     outcome = rows["readmitted"] if "readmitted" in rows.columns else None
+    if outcome is not None and "discharge_date" in rows.columns:
+        # Training on matured discharges must see what scoring saw.
+        outcome = outcome.astype(object).mask(rows["discharge_date"].notna())
     # Said explicitly, because a frame without rows (the first day of all) has no types to go by.
     numbers = [column for column in KNOWN_COLUMNS if column not in ("encounter_id", "patient_key")]
     typed = rows[KNOWN_COLUMNS].astype({"encounter_id": "int64"}).astype(dict.fromkeys(numbers, "float64"))

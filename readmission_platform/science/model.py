@@ -39,6 +39,12 @@ def logit(scores: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(clipped / (1 - clipped)))
 
 
+def clipped_log_odds(log_odds: np.ndarray) -> np.ndarray:
+    """Clip log odds to where ``logit`` clips probabilities."""
+    furthest = float(logit(np.array(1.0)))
+    return np.asarray(np.clip(log_odds, -furthest, furthest))
+
+
 class RecalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
     """A fitted classifier whose log odds are corrected by a slope and an intercept (Platt 1999).
 

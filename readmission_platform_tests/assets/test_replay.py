@@ -46,10 +46,8 @@ def delivered(landing: Landing) -> list[int]:
     """Encounters of all days, in the order of the days."""
     found = []
     for day in landing.days():
-        (file,) = landing.read_day(day)
-        assert file.cells is not None
-        intake = take_in(file.cells, already=())
-        assert len(intake.accepted) == intake.received == PER_DAY
+        intake = take_in({day: landing.read_day(day)})
+        assert len(intake.accepted) == intake.files["received"].sum() == PER_DAY
         found += intake.accepted["encounter_id"].tolist()
     return found
 

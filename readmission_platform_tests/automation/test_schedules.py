@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from readmission_platform.automation.schedules import daily_scoring_schedule
+from readmission_platform.automation.schedules import daily_scoring_schedule, monitoring_schedule
 from readmission_platform.config import Settings, environment_config
 from readmission_platform.resources.project import ProjectResource
 
@@ -87,6 +87,17 @@ def test_a_tick_given_in_utc_means_the_hospitals_day(hospital: Hospital):
     request = hospital.tick(datetime(2026, 5, 5, 2, tzinfo=ZoneInfo("UTC")))  # still the evening of the 4th
     assert isinstance(request, dg.RunRequest)
     assert request.partition_key == "2026-05-03"
+
+
+def test_monitoring_runs_half_an_hour_after_scoring_once_a_day(hospital: Hospital):
+    schedule = monitoring_schedule(environment_config(hospital.settings))
+    assert schedule.cron_schedule == "30 6 * * *"
+    assert schedule.execution_timezone == hospital.schedule.execution_timezone
+    with dg.DagsterInstance.ephemeral() as instance:
+        at = datetime(2026, 5, 5, 6, 30, tzinfo=NEW_YORK)
+        request = schedule(dg.build_schedule_context(instance=instance, scheduled_execution_time=at))
+    assert isinstance(request, dg.RunRequest)
+    assert request.run_key == "monitoring-2026-05-05"
 
 
 def test_it_runs_at_six_in_the_hospitals_time_zone(hospital: Hospital):

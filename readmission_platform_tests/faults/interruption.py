@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,11 @@ _server.set_forkserver_preload(["readmission_platform.cli", "readmission_platfor
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended (negative: the signal that killed it), and the steps it reached."""
+    """How a command ended (negative: the signal that killed it), the steps it reached, and the seconds it took."""
 
     code: int
     steps: list[str]
+    seconds: float
 
 
 class _Listener(logging.Handler):
@@ -42,16 +44,28 @@ class _Listener(logging.Handler):
 
 def run_until(home: Home, step: str | None, *arguments: str) -> Ended:
     """Run a ``readmission`` command in a process of its own and kill it when it reaches a step (None: let it end)."""
+    return _run(home, step, None, arguments)
+
+
+def run_for(home: Home, seconds: float, *arguments: str) -> Ended:
+    """Run a ``readmission`` command in a process of its own and kill it after some time, wherever it is then."""
+    return _run(home, None, seconds, arguments)
+
+
+def _run(home: Home, step: str | None, seconds: float | None, arguments: tuple[str, ...]) -> Ended:
     trace = home.path.with_suffix(".steps")
     trace.unlink(missing_ok=True)
     process = _server.Process(target=_live, args=(home.environment, trace, step, arguments))
+    began = time.monotonic()
     process.start()
-    process.join(timeout=90)
+    process.join(timeout=90 if seconds is None else seconds)
     if process.is_alive():
         process.kill()
-        raise TimeoutError(f"readmission {' '.join(arguments)} did not end")
+        process.join()
+        if seconds is None:
+            raise TimeoutError(f"readmission {' '.join(arguments)} did not end")
     steps = trace.read_text(encoding="utf-8").splitlines() if trace.exists() else []
-    return Ended(int(process.exitcode or 0), steps)
+    return Ended(int(process.exitcode or 0), steps, time.monotonic() - began)
 
 
 def _live(environment: dict[str, str], trace: Path, step: str | None, arguments: tuple[str, ...]) -> None:

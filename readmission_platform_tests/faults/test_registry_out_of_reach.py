@@ -29,4 +29,5 @@ def test_a_promotion_and_a_rollback_end_with_5_and_change_nothing(
     ended = home.having(READMISSION_MLFLOW_URL=f"sqlite:///{blocked / 'mlflow.db'}").command(*command)
     assert ended.code == 5
     assert "registry cannot be reached" in ended.err
-    assert (home.stages, home.kinds(), home.aliases()) == (stages, events, aliases)
+    # That it failed is on the record, and nothing else is.
+    assert (home.stages, home.kinds(), home.aliases()) == (stages, [*events, "run_failed"], aliases)

@@ -17,6 +17,7 @@ from readmission_platform.config import (
 )
 from readmission_platform.governance.adoption import adopt, in_force
 from readmission_platform.governance.approvals import approval_statement, public_key_text, sign
+from readmission_platform.governance.case import DriftFacts
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger import Ledger
 from readmission_platform.governance.policy import evaluate_gates, verdict
@@ -100,6 +101,15 @@ def honest_estimates() -> dict[str, Any]:
     return estimates
 
 
+def judged_windows(**changes: Any) -> DriftFacts:
+    """Return what fourteen shadow days come to: one full window, judged, that has not drifted."""
+    quiet = DriftFacts(
+        closed=1, unjudged=0, collecting=162, window_encounters=200, drifted=(), columns=(), alarm_windows=2,
+        of_windows=3,
+    )  # fmt: skip
+    return replace(quiet, **changes)
+
+
 @dataclass
 class Scenario:
     """A ledger and everything a decision about it needs; tests change one thing and look."""
@@ -113,7 +123,9 @@ class Scenario:
         """Fill in the shipped environment and the present moment."""
         self.environment = self.environment or environment(self.environment_name)
         self.now = self.now or datetime.now(UTC)
-        self.facts = VersionFacts("sha256:artifact", "sha256:evidence", honest_estimates(), 14, has_champion=False)
+        self.facts = VersionFacts(
+            "sha256:artifact", "sha256:evidence", honest_estimates(), 14, has_champion=False, drift=judged_windows()
+        )
 
     def adopt(self, policy: GatePolicy = POLICY, roles: RolesConfig | None = STAFFED_ROLES) -> None:
         """Put roles and policy into force."""

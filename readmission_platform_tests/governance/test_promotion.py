@@ -24,6 +24,7 @@ from .scenario import (
     Scenario,
     environment,
     estimate,
+    judged_windows,
     ready_for_production,
     ready_for_staging,
 )
@@ -102,6 +103,9 @@ WRONG_FACTS: dict[str, tuple[Change, str]] = {
     "shadow incomplete": (_estimate("shadow_scored_share", estimate(0.99)), "gates_hold"),
     "shadow risks off": (_estimate("shadow_observed_expected_ratio", estimate(1.4)), "gates_hold"),
     "too little data": (_estimate("auroc", estimate(0.664, positives=150)), "gates_hold"),
+    "drift not looked at": (_fact(drift=None), "no_drift_alarm"),
+    "drift not judged": (_fact(drift=judged_windows(unjudged=1)), "no_drift_alarm"),
+    "drift alarm": (_fact(drift=judged_windows(closed=2, drifted=(1, 2), columns=("age",))), "no_drift_alarm"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from datetime import date
 
 import pandas as pd
 import pytest
@@ -13,8 +14,11 @@ from readmission_platform.science.cohort import (
     SOURCE_COLUMNS,
     cohort_flow,
     eligible_encounters,
+    has_matured,
     patient_folds,
     pseudonyms,
+    subgroups,
+    with_matured,
 )
 from readmission_platform.science.synthetic import generate
 
@@ -84,6 +88,90 @@ def test_the_flow_of_the_cohort_adds_up(raw: pd.DataFrame, eligible: pd.DataFram
     parts = flow["development (first part of the proxy clock)"] + flow["replay stream (set aside)"]
     assert parts == flow["eligible encounters"]
     assert flow["eligible patients"] == eligible["patient_key"].nunique()
+
+
+def as_discharges(rows: pd.DataFrame, day: str = "2024-01-01") -> pd.DataFrame:
+    """Rows of the cohort as they come back: accepted as daily discharges, with the outcome that matured."""
+    kept = rows.drop(columns=["clock", "part", "readmitted", "readmitted_30d"])
+    return kept.assign(discharge_date=day, readmitted_30d=rows["readmitted_30d"])
+
+
+@pytest.fixture(scope="module")
+def replayed(eligible: pd.DataFrame) -> pd.DataFrame:
+    return eligible[eligible["part"] == "replay"]
+
+
+@pytest.mark.parametrize(("day", "matured"), [("2024-01-01", True), ("2024-01-02", False)])
+def test_a_discharge_matures_thirty_days_later_and_not_sooner(day: str, matured: bool) -> None:
+    assert has_matured(day, date(2024, 1, 31)) is matured
+
+
+def test_with_nothing_matured_the_cohort_is_as_it_was_but_for_the_empty_date(eligible: pd.DataFrame) -> None:
+    same = with_matured(eligible, as_discharges(eligible).head(0))
+    pd.testing.assert_frame_equal(same.drop(columns="discharge_date"), eligible)
+    assert same["discharge_date"].isna().all()
+
+
+def test_what_matured_of_the_replay_becomes_development_once_and_the_rest_stays(
+    eligible: pd.DataFrame, replayed: pd.DataFrame
+) -> None:
+    matured = replayed.head(50)
+    joined = with_matured(eligible, as_discharges(matured))
+    assert joined["encounter_id"].tolist() == eligible["encounter_id"].tolist()
+    dated = joined["discharge_date"].notna()
+    assert joined.loc[dated, "encounter_id"].tolist() == matured["encounter_id"].tolist()
+    assert set(joined.loc[dated, "part"]) == {"development"}
+    assert (joined["part"] == "replay").sum() == len(replayed) - 50
+    pd.testing.assert_series_equal(joined["readmitted_30d"], eligible["readmitted_30d"])
+    untouched = joined[~dated].drop(columns="discharge_date")
+    pd.testing.assert_frame_equal(untouched, eligible[~dated])
+
+
+def test_of_a_matured_discharge_nothing_is_known_beyond_thirty_days(
+    eligible: pd.DataFrame, replayed: pd.DataFrame
+) -> None:
+    joined = with_matured(eligible, as_discharges(replayed))
+    dated = joined[joined["discharge_date"].notna()]
+    assert set(dated.loc[dated["readmitted_30d"] == 1, "readmitted"]) == {"<30"}
+    assert dated.loc[dated["readmitted_30d"] == 0, "readmitted"].isna().all()
+
+
+def test_a_discharge_that_no_source_has_is_added_in_the_order_of_the_clock(
+    eligible: pd.DataFrame, replayed: pd.DataFrame
+) -> None:
+    others = as_discharges(replayed.head(20)).assign(encounter_id=lambda rows: rows["encounter_id"] + 10**9)
+    joined = with_matured(eligible, others)
+    assert len(joined) == len(eligible) + 20
+    assert joined["encounter_id"].is_monotonic_increasing
+    assert joined["clock"].is_monotonic_increasing
+    assert joined["clock"].between(0, 1, inclusive="left").all()
+    assert (joined["part"] == "replay").sum() == len(replayed)
+
+
+def test_a_discharge_that_the_source_has_developed_on_is_not_taken_twice(eligible: pd.DataFrame) -> None:
+    again = eligible[eligible["part"] == "development"].head(10)
+    joined = with_matured(eligible, as_discharges(again))
+    pd.testing.assert_frame_equal(joined.drop(columns="discharge_date"), eligible)
+
+
+def test_matured_discharges_are_a_step_of_their_own_in_the_flow(
+    raw: pd.DataFrame, eligible: pd.DataFrame, replayed: pd.DataFrame
+) -> None:
+    new = as_discharges(replayed.tail(5)).assign(encounter_id=lambda rows: rows["encounter_id"] + 10**9)
+    matured = pd.concat([as_discharges(replayed.head(50)), new])
+    flow = cohort_flow(raw, with_matured(eligible, matured))
+    assert flow["development (matured discharges)"] == 55
+    assert flow["added: matured discharges that are not in the source"] == 5
+    assert flow["replay stream (set aside)"] == len(replayed) - 50
+    assert flow["eligible encounters"] == len(eligible) + 5
+
+
+def test_subgroups_are_gender_race_and_age_in_three_bands() -> None:
+    rows = pd.DataFrame({"gender": ["Female", "Unknown/Invalid", "Male"], "race": ["Asian", None, "Other"],
+                         "age": ["[40-50)", "[50-60)", "[70-80)"]})  # fmt: skip
+    found = subgroups(rows)
+    assert found["gender"].isna().tolist() == [False, True, False]
+    assert found["age_band"].tolist() == ["<50", "50-70", "70+"]
 
 
 def test_a_pseudonym_is_the_keyed_hash_of_purpose_and_identifier() -> None:

@@ -77,6 +77,17 @@ def test_a_number_that_is_out_of_range_or_not_whole_is_named(cells: pd.DataFrame
     assert {column for _, column, _ in lines} == set(INTEGER_COLUMNS)
     assert {row for row, _, _ in lines} == {2}
     assert {reason for _, _, reason in lines} <= {"not a whole number", "out of range"}
+    assert len(lines) == len(INTEGER_COLUMNS)  # one fault each, not two
+
+
+def test_an_encounter_that_a_spreadsheet_rounded_is_not_taken_for_another(cells: pd.DataFrame) -> None:
+    for value in ("1.23457E+08", "2e5"):
+        assert broken_by(cells, {"encounter_id": value}) == {(2, "encounter_id", "not a whole number")}
+
+
+def test_a_number_too_large_to_be_exact_leaves_its_neighbours_alone(cells: pd.DataFrame) -> None:
+    for value in ("9" * 20, "9" * 400, str(2**63), "-" + "9" * 18):
+        assert {row for row, _, _ in broken_by(cells, {"encounter_id": value})} == {2}
 
 
 def test_a_range_includes_its_ends_and_nothing_beyond(cells: pd.DataFrame) -> None:
@@ -99,10 +110,27 @@ def test_an_icd_9_code_is_accepted(cells: pd.DataFrame) -> None:
 
 
 def test_what_is_no_icd_9_code_is_named(cells: pd.DataFrame) -> None:
-    codes = ["I50.9", "4280", "428.", ".5", "V", "diabetes", "250,83", "-428", "428.123"]
+    codes = ["I50.9", "4280", "428.", ".5", "V", "diabetes", "250,83", "-428", "428.123", "428\n", "٤٢٨"]
     many = cells.iloc[[0] * len(codes)].reset_index(drop=True).assign(diag_2=codes)
     expected = {(row, "diag_2", "not an ICD-9 code") for row in range(len(codes))}
     assert lines_of(broken_rules(parse_text(many))) == expected
+
+
+@pytest.mark.parametrize("column", ["weight", "payer_code", "medical_specialty"])
+def test_a_code_of_no_list_is_a_short_text_on_one_line(cells: pd.DataFrame, column: str) -> None:
+    assert broken_by(cells, {column: "Obsterics&Gynecology-GynecologicOnco"}) == set()
+    for value in ("x" * 101, "a\nb", "\x1b[31m"):
+        assert broken_by(cells, {column: value}) == {(2, column, "unknown code")}
+
+
+def test_lines_come_by_row_and_then_in_the_order_of_the_columns(cells: pd.DataFrame) -> None:
+    changed = cells.copy()
+    changed.loc[[1, 4], ["change", "race", "time_in_hospital"]] = SECRET
+    lines = broken_rules(parse_text(changed))
+    assert list(zip(lines["row"], lines["column"], strict=True)) == [
+        (row, column) for row in (1, 4) for column in ("race", "time_in_hospital", "change")
+    ]
+    assert lines["code"].tolist() == ["unknown_code", "not_a_whole_number", "unknown_code"] * 2
 
 
 def test_each_broken_cell_has_its_own_line(cells: pd.DataFrame) -> None:
@@ -149,4 +177,6 @@ def test_the_outcome_is_one_of_the_three_the_source_knows() -> None:
     assert VOCABULARIES["readmitted"] == ["NO", ">30", "<30"]
     raw = generate(encounters=200, seed=3).head(3)
     raw.loc[1, "readmitted"] = "no"
-    assert broken_rules(raw).to_dict("records") == [{"row": 1, "column": "readmitted", "reason": "unknown code"}]
+    assert broken_rules(raw).to_dict("records") == [
+        {"row": 1, "column": "readmitted", "code": "unknown_code", "reason": "unknown code"}
+    ]

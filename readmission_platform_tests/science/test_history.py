@@ -115,6 +115,17 @@ def test_a_discharge_whose_outcome_has_not_matured_counts_as_a_stay_without_an_o
     assert described["previous_outcome"] is None
 
 
+def test_how_a_daily_discharge_ended_is_no_history_even_after_it_matured() -> None:
+    matured = frame_of(stays("<30", "<30", None)).assign(discharge_date=[None, "2024-01-01", "2024-03-01"])
+    trained_on = history_as_of(matured, matured).iloc[2]
+    # As scoring had it: the second stay had arrived, and nobody knew yet how it would end.
+    known = frame_of(stays("<30", None)).assign(discharge_date=[None, "2024-01-01"])
+    scored = history_as_of(matured.iloc[2:].drop(columns="readmitted"), known).iloc[0]
+    assert trained_on.equals(scored)
+    assert trained_on["prior_readmissions_30d"] == 1
+    assert trained_on["previous_outcome"] is None
+
+
 def test_two_discharges_of_a_patient_on_one_day_know_of_each_other_only_backwards() -> None:
     discharges = frame_of(stays(None, None)).drop(columns="readmitted")
     described = history_as_of(discharges, discharges.iloc[:0].assign(readmitted=None))

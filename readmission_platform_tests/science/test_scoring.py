@@ -1,13 +1,25 @@
-"""Scoring: the daily path gives what training gave, also to patients with a past."""
+"""Scoring: the daily path gives what training gave, also to patients with a past, and many days what each gives."""
+
+from random import Random
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from readmission_platform.science import scoring
 from readmission_platform.science.features import MODEL_INPUTS
-from readmission_platform.science.history import history_as_of
+from readmission_platform.science.history import KNOWN_COLUMNS, history_as_of
 from readmission_platform.science.model import score
-from readmission_platform.science.scoring import model_inputs, score_discharges, serving_parity
+from readmission_platform.science.scoring import (
+    SCORE_COLUMNS,
+    Scorer,
+    history_by_day,
+    model_inputs,
+    score_discharges,
+    serving_parity,
+)
 from readmission_platform_tests.small_study import SmallStudy
 
 
@@ -95,3 +107,124 @@ def test_an_outcome_that_came_along_is_not_among_the_inputs(small_study: SmallSt
     inputs = model_inputs(small_study.replayed.head(10), small_study.development)
     assert list(inputs.columns) == MODEL_INPUTS
     assert column not in inputs
+
+
+def in_days(encounters: pd.DataFrame, days: int, *, seed: int) -> pd.DataFrame:
+    """Discharges on dates that have nothing to do with their numbers: what came first may arrive last."""
+    generator = np.random.default_rng(seed)
+    dates = [f"2024-01-{day:02d}" for day in range(1, days + 1)]
+    return discharged(encounters).assign(discharge_date=generator.choice(dates, size=len(encounters)))
+
+
+def known_with(study: SmallStudy, discharges: pd.DataFrame) -> pd.DataFrame:
+    arrived = discharges[[*KNOWN_COLUMNS, "discharge_date"]].assign(readmitted=None)
+    return pd.concat([study.development.assign(discharge_date=None), arrived], ignore_index=True)
+
+
+def day_by_day(discharges: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """The history of each day on its own, from what had arrived by then."""
+    described = []
+    for day, rows in discharges.groupby("discharge_date"):
+        earlier = known[[arrived is None or arrived <= day for arrived in known["discharge_date"]]]
+        described.append(history_as_of(rows, earlier))
+    return pd.concat(described).loc[discharges.index]
+
+
+def test_many_days_at_once_get_the_history_that_each_has_on_its_own(small_study: SmallStudy) -> None:
+    discharges = in_days(small_study.eligible.tail(2000).reset_index(drop=True), 25, seed=4)
+    # Of the development encounters some are delivered again, as late as may be.
+    known = known_with(small_study, discharges)
+    together = history_by_day(discharges, known)
+    alone = day_by_day(discharges, known)
+    pd.testing.assert_frame_equal(together, alone, check_exact=True)
+    in_order = history_as_of(discharges.drop(columns="discharge_date"), known)
+    assert (together["prior_encounters"] < in_order["prior_encounters"]).any()  # some arrived too late to be known
+
+
+ARRIVALS = st.lists(
+    st.tuples(st.integers(1, 12), st.sampled_from("abc"), st.integers(1, 5), st.integers(1, 3)),
+    min_size=1, max_size=14, unique_by=lambda arrival: arrival[0],
+)  # fmt: skip
+EARLIER = st.lists(
+    st.tuples(st.integers(1, 12), st.sampled_from("abc"), st.integers(1, 5), st.sampled_from(["<30", ">30", "NO"])),
+    max_size=8,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrivals=ARRIVALS, earlier=EARLIER, order=st.randoms(use_true_random=False))
+def test_whatever_arrives_on_whichever_day_many_days_at_once_are_each_day_on_its_own(
+    arrivals: list[tuple[int, str, int, int]], earlier: list[tuple[int, str, int, str]], order: Random
+) -> None:
+    discharges = pd.DataFrame([
+        {"encounter_id": number, "patient_key": patient, "time_in_hospital": days, "number_inpatient": number % 4,
+         "discharge_disposition_id": days, "discharge_date": f"2024-01-0{day}"}
+        for number, patient, days, day in arrivals
+    ])  # fmt: skip
+    development = [
+        {"encounter_id": number, "patient_key": patient, "time_in_hospital": days, "number_inpatient": number % 3,
+         "discharge_disposition_id": days, "discharge_date": None, "readmitted": outcome}
+        for number, patient, days, outcome in earlier
+    ]  # fmt: skip
+    rows = [*development, *discharges.assign(readmitted=None).to_dict("records")]
+    order.shuffle(rows)
+    known = pd.DataFrame(rows)
+    pd.testing.assert_frame_equal(
+        history_by_day(discharges, known), day_by_day(discharges, known), check_exact=True, check_dtype=False
+    )
+
+
+def test_many_days_at_once_get_bit_by_bit_the_scores_and_reasons_of_each_day_on_its_own(
+    small_study: SmallStudy,
+) -> None:
+    scorer = Scorer(small_study.fitted.model)
+    discharges = in_days(small_study.replayed, 12, seed=5)
+    known = known_with(small_study, discharges)
+    together = scorer.score(discharges, known)
+    for _, rows in discharges.groupby("discharge_date"):
+        alone = scorer.score(rows, known)
+        pd.testing.assert_frame_equal(alone, together.loc[rows.index].reset_index(drop=True), check_exact=True)
+
+
+def test_batches_change_nothing(small_study: SmallStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = Scorer(small_study.fitted.model)
+    discharges = in_days(small_study.replayed.head(90), 3, seed=6)
+    known = known_with(small_study, discharges)
+    whole = scorer.score(discharges, known)
+    monkeypatch.setattr(scoring, "BATCH", 7)
+    pd.testing.assert_frame_equal(scorer.score(discharges, known), whole, check_exact=True)
+
+
+def test_who_is_withheld_has_a_reason_and_nothing_else_and_the_others_their_usual_risk(
+    small_study: SmallStudy,
+) -> None:
+    scorer = Scorer(small_study.fitted.model)
+    discharges = in_days(small_study.replayed.head(20), 1, seed=7)
+    known = known_with(small_study, discharges)
+    usual = scorer.score(discharges, known)
+    odd = discharges.copy()
+    odd.loc[4, "discharge_disposition_id"] = 29
+    found = scorer.score(odd, known)
+    assert found.loc[4, "status"] == "withheld"
+    assert "discharge disposition" in found.loc[4, "withheld_because"]
+    assert found.loc[4, ["risk", "reasons", "contributions"]].isna().all()
+    pd.testing.assert_frame_equal(found.drop(index=4), usual.drop(index=4), check_exact=True)
+    assert set(usual["status"]) == {"scored"}
+    assert usual["withheld_because"].isna().all()
+
+
+def test_a_day_of_nobody_but_withheld_and_a_day_of_nobody_at_all(small_study: SmallStudy) -> None:
+    scorer = Scorer(small_study.fitted.model)
+    discharges = in_days(small_study.replayed.head(3), 1, seed=7).assign(discharge_disposition_id=29)
+    known = known_with(small_study, discharges)
+    assert set(scorer.score(discharges, known)["status"]) == {"withheld"}
+    nobody = scorer.score(discharges.head(0), known.head(0))
+    assert nobody.empty
+    assert list(nobody.columns) == SCORE_COLUMNS
+
+
+def test_the_risk_is_the_one_without_reasons(small_study: SmallStudy) -> None:
+    day = in_days(small_study.replayed.head(40), 1, seed=8)
+    plain = score_discharges(small_study.fitted.model, day, small_study.development)
+    found = Scorer(small_study.fitted.model).score(day, known_with(small_study, day))
+    np.testing.assert_array_equal(found["risk"], plain)

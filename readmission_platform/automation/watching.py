@@ -1,0 +1,127 @@
+"""Looking at what is no run: ticks of sensors and schedules, the ledger, services, and figures against their limits.
+
+What belongs here: reading these and handing the rules what they say. What does not: the rules
+(``governance.alert_rules``) and runs (``observation``).
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import TickStatus
+
+from readmission_platform.automation.run_facts import error_class
+from readmission_platform.governance.alert_rules import (
+    Signal,
+    signal_of_service,
+    signals_of_event,
+    signals_of_figures,
+)
+from readmission_platform.governance.chain import utc_text
+from readmission_platform.governance.errors import GovernanceError, LedgerCorrupt
+from readmission_platform.governance.observed import TickSeen
+from readmission_platform.resources.alert_records import Circumstances
+from readmission_platform.resources.operations import Operations, moment
+from readmission_platform.resources.project import ProjectResource
+
+LEDGER_MARK, LIMITS_MARK = "ledger", "limits"
+LEDGER, INTEGRITY, TRACKING = "ledger", "ledger integrity", "tracking"
+ERROR_SHARE_HOURS, ERROR_SHARE_RUNS = 24, 20
+SCORED = "daily_predictions"
+
+Figures = Callable[[], Mapping[str, float]]
+
+_FINISHED_TICKS = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
+
+
+def seen_ticks(instance: dg.DagsterInstance) -> list[TickSeen]:
+    """Return the last finished tick of every sensor and schedule that is running."""
+    if instance.schedule_storage is None:
+        return []
+    found = []
+    for state in instance.all_instigator_state():
+        if not state.is_running or state.instigator_type not in {InstigatorType.SENSOR, InstigatorType.SCHEDULE}:
+            continue
+        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1, statuses=_FINISHED_TICKS)
+        for tick in ticks:
+            failed = tick.status is TickStatus.FAILURE
+            found.append(
+                TickSeen(
+                    name=state.name,
+                    type="sensor" if state.instigator_type is InstigatorType.SENSOR else "schedule",
+                    at=datetime.fromtimestamp(tick.end_timestamp or tick.timestamp, UTC),
+                    failed=failed,
+                    error=error_class(tick.error) if failed else None,
+                )
+            )
+    return found
+
+
+def watch_limits(
+    operations: Operations, given: Circumstances, *, project: ProjectResource, figures: Figures
+) -> list[Signal]:
+    """Compare figures with their limits: those given, and those of the platform's own operation."""
+    known = {**figures(), **own_figures(operations, project.settings.home, now=given.now)}
+    return signals_of_figures(given.config, known, given.now)
+
+
+def limits_due(operations: Operations, given: Circumstances) -> bool:
+    """Tell whether it is time for what is looked at now and then only: figures, and the ledger as a whole."""
+    last = operations.mark(LIMITS_MARK)
+    return last is None or moment(last) + timedelta(minutes=given.config.limits_minutes) <= given.now
+
+
+def watch_ledger(
+    operations: Operations, given: Circumstances, *, project: ProjectResource, thoroughly: bool
+) -> tuple[list[Signal], int | None]:
+    """Look at the events that are new, and thoroughly: at whether the whole ledger verifies.
+
+    Returns
+    -------
+    The signals, and how far the look has come (None: no further), to be recorded once they are carried over.
+    """
+    config, after = given.config, int(operations.mark(LEDGER_MARK) or 0)
+    try:
+        with project.ledger() as ledger:
+            events = ledger.events(after=after)
+            if thoroughly:
+                ledger.verify()
+    except LedgerCorrupt as error:
+        where = f" at event {error.seq}" if error.seq else ""
+        return signal_of_service(config, INTEGRITY, f"The ledger does not verify{where}.", given.now), None
+    except GovernanceError as error:
+        problem = f"The ledger cannot be used ({type(error).__name__})."
+        return signal_of_service(config, LEDGER, problem, given.now), None
+    signals = signal_of_service(config, LEDGER, None, given.now)
+    if thoroughly:
+        signals += signal_of_service(config, INTEGRITY, None, given.now)
+    for event in events:
+        signals += signals_of_event(config, event, moment(event.at))
+    return signals, events[-1].seq if events else None
+
+
+def own_figures(operations: Operations, home: Path, *, now: datetime) -> dict[str, float]:
+    """Return the figures of the platform's own operation.
+
+    Returns
+    -------
+    run_error_share
+        Broken of the finished runs of the last 24 hours, from 20 runs up. A run that a check stopped, or in which a
+        person was declined something, is not broken.
+    scoring_milliseconds
+        Time of ``daily_predictions`` for one encounter, in its last run that wrote rows.
+    disk_used_share
+        Used share of the disk that holds the home.
+    """
+    usage = shutil.disk_usage(home)
+    found = {"disk_used_share": usage.used / usage.total}
+    runs = operations.runs(since=utc_text(now - timedelta(hours=ERROR_SHARE_HOURS)))
+    if len(runs) >= ERROR_SHARE_RUNS:
+        found["run_error_share"] = sum(run["cause"] in {"error", "killed"} for run in runs) / len(runs)
+    last = operations.last_asset_run(SCORED)
+    if last is not None:
+        found["scoring_milliseconds"] = 1000 * last["seconds"] / last["rows"]
+    return found

@@ -1,0 +1,127 @@
+"""Commands about alerts: ``alerts list``, ``ack``, ``test`` and ``check``."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from readmission_platform.commands.terminal import Json, err, home, out, print_json
+from readmission_platform.config import AppriseChannel, alerts_config, channel_url, model_config
+from readmission_platform.governance.errors import BadInput, Unavailable
+from readmission_platform.summary import make_table
+
+if TYPE_CHECKING:
+    from readmission_platform.config import AlertsConfig, Settings
+    from readmission_platform.resources.operations import Operations
+
+SEVERITIES = ("critical", "warning", "info")
+
+
+def alerts_list(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what is wrong now: every open alert, since when, how often it was seen, and what to do."""
+    from readmission_platform.resources.alert_records import find_alerts
+    from readmission_platform.resources.outbox import waiting
+
+    with _operations(home()) as operations:
+        found = find_alerts(operations, everything=everything)
+        with operations.reading() as connection:
+            undelivered = waiting(connection)
+    found.sort(key=lambda alert: (alert.resolved_at is not None, SEVERITIES.index(alert.severity)))
+    if as_json:
+        print_json([alert.to_json() for alert in found])
+        return
+    for alert in found:
+        state = alert.resolved_how or (f"with {alert.acknowledged_by}" if alert.acknowledged_by else "open")
+        out.print(f"{alert.id}  {alert.severity}  {alert.rule}: {alert.subject}", style="bold", markup=False)
+        out.print(
+            f"   {state}, since {alert.opened_at:%Y-%m-%d %H:%M} UTC, seen {alert.times_seen} times", markup=False
+        )
+        out.print(f"   {alert.what} ({alert.place})", markup=False, soft_wrap=True)
+        if alert.resolved_at is None:
+            out.print(f"   do: {alert.action}", markup=False, soft_wrap=True)
+    if not found:
+        out.print("no alerts" if everything else "no open alerts")
+    if undelivered:
+        counts = ", ".join(f"{channel} {number}" for channel, number in undelivered.items())
+        out.print(f"not delivered yet: {counts}; `readmission alerts check` says which channels are set up")
+
+
+def alerts_ack(
+    number: Annotated[int, typer.Argument(help="The alert, by its number.")],
+    reason: Annotated[str, typer.Option(help="Why no more reminders are needed: what you do about it.")],
+    as_json: Json = False,
+) -> None:
+    """Take an alert on: it is not reminded of any more, and its end is still told."""
+    from readmission_platform.resources.alert_records import acknowledge
+
+    current = home()
+    with _operations(current) as operations:
+        taken = acknowledge(operations, number, by=current.actor, reason=reason, now=datetime.now(UTC))
+    if as_json:
+        print_json(taken.to_json())
+    else:
+        out.print(f"alert {number} is with {taken.acknowledged_by}", markup=False)
+
+
+def alerts_test(
+    channel: Annotated[str | None, typer.Option(help="Only this channel.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Send a test message through every channel that is set up; ends with 5 when one cannot be reached."""
+    from readmission_platform.governance.alert_states import Alert, content
+    from readmission_platform.resources.channels import senders
+
+    current = home()
+    config, now = alerts_config(current), datetime.now(UTC)
+    if channel is not None and channel not in config.channels:
+        raise BadInput(f"there is no channel {channel}; configs/alerts.yaml has {', '.join(config.channels)}")
+    said = f"{current.actor} tests this channel. Alerts of this platform arrive here."
+    sign = Alert("test", "test", "test message", "info", said, "", "Nothing.", None, now, now)
+    model = model_config(current).name
+    test = content(sign, "test", environment=current.environment, model=model, ui_url=current.ui_url, now=now)
+    ready = senders(config, current)
+    results = {
+        name: ready[name].send([test])[-1].error or "delivered" if name in ready else "not set up"
+        for name in ([channel] if channel else config.channels)
+    }
+    if as_json:
+        print_json(results)
+    else:
+        out.print(make_table(("channel", "result"), list(results.items())))
+    failed = [name for name, result in results.items() if result != "delivered" and (name in ready or channel)]
+    if failed:
+        raise Unavailable(f"not delivered: {', '.join(failed)}; see docs/alerts.md for what each result means")
+
+
+def alerts_check(as_json: Json = False) -> None:
+    """Verify configs/alerts.yaml: ends with 2 when it is wrong, and warns of channels that are not set up."""
+    config = alerts_config(home())
+    warnings = _warnings(config)
+    enabled = sum(rule.enabled for rule in config.rules.values())
+    if as_json:
+        print_json({"rules": len(config.rules), "enabled": enabled, "warnings": warnings})
+        return
+    for warning in warnings:
+        err.print(f"warning: {warning}", markup=False, soft_wrap=True)
+    out.print(f"{len(config.rules)} rules, {enabled} switched on, {len(config.channels)} channels")
+
+
+def _warnings(config: "AlertsConfig") -> list[str]:
+    found = []
+    for name, channel in config.channels.items():
+        if isinstance(channel, AppriseChannel) and channel_url(channel) is None:
+            found.append(f"channel {name} is silent: the variable {channel.url_variable} is not set")
+    used = {channel for rule in config.rules.values() if rule.enabled for channel in rule.channels}
+    found += [f"no rule uses channel {name}" for name in config.channels if name not in used]
+    if not any(rule.about == "heartbeat" and rule.enabled for rule in config.rules.values()):
+        found.append("there is no heartbeat: nobody will notice when alerts stop coming")
+    return found
+
+
+def _operations(current: "Settings") -> "Operations":
+    from readmission_platform.resources.operations import Operations
+
+    return Operations(current.operations_database)

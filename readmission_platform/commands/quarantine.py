@@ -1,0 +1,131 @@
+"""Commands of the quarantine: ``list``, ``show`` and ``release``. None of them prints a value."""
+
+from datetime import date
+from itertools import groupby
+from operator import itemgetter
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from readmission_platform import summary
+from readmission_platform.commands.terminal import Json, home, launching, out, print_json
+from readmission_platform.governance.errors import BadInput, Refused
+from readmission_platform.resources.environment import environment_resources
+
+_SHORT = 12
+
+Day = Annotated[str, typer.Option("--date", help="The day, YYYY-MM-DD.")]
+
+
+def list_quarantined(
+    first: Annotated[str | None, typer.Option("--from", help="First day; default: all.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day; default: all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What was set aside: per day, file and code, how many rows."""
+    from readmission_platform.assets.quarantine import quarantined, summarised
+    from readmission_platform.resources.lake import Lake
+
+    begin, end = (_day(value) if value else None for value in (first, last))
+    found = summarised(quarantined(Lake(home().lake), first=begin, last=end))
+    if as_json:
+        print_json(found)
+    elif not found:
+        out.print("nothing is in quarantine")
+    else:
+        rows = ((each["date"], _short(each["file_digest"]), each["code"], str(each["rows"] or "whole file"),
+                 escape(each["file"])) for each in found)  # fmt: skip
+        out.print(summary.make_table(("date", "digest", "code", "rows", "file"), rows))
+
+
+def show(
+    day: Day,
+    file: Annotated[str, typer.Option(help="Only the file whose digest begins so.")] = "",
+    as_json: Json = False,
+) -> None:
+    """What is wrong with a day's quarantined rows, and what to do about it."""
+    from readmission_platform.assets.quarantine import explained, lines_of_file, quarantined
+    from readmission_platform.resources.lake import Lake
+
+    lines = quarantined(Lake(home().lake), first=_day(day), last=day)
+    found = explained(lines_of_file(lines, file) if file else lines)
+    if as_json:
+        print_json(found)
+    elif not found:
+        out.print(f"nothing of {day} is in quarantine")
+    for (name, digest), lines_of in groupby(found if not as_json else [], key=itemgetter("file", "file_digest")):
+        # A name is what the sender made it: brackets in it are no markup.
+        out.print(f"\n[bold]{escape(name)}[/] ({_short(digest)})")
+        rows = ((str(each["row"] or "whole file"), each["column"], each["reason"], each["action"])
+                for each in lines_of)  # fmt: skip
+        out.print(summary.make_table(("row", "column", "what is wrong", "what to do"), rows))
+
+
+def release(
+    day: Day,
+    file: Annotated[str, typer.Option(help="The file, by the beginning of its digest.")],
+    row: Annotated[list[int] | None, typer.Option(help="A row, 1 is the first after the header; repeatable.")] = None,
+    all_rows: Annotated[bool, typer.Option("--all-rows", help="Every row of the file that is in quarantine.")] = False,
+    reason: Annotated[str, typer.Option(help="Why; required and recorded.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show every condition; change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Have quarantined rows taken in, on your responsibility: their broken cells then count as missing."""
+    from readmission_platform.assets.quarantine import consider_release
+    from readmission_platform.governance.releases import record_release
+
+    if bool(row) == all_rows:
+        raise BadInput("say which rows: either --row, once for each, or --all-rows")
+    if not dry_run and not reason.strip():
+        raise BadInput("--reason is required: it is recorded with the release")
+    project, _, lake = environment_resources(home())
+    with project.ledger() as ledger:
+        decision = consider_release(_day(day), file, None if all_rows else row, reason or "dry run",
+                                    ledger=ledger, project=project, lake=lake.open())  # fmt: skip
+        event = None if dry_run else record_release(ledger, decision)
+    if event is None:
+        _show_decision(decision, as_json=as_json)
+        return
+    _score(day, {"event": event.seq, "rows": list(decision.request.rows), "cells": event.payload["cells"]},
+           as_json=as_json)  # fmt: skip
+
+
+def _score(day: str, released: dict[str, Any], *, as_json: bool) -> None:
+    from readmission_platform import lifecycle
+
+    with launching(quiet=as_json) as launcher:
+        lifecycle.score(launcher, [day])
+    accounts = summary.day_accounts(home(), [day])
+    if as_json:
+        print_json({**released, "day": accounts[0]})
+    else:
+        count = len(released["rows"])
+        out.print(f"{count} {'row' if count == 1 else 'rows'} of {day} released (event {released['event']})")
+        summary.show_days(out, accounts)
+
+
+def _show_decision(decision: Any, *, as_json: bool) -> None:
+    if as_json:
+        conditions = [item.to_json() for item in decision.conditions]
+        print_json({"rows": list(decision.request.rows), "allowed": decision.allowed, "conditions": conditions})
+    else:
+        summary.show_conditions(out, decision.conditions)
+        out.print(f"the rows {'can' if decision.allowed else 'cannot'} be released; nothing changed")
+    if not decision.allowed:
+        raise Refused(decision.reasons())
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:_SHORT]
+
+
+def _day(value: str) -> str:
+    try:
+        # Python also reads 20260105, which no folder and no partition is called.
+        known = date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        known = False
+    if not known:
+        raise BadInput(f"{value} is not a date of the form YYYY-MM-DD")
+    return value

@@ -1,0 +1,107 @@
+"""The care team's command: ``worklist`` shows the list of a day, or says where its page is."""
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from readmission_platform import summary
+from readmission_platform.commands.terminal import Json, home, out, print_json
+from readmission_platform.config import Settings
+from readmission_platform.governance.errors import BadInput, Unavailable
+
+if TYPE_CHECKING:
+    from readmission_platform.reports.work_list import WorkList
+
+FORMATS = ("table", "csv", "json", "html-path")
+
+
+def worklist(
+    day: Annotated[
+        str | None, typer.Option("--date", help="Discharge date, YYYY-MM-DD; default: the last one scored.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="table, csv, json or html-path.")] = "table",
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the work list of a day: whom to follow up, at which risk, and what stands out."""
+    from readmission_platform.reports.work_list import csv_text
+
+    if form not in FORMATS:
+        raise BadInput(f"--format: {form} is unknown; choose {', '.join(FORMATS)}")
+    if as_json and form == "csv":
+        raise BadInput("--json and --format csv exclude each other")
+    current = home()
+    found = _found(current, day)
+    page = _page(current, found) if show or form == "html-path" else None
+    if as_json or form == "json":
+        print_json({"date": found.day, "simulated": found.simulated, "model": found.model, "version": found.version,
+                    "source": found.source, "scored_at": found.scored_at, "encounters": found.records(),
+                    **({"page": page} if page else {})})  # fmt: skip
+    elif form == "csv":
+        typer.echo(csv_text(found.rows), nl=False)
+    elif form == "html-path":
+        typer.echo(page)
+    else:
+        _show(found)
+    if show and page:
+        typer.launch(Path(page).as_uri())
+
+
+def _show(found: "WorkList") -> None:
+    """Print everybody on the list: those to follow up, the rest, and those that were not scored."""
+    note = " (simulated date)" if found.simulated else ""
+    kind = ", trained on synthetic data" if found.source == "synthetic" else ""
+    out.print(f"[bold]Work list of {found.day}{note}[/]: version {found.version}{kind}, scored {found.scored_at}")
+    rows = found.records()
+    ranked = ((str(row["rank"]), str(row["encounter_id"]), f"{row['risk_percent']:.1f} %", row["band"],
+               "[bold]yes[/]" if row["follow_up"] == "yes" else "", summary.reason_lines(row["reasons"]))
+              for row in rows if row["rank"] is not None)  # fmt: skip
+    out.print(summary.make_table(("rank", "encounter", "risk", "band", "follow up", "what stands out"), ranked))
+    withheld = [(str(row["encounter_id"]), escape(row["reasons"])) for row in rows if row["rank"] is None]
+    if withheld:
+        out.print("\n[bold]Not scored: judge by hand[/]")
+        out.print(summary.make_table(("encounter", "why there is no risk"), withheld))
+
+
+def _found(current: Settings, day: str | None) -> "WorkList":
+    from readmission_platform.assets.worklist import latest_scored_day, work_lists
+    from readmission_platform.resources.lake import Lake
+
+    lake = Lake(current.lake)
+    wanted = _checked(day) if day else latest_scored_day(lake)
+    if wanted is None:
+        raise BadInput("nothing has been scored yet; `readmission score --date D` scores a day with files")
+    with summary.open_ledger(current) as ledger:
+        lists = work_lists(lake, current, ledger, days=[wanted])
+    if not lists:
+        raise BadInput(f"{wanted} has not been scored; `readmission score --date {wanted}` scores it")
+    return lists[0]
+
+
+def _checked(day: str) -> str:
+    try:
+        # Python also reads 20260105, which no partition is called.
+        known = date.fromisoformat(day).isoformat() == day
+    except ValueError:
+        known = False
+    if not known:
+        raise BadInput(f"--date: {day} is not a date of the form YYYY-MM-DD")
+    return day
+
+
+def _page(current: Settings, found: "WorkList") -> str:
+    """Return where the page is, writing it first if it is gone or shows older predictions."""
+    from readmission_platform.assets.worklist import FOLDER
+    from readmission_platform.reports.work_list import PAGE, page_html, write_work_list
+
+    folder = current.reports / FOLDER / found.day
+    page = folder / PAGE
+    try:
+        if not page.exists() or page.read_text(encoding="utf-8") != page_html(found):
+            write_work_list(found, folder)
+    except OSError as error:
+        raise Unavailable(f"the page cannot be written ({error.strerror})") from error
+    return str(page)

@@ -1,0 +1,129 @@
+"""The care team's list of a day: the same rows as a page that prints well, for a spreadsheet, and for a program.
+
+What belongs here: which columns the list has, how it looks, and writing its files. What does not: predictions
+(``assets.inference``) and when the list is made (``assets.worklist``). Race, gender, payer and whatever names a patient
+are on no list: the encounter number is what the care team looks up.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, StrictUndefined, Template
+
+from readmission_platform.resources.home import replace_file
+
+COLUMNS = ["rank", "encounter_id", "risk_percent", "band", "follow_up", "reasons", "status"]
+SCORED, JUDGE_BY_HAND = "scored", "not scored: judge by hand"
+PAGE, TABLE, DATA = "work_list.html", "work_list.csv", "work_list.parquet"
+# For its owner and the group that the care team is in.
+FILE_MODE, FOLDER_MODE = 0o640, 0o750
+# A cell that begins so is a formula to a spreadsheet program (OWASP, CSV injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_TEMPLATE = "work_list.html.j2"
+
+
+@dataclass(frozen=True)
+class WorkList:
+    """A day's list. ``rows`` has the columns of ``COLUMNS``: by rank, then those that were not scored."""
+
+    day: str
+    simulated: bool
+    model: str
+    version: str
+    source: str
+    scored_at: str
+    rows: pd.DataFrame
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows as plain values; what an encounter has not is None."""
+        return [{str(name): None if pd.isna(value) else value for name, value in row.items()}
+                for row in self.rows.to_dict("records")]  # fmt: skip
+
+
+def listed(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Turn a day's predictions into the rows of its list.
+
+    Parameters
+    ----------
+    predictions
+        Rows of ``daily_predictions``; those made by older releases lack status and reasons.
+
+    Returns
+    -------
+    ``COLUMNS``; rank and risk of those not scored are missing, and their reasons say why.
+    """
+    frame = predictions.reindex(columns=[*predictions.columns, *{"status", "reasons", "withheld_because"}
+                                         - set(predictions.columns)])  # fmt: skip
+    withheld = frame["status"].eq("withheld")
+    rows = pd.DataFrame({
+        "rank": frame["rank"].astype("Int64"),
+        "encounter_id": frame["encounter_id"].astype("int64"),
+        "risk_percent": (100 * frame["risk"].astype("float64")).round(1),
+        "band": frame["band"].map(lambda band: band.replace("_", " "), na_action="ignore"),
+        "follow_up": frame["flagged"].map({True: "yes", False: "no"}).mask(withheld),
+        "reasons": frame["withheld_because"].where(withheld, frame["reasons"]).fillna(""),
+        "status": withheld.map({True: JUDGE_BY_HAND, False: SCORED}),
+    })  # fmt: skip
+    return rows.sort_values(["rank", "encounter_id"], ignore_index=True)
+
+
+def write_work_list(found: WorkList, folder: Path) -> Mapping[str, Path]:
+    """Write the files of a day, each whole or not at all, readable by owner and group only; those there are replaced.
+
+    Returns
+    -------
+    Where they are: ``page``, ``csv`` and ``parquet``.
+
+    Raises
+    ------
+    OSError
+        When they cannot be written.
+    """
+    for each in (folder.parent, folder):
+        each.mkdir(parents=True, exist_ok=True)
+        each.chmod(FOLDER_MODE)
+    content = {"page": (PAGE, page_html(found).encode()), "csv": (TABLE, csv_text(found.rows).encode()),
+               "parquet": (DATA, _parquet(found.rows))}  # fmt: skip
+    for name, written in content.values():
+        replace_file(folder / name, written, mode=FILE_MODE)
+    return {kind: folder / name for kind, (name, _) in content.items()}
+
+
+def csv_text(rows: pd.DataFrame) -> str:
+    """Write the list for a spreadsheet program, with no cell that it would take for a formula."""
+    words = rows.select_dtypes(exclude="number")
+    safe = {str(name): words[name].map(_harmless, na_action="ignore") for name in words}
+    return rows.assign(**safe).to_csv(index=False)
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def _parquet(rows: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    rows.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def page_html(found: WorkList) -> str:
+    """Render the page."""
+    records = found.records()
+    return _template().render(
+        found=found,
+        flagged=[row for row in records if row["follow_up"] == "yes"],
+        others=[row for row in records if row["follow_up"] == "no"],
+        withheld=[row for row in records if row["status"] == JUDGE_BY_HAND],
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8"))

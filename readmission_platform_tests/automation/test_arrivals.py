@@ -1,0 +1,195 @@
+"""The landing zone's sensors: every file is taken in once, and every missed day is found and filled."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG as LAST
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG as FIRST
+
+from readmission_platform.assets.days import day_states
+from readmission_platform.config import settings
+from readmission_platform.resources.landing import Landing
+from readmission_platform_tests.homes import Home
+
+Tick = Callable[[], list[dg.RunRequest]]
+
+
+@contextmanager
+def ticking(home: Home, name: str) -> Iterator[Tick]:
+    """Yield a sensor's tick; the cursor goes from one to the next, as the daemon keeps it."""
+    from readmission_platform.definitions import build_definitions
+
+    with home.lived_in() as current, dg.DagsterInstance.get() as instance:
+        definitions = build_definitions(current)
+        sensor = definitions.get_repository_def().get_sensor_def(name)
+        resources = {key: (definitions.resources or {})[key] for key in sensor.required_resource_keys}
+        cursor: list[str | None] = [None]
+
+        def tick() -> list[dg.RunRequest]:
+            context = dg.build_sensor_context(instance=instance, resources=resources, cursor=cursor[0])
+            data = sensor.evaluate_tick(context)
+            cursor[0] = data.cursor
+            return list(data.run_requests or [])
+
+        yield tick
+
+
+def run(home: Home, asked: dg.RunRequest) -> None:
+    """Do what the daemon does with a request."""
+    from readmission_platform.definitions import build_definitions
+
+    with home.instance() as instance:
+        job = build_definitions(settings()).resolve_job_def(str(asked.job_name))
+        assert job.execute_in_process(instance=instance, tags=asked.tags, run_config=asked.run_config).success
+
+
+def days_of(asked: list[dg.RunRequest]) -> list[tuple[str, str]]:
+    return [(request.tags[FIRST], request.tags[LAST]) for request in asked if request.job_name == "scoring_job"]
+
+
+def settle(home: Home, day: str, *, seconds_ago: float = 3600) -> None:
+    """Make a day's files look as if they had been written some time ago."""
+    folder = home.path / "landing/discharges" / day
+    was = time.time() - seconds_ago
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, (was, was))
+
+
+def replace_files(home: Home, day: str, *, seconds_ago: float = 3600) -> None:
+    """Deliver a day again with one encounter less, long enough ago to be taken in."""
+    landing = Landing(home.path / "landing")
+    landing.write_discharges(day, pd.DataFrame(landing.read_day(day)[0].cells).iloc[:-1])
+    settle(home, day, seconds_ago=seconds_ago)
+
+
+@pytest.fixture
+def home(lived_home: Home, changing: Callable[[Home], Home]) -> Home:
+    home = changing(lived_home)
+    for day in home.landed():
+        settle(home, day)
+    return home
+
+
+def test_files_that_were_taken_in_are_not_asked_for_again(home: Home):
+    with ticking(home, "landing_sensor") as tick:
+        assert tick() == []
+
+
+def test_a_file_that_was_replaced_is_asked_for_by_its_content(home: Home):
+    day = home.landed()[7]
+    with ticking(home, "landing_sensor") as tick:
+        tick()
+        replace_files(home, day, seconds_ago=60)
+        first = tick()
+    with ticking(home, "landing_sensor") as anew:
+        again = anew()
+    assert days_of(first) == days_of(again) == [(day, day)]
+    # Dagster launches one run per key, however often it is asked.
+    assert first[0].run_key == again[0].run_key
+
+
+def test_what_it_asks_for_takes_the_day_in_and_then_it_is_content(home: Home):
+    day = home.landed()[7]
+    replace_files(home, day)
+    with ticking(home, "landing_sensor") as tick:
+        asked = tick()
+    assert days_of(asked) == [(day, day)]
+    run(home, asked[0])
+    rows = home.lake.read("daily_predictions", where={"discharge_date": [day]})
+    assert len(rows) == 26
+    with ticking(home, "landing_sensor") as tick:
+        assert tick() == []
+
+
+def test_a_file_that_is_still_being_written_is_left_to_a_later_tick(home: Home):
+    day = home.landed()[7]
+    with ticking(home, "landing_sensor") as tick:
+        replace_files(home, day, seconds_ago=1)
+        assert tick() == []
+        settle(home, day, seconds_ago=30)
+        assert days_of(tick()) == [(day, day)]
+
+
+def test_days_missed_in_a_long_downtime_are_found_and_filled_in_stretches(trained_home: Home, tmp_path: Path):
+    home = trained_home.copy(tmp_path / "home")
+    assert home.command("replay", "--days", "5").code == 0
+    landed = home.landed()
+    with ticking(home, "completeness_sensor") as tick:
+        asked = tick()
+    assert days_of(asked) == [(landed[0], landed[-1])]
+    run(home, next(request for request in asked if request.job_name == "scoring_job"))
+    states = day_states(Landing(home.path / "landing"), home.lake, landed)
+    assert home.lake.read("daily_discharges")["discharge_date"].nunique() == len(landed)
+    assert all(state.progress.value in ("to_score", "complete") for state in states)
+
+
+def test_more_than_five_missed_days_are_filled_with_the_version_in_production(home: Home):
+    landing = Landing(home.path / "landing")
+    missed = home.landed()[5:13]
+    for day in missed:
+        landing.write_discharges(day, pd.DataFrame(landing.read_day(day)[0].cells).iloc[2:])
+    with ticking(home, "completeness_sensor") as tick:
+        asked = tick()
+    assert days_of(asked) == [(missed[0], missed[-1])]
+    run(home, next(request for request in asked if request.job_name == "scoring_job"))
+    rows = home.lake.read("daily_predictions", where={"discharge_date": missed})
+    assert rows.groupby("discharge_date").size().tolist() == [25] * len(missed)
+    assert set(rows["model_version"]) == {"1"}
+
+
+def test_a_day_without_files_is_reported_and_no_run_is_asked_for_it(home: Home):
+    missing = home.landed()[9]
+    for path in (home.path / "landing/discharges" / missing).iterdir():
+        path.unlink()
+    with ticking(home, "completeness_sensor") as tick:
+        asked = tick()
+    assert days_of(asked) == []
+    assert [request.job_name for request in asked] == ["completeness_job"]
+    with home.instance() as instance:
+        from readmission_platform.definitions import build_definitions
+
+        job = build_definitions(settings()).resolve_job_def("completeness_job")
+        result = job.execute_in_process(instance=instance)
+    found = result.get_asset_check_evaluations()[0]
+    assert not found.passed
+    assert missing in str(found.metadata["incomplete"].value)
+    assert "Ask the source" in (found.description or "")
+
+
+def test_a_folder_that_is_no_day_is_reported_because_nobody_would_look_into_it(home: Home):
+    future = (date.fromisoformat(home.landed()[-1]) + timedelta(days=300)).isoformat()
+    for name in (future, "2026-1-5"):
+        (home.path / "landing/discharges" / name).mkdir()
+    with home.instance() as instance:
+        from readmission_platform.definitions import build_definitions
+
+        job = build_definitions(settings()).resolve_job_def("completeness_job")
+        found = job.execute_in_process(instance=instance).get_asset_check_evaluations()[0]
+    assert not found.passed
+    assert found.metadata["folders that are no day"].value == 2
+
+
+def test_the_check_looks_once_for_each_change_and_not_at_every_tick(home: Home):
+    with ticking(home, "completeness_sensor") as tick:
+        assert [request.job_name for request in tick()] == ["completeness_job"]
+        assert tick() == []
+
+
+def test_a_day_that_a_run_is_working_on_is_not_asked_for_a_second_time(home: Home):
+    day = home.landed()[7]
+    replace_files(home, day)
+    with home.instance() as instance:
+        from readmission_platform.definitions import build_definitions
+
+        job = build_definitions(settings()).resolve_job_def("scoring_job")
+        instance.create_run_for_job(job, status=dg.DagsterRunStatus.QUEUED, tags={FIRST: day, LAST: day})
+    for name in ("landing_sensor", "completeness_sensor"):
+        with ticking(home, name) as tick:
+            assert days_of(tick()) == []

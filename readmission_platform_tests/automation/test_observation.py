@@ -1,0 +1,324 @@
+"""Governance by observation: whoever defines an asset gets tracking, audit, metrics and alerts, exactly once."""
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Barrier
+
+import dagster as dg
+import pytest
+
+from readmission_platform.automation.observation import OBSERVED_AT_ONCE, RETRY_WAIT
+from readmission_platform.automation.run_facts import NOTHING_JUDGED
+from readmission_platform.automation.run_records import TRACKING_PAUSE
+from readmission_platform.config import settings
+from readmission_platform.definitions import build_definitions
+from readmission_platform.resources.operations import Operations
+from readmission_platform_tests.automation.watched import SECRET, Watched, brand_new, scoring_job, watched_home
+from readmission_platform_tests.homes import ACTOR, Home, files_below
+
+LATER = timedelta(minutes=6)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+# ------------------------------------------------------------------------------- an asset nobody prepared anything for
+
+
+def test_a_new_asset_made_by_hand_is_tracked_and_measured(installed: Watched):
+    # Beside all others, in a copy of the definitions: nothing in them speaks of it.
+    everything = dg.Definitions.merge(build_definitions(settings()), dg.Definitions(assets=[brand_new]))
+    installed = replace(installed, definitions=everything)
+    run_id = installed.materialize()
+    assert installed.tick().startswith("1 runs observed, 0 notices")
+
+    (run,) = installed.tracked()
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == f"__ASSET_JOB {run_id[:8]}"
+    assert run.data.metrics["rows/brand_new"] == 42
+    assert run.data.metrics["seconds/brand_new"] >= 0
+    assert {"dagster_run_id": run_id, "job": "__ASSET_JOB", "actor": ACTOR}.items() <= run.data.tags.items()
+    assert run.data.tags["code_version"]
+    (row,) = installed.rows("asset_runs")
+    assert (row["run_id"], row["asset"], row["rows"], row["outcome"]) == (run_id, "brand_new", 42, "made")
+    assert (row["data_version"], row["code_version"]) == ("sha256:42", "7")
+    assert installed.audit() == []
+    assert installed.told() == []
+
+
+def test_a_new_asset_that_raises_is_tracked_audited_measured_and_told_of(installed: Watched):
+    run_id = installed.materialize("raise")
+    installed.tick()
+
+    (run,) = installed.tracked()
+    assert run.info.status == "FAILED"
+    (event,) = installed.audit()
+    assert event.kind == "run_failed"
+    assert event.actor == ACTOR
+    assert event.payload["run_id"] == run_id
+    assert (event.payload["assets"], event.payload["error_class"]) == (["brand_new"], ["ValueError"])
+    (row,) = installed.rows("asset_runs")
+    assert (row["outcome"], row["rows"]) == ("failed", None)
+    (told,) = installed.told()
+    assert (told["rule"], told["subject"], told["severity"]) == ("run_failed", "asset brand_new", "warning")
+    assert "ValueError" in told["what"]
+    assert told["run_id"] == run_id
+
+
+def test_a_new_asset_whose_blocking_check_fails_is_told_of_by_that_check(installed: Watched):
+    run_id = installed.materialize("implausible")
+    installed.tick()
+
+    (run,) = installed.tracked()
+    assert run.info.status == "FAILED"
+    assert run.data.metrics["failed_checks"] == 1
+    (event,) = installed.audit()
+    assert event.kind == "check_failed"
+    assert event.payload["checks"] == [{"asset": "brand_new", "check": "plausible", "partition": None}]
+    assert (event.payload["run_id"], event.payload["run_stopped"]) == (run_id, True)
+    (row,) = installed.rows("asset_runs")
+    assert (row["outcome"], row["rows"]) == ("blocked", 42)
+    (told,) = installed.told()
+    assert (told["rule"], told["subject"]) == ("blocking_check_failed", "brand_new/plausible")
+    assert (told["severity"], told["what"]) == ("critical", "It adds up.")
+
+
+def test_a_warning_in_a_green_run_is_told_of_and_not_audited(watched: Watched):
+    watched.materialize("unusual")
+    watched.tick()
+    (told,) = watched.told()
+    assert (told["rule"], told["subject"], told["severity"]) == ("check_warns", "brand_new/usual", "warning")
+    assert watched.audit() == []
+    assert [run.info.status for run in watched.tracked()] == ["FINISHED"]
+
+
+def test_however_often_the_sensor_ticks_everything_is_there_once(watched: Watched):
+    for mood in ("fine", "raise", "implausible"):
+        watched.materialize(mood)
+    ticks = [watched.tick() for _ in range(3)]
+    assert [each.split(" runs")[0] for each in ticks] == ["3", "0", "0"]
+    assert len(watched.tracked()) == 3
+    assert len(watched.audit()) == 2
+    assert len(watched.rows("asset_runs")) == 3
+    assert len(watched.told()) == 2
+
+
+def test_no_message_of_an_error_leaves_dagster(watched: Watched):
+    watched.materialize("raise")
+    watched.tick()
+    kept = [
+        path for path in files_below(watched.home.path) if "dagster" not in path.relative_to(watched.home.path).parts
+    ]
+    assert {"operations.db", "mlflow.db", "ledger.db", "alerts.jsonl"} <= {path.name for path in kept}
+    for path in kept:
+        assert SECRET.encode() not in path.read_bytes(), path.name
+
+
+# -------------------------------------------------------------------------------------------------- kinds of endings
+
+
+def test_a_step_that_works_at_the_second_try_is_no_failure(watched: Watched):
+    watched.materialize(asset="shaky")
+    watched.tick()
+    assert watched.told() == []
+    assert watched.audit() == []
+    assert [row["outcome"] for row in watched.rows("asset_runs")] == ["made"]
+
+
+def test_a_step_that_fails_at_every_try_is_one_failure(watched: Watched):
+    watched.materialize("never", asset="shaky")
+    watched.tick()
+    (event,) = watched.audit()
+    assert event.payload["error_class"] == ["ConnectionError"]
+    assert len(watched.told()) == 1
+
+
+def test_a_run_in_progress_is_observed_when_it_has_ended(watched: Watched):
+    run = watched.start_without_end()
+    assert watched.tick().startswith("0 runs")
+    watched.instance.report_dagster_event(
+        dg.DagsterEvent(event_type_value="PIPELINE_SUCCESS", job_name=run.job_name), run_id=run.run_id
+    )
+    assert watched.tick().startswith("1 runs")
+    assert [row["status"] for row in watched.rows("observed_runs")] == ["success"]
+
+
+def test_a_run_whose_process_was_killed_is_critical_where_the_work_list_hangs_on_it(watched: Watched):
+    run = watched.start_without_end()
+    watched.instance.report_run_failed(run, f"the worker of {SECRET} is gone")  # as Dagster's run monitoring does
+    watched.tick()
+    (told,) = watched.told()
+    assert (told["rule"], told["subject"], told["severity"]) == ("scoring_failed", "scoring_job", "critical")
+    assert "killed" in told["what"]
+    (event,) = watched.audit()
+    assert (event.payload["cause"], event.payload["error_class"]) == ("killed", [])
+    assert [each.info.status for each in watched.tracked()] == ["KILLED"]
+
+
+def test_a_run_of_a_killed_command_is_observed_when_the_next_command_closed_it(installed: Watched):
+    from readmission_platform.lifecycle import HOST_TAG, PROCESS_TAG, Launcher
+
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    run = installed.start_without_end(**{PROCESS_TAG: str(ended.pid), HOST_TAG: __import__("socket").gethostname()})
+    launcher = Launcher(settings())
+    with pytest.raises(Exception, match="there is no version 9"):
+        launcher.launch("promotion_job", ops={"promote_version": {"config": {"version": "9", "to_stage": "staging"}}})
+    assert [event.payload["run_id"] for event in installed.audit()] == [run.run_id]
+    assert [each["rule"] for each in installed.told()] == ["scoring_failed"]
+
+
+def test_a_run_that_somebody_canceled_is_tracked_and_alarms_nobody(watched: Watched):
+    run = watched.start_without_end()
+    watched.instance.report_run_canceled(run)
+    watched.tick()
+    assert [each.info.status for each in watched.tracked()] == ["KILLED"]
+    assert watched.told() == []
+    assert watched.audit() == []
+
+
+def test_what_a_person_is_declined_is_no_failure(watched: Watched):
+    watched.materialize("refuse")
+    watched.tick()
+    assert [row["cause"] for row in watched.rows("observed_runs")] == ["declined"]
+    assert watched.told() == []
+    assert watched.audit() == []
+
+
+def launched_by_the_daemon(watched: Watched) -> dg.DagsterRun:
+    """Return a run as the daemon launches it, which has failed: Dagster promises to start it again."""
+    from dagster._core.remote_origin import (
+        InProcessCodeLocationOrigin,
+        RemoteJobOrigin,
+        RemoteRepositoryOrigin,
+    )
+    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+    place = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name="readmission_platform.definitions"))
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(place, "__repository__"), "scoring_job")
+    run = watched.instance.create_run_for_job(scoring_job, status=dg.DagsterRunStatus.STARTED, remote_job_origin=origin)
+    watched.instance.report_run_failed(run, "the worker is gone")
+    return run
+
+
+def test_a_run_that_dagster_starts_again_alarms_nobody_until_that_fails_too(installed: Watched):
+    run = launched_by_the_daemon(installed)
+    assert installed.tick().startswith("0 runs")
+    again = installed.instance.create_run_for_job(scoring_job, status=dg.DagsterRunStatus.STARTED, tags={})
+    installed.instance.add_run_tags(run.run_id, {"dagster/auto_retry_run_id": again.run_id})
+    assert installed.tick().startswith("1 runs")
+    assert installed.told() == []
+    installed.instance.report_run_failed(again, "the worker is gone")
+    installed.tick()
+    assert [told["run_id"] for told in installed.told()] == [again.run_id]
+
+
+def test_a_promise_to_start_a_run_again_that_nobody_keeps_is_told_of_after_a_while(installed: Watched):
+    launched_by_the_daemon(installed)
+    assert installed.observe(now=now()).runs == 0
+    assert installed.observe(now=now() + RETRY_WAIT).runs == 1
+    assert [told["rule"] for told in installed.told()] == ["scoring_failed"]
+
+
+def test_a_check_of_a_skipped_asset_says_nothing():
+    from readmission_platform.assets.presentation import nothing_to_check
+
+    assert str(nothing_to_check("plausible", "no files").description).startswith(NOTHING_JUDGED)
+
+
+# ------------------------------------------------------------------------------------------ exactly once, come what may
+
+
+def test_two_observers_at_once_do_everything_once(prepared_home: Home, ledger_url: str, tmp_path: Path):
+    home = prepared_home.copy(tmp_path / "home", READMISSION_OPERATIONS_URL=ledger_url)
+    with watched_home(home) as watched:
+        for mood in ("raise", "implausible", "raise", "fine"):
+            watched.materialize(mood)
+        with watched.operations():
+            together = Barrier(2)
+
+            def look(_: int) -> int:
+                together.wait()
+                return watched.observe(now=now()).runs
+
+            with ThreadPoolExecutor(2) as pool:
+                assert sum(pool.map(look, range(2))) == 4
+        watched.observe(now=now())
+        assert len(watched.rows("observed_runs")) == len(watched.rows("asset_runs")) == 4
+        assert len(watched.audit()) == 3
+        assert len({run.data.tags["dagster_run_id"] for run in watched.tracked()}) == len(watched.tracked()) == 4
+        for notice in ("raised", "recovered"):
+            assert sorted(told["rule"] for told in watched.told(notice)) == ["blocking_check_failed", "run_failed"]
+        assert sorted(alert["times_seen"] for alert in watched.rows("alerts")) == [1, 2]
+
+
+def test_a_lost_operations_database_makes_no_second_entry_elsewhere(watched: Watched):
+    watched.materialize("raise")
+    watched.tick()
+    (watched.home.path / "operations.db").unlink()
+    for rest in ("operations.db-wal", "operations.db-shm"):
+        (watched.home.path / rest).unlink(missing_ok=True)
+    assert watched.tick().startswith("1 runs")
+    assert len(watched.audit()) == len(watched.tracked()) == 1
+
+
+def test_without_tracking_the_rest_goes_on_and_tracking_is_made_up_for(prepared_home: Home, tmp_path: Path):
+    home = prepared_home.copy(tmp_path / "home")
+    blocked = tmp_path / "a file"
+    blocked.touch()
+    with watched_home(home.having(READMISSION_MLFLOW_URL=f"sqlite:///{blocked / 'mlflow.db'}")) as watched:
+        watched.materialize("raise")
+        done = watched.observe(now=now())
+        assert "tracking server" in str(done)
+        assert {told["rule"] for told in watched.told()} == {"run_failed", "service_unavailable"}
+        assert ("service_unavailable", "tracking") in watched.alerts()
+        assert len(watched.audit()) == len(watched.rows("asset_runs")) == 1
+        assert watched.rows("observed_runs")[0]["tracked"] == 0
+    with watched_home(home) as watched:
+        assert watched.observe(now=now()).problems == []
+        assert watched.tracked() == []  # left alone for a while
+        watched.observe(now=now() + TRACKING_PAUSE)
+        assert len(watched.tracked()) == 1
+        assert ("service_unavailable", "tracking") not in watched.alerts()
+
+
+def test_without_the_ledger_the_rest_goes_on_and_the_audit_is_made_up_for(prepared_home: Home, tmp_path: Path):
+    home = prepared_home.copy(tmp_path / "home")
+    blocked = tmp_path / "a file"
+    blocked.touch()
+    with watched_home(home.having(READMISSION_LEDGER_URL=f"sqlite:///{blocked / 'ledger.db'}")) as watched:
+        watched.materialize("raise")
+        watched.observe(now=now())
+        assert {"run_failed", "service_unavailable"} == {told["rule"] for told in watched.told()}
+        assert len(watched.tracked()) == 1
+    with watched_home(home) as watched:
+        watched.observe(now=now())
+        assert len(watched.audit()) == 1
+        assert watched.told("recovered")[-1]["rule"] == "service_unavailable"
+
+
+@pytest.mark.slow
+def test_an_old_home_is_taken_in_bit_by_bit_without_a_storm(prepared_home: Home, tmp_path: Path):
+    blocked = tmp_path / "a file"
+    blocked.touch()
+    home = prepared_home.copy(tmp_path / "home", READMISSION_MLFLOW_URL=f"sqlite:///{blocked / 'mlflow.db'}")
+    with watched_home(home, in_memory=True) as watched:
+        # Whoever starts to watch tomorrow finds today's runs to be old.
+        Operations(settings().operations_database, now=now() + timedelta(days=1)).close()
+        ids = []
+        for number in range(300):
+            status = dg.DagsterRunStatus.FAILURE if number % 3 == 0 else dg.DagsterRunStatus.SUCCESS
+            ids.append(watched.instance.create_run_for_job(scoring_job, status=status).run_id)
+        counts, order = [], []
+        while not counts or counts[-1]:
+            before = len(order)
+            counts.append(watched.observe(now=now()).runs)
+            order = [row["run_id"] for row in watched.rows("observed_runs")]
+            assert set(order[before:]) == set(ids[before : before + OBSERVED_AT_ONCE])
+        assert counts == [OBSERVED_AT_ONCE] * 6 + [0]
+        assert watched.told() == []
+        assert len(watched.audit()) == 100

@@ -1,0 +1,80 @@
+"""`readmission worklist`: the care team's list in the form that is asked for."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from readmission_platform.reports.work_list import COLUMNS
+from readmission_platform_tests.homes import Home
+
+
+def test_without_a_date_it_is_the_last_day_scored(lived_home: Home):
+    found = lived_home.command("worklist", "--json").json
+    assert found["date"] == lived_home.landed()[-1]
+    assert (found["simulated"], found["source"], found["version"]) == (True, "synthetic", "1")
+    assert [each["rank"] for each in found["encounters"]] == list(range(1, 28))
+    assert [list(each) for each in found["encounters"]] == [COLUMNS] * 27
+    assert [each["follow_up"] for each in found["encounters"]].count("yes") == 3
+
+
+def test_both_ways_to_ask_for_json_give_the_same(lived_home: Home):
+    day = lived_home.landed()[5]
+    one, other = (
+        lived_home.command("worklist", "--date", day, *option) for option in (["--json"], ["--format", "json"])
+    )
+    assert one.json == other.json
+    assert one.json["date"] == day
+
+
+def test_the_csv_is_the_one_in_the_reports(lived_home: Home):
+    day = lived_home.landed()[-1]
+    written = (lived_home.path / "reports/work_lists" / day / "work_list.csv").read_text("utf-8")
+    outcome = lived_home.command("worklist", "--format", "csv")
+    assert outcome.out == written
+    assert list(pd.read_csv(io.StringIO(outcome.out)).columns) == COLUMNS
+
+
+def test_the_table_says_whom_to_follow_up_and_why(lived_home: Home):
+    out = lived_home.command("worklist").out
+    assert "simulated date" in out
+    assert "synthetic data" in out
+    assert "what stands out" in out
+    assert out.count("yes") == 3
+
+
+def test_it_says_where_the_page_is_and_makes_it_if_it_is_gone(lived_home: Home, changing: Callable[[Home], Home]):
+    home = changing(lived_home)
+    page = home.path / "reports/work_lists" / home.landed()[-1] / "work_list.html"
+    content = page.read_bytes()
+    page.unlink()
+    assert home.command("worklist", "--format", "html-path").out.strip() == str(page)
+    assert page.read_bytes() == content
+    page.write_text("changed", encoding="utf-8")
+    assert home.command("worklist", "--format", "html-path", "--json").json["page"] == str(page)
+    assert page.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--date", "2020-01-02"], "has not been scored; `readmission score --date 2020-01-02`"),
+        (["--date", "yesterday"], "not a date"),
+        (["--date", "20260105"], "not a date"),
+        (["--format", "pdf"], "choose table, csv, json, html-path"),
+        (["--format", "csv", "--json"], "exclude each other"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line_and_exit_code_two(lived_home: Home, options: list[str], said: str):
+    outcome = lived_home.command("worklist", *options)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert len(outcome.err.strip().splitlines()) == 1
+
+
+def test_before_anything_was_scored_it_says_how(tmp_path: Path):
+    outcome = Home.new(tmp_path / "home").command("worklist")
+    assert outcome.code == 2
+    assert "readmission score" in outcome.err

@@ -1,0 +1,73 @@
+"""The newest figures for Prometheus: a format it reads, current values only, and no cohort of a handful of people."""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+from prometheus_client.parser import text_string_to_metric_families
+
+from readmission_platform.evaluation import figures as made
+from readmission_platform.reports.prometheus import exposition, newest_rows
+
+
+def samples_of(figures: pd.DataFrame) -> dict[str, dict[tuple[str, str, str], float]]:
+    found: dict[str, dict[tuple[str, str, str], float]] = {}
+    for family in text_string_to_metric_families(exposition(figures).decode()):
+        assert family.type == "gauge"
+        assert family.documentation
+        for sample in family.samples:
+            labels = (sample.labels.get("cohort", ""), sample.labels.get("version", ""), sample.labels.get("kind", ""))
+            found.setdefault(sample.name, {})[labels] = sample.value
+    return found
+
+
+def figures(*rows: tuple[str, float, str, str, str]) -> pd.DataFrame:
+    return made.long_table([
+        made.single(name, value, first_day=day, last_day=day, version=version, cohort=cohort)
+        for name, value, day, version, cohort in rows
+    ])  # fmt: skip
+
+
+def test_only_the_newest_day_is_reported_and_no_version_that_is_gone():
+    samples = samples_of(figures(("drifted_share", 0.5, "2026-01-01", "1", "all"),
+                                 ("drifted_share", 0.1, "2026-02-01", "2", "all")))  # fmt: skip
+    assert samples["readmission_drifted_share"] == {("all", "2", "measured"): 0.1}
+
+
+def test_cohorts_and_estimates_are_told_apart():
+    table = figures(
+        ("live_auroc", 0.66, "2026-01-01", "1", "all"), ("live_auroc", 0.70, "2026-01-01", "1", "patients seen")
+    )
+    estimate = made.single(
+        "live_auroc", 0.64, first_day="2026-01-02", last_day="2026-01-02", version="1", kind="estimate"
+    )
+    samples = samples_of(pd.concat([table, made.long_table([estimate])]))
+    assert samples["readmission_live_auroc"] == {
+        ("all", "1", "measured"): 0.66, ("patients seen", "1", "measured"): 0.70, ("all", "1", "estimate"): 0.64,
+    }  # fmt: skip
+
+
+def test_intervals_are_gauges_of_their_own_where_there_are_any():
+    table = figures(("live_auroc", 0.66, "2026-01-01", "1", "all"), ("mean_risk", 0.1, "2026-01-01", "1", "all"))
+    table.loc[table["figure"] == "live_auroc", ["low", "high"]] = [0.6, 0.7]
+    samples = samples_of(table)
+    assert samples["readmission_live_auroc_low"] == {("all", "1", "measured"): 0.6}
+    assert samples["readmission_live_auroc_high"] == {("all", "1", "measured"): 0.7}
+    assert "readmission_mean_risk_low" not in samples
+
+
+def test_how_new_a_figure_is_can_be_seen():
+    text = exposition(figures(("mean_risk", 0.1, "2026-01-01", "1", "all"))).decode()
+    ages = [family for family in text_string_to_metric_families(text) if family.name.endswith("timestamp_seconds")]
+    assert [(sample.labels, sample.value) for sample in ages[0].samples] == [
+        ({"figure": "mean_risk"}, datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+    ]
+
+
+def test_nothing_makes_an_empty_exposition():
+    assert samples_of(made.long_table([])) == {}
+    assert newest_rows(made.long_table([])).empty
+
+
+def test_an_odd_cohort_cannot_break_the_format():
+    samples = samples_of(figures(("live_auroc", 0.5, "2026-01-01", "1", 'race: "a"\n{b}\\')))
+    assert list(samples["readmission_live_auroc"]) == [('race: "a"\n{b}\\', "1", "measured")]

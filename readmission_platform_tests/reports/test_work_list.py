@@ -1,0 +1,154 @@
+"""The care team's list: what is on it, what is not, and what it looks like."""
+
+import html
+import io
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from readmission_platform.reports.work_list import (
+    COLUMNS,
+    JUDGE_BY_HAND,
+    WorkList,
+    csv_text,
+    listed,
+    page_html,
+    write_work_list,
+)
+
+PREDICTIONS = [
+    {"encounter_id": 11, "risk": 0.08, "band": "low", "rank": 2, "flagged": False, "reasons": ""},
+    {"encounter_id": 12, "risk": 0.3149, "band": "very_high", "rank": 1, "flagged": True,
+     "reasons": "4 inpatient stays in the year before; left against advice"},
+    {"encounter_id": 13, "risk": None, "band": None, "rank": None, "flagged": False, "reasons": None,
+     "status": "withheld", "withheld_because": "no diagnosis is recorded"},
+]  # fmt: skip
+
+
+def predictions(rows: list[dict[str, Any]] = PREDICTIONS) -> pd.DataFrame:
+    return pd.DataFrame([
+        {"status": "scored", "withheld_because": None, "patient_key": "0123abcd", "contributions": "{}", **row}
+        for row in rows
+    ])  # fmt: skip
+
+
+def work_list(rows: pd.DataFrame, **facts: Any) -> WorkList:
+    usual = {"day": "2024-03-01", "simulated": False, "model": "readmission_30d", "version": "3", "source": "uci",
+             "scored_at": "2024-03-02 06:00 UTC"}  # fmt: skip
+    return WorkList(**{**usual, **facts}, rows=rows)
+
+
+def text_of(page: str) -> str:
+    text = re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL))
+    return " ".join(html.unescape(text).split())
+
+
+@pytest.fixture
+def rows() -> pd.DataFrame:
+    return listed(predictions())
+
+
+def test_it_has_these_columns_and_no_other(rows: pd.DataFrame) -> None:
+    assert list(rows.columns) == COLUMNS
+    assert work_list(rows).records()[0] == {
+        "rank": 1, "encounter_id": 12, "risk_percent": 31.5, "band": "very high", "follow_up": "yes",
+        "reasons": "4 inpatient stays in the year before; left against advice", "status": "scored",
+    }  # fmt: skip
+
+
+def test_those_that_were_not_scored_come_last_and_say_why(rows: pd.DataFrame) -> None:
+    assert list(rows["encounter_id"]) == [12, 11, 13]
+    assert work_list(rows).records()[-1] == {
+        "rank": None, "encounter_id": 13, "risk_percent": None, "band": None, "follow_up": None,
+        "reasons": "no diagnosis is recorded", "status": JUDGE_BY_HAND,
+    }  # fmt: skip
+
+
+def test_predictions_of_older_releases_make_a_list_without_reasons() -> None:
+    older = predictions(PREDICTIONS[:2]).drop(columns=["status", "withheld_because", "reasons", "contributions"])
+    later = older.assign(status=None, withheld_because=None, reasons=None)
+    for found in (listed(older), listed(later)):
+        assert list(found["status"]) == ["scored", "scored"]
+        assert list(found["reasons"]) == ["", ""]
+        assert "nothing stands out" in text_of(page_html(work_list(found)))
+
+
+def test_a_day_of_nobody_but_withheld_has_no_one_to_follow_up(tmp_path: Path) -> None:
+    found = work_list(listed(predictions(PREDICTIONS[2:])))
+    page = text_of(page_html(found))
+    assert "None: no encounter of this day was scored" in page
+    assert "Not scored, judge by hand: 1 encounter" in page
+    assert "The rest of the day" not in page
+    assert pd.read_parquet(write_work_list(found, tmp_path / "day")["parquet"]).equals(found.rows)
+
+
+def test_the_page_shows_the_flagged_first_then_the_rest_then_those_to_judge_and_says_so_at_the_top(
+    rows: pd.DataFrame,
+) -> None:
+    page = text_of(page_html(work_list(rows)))
+    said_in_order = (
+        "1 encounter could not be scored. Judge it by hand", "Follow up: 1 encounter", "31.5 %", "left against advice",
+        "The rest of the day: 1 encounter", "8.0 %", "judge by hand: 1 encounter", "no diagnosis is recorded",
+        "does not replace your judgement",
+    )  # fmt: skip
+    places = [page.index(said) for said in said_in_order]
+    assert places == sorted(places)
+    assert "readmission_30d, version 3, scored 2024-03-02 06:00 UTC" in page
+    assert "Work list: discharges of 2024-03-01" in page
+
+
+def test_the_page_loads_nothing_from_anywhere_and_runs_nothing(rows: pd.DataFrame) -> None:
+    page = page_html(work_list(rows))
+    assert not re.search(r"https?://|<script|<link|@import|url\(|<img|src=|href=", page)
+    assert "default-src 'none'" in page
+
+
+def test_it_prints_with_whole_rows_and_repeated_headers(rows: pd.DataFrame) -> None:
+    page = page_html(work_list(rows))
+    for said in ("@page", "table-header-group", "break-inside: avoid"):
+        assert said in page
+
+
+@pytest.mark.parametrize(("facts", "said"), [({"simulated": True}, "Simulated date"),
+                                             ({"source": "synthetic"}, "Trained on synthetic data")])  # fmt: skip
+def test_simulated_dates_and_synthetic_data_say_so(rows: pd.DataFrame, facts: dict[str, Any], said: str) -> None:
+    assert said in text_of(page_html(work_list(rows, **facts)))
+    assert said not in text_of(page_html(work_list(rows)))
+
+
+def test_text_of_the_data_cannot_become_markup() -> None:
+    found = listed(predictions([{**PREDICTIONS[1], "reasons": "<script>alert(1)</script>"}]))
+    assert "<script" not in page_html(work_list(found))
+
+
+@given(text=st.text(max_size=20), first=st.sampled_from("=+-@\t\r\n"))
+def test_no_cell_of_the_csv_is_a_formula_to_a_spreadsheet(text: str, first: str) -> None:
+    written = csv_text(listed(predictions([{**PREDICTIONS[1], "reasons": first + text}])))
+    cells = pd.read_csv(io.StringIO(written, newline=""), dtype=str, keep_default_na=False).iloc[0]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))]
+
+
+def test_the_csv_reads_back_as_the_list(rows: pd.DataFrame) -> None:
+    again = pd.read_csv(io.StringIO(csv_text(rows)), dtype=str, keep_default_na=False)
+    assert list(again.columns) == COLUMNS
+    shown = rows.astype(object).where(rows.notna(), "").map(str)
+    assert again.to_dict("records") == shown.to_dict("records")
+
+
+def test_the_files_are_for_owner_and_group_only_whatever_was_there(rows: pd.DataFrame, tmp_path: Path) -> None:
+    folder = tmp_path / "work_lists" / "2024-03-01"
+    folder.mkdir(parents=True)
+    (folder / "work_list.csv").write_text("older", encoding="utf-8")
+    (folder / "work_list.csv").chmod(0o666)
+    paths = write_work_list(work_list(rows), folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["work_list.csv", "work_list.html", "work_list.parquet"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in paths.values()} == {0o640}
+    assert {stat.S_IMODE(each.stat().st_mode) for each in (folder, folder.parent)} == {0o750}
+    assert pd.read_parquet(paths["parquet"]).equals(rows)
+    assert paths["csv"].read_text(encoding="utf-8") == csv_text(rows)
