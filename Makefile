@@ -66,11 +66,11 @@ reset: ## delete the home with all its state (asks first; YES=1 does not ask)
 
 .PHONY: test
 test: setup ## every test, also the slow end-to-end and fault tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: test-quick
 test-quick: setup ## the tests without the slow ones
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 .PHONY: check
 check: setup check-lock ## lint, format, types, layers, lock file

@@ -3,8 +3,12 @@
 A fixture that ends in ``_home`` is shared and is only looked at; ``changing`` gives a copy that a test may change.
 """
 
+import fcntl
+import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,22 +19,55 @@ from readmission_platform_tests.throwaway_postgresql import Server, binaries, th
 SHADOW_DAYS, PRODUCTION_DAYS = 3, 14
 
 
+class Moments:
+    """Homes at moments of a model's life: each is lived once, by whichever of the test processes needs it first."""
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        own = factory.getbasetemp()
+        # Processes that share the tests have a folder each, below the one of the session.
+        self._root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def lived(self, name: str, live: Callable[[Path], Outcome]) -> tuple[Home, Outcome]:
+        """Return the home of a moment and how the last command of it ended; ``live`` makes it in the folder given."""
+        folder = self._root / name
+        said = folder / "said.json"
+        with (self._root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not said.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                said.write_text(json.dumps(asdict(live(folder / "home"))), encoding="utf-8")
+        return Home(folder / "home"), Outcome(**json.loads(said.read_text(encoding="utf-8")))
+
+
+def commanded(home: Home, *commands: tuple[str, ...]) -> Outcome:
+    """Give commands that all have to succeed; returns how the last one ended."""
+    for command in commands:
+        outcome = home.command(*command)
+        assert outcome.code == 0, outcome.err
+    return outcome
+
+
 @pytest.fixture(scope="session")
-def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+def moments(tmp_path_factory: pytest.TempPathFactory) -> Moments:
+    """The homes of this session."""
+    return Moments(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def trained_home(moments: Moments) -> Home:
     """Version 1 is an accepted candidate; nothing is in staging or production; days have landed."""
-    home = Home.new(tmp_path_factory.mktemp("trained") / "home")
-    assert home.command("train", *COHORT).code == 0
-    assert home.command("replay", "--days", "5").code == 0
-    return home
+
+    def live(path: Path) -> Outcome:
+        return commanded(Home.new(path), ("train", *COHORT), ("replay", "--days", "5"))
+
+    return moments.lived("trained", live)[0]
 
 
 @pytest.fixture(scope="session")
-def whole_life(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Outcome]:
+def whole_life(moments: Moments) -> tuple[Home, Outcome]:
     """`readmission run`: the home afterwards, and what the command printed."""
-    home = Home.new(tmp_path_factory.mktemp("lived") / "home")
-    outcome = home.command("run", *COHORT, "--json")
-    assert outcome.code == 0, outcome.err
-    return home, outcome
+    return moments.lived("whole", lambda path: commanded(Home.new(path), ("run", *COHORT, "--json")))
 
 
 @pytest.fixture(scope="session")
@@ -40,13 +77,15 @@ def lived_home(whole_life: tuple[Home, Outcome]) -> Home:
 
 
 @pytest.fixture(scope="session")
-def blocked_training(lived_home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Outcome]:
+def blocked_training(lived_home: Home, moments: Moments) -> tuple[Home, Outcome]:
     """Version 2 was trained with a limit out of reach while version 1 is in production; and how that ended."""
-    folder = tmp_path_factory.mktemp("blocked")
-    home = lived_home.copy(folder / "home")
-    limits = folder / "out_of_reach.yaml"
-    limits.write_text("gates:\n  discrimination_auroc: {at_least: 0.99}\n", encoding="utf-8")
-    return home, home.command("train", *COHORT, "--gates", str(limits), "--json")
+
+    def live(path: Path) -> Outcome:
+        limits = path.parent / "out_of_reach.yaml"
+        limits.write_text("gates:\n  discrimination_auroc: {at_least: 0.99}\n", encoding="utf-8")
+        return lived_home.copy(path).command("train", *COHORT, "--gates", str(limits), "--json")
+
+    return moments.lived("blocked", live)
 
 
 @pytest.fixture(scope="session")
@@ -56,30 +95,39 @@ def blocked_home(blocked_training: tuple[Home, Outcome]) -> Home:
 
 
 @pytest.fixture(scope="session")
-def challenged_home(lived_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+def challenged_home(lived_home: Home, moments: Moments) -> Home:
     """Version 1 is in production, version 2 an accepted candidate."""
-    home = lived_home.copy(tmp_path_factory.mktemp("challenged") / "home")
-    assert home.command("train", *COHORT).code == 0
-    return home
+    return moments.lived("challenged", lambda path: commanded(lived_home.copy(path), ("train", *COHORT)))[0]
 
 
 @pytest.fixture(scope="session")
-def shadowed_home(challenged_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+def shadowed_home(challenged_home: Home, moments: Moments) -> Home:
     """Version 1 is in production, version 2 in staging, and it scored the last three days in the shadow."""
-    home = challenged_home.copy(tmp_path_factory.mktemp("shadowed") / "home")
-    assert home.command("promote", "--version", "2", "--to-stage", "staging").code == 0
-    days = home.landed()[-SHADOW_DAYS:]
-    assert home.command("score", "--from", days[0], "--to", days[-1]).code == 0
-    return home
+
+    def live(path: Path) -> Outcome:
+        home = challenged_home.copy(path)
+        days = home.landed()[-SHADOW_DAYS:]
+        return commanded(
+            home,
+            ("promote", "--version", "2", "--to-stage", "staging"),
+            ("score", "--from", days[0], "--to", days[-1]),
+        )
+
+    return moments.lived("shadowed", live)[0]
 
 
 @pytest.fixture(scope="session")
-def succeeded_home(shadowed_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+def succeeded_home(shadowed_home: Home, moments: Moments) -> Home:
     """Version 2 has replaced version 1 in production; no day has been scored since."""
-    home = shadowed_home.copy(tmp_path_factory.mktemp("succeeded") / "home")
-    assert home.command("approve", "--version", "2", "--reason", "as good as the one before").code == 0
-    assert home.command("promote", "--from-stage", "staging", "--replace", "--reason", "refresh").code == 0
-    return home
+
+    def live(path: Path) -> Outcome:
+        return commanded(
+            shadowed_home.copy(path),
+            ("approve", "--version", "2", "--reason", "as good as the one before"),
+            ("promote", "--from-stage", "staging", "--replace", "--reason", "refresh"),
+        )
+
+    return moments.lived("succeeded", live)[0]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from readmission_platform.config import PROJECT_ROOT, Settings
 from readmission_platform.definitions import build_definitions
 from readmission_platform.governance.policy import REQUIRED_GATES
 
-HEAVY = {"dagster_mlflow", "deltalake", "evidently", "matplotlib", "mlflow", "scipy", "skops", "sklearn"}
+HEAVY = {"apprise", "dagster_mlflow", "deltalake", "evidently", "matplotlib", "mlflow", "scipy", "skops", "sklearn"}
 ASSETS = {
     "raw_encounters": "ingestion",
     "eligible_encounters": "ingestion",

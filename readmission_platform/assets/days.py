@@ -111,6 +111,8 @@ def _scored_from(lake: Lake, predictions: str, days: Sequence[str]) -> dict[str,
     """Return per day the version of the discharges that its predictions were made from."""
     if not lake.exists(predictions):
         return {}
+    if "discharges_version" not in {field.name for field in lake.open(predictions).schema().fields}:
+        return {}  # scored before the input's version was recorded
     rows = lake.read(predictions, columns=[DAY, "discharges_version"], where={DAY: list(days)})
     versions = pd.to_numeric(rows["discharges_version"]).groupby(rows[DAY]).min()
     return {str(day): int(version) for day, version in versions.items()}

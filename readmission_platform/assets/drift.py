@@ -20,6 +20,7 @@ from readmission_platform.assets.drift_results import (
     drift_metadata,
     judged_result,
 )
+from readmission_platform.assets.facts import EvidenceMissing
 from readmission_platform.assets.presentation import PLATFORM_TEAM, SCIENCE_TEAM, blocking_specs, nothing_to_check
 from readmission_platform.assets.windows import DRIFT_TABLE, Watched, drift_limits, watched_versions
 from readmission_platform.evaluation.drift import Window, judged
@@ -68,9 +69,13 @@ def drift_report(context: dg.AssetExecutionContext, project: ProjectResource, la
         for check in (ALARM_CHECK, JUDGED_CHECK):
             yield nothing_to_check(check, why)
         return
-    left = WINDOWS_PER_RUN
+    left, problems = WINDOWS_PER_RUN, []
     for each in watched:
-        measured = _measured(each, context, project, opened, at_most=left)
+        measured = _no_rows()
+        try:
+            measured = _measured(each, context, project, opened, at_most=left)
+        except EvidenceMissing as error:  # of one version, which must not keep the other from being watched
+            problems.append(str(error))
         left -= len(set(measured["window"]))
         rows = _with(rows, each, measured)
     rows = judged(rows, limits)
@@ -78,7 +83,7 @@ def drift_report(context: dg.AssetExecutionContext, project: ProjectResource, la
         value=rows,
         data_version=dg.DataVersion(frame_digest(rows.drop(columns="run_id"))),
         metadata=drift_metadata(watched, rows, limits, project),
-        check_results=[alarm_result(watched, rows, limits), judged_result(watched, rows, limits)],
+        check_results=[alarm_result(watched, rows, limits), judged_result(watched, rows, limits, problems)],
     )
 
 

@@ -60,12 +60,18 @@ def _calm_sentence(each: Watched, found: Sequence[Verdict], limits: DriftLimits)
     return f"{named}: {drifted} of the latest {len(latest)} windows drifted, alarm from {limits.alarm_windows}."
 
 
-def judged_result(watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits) -> dg.AssetCheckResult:
-    """Return the check that the latest windows of each version have a score for every column."""
-    problems = [problem for each in watched for problem in _unjudged(each, of_version(each, rows), limits)]
+def judged_result(
+    watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits, met: Sequence[str] = ()
+) -> dg.AssetCheckResult:
+    """Return the check that the latest windows of each version have a score for every column.
+
+    ``met`` says what was in the way of comparing a version.
+    """
+    left = [problem for each in watched for problem in _unjudged(each, of_version(each, rows), limits)]
+    problems = [*met, *left]
     return check_result(
         JUDGED_CHECK, not problems, observed="; ".join(problems) or "all compared", rule=JUDGED_RULES[JUDGED_CHECK],
-        action="See the log of this run; score the days named again, then materialize this asset again.",
+        action="Restore what is named as missing, or score the days named again; then materialize this asset again.",
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from readmission_platform.resources.landing import LandedFile, fingerprint_of
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.science.cohort import pseudonyms
 from readmission_platform.science.encounter_contract import RANGES
+from readmission_platform.science.landed import Place
 
 FILES_TABLE = "discharge_files"
 ROW_COUNTS = ["received", "accepted", "quarantined", "duplicate"]
@@ -113,14 +114,16 @@ def _accepted_before(lake: Lake, landed: Mapping[str, Sequence[LandedFile]]) -> 
     return dict(zip(rows["encounter_id"], rows[DAY], strict=True))
 
 
-def _taken_before(lake: Lake, landed: Mapping[str, Sequence[LandedFile]]) -> dict[str, str]:
-    """Return the day from which the bytes of each of these files were taken in; for a repeat that is another day."""
+def _taken_before(lake: Lake, landed: Mapping[str, Sequence[LandedFile]]) -> dict[str, Place]:
+    """Return the place from which the bytes of each of these files were taken in; of a repeat that is another one."""
     if not lake.exists(FILES_TABLE):
         return {}
     digests = sorted({file.digest for files in landed.values() for file in files})
-    rows = lake.read(FILES_TABLE, columns=["file_digest", "problem", "received", DAY], where={"file_digest": digests})
+    rows = lake.read(
+        FILES_TABLE, columns=["file_digest", "file", "problem", "received", DAY], where={"file_digest": digests}
+    )
     first = rows[(rows["received"] > 0) & (rows["problem"].fillna("") != "file_repeated")]
-    return dict(zip(first["file_digest"], first[DAY], strict=True))
+    return dict(zip(first["file_digest"], map(Place, first[DAY], first["file"]), strict=True))
 
 
 def _stored(lake: Lake, days: Sequence[str], *, like: pd.DataFrame) -> pd.DataFrame:

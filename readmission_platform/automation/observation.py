@@ -97,33 +97,30 @@ def take_in(
     run_ids
         Only these; default: whichever there are.
     """
-    began = given.now
-    finished = list(FINISHED)
-    if run_ids is None:
-        mark = operations.mark(RUNS_MARK)
-        since = moment(mark) - OVERLAP if mark else None
-        found = instance.get_run_ids(dg.RunsFilter(statuses=finished, updated_after=since))
-        waiting = operations.not_observed(list(reversed(found)))
-    else:
-        waiting = operations.not_observed(run_ids)
+    mark = operations.mark(RUNS_MARK)
+    waiting = operations.not_observed(_finished(instance, mark) if run_ids is None else run_ids)
+    due = waiting[:OBSERVED_AT_ONCE]
     observed, changes = 0, []
-    now_due = waiting[:OBSERVED_AT_ONCE]
-    records = instance.get_run_records(dg.RunsFilter(run_ids=now_due, statuses=finished)) if now_due else []
+    records = instance.get_run_records(dg.RunsFilter(run_ids=due, statuses=list(FINISHED))) if due else []
     for record in sorted(records, key=lambda each: each.end_time or each.update_timestamp.timestamp()):
         if awaits_retry(record) and record.update_timestamp + RETRY_WAIT > given.now:
             continue
-        run = read_run(instance, record, actor=project.actor)
-        signals = signals_of_run(given.config, run)
+        run, version = read_run(instance, record, actor=project.actor), project.code_version
+        signals, quiet = signals_of_run(given.config, run), run.ended_at < given.old_before
         with operations.writing() as connection:
-            quiet = run.ended_at < given.old_before
-            version = project.code_version
             if not enter_run(connection, run, code_version=version, quiet=quiet, audit=audit_of(run), now=given.now):
                 break  # somebody else is at it; two who took turns would tell of the runs in another order
             changes += apply_signals(connection, signals, given)
         observed += 1
-    if run_ids is None and waiting == now_due and (observed or mark is None or moment(mark) + OVERLAP / 2 < began):
-        operations.set_mark(RUNS_MARK, utc_text(began))
+    if run_ids is None and waiting == due and (mark is None or moment(mark) + OVERLAP / 2 < given.now):
+        operations.set_mark(RUNS_MARK, utc_text(given.now))
     return observed, changes
+
+
+def _finished(instance: dg.DagsterInstance, mark: str | None) -> list[str]:
+    """Return the finished runs that changed since a little before a look, the oldest first."""
+    since = moment(mark) - OVERLAP if mark else None
+    return list(reversed(instance.get_run_ids(dg.RunsFilter(statuses=list(FINISHED), updated_after=since))))
 
 
 def observe(

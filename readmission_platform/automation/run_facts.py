@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import dagster as dg
 from dagster import DagsterEventType as EventType
+from dagster._core.errors import DagsterEventLogInvalidForRun
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -77,7 +78,7 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord, *, actor: str) 
     checks: dict[tuple[str, str, str | None], CheckSeen] = {}
     errors: dict[str, str] = {}
     run_error = None
-    for entry in instance.all_logs(run.run_id, of_type=_READ):
+    for entry in _events(instance, run.run_id):
         event = entry.dagster_event
         if event is None:
             continue
@@ -114,6 +115,14 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord, *, actor: str) 
         last_partition=last,
         retried=AUTO_RETRY_RUN_ID_TAG in run.tags,
     )
+
+
+def _events(instance: dg.DagsterInstance, run_id: str) -> Sequence[dg.EventLogEntry]:
+    try:
+        return instance.all_logs(run_id, of_type=_READ)
+    except DagsterEventLogInvalidForRun:
+        # One run whose events are damaged is observed by what its record says, and holds up no other.
+        return []
 
 
 def awaits_retry(record: dg.RunRecord) -> bool:

@@ -286,7 +286,7 @@ def trend_png(months: Sequence[str], panels: Mapping[str, Sequence[Mapping[str, 
             (True, "Estimated beforehand", "white"),
         ):
             drawn = [point for point in points if bool(point["estimate"]) is estimate and point["value"] is not None]
-            at = [place[point["month"]] for point in drawn]
+            at = [place[point["month"]] - 0.06 * estimate for point in drawn]
             for x, point in zip(at, drawn, strict=True):
                 if point["low"] is not None and point["high"] is not None:
                     axes.vlines(x, point["low"], point["high"], color=MODEL, linewidth=2, alpha=0.6)

@@ -179,7 +179,7 @@ def _raised(
     run_id: str | None,
 ) -> Iterator[Signal]:
     name = first_rule(config, about, facts)
-    if name is not None:
+    if name is not None and config.rules[name].channels:
         short = what if len(what) <= LONGEST_TEXT else what[: LONGEST_TEXT - 3] + "..."
         yield Signal(about, subject, at, active=True, rule=name, what=short, where=where, run_id=run_id)
 

@@ -152,6 +152,9 @@ def broken_rules(frame: pd.DataFrame) -> pd.DataFrame:
     """
     from pandera.errors import SchemaErrors
 
+    nothing = pd.DataFrame({"row": pd.Series(dtype="Int64"), "column": [], "code": [], "reason": []})
+    if frame.empty:
+        return nothing
     columns = list(frame.columns)
     try:
         encounter_schema(columns).validate(frame.reset_index(drop=True), lazy=True)
@@ -165,4 +168,4 @@ def broken_rules(frame: pd.DataFrame) -> pd.DataFrame:
         order = lines["column"].map({name: place for place, name in enumerate(columns)})
         by_row = lines.assign(order=order).sort_values(["row", "order"], kind="stable").drop(columns="order")
         return by_row.drop_duplicates(ignore_index=True)
-    return pd.DataFrame({"row": pd.Series(dtype="Int64"), "column": [], "code": [], "reason": []})
+    return nothing

@@ -89,14 +89,17 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
     Fitting learns only which payers and specialties exist. Those of fewer than ``min_frequency`` encounters
     share a code, so that a handful of patients cannot shape a split of their own.
 
+    What was seen is kept beside that. The encoding does not use it; it tells what the model can be asked about
+    (``soundness``). Encoders fitted before it was kept lack it.
+
     Attributes
     ----------
     learnt_
         Encoder of the payers and specialties.
     ranges_
-        Lowest and highest value of each count that was seen; ``seen_``: the codes and names that were. The encoding
-        does not use them; they tell what the model can be asked about (``soundness``). Encoders fitted before
-        they were kept have neither.
+        Lowest and highest value of each count, by name.
+    seen_
+        The codes and names of each code list and named category, by name.
     """
 
     def __init__(self, min_frequency: int = 20) -> None:

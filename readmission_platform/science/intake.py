@@ -20,7 +20,7 @@ import pandas as pd
 
 from readmission_platform.science.cohort import CANNOT_BE_READMITTED, DISCHARGE_COLUMNS, INTEGER_COLUMNS
 from readmission_platform.science.encounter_contract import MISSING_MARK, broken_rules, parse_text
-from readmission_platform.science.landed import Arrived, LandedFile, numbered_rows, sort_out, whole_file_lines
+from readmission_platform.science.landed import Arrived, LandedFile, Place, numbered_rows, sort_out, whole_file_lines
 from readmission_platform.science.quarantine import DAY, quarantine_lines, releasable
 
 COUNTS = ["received", "accepted", "quarantined", "duplicate"]
@@ -67,7 +67,7 @@ def take_in(
     landed: Mapping[str, Sequence[LandedFile]],
     *,
     accepted_before: Mapping[int, str] | None = None,
-    taken_before: Mapping[str, str] | None = None,
+    taken_before: Mapping[str, Place] | None = None,
     released: Collection[ReleasedCell] = (),
 ) -> Intake:
     """Judge every row of the files of some days.
@@ -79,7 +79,7 @@ def take_in(
     accepted_before
         The day on which each encounter was accepted before, on whatever day.
     taken_before
-        The day from which the bytes with a digest were taken in before.
+        The place from which the bytes with a digest were taken in before.
     released
         What people had taken in nevertheless; obeyed as far as the contract allows the column to miss a value.
     """

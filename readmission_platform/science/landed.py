@@ -6,7 +6,7 @@ rows. What does not: reading bytes (``resources.landed_file``) and judging rows 
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -53,33 +53,46 @@ class Arrived:
         return 0 if self.file.cells is None else len(self.file.cells)
 
 
-def sort_out(landed: Mapping[str, Sequence[LandedFile]], taken_before: Mapping[str, str]) -> Iterator[Arrived]:
+class Place(NamedTuple):
+    """Where a file lies: the day of its folder, and its name."""
+
+    day: str
+    name: str
+
+
+def sort_out(landed: Mapping[str, Sequence[LandedFile]], taken_before: Mapping[str, Place]) -> Iterator[Arrived]:
     """Yield the files of some days in order, with the fault of those whose rows are not looked at.
 
     Parameters
     ----------
     taken_before
-        The day from which the bytes with a digest were taken in before.
+        The place from which the bytes with a digest were taken in before.
     """
-    present: dict[str, list[str]] = {}
+    places: dict[str, list[Place]] = {}
     for day in sorted(landed):
         for file in landed[day]:
-            present.setdefault(file.digest, []).append(day)
+            places.setdefault(file.digest, []).append(Place(day, file.name))
     in_order = ((day, file) for day in sorted(landed) for file in landed[day])
-    seen: set[tuple[str, str]] = set()
     for number, (day, file) in enumerate(in_order):
-        home = taken_before.get(file.digest)
-        # Bytes stay with the day that took them in first, unless that day is looked at again and lacks them now.
-        if home is None or (home in landed and home not in present[file.digest]):
-            home = present[file.digest][0]
         fault = _unusable(file)
         if file.cells is not None and len(file.cells):
-            # A file that says the day of each row may hold several days, and may have lain in the wrong folder before.
-            elsewhere = home != day and DAY not in file.cells.columns
-            if elsewhere or (file.digest, day) in seen:
+            same, before = places[file.digest], taken_before.get(file.digest)
+            if DAY in file.cells.columns:
+                # It says the day of each row: it may hold several days, or have lain in the wrong folder before.
+                same = [place for place in same if place.day == day]
+                before = before if before and before.day == day else None
+            if Place(day, file.name) != _original(same, before, landed):
                 fault = ("", "file_repeated")
-        seen.add((file.digest, day))
         yield Arrived(number, day, file, fault)
+
+
+def _original(same: Sequence[Place], before: Place | None, days: Collection[str]) -> Place:
+    """Return which of the places of the same bytes is the one that is taken in: where they were taken in first."""
+    if before is None:
+        return same[0]
+    if before in same or before.day not in days:
+        return before
+    return next((place for place in same if place.day == before.day), same[0])
 
 
 def _unusable(file: LandedFile) -> tuple[str, str] | None:

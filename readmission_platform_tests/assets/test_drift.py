@@ -190,6 +190,20 @@ def test_training_data_that_are_not_the_recorded_ones_are_not_compared_with(live
         training_reference(lived_home.lake, replace(record, **{changed: value}), ["age"], config)
 
 
+def test_a_version_that_cannot_be_compared_is_named_and_fails_the_run(
+    lived_home: Home, changing: Callable[[Home], Home]
+):
+    home = changing(lived_home)
+    shutil.rmtree(home.path / "lake" / "model_evidence" / "version=1")
+    result = home.materialize("drift_report")
+    checks = {each.check_name: each for each in result.get_asset_check_evaluations()}
+    assert not result.success
+    assert not checks[JUDGED_CHECK].passed
+    assert "evidence rows of version 1" in str(checks[JUDGED_CHECK].metadata["observed"].value)
+    assert "window 2" in str(checks[JUDGED_CHECK].metadata["observed"].value)
+    assert home.lake.read("drift_report").empty
+
+
 def test_before_anything_is_staged_there_is_nothing_to_look_at(trained_home: Home, changing: Callable[[Home], Home]):
     home = changing(trained_home)
     checks = looked_at(home)

@@ -1,7 +1,9 @@
 """Governance by observation: whoever defines an asset gets tracking, audit, metrics and alerts, exactly once."""
 
+import sqlite3
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -187,6 +189,20 @@ def test_what_a_person_is_declined_is_no_failure(watched: Watched):
     assert [row["cause"] for row in watched.rows("observed_runs")] == ["declined"]
     assert watched.told() == []
     assert watched.audit() == []
+
+
+def test_a_run_whose_events_are_damaged_is_observed_by_its_status_and_holds_up_no_other(installed: Watched):
+    damaged, whole = installed.materialize("raise"), installed.materialize("raise")
+    for file in (installed.home.path / "dagster").rglob(f"{damaged}.db"):
+        with closing(sqlite3.connect(file)) as events:
+            events.execute("UPDATE event_logs SET event = 'nonsense'")
+            events.commit()
+    installed.tick()
+    assert {row["run_id"]: row["status"] for row in installed.rows("observed_runs")} == {
+        damaged: "failure",
+        whole: "failure",
+    }
+    assert len(installed.audit()) == 2
 
 
 def launched_by_the_daemon(watched: Watched) -> dg.DagsterRun:

@@ -129,7 +129,9 @@ def sensor_of(home: Home) -> Iterator[Callable[[], dg.RunRequest | dg.SkipReason
         resources = {key: (definitions.resources or {})[key] for key in sensor.required_resource_keys}
 
         def tick() -> dg.RunRequest | dg.SkipReason:
-            data = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, resources=resources))
+            # Closed again: a context that is left open leaves its instance behind for whatever loads definitions next.
+            with dg.build_sensor_context(instance=instance, resources=resources) as context:
+                data = sensor.evaluate_tick(context)
             return data.run_requests[0] if data.run_requests else dg.SkipReason(data.skip_message)
 
         yield tick
@@ -142,8 +144,10 @@ def tick_schedule(home: Home) -> dg.RunRequest | dg.SkipReason:
         definitions = build_definitions(current)
         schedule = definitions.get_repository_def().get_schedule_def("weekly_training_schedule")
         resources = {key: (definitions.resources or {})[key] for key in schedule.required_resource_keys}
-        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=SUNDAY, resources=resources)
-        data = schedule.evaluate_tick(context)
+        with dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=SUNDAY, resources=resources
+        ) as context:
+            data = schedule.evaluate_tick(context)
     return data.run_requests[0] if data.run_requests else dg.SkipReason(data.skip_message)
 
 

@@ -10,7 +10,7 @@ limits of configs/monitoring.yaml, in three settings:
 - **undisturbed**: windows drawn at random from the test patients, against the training data of all other patients. At
   most one alarm in 60 windows.
 - **shifted** and **damaged**: the same with an injected shift, with values gone missing, or with codes that training
-  never saw. The alarm must be on within three windows in 8 of 10 cases, if the column is among those watched.
+  never saw. The alarm must be on within three windows in 5 of 6 cases, if the column is among those watched.
 
 The limits in configs/monitoring.yaml were chosen with seeds 1 and 2, which set the pseudonym key (and so the test
 patients), the model's seed and every draw. What is reported has to come from another seed; the default is 7.
@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from readmission_platform.assets.windows import drift_limits
 from readmission_platform.config import (
@@ -56,7 +56,7 @@ from readmission_platform.science.monitored import comparable, watched_columns
 from readmission_platform.science.scoring import model_inputs
 
 WINDOWS = 60
-REPETITIONS = 10
+REPETITIONS = 6
 NOTICED_SHARE = 0.8
 WITHIN = 3
 ALARMS_ALLOWED = 1
@@ -299,8 +299,8 @@ def print_report(console: Console, bench: Bench, power: Power) -> None:
     """Print the tables and a last line that sums up."""
     console.print(f"{bench.origin}; windows of {bench.size}; watched: {', '.join(bench.columns)}")
     console.print(f"limits: {asdict(bench.limits)}")
-    table = Table("column", "chronological: windows drifted", "median index", "random: windows drifted", "median index",
-                  box=box.SIMPLE_HEAD)  # fmt: skip
+    table = Table(Column("column", overflow="fold"), "chronological: windows drifted", "median index",
+                  "random: windows drifted", "median index", box=box.SIMPLE_HEAD)  # fmt: skip
     for column, (share, index) in power.chronological.columns.items():
         calm = power.undisturbed.columns[column]
         table.add_row(column, f"{share:.0%}", f"{index:.3f}", f"{calm[0]:.0%}", f"{calm[1]:.3f}")
@@ -308,7 +308,8 @@ def print_report(console: Console, bench: Bench, power: Power) -> None:
     for name, each in (("chronological", power.chronological), ("random draws", power.undisturbed)):
         first = f", first at window {each.first_alarm}" if each.first_alarm else ""
         console.print(f"{name}: {each.drifted} of {each.windows} windows drifted, alarm on at {each.alarms}{first}")
-    table = Table("disturbance", "alarm within three windows", "windows drifted", "watched", box=box.SIMPLE_HEAD)
+    table = Table(Column("disturbance", overflow="fold"), "alarm within three windows", "windows drifted", "watched",
+                  box=box.SIMPLE_HEAD)  # fmt: skip
     for one in [*power.shifts, *power.damages, *power.mild]:
         watched = "yes" if one.watched else "no"
         mild = " [dim](mild: need not be noticed)" if one in power.mild else ""

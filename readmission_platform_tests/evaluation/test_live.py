@@ -18,6 +18,7 @@ from readmission_platform.evaluation.live import (
     reliability,
     suppressed,
 )
+from readmission_platform.evaluation.plots import trend_png
 from readmission_platform.evaluation.rows import InvalidEvidence
 
 SHARE = 0.1
@@ -188,6 +189,13 @@ def test_few_people_altogether_are_not_shown_at_all() -> None:
     assert shown[["value", "low", "high", "n", "positives"]].isna().all(axis=None)
     few = suppressed(estimated(scored().head(6), flag_share=SHARE))
     assert few[["value", "n"]].isna().all(axis=None)
+
+
+def test_months_are_drawn_with_and_without_outcomes() -> None:
+    known = {"month": "2026-01", "value": 0.66, "low": 0.6, "high": 0.7, "estimate": False, "promised": 0.67}
+    guessed = {"month": "2026-02", "value": 0.67, "low": None, "high": None, "estimate": True, "promised": None}
+    for months, points in ((["2026-01", "2026-02"], [known, guessed]), ([], [])):
+        assert trend_png(months, {"AUROC": points, "Observed / expected": []}).startswith(b"\x89PNG")
 
 
 def test_the_reliability_plot_hides_tenths_of_few_readmissions(rows: pd.DataFrame, figures: pd.DataFrame) -> None:

@@ -89,9 +89,6 @@ def assert_as_if_undisturbed(day: Day, complete: dict[str, dict[str, pd.DataFram
     assert run_until(day.home, None, *day.command).code == 0
     for table, rows in day.written().items():
         pd.testing.assert_frame_equal(rows, complete[name][table])
-    assert run_until(day.home, None, *day.command).code == 0
-    for table, rows in day.written().items():
-        pd.testing.assert_frame_equal(rows, complete[name][table])
 
 
 def test_a_kill_at_any_step_of_writing_a_day_leaves_whole_partitions_and_a_repeat_gives_identical_rows(

@@ -32,7 +32,6 @@ CONFIG = AlertsConfig.model_validate(
                      "over_after_hours": 24},
             "until": {"about": "ledger", "severity": "critical", "channels": ["log"], "action": "Repair.",
                       "recovers": {"ledger": "repaired"}, "repeat_after_hours": 4},
-            "silent": {"about": "run", "severity": "info", "channels": [], "action": "Nothing."},
         },
     }
 )  # fmt: skip
@@ -156,12 +155,6 @@ def test_a_rule_that_is_gone_takes_its_alerts_along_without_a_word(
     others = {name: rule for name, rule in CONFIG.rules.items() if name != "failed"}
     assert at(9, config=CONFIG.model_copy(update={"rules": others})) == []
     assert [alert.resolved_how for alert in find_alerts(operations, everything=True)] == ["rule switched off"]
-
-
-def test_a_rule_without_channels_keeps_and_tells_nobody(operations: Operations, at: Callable[..., list[str]]):
-    at(0, bad(0, rule="silent", about="run"))
-    assert len(find_alerts(operations)) == 1
-    assert queued(operations) == []
 
 
 def test_a_heartbeat_comes_at_the_first_look_and_then_by_the_clock(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from readmission_platform.science.cohort import CANNOT_BE_READMITTED, DISCHARGE_COLUMNS, INTEGER_COLUMNS
 from readmission_platform.science.encounter_contract import NULLABLE, broken_rules
 from readmission_platform.science.intake import Intake, LandedFile, ReleasedCell, take_in
+from readmission_platform.science.landed import Place
 from readmission_platform.science.quarantine import CODES, LINE_TYPES, action_for, quarantine_lines, releasable
 from readmission_platform_tests.bad_deliveries import SECRET, clean_rows
 
@@ -270,16 +271,22 @@ def test_the_same_bytes_under_another_name_are_duplicates_also_where_their_rows_
 def test_the_same_bytes_on_another_day_are_duplicates_of_the_day_that_took_them_in_first() -> None:
     files = {DAY: [landed(CLEAN, digest="same")], NEXT: [landed(CLEAN, name="b", digest="same")]}
     assert repeats(take_in(files)) == ["b"]
-    later_first = take_in(files, taken_before={"same": NEXT}, accepted_before=dict.fromkeys(IDS, NEXT))
+    later_first = take_in(files, taken_before={"same": Place(NEXT, "b")}, accepted_before=dict.fromkeys(IDS, NEXT))
     assert repeats(later_first) == ["a.csv"]
     assert accepted_ids(later_first, NEXT) == IDS
-    alone = take_in({DAY: files[DAY]}, taken_before={"same": NEXT})
+    alone = take_in({DAY: files[DAY]}, taken_before={"same": Place(NEXT, "b")})
     assert counts(alone) == (10, 0, 0, 10)
+
+
+def test_of_two_names_on_a_day_the_one_that_was_taken_in_first_is_no_repeat() -> None:
+    files = {DAY: [landed(CLEAN, name="again.csv", digest="same"), landed(CLEAN, name="first.csv", digest="same")]}
+    assert repeats(take_in(files, taken_before={"same": Place(DAY, "first.csv")})) == ["again.csv"]
+    assert repeats(take_in(files, taken_before={"same": Place(DAY, "renamed.csv")})) == ["first.csv"]
 
 
 def test_bytes_whose_first_day_has_them_no_more_are_taken_in_where_they_are() -> None:
     moved = {DAY: [landed(CLEAN, digest="same")], NEXT: [landed(CLEAN.head(0), name="b")]}
-    intake = take_in(moved, taken_before={"same": NEXT}, accepted_before=dict.fromkeys(IDS, NEXT))
+    intake = take_in(moved, taken_before={"same": Place(NEXT, "b")}, accepted_before=dict.fromkeys(IDS, NEXT))
     assert accepted_ids(intake) == IDS
 
 
@@ -301,7 +308,9 @@ def test_taking_in_again_what_was_taken_in_changes_nothing() -> None:
              NEXT: [landed(pd.concat([CLEAN.head(2), late]), name="b")]}  # fmt: skip
     first = take_in(files)
     before = dict(zip(first.accepted["encounter_id"], first.accepted["discharge_date"], strict=True))
-    taken = dict(zip(first.files["file_digest"], first.files["discharge_date"], strict=True))
+    original = first.files[first.files["problem"].isna()]
+    places = map(Place, original["discharge_date"], original["file"])
+    taken = dict(zip(original["file_digest"], places, strict=True))
     for days in (list(files), [DAY], [NEXT]):
         again = take_in({day: files[day] for day in days}, accepted_before=before, taken_before=taken)
         for day in days:
