@@ -36,8 +36,8 @@ class _Damaged(Exception):
         self.code = code
 
 
-def read_file(path: Path, day: str) -> LandedFile:
-    """Read a file of the folder of a day; whatever is wrong with it is said by its ``problem``."""
+def read_file(path: Path, day: str | None) -> LandedFile:
+    """Read a file; whatever is wrong with it is said by its ``problem``: also when its name tells of another day."""
     name = shown_name(path)
     try:
         content = path.read_bytes()
@@ -45,7 +45,7 @@ def read_file(path: Path, day: str) -> LandedFile:
         return LandedFile(name, "", None, "file_unreadable")
     digest = content_digest(content)
     try:
-        if names_another_day(name, day):
+        if day is not None and names_another_day(name, day):
             raise _Damaged("day_mismatch")
         if not content:
             raise _Damaged("file_empty")

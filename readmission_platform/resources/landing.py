@@ -41,7 +41,9 @@ class Landing:
 
     def read_day(self, day: str, kind: str = "discharges") -> list[LandedFile]:
         """Read every file of a day, in order of name."""
-        return [read_file(path, day) for path in self._files(day, kind)]
+        # Outcomes are often named by the day they are sent on; which discharges they belong to, their rows tell.
+        named = day if kind == "discharges" else None
+        return [read_file(path, named) for path in self._files(day, kind)]
 
     def fingerprint(self, day: str, kind: str = "discharges") -> str:
         """Return a digest over names and contents of a day's files; empty when there are none."""

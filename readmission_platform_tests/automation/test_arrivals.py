@@ -4,8 +4,9 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pandas as pd
@@ -189,7 +190,32 @@ def test_a_day_that_a_run_is_working_on_is_not_asked_for_a_second_time(home: Hom
         from readmission_platform.definitions import build_definitions
 
         job = build_definitions(settings()).resolve_job_def("scoring_job")
-        instance.create_run_for_job(job, status=dg.DagsterRunStatus.QUEUED, tags={FIRST: day, LAST: day})
+        instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={FIRST: day, LAST: day})
     for name in ("landing_sensor", "completeness_sensor"):
         with ticking(home, name) as tick:
             assert days_of(tick()) == []
+
+
+def test_the_morning_schedule_leaves_a_day_alone_that_was_scored_when_it_landed(home: Home):
+    from readmission_platform.automation.schedules import daily_scoring_schedule
+    from readmission_platform.config import environment_config
+    from readmission_platform.definitions import build_definitions
+
+    yesterday = home.landed()[-1]
+    morning = datetime.fromisoformat(yesterday).replace(hour=6, tzinfo=ZoneInfo("America/New_York")) + timedelta(days=1)
+
+    def tick() -> object:
+        with home.lived_in() as current, dg.DagsterInstance.ephemeral() as instance:
+            resources = build_definitions(current).resources or {}
+            context = dg.build_schedule_context(
+                instance=instance,
+                scheduled_execution_time=morning,
+                resources={name: resources[name] for name in ("project", "lake")},
+            )
+            return daily_scoring_schedule(environment_config(current))(context)
+
+    assert isinstance(tick(), dg.SkipReason)
+    replace_files(home, yesterday)
+    asked = tick()
+    assert isinstance(asked, dg.RunRequest)
+    assert asked.partition_key == yesterday

@@ -9,6 +9,7 @@ import pytest
 
 from readmission_platform.automation.schedules import daily_scoring_schedule, monitoring_schedule
 from readmission_platform.config import Settings, environment_config
+from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -31,7 +32,10 @@ class Hospital:
             context = dg.build_schedule_context(
                 instance=instance,
                 scheduled_execution_time=at,
-                resources={"project": ProjectResource.of(self.settings)},
+                resources={
+                    "project": ProjectResource.of(self.settings),
+                    "lake": LakeResource(root=str(self.settings.lake)),
+                },
             )
             found = self.schedule(context)
         assert isinstance(found, dg.RunRequest | dg.SkipReason)

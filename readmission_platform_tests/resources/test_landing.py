@@ -374,3 +374,12 @@ def test_a_day_that_is_delivered_again_replaces_the_file_and_outcomes_are_kept_a
     assert landing.days("outcomes") == [DAY]
     folders = [landing.root / kind / DAY for kind in ("discharges", "outcomes")]
     assert [path.name for folder in folders for path in folder.iterdir()] == ["discharges.csv", "outcomes.csv"]
+
+
+def test_an_outcomes_file_may_be_named_by_the_day_it_was_sent_on(tmp_path: Path):
+    folder = tmp_path / "outcomes" / "2026-01-05"
+    folder.mkdir(parents=True)
+    (folder / "outcomes_2026-02-06.csv").write_text("encounter_id,readmitted_30d\n1,0\n", encoding="utf-8")
+    file = Landing(tmp_path).read_day("2026-01-05", kind="outcomes")[0]
+    assert file.problem is None
+    assert len(pd.DataFrame(file.cells)) == 1
