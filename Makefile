@@ -14,6 +14,8 @@ LOCK_DONE := .venv/.locked
 LOG := .venv/install.log
 PIP := $(BIN)/python -u -m pip install --disable-pip-version-check --no-input --no-deps
 PACKAGES = $(shell grep -c == requirements.lock)
+# A file of tests stays in one process, in the order of the folders: the long ones are not left for the end.
+ON_EVERY_CORE := -n auto --dist loadfile --no-loadscope-reorder
 SUPPORTED := , sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 # Scripts in .venv name their folder: a checkout that was moved or copied installs afresh instead of running the old one.
@@ -66,11 +68,11 @@ reset: ## delete the home with all its state (asks first; YES=1 does not ask)
 
 .PHONY: test
 test: setup ## every test, also the slow end-to-end and fault tests
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(ON_EVERY_CORE) $(PYTEST_ARGS)
 
 .PHONY: test-quick
 test-quick: setup ## the tests without the slow ones
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(ON_EVERY_CORE) -m "not slow" $(PYTEST_ARGS)
 
 .PHONY: check
 check: setup check-lock ## lint, format, types, layers, lock file

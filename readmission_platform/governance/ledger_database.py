@@ -6,7 +6,7 @@ and triggers (``ledger_schema``), and what is written into them (``ledger``).
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -161,3 +161,36 @@ def switch_to_wal(engine: sa.Engine) -> None:
             time.sleep(0.02)
         finally:
             raw.close()
+
+
+def bring_up_to_date(
+    engine: sa.Engine,
+    *,
+    wanted: int,
+    lock: int,
+    found: Callable[[sa.Connection], int | None],
+    change: Callable[[sa.Connection, int | None], None],
+) -> None:
+    """Create or migrate a database, once, safely under several processes.
+
+    Parameters
+    ----------
+    wanted
+        The version of its shape that this software knows.
+    lock
+        Any constant of the database's own: the key of a PostgreSQL advisory lock.
+    found
+        Returns the version of the shape it has, None for an empty database; refuses a newer one.
+    change
+        Brings it from that version to the one wanted.
+    """
+    with reading(engine) as connection:
+        version = found(connection)
+    if version == wanted:
+        return
+    if version is None:
+        switch_to_wal(engine)
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+        change(connection, found(connection))  # asked again: another process may have been first

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from readmission_platform.governance.chain import GENESIS, Event
 from readmission_platform.governance.errors import LedgerCorrupt, Unavailable
-from readmission_platform.governance.ledger_database import reading, switch_to_wal, writing
+from readmission_platform.governance.ledger_database import bring_up_to_date
 
-_CREATION_LOCK = 4_207_130  # any constant shared by all processes: the key of a PostgreSQL advisory lock
+_CREATION_LOCK = 4_207_130
 
 metadata = sa.MetaData()  # the tables as this software knows them, after all migrations
 # The head is kept beside the events so that an append reads one row, and a cut-off tail is noticed.
@@ -141,19 +141,7 @@ def ensure_schema(engine: sa.Engine) -> None:
     LedgerCorrupt
         When a table is missing, or nothing sensible says which shape the database has.
     """
-    with reading(engine) as connection:
-        found = _schema_version(connection)
-    if found == SCHEMA_VERSION:
-        return
-    if found is None:
-        switch_to_wal(engine)
-    with writing(engine) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK)))
-        found = _schema_version(connection)  # another process may have been first
-        if found is None:
-            found = _create(connection)
-        _migrate(connection, found)
+    bring_up_to_date(engine, wanted=SCHEMA_VERSION, lock=_CREATION_LOCK, found=_schema_version, change=_migrate)
 
 
 def _schema_version(connection: sa.Connection) -> int | None:
@@ -184,8 +172,9 @@ def _create(connection: sa.Connection) -> int:
     return FIRST_VERSION
 
 
-def _migrate(connection: sa.Connection, found: int) -> None:
+def _migrate(connection: sa.Connection, found: int | None) -> None:
+    version = _create(connection) if found is None else found
     for migration in MIGRATIONS:
-        if migration.version > found:
+        if migration.version > version:
             migration.apply(connection)
     connection.execute(sa.update(ledger_meta).values(schema_version=SCHEMA_VERSION))

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from readmission_platform.governance.chain import utc_text
 from readmission_platform.governance.errors import Unavailable
-from readmission_platform.governance.ledger_database import reading, switch_to_wal, writing
+from readmission_platform.governance.ledger_database import bring_up_to_date
 from readmission_platform.governance.ledger_schema import Migration
 
-_CREATION_LOCK = 4_207_131  # any constant of our own: the key of a PostgreSQL advisory lock
+_CREATION_LOCK = 4_207_131
 
 metadata = sa.MetaData()
 meta = sa.Table(
@@ -134,16 +134,8 @@ def ensure_schema(engine: sa.Engine, *, now: datetime) -> None:
     Unavailable
         When the database was made by a newer version of this software; nothing is changed.
     """
-    with reading(engine) as connection:
-        found = _schema_version(connection)
-    if found == SCHEMA_VERSION:
-        return
-    if found is None:
-        switch_to_wal(engine)
-    with writing(engine) as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATION_LOCK)))
-        found = _schema_version(connection)  # another process may have been first
+
+    def change(connection: sa.Connection, found: int | None) -> None:
         if found is None:
             metadata.create_all(connection)
             first = {"id": 1, "schema_version": SCHEMA_VERSION, "created_at": utc_text(now)}
@@ -153,6 +145,8 @@ def ensure_schema(engine: sa.Engine, *, now: datetime) -> None:
             if migration.version > found:
                 migration.apply(connection)
         connection.execute(sa.update(meta).values(schema_version=SCHEMA_VERSION))
+
+    bring_up_to_date(engine, wanted=SCHEMA_VERSION, lock=_CREATION_LOCK, found=_schema_version, change=change)
 
 
 def _schema_version(connection: sa.Connection) -> int | None:

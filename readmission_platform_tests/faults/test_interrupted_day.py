@@ -86,7 +86,7 @@ def assert_each_table_is_whole(day: Day, complete: dict[str, dict[str, pd.DataFr
 
 
 def assert_as_if_undisturbed(day: Day, complete: dict[str, dict[str, pd.DataFrame]], name: str) -> None:
-    assert run_until(day.home, None, *day.command).code == 0
+    assert day.home.command(*day.command).code == 0
     for table, rows in day.written().items():
         pd.testing.assert_frame_equal(rows, complete[name][table])
 

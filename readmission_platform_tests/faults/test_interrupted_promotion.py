@@ -100,7 +100,7 @@ def test_a_kill_at_any_step_leaves_one_version_and_a_restart_converges(
         assert moved or hit.stages["production"] == before
         assert_converges(hit)
         if command is PROMOTE:
-            again = run_until(hit, None, *command)
+            again = hit.command(*command)
             assert again.code == (3 if moved else 0), "a promotion that happened is refused, one that did not succeeds"
             assert hit.stages["production"] == after
             assert_sound(hit)

@@ -1,0 +1,48 @@
+"""The model, its evaluation, and how its scores are used: shape of ``model.yaml``."""
+
+from pydantic import Field
+
+from readmission_platform.config.values import Frozen
+
+
+class BoostingConfig(Frozen):
+    """Hyperparameters of the histogram gradient boosting."""
+
+    learning_rate: float
+    max_iter: int
+    max_leaf_nodes: int
+    min_samples_leaf: int
+    l2_regularization: float
+    max_features: float
+
+
+class AgreementLimits(Frozen):
+    """When the version in the shadow and the one in production differ enough to be looked at."""
+
+    min_encounters: int = Field(ge=1, description="Fewer are shown and not judged.")
+    max_mean_difference: float = Field(gt=0, description="Mean of shadow minus production risk, either way.")
+    min_rank_correlation: float = Field(ge=-1, le=1)
+    min_flagged_overlap: float = Field(ge=0, le=1)
+    max_psi: float = Field(gt=0)
+    psi_encounters: int = Field(ge=1, description="The stability index of fewer says nothing.")
+
+
+class ModelConfig(Frozen):
+    """``configs/model.yaml``: the model, its evaluation, and how its scores are used."""
+
+    name: str
+    seed: int
+    replay_share: float = Field(gt=0, lt=1)
+    folds: int = Field(ge=2)
+    flag_share: float = Field(gt=0, lt=1, description="Share of encounters the care team can follow up.")
+    wide_flag_share: float = Field(gt=0, lt=1)
+    decision_thresholds: tuple[float, ...]
+    bootstrap_replicates: int = Field(ge=50)
+    risk_bands: dict[str, float] = Field(description="Band name to its lowest risk, ascending.")
+    min_encounters: int = Field(ge=1)
+    plausible_prevalence: tuple[float, float]
+    max_fold_prevalence_difference: float
+    max_missing_fraction: dict[str, float] = Field(description="By column; a column not named may miss nothing.")
+    daily_encounters: int = Field(ge=1, description="Encounters a simulated day in the replay holds.")
+    shadow_agreement: AgreementLimits
+    boosting: BoostingConfig
