@@ -96,7 +96,7 @@ def champion_estimates(
 
 
 def shadow_estimates(lake: Lake, record: VersionRecord, mean_score: float) -> tuple[dict[str, Any], int]:
-    """Summarise the shadow stage: mean risk against validation, share scored, and the number of complete days."""
+    """Summarise the shadow stage: mean risk against validation, shares scored and withheld, and the complete days."""
     days = _shadow_days(lake, record)
     if days.empty:
         return {}, 0
@@ -106,6 +106,7 @@ def shadow_estimates(lake: Lake, record: VersionRecord, mean_score: float) -> tu
     return {
         "shadow_observed_expected_ratio": {"value": ratio, **count},
         "shadow_scored_share": {"value": listed / expected if expected else None, **count},
+        "shadow_withheld_share": {"value": (listed - scored) / listed if listed else None, **count},
     }, _complete(days)
 
 

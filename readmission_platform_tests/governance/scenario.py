@@ -91,6 +91,7 @@ def honest_estimates() -> dict[str, Any]:
         "champion_net_benefit_difference": 0.0002,
         "shadow_observed_expected_ratio": 1.02,
         "shadow_scored_share": 1.0,
+        "shadow_withheld_share": 0.0,
         "roundtrip_difference": 0.0,
         "parity_difference": 0.0,
         "rows": 89_000.0,

@@ -101,6 +101,7 @@ WRONG_FACTS: dict[str, tuple[Change, str]] = {
     "staging gate fails": (_estimate("parity_difference", estimate(0.01)), "gates_hold"),
     "production gate fails": (_estimate("auroc", estimate(0.656, 0.644, 0.67)), "gates_hold"),
     "shadow incomplete": (_estimate("shadow_scored_share", estimate(0.99)), "gates_hold"),
+    "too many withheld in the shadow": (_estimate("shadow_withheld_share", estimate(0.06)), "gates_hold"),
     "shadow risks off": (_estimate("shadow_observed_expected_ratio", estimate(1.4)), "gates_hold"),
     "too little data": (_estimate("auroc", estimate(0.664, positives=150)), "gates_hold"),
     "drift not looked at": (_fact(drift=None), "no_drift_alarm"),
