@@ -7,10 +7,11 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ class Home:
         return home
 
     def copy(self, path: Path, **variables: str) -> "Home":
-        shutil.copytree(self.path, path)
+        # A database that another test reads at this moment is copied whole, by SQLite; its side files come and go.
+        shutil.copytree(self.path, path, ignore=shutil.ignore_patterns("*.db-*"), copy_function=_copy)
         return Home(path, {**self.variables, **variables})
 
     def having(self, **variables: str) -> "Home":
@@ -203,3 +205,11 @@ class Home:
 def files_below(folder: Path) -> list[Path]:
     """Return every file below a folder."""
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def _copy(source: str, target: str) -> None:
+    if source.endswith(".db"):
+        with closing(sqlite3.connect(source)) as there, closing(sqlite3.connect(target)) as here:
+            there.backup(here)
+    else:
+        shutil.copy2(source, target)
