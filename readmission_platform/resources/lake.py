@@ -99,12 +99,20 @@ class Lake:
         import pyarrow as pa
         from pyarrow import compute
 
+        opened = self.open(table, version)
+        # Partitions that are not asked for are left out before any file is looked at: a year has hundreds.
+        partitioned = [name for name in opened.metadata().partition_columns if (where or {}).get(name)]
         kept = None
         for column, values in (where or {}).items():
+            if column in partitioned:
+                continue
             among = compute.field(column).isin(pa.array(list(values), pa.string()))
             kept = among if kept is None else kept & among
-        opened = self.open(table, version)
-        frame = opened.to_pandas(columns=list(columns) if columns else None, filters=kept)
+        frame = opened.to_pandas(
+            partitions=[(name, "in", list((where or {})[name])) for name in partitioned] or None,
+            columns=list(columns) if columns else None,
+            filters=kept,
+        )
         frame.attrs = json.loads(self.commit_metadata(table, opened.version()).get("readmission.attrs", "{}"))
         return frame
 
