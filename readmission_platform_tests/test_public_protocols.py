@@ -3,6 +3,7 @@
 The benchmark itself, on the published data, is `make benchmark ARCHIVE=path`.
 """
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,9 @@ from readmission_platform.config import ModelConfig, model_config, settings
 from readmission_platform.science.history import HISTORY_COLUMNS
 from readmission_platform.science.synthetic import generate
 from readmission_platform_tests.benchmarks import public_protocols
-from readmission_platform_tests.benchmarks.public import recipes, rules
-from readmission_platform_tests.benchmarks.public.figures import figures, risks, within_training_rows
-from readmission_platform_tests.benchmarks.public.recipes import AVERAGED, CANDIDATES, PARTS, SHIPPED
+from readmission_platform_tests.benchmarks.public import rules
+from readmission_platform_tests.benchmarks.public.figures import figures, risks
+from readmission_platform_tests.benchmarks.public.openml_folds import divisions
 from readmission_platform_tests.benchmarks.public.rules import (
     EMERGENCY_ROOM,
     Protocol,
@@ -37,11 +38,6 @@ def raw() -> pd.DataFrame:
 def quick() -> ModelConfig:
     shipped = model_config(settings())
     return shipped.model_copy(update={"boosting": shipped.boosting.model_copy(update={"max_iter": 8})})
-
-
-@pytest.fixture(autouse=True)
-def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipes, "TREES", 5)
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +84,32 @@ def test_what_the_rules_do_not_give_is_no_input(shift: Protocol, arena: Protocol
     assert arena.inputs["admission_source_id"].nunique() > 1
 
 
-def test_the_choice_of_a_recipe_looks_at_no_test_row(arena: Protocol) -> None:
-    inner = within_training_rows(arena, seed=1)
-    tested = set(arena.patients[arena.folds[0].tests["nine folds"]])
-    assert not tested & set(inner.patients)
-    assert len(inner.labels) == len(arena.folds[0].train)
+def test_openml_folds_are_those_of_its_server() -> None:
+    # The server's own tests hold the digest of the file that it writes for task 59: the iris flowers, ten folds
+    # (openml/EvaluationEngine, data/test/splits/task_splits_hashes.csv).
+    header = ["@relation iris_splits", "", "@attribute type {TRAIN,TEST}",
+              *(f"@attribute {name} numeric" for name in ("rowid", "repeat", "fold")), "", "@data"]  # fmt: skip
+    rows = [
+        f"{kind},{row},{each.repeat},{each.fold}"
+        for each in divisions([0] * 50 + [1] * 50 + [2] * 50, folds=10, repeats=1)
+        for kind, numbers in (("TRAIN", each.train), ("TEST", each.test))
+        for row in numbers
+    ]
+    written = hashlib.md5("\n".join([*header, *rows]).encode(), usedforsecurity=False).hexdigest()
+    assert written == "478a48e90ec98ea54c76425cebc992ea"
+
+
+def test_openml_folds_of_unequal_sizes_test_every_row_once_and_keep_the_shares() -> None:
+    classes = [number % 7 == 0 for number in range(200)]
+    drawn = list(divisions(classes, folds=3, repeats=2))
+    assert [(each.repeat, each.fold) for each in drawn] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert [len(each.test) for each in drawn] == [67, 67, 66] * 2
+    for repeat in (drawn[:3], drawn[3:]):
+        assert sorted(row for each in repeat for row in each.test) == list(range(200))
+    for each in drawn:
+        assert sorted(each.train + each.test) == list(range(200))
+        assert sum(classes[row] for row in each.test) == pytest.approx(sum(classes) / 3, abs=1)
+    assert {frozenset(each.test) for each in drawn[:3]} != {frozenset(each.test) for each in drawn[3:]}
 
 
 def test_rows_that_are_not_the_published_ones_are_noticed(shift: Protocol) -> None:
@@ -101,37 +118,28 @@ def test_rows_that_are_not_the_published_ones_are_noticed(shift: Protocol) -> No
 
 def test_a_figure_is_the_mean_over_folds_and_lies_in_its_interval(arena: Protocol, quick: ModelConfig) -> None:
     once = replace(arena, folds=arena.folds[:4])  # one repeat, and a fold of the next
-    found = risks(once, "shipped", quick, seed=1)
+    found = risks(once, quick, seed=1)
     expected = np.mean([
         roc_auc_score(arena.labels[fold.tests["nine folds"]], scores["nine folds"])
         for fold, scores in zip(once.folds, found, strict=True)
     ])  # fmt: skip
-    (figure,) = figures(once, [SHIPPED], quick, seed=1, replicates=40)
+    first, figure = figures(once, quick, seed=1, replicates=40)
     assert figure.value == pytest.approx(expected)
+    tested = arena.folds[0].tests["first fold"]
+    assert first.value == pytest.approx(roc_auc_score(arena.labels[tested], found[0]["first fold"]))
+    assert (first.test, first.n, first.patients) == ("first fold", len(tested), len(tested))
     assert figure.low < figure.value < figure.high
     assert figure.n == pytest.approx(4 / 3 * len(arena.labels), abs=2)
     assert figure.patients == len(arena.labels)
 
 
 def test_accuracy_is_counted_over_the_test_rows_and_drawn_by_patient(shift: Protocol, quick: ModelConfig) -> None:
-    found = risks(shift, "shipped", quick, seed=1)[0]
-    by_test = {each.test: each for each in figures(shift, [SHIPPED], quick, seed=1, replicates=40)}
+    found = risks(shift, quick, seed=1)[0]
+    by_test = {each.test: each for each in figures(shift, quick, seed=1, replicates=40)}
     for test, rows in shift.folds[0].tests.items():
         right = (found[test] >= 0.5) == shift.labels[rows]
         assert by_test[test].value == pytest.approx(right.mean())
         assert by_test[test].n == len(rows) >= by_test[test].patients
-
-
-def test_every_candidate_is_made_of_parts_that_can_be_fitted(arena: Protocol, quick: ModelConfig) -> None:
-    assert {part for parts in CANDIDATES.values() for part in parts} == set(PARTS)
-    one = replace(arena, folds=arena.folds[:1])
-    found = figures(one, list(CANDIDATES), quick, seed=1, replicates=4)
-    assert [each.recipe for each in found] == list(CANDIDATES)
-    assert all(0.4 < each.value < 0.8 for each in found)
-    assert found[0].gain is None
-    averaged = next(each for each in found if each.recipe == AVERAGED)
-    assert averaged.gain is not None
-    assert averaged.gain[0] == pytest.approx(averaged.value - found[0].value)
 
 
 def test_on_synthetic_encounters_the_command_measures_and_compares_with_nothing(
@@ -142,8 +150,9 @@ def test_on_synthetic_encounters_the_command_measures_and_compares_with_nothing(
     assert public_protocols.main(["--encounters", "1000", "--replicates", "10", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert "synthetic" in result["origin"]
-    assert [(each["protocol"], each["recipe"]) for each in result["figures"]] == [
-        ("TableShift", SHIPPED), ("TableShift", SHIPPED), ("TabArena", SHIPPED), ("TabArena", AVERAGED),
+    assert [(each["protocol"], each["test"]) for each in result["figures"]] == [
+        ("TableShift", "in distribution"), ("TableShift", "out of distribution"),
+        ("TabArena", "first fold"), ("TabArena", "nine folds"),
     ]  # fmt: skip
     assert all(not each["published"] and each["asked"] is None for each in result["figures"])
 
