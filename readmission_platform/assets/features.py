@@ -17,6 +17,7 @@ from readmission_platform.assets.presentation import (
     column_schema,
     table,
 )
+from readmission_platform.config import SingleInputLimits
 from readmission_platform.resources.lake import frame_digest
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.science.cohort import patient_folds
@@ -40,7 +41,7 @@ SPLIT_CHECKS = {
     dagster_type=dg.Any,
     check_specs=blocking_specs("encounter_features", FEATURE_CHECKS),
 )
-def encounter_features(eligible_encounters: pd.DataFrame) -> dg.MaterializeResult:
+def encounter_features(eligible_encounters: pd.DataFrame, project: ProjectResource) -> dg.MaterializeResult:
     """Inputs of the model for each development encounter: the discharge itself and the patient's history.
 
     History looks only backwards on the proxy clock. Counting a patient's encounters in total would leak the
@@ -62,7 +63,10 @@ def encounter_features(eligible_encounters: pd.DataFrame) -> dg.MaterializeResul
             "encounters with a past": float((inputs["prior_encounters"] > 0).mean()),
             "dagster/column_schema": column_schema(features),
         },
-        check_results=[*_looks_backwards(development), *_tells_no_more_than_it_may(development, inputs)],
+        check_results=[
+            *_looks_backwards(development),
+            *_tells_no_more_than_it_may(development, inputs, project.model.single_input_at_most),
+        ],
     )
 
 
@@ -80,7 +84,9 @@ def _looks_backwards(development: pd.DataFrame) -> Iterator[dg.AssetCheckResult]
     )
 
 
-def _tells_no_more_than_it_may(development: pd.DataFrame, inputs: pd.DataFrame) -> Iterator[dg.AssetCheckResult]:
+def _tells_no_more_than_it_may(
+    development: pd.DataFrame, inputs: pd.DataFrame, at_most: SingleInputLimits
+) -> Iterator[dg.AssetCheckResult]:
     """Look at the values of the inputs, wherever they come from: a source may deliver a leak ready-made."""
     from readmission_platform.science import firewall
     from readmission_platform.science.features import IDENTIFIERS, OUTCOMES
@@ -89,16 +95,18 @@ def _tells_no_more_than_it_may(development: pd.DataFrame, inputs: pd.DataFrame) 
     future = firewall.future_told(inputs, patients)
     yield check_result(
         "no_encounter_total",
-        bool(future.max() <= firewall.MOST_OF_FUTURE),
+        bool(future.max() <= at_most.future_auroc),
         observed=_told_most(future),
         rule=FEATURE_CHECKS["no_encounter_total"],
         action="Stop: find out how this input came to know of later encounters, and take it out of MODEL_INPUTS.",
-        more={"limit (AUROC)": firewall.MOST_OF_FUTURE, "told by each input": _told_table(future)},
+        more={"limit (AUROC)": at_most.future_auroc, "told by each input": _told_table(future)},
     )
     outcome = firewall.outcome_told(inputs, development["readmitted_30d"].to_numpy(), patients)
     found = dict.fromkeys(sorted(set(inputs.columns) & (IDENTIFIERS | OUTCOMES)), "is one by name")
-    found |= firewall.identifying(inputs, development["clock"])
-    told = outcome[outcome > firewall.MOST_OF_OUTCOME]
+    found |= firewall.identifying(
+        inputs, development["clock"], distinct_share=at_most.distinct_share, clock_share=at_most.clock_share
+    )
+    told = outcome[outcome > at_most.outcome_auroc]
     found |= {str(name): f"tells the outcome (AUROC {value:.2f})" for name, value in told.items()}
     yield check_result(
         "no_identifier_or_outcome",
@@ -106,7 +114,7 @@ def _tells_no_more_than_it_may(development: pd.DataFrame, inputs: pd.DataFrame) 
         observed=", ".join(f"{name}: {why}" for name, why in found.items()) or f"none; {_told_most(outcome)}",
         rule=FEATURE_CHECKS["no_identifier_or_outcome"],
         action="Take the column out of MODEL_INPUTS in science.features.",
-        more={"limit (AUROC)": firewall.MOST_OF_OUTCOME, "told by each input": _told_table(outcome)},
+        more={"limit (AUROC)": at_most.outcome_auroc, "told by each input": _told_table(outcome)},
     )
 
 

@@ -53,6 +53,7 @@ from readmission_platform.config.model import (
     AgreementLimits,
     BoostingConfig,
     ModelConfig,
+    SingleInputLimits,
 )
 from readmission_platform.config.model_card import (
     REQUIRED_ITEMS,
@@ -113,6 +114,7 @@ __all__ = [
     "RolesConfig",
     "RuleKind",
     "Settings",
+    "SingleInputLimits",
     "Span",
     "Unchanged",
     "alerts_config",

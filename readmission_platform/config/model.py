@@ -29,6 +29,15 @@ class AgreementLimits(Frozen):
     psi_encounters: int = Field(ge=1, description="The stability index of fewer says nothing.")
 
 
+class SingleInputLimits(Frozen):
+    """What one input of the model may tell by itself. More is a leak: see ``science.firewall``."""
+
+    distinct_share: float = Field(gt=0, le=1, description="Different values per encounter.")
+    clock_share: float = Field(gt=0, le=1, description="Share of the proxy clock's variance between its values.")
+    outcome_auroc: float = Field(gt=0.5, le=1)
+    future_auroc: float = Field(gt=0.5, le=1, description="Whether more encounters follow a patient's first.")
+
+
 class ModelConfig(Frozen):
     """``configs/model.yaml``: the model, its evaluation, and how its scores are used."""
 
@@ -47,6 +56,7 @@ class ModelConfig(Frozen):
     max_missing_fraction: dict[str, float] = Field(description="By column; a column not named may miss nothing.")
     daily_encounters: int = Field(ge=1, description="Encounters a simulated day in the replay holds.")
     shadow_agreement: AgreementLimits
+    single_input_at_most: SingleInputLimits
     permuted_labels_auroc: tuple[float, float] = Field(description="What a model trained on permuted labels may reach.")
     target_smoothing: float = Field(gt=0, description="Encounters of the average risk counted into each value.")
     boosting: BoostingConfig

@@ -19,16 +19,6 @@ from readmission_platform.science.model import cross_validate
 
 # The past is cut here, as shares of the encounters in the order of the clock.
 CUTS = (1 / 3, 2 / 3)
-# More than one value for every second encounter singles encounters (or patients) out.
-MOST_DISTINCT = 0.5
-# An input that explains more of the proxy clock than this is the clock (or the encounter's number) in another form.
-MOST_OF_CLOCK = 0.8
-# What one input alone may tell of the outcome, as an AUROC: as much as plain boosting of all inputs together. The best
-# honest one, the inpatient stays of the year before, reaches .61 on the published file.
-MOST_OF_OUTCOME = 0.67
-# What one input may tell, at a patient's first encounter, of whether more will follow, as an AUROC. The best honest
-# one, the first diagnosis, reaches .56 there.
-MOST_OF_FUTURE = 0.65
 
 # Numbers of more values are looked at in as many bins of equal size.
 _BINS = 50
@@ -114,7 +104,7 @@ def changed_without_future(
     return {name: count for name, count in counted.items() if count}
 
 
-def identifying(inputs: pd.DataFrame, clock: pd.Series) -> dict[str, str]:
+def identifying(inputs: pd.DataFrame, clock: pd.Series, *, distinct_share: float, clock_share: float) -> dict[str, str]:
     """Name the inputs whose values single encounters out or tell when they happened, and say why.
 
     Parameters
@@ -124,15 +114,19 @@ def identifying(inputs: pd.DataFrame, clock: pd.Series) -> dict[str, str]:
     clock
         Position of each encounter in time. How much of its variance the values of an input explain (the correlation
         ratio) is 1 for any function of it that can be undone, monotone or not.
+    distinct_share
+        Different values per encounter that are too many.
+    clock_share
+        Share of the clock's variance that is too much to explain.
     """
     found = {}
     for name in inputs.columns:
         values = inputs[name].dropna()
-        if values.nunique() > MOST_DISTINCT * max(len(values), 1):
+        if values.nunique() > distinct_share * max(len(values), 1):
             found[name] = f"{values.nunique()} values in {len(values)} encounters"
             continue
         explained = _explained(_codes(inputs[name]), clock.to_numpy())
-        if explained > MOST_OF_CLOCK:
+        if explained > clock_share:
             found[name] = f"explains {explained:.0%} of the clock"
     return found
 
@@ -141,7 +135,7 @@ def outcome_told(inputs: pd.DataFrame, labels: np.ndarray, patients: pd.Series) 
     """Measure how well each input alone tells the outcome: AUROC by input, the largest first.
 
     The risk of each value of an input is learnt from one half of the patients and judged on the other, so a category
-    of many values is not flattered. An honest input stays far below ``MOST_OF_OUTCOME``.
+    of many values is not flattered.
     """
     halves = pd.factorize(patients)[0] % 2
     told = {name: _told(_codes(inputs[name]), labels, halves) for name in inputs.columns}

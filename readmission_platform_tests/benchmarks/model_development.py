@@ -12,6 +12,7 @@ What belongs here: fitting and judging. What does not: the variants (``model_var
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -59,6 +60,8 @@ AVERAGES = {
     "average of two seeds": (SHIPPED, "another seed"),
     "average with extra trees": (SHIPPED, "extra trees"),
     "average of boosting, extra trees and logistic regression": (SHIPPED, "extra trees", "logistic regression"),
+    "average of LightGBM and CatBoost": ("LightGBM", "CatBoost"),
+    "average of boosting, LightGBM and CatBoost": (SHIPPED, "LightGBM", "CatBoost"),
 }
 STACKED = "stacked: logistic regression over the three"
 
@@ -135,14 +138,14 @@ def _risk(log_odds: np.ndarray) -> np.ndarray:
 
 
 def trials_of(archive: Path | None, model: ModelConfig, *, key: int, only: str, told: Console) -> list[Trial]:
-    """Fit and judge the variants whose name contains ``only``, under one key."""
+    """Fit and judge the variants whose name has the regular expression ``only``, under one key."""
     frame, labels, folds = cohort_of(archive, model, f"model development {key}".encode())
     rows = pd.DataFrame({"encounter_key": frame["encounter_id"].astype(str), "patient_key": frame["patient_key"],
                          "label": labels})  # fmt: skip
     scores: dict[str, np.ndarray] = {}
     found = []
     for name, fit in variants(model).items():
-        if name != SHIPPED and only not in name:
+        if name != SHIPPED and not re.search(only, name):
             continue
         began = time.monotonic()
         scores[name] = out_of_fold(fit, frame, labels, folds, model.seed)
@@ -177,7 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--archive", type=Path, help="local copy of the real data; without it the synthetic cohort")
     parser.add_argument("--keys", type=int, default=1, help="divisions of the patients to try")
-    parser.add_argument("--only", default="", help="variants whose name contains this")
+    parser.add_argument("--only", default="", help="variants whose name has this regular expression")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     model = model_config(settings())

@@ -6,6 +6,8 @@ not: the shipped recipe, which is taken from the package, and comparing them (``
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -165,6 +167,46 @@ def logistic(
     return np.asarray(line.decision_function(scale.transform(asked[:, numbers])))
 
 
+def lightgbm(
+    train: pd.DataFrame, labels: np.ndarray, held_out: pd.DataFrame, seed: int, *, model: ModelConfig
+) -> np.ndarray:
+    """LightGBM on the same encoding, with its own treatment of categories."""
+    fitted_on, asked = encoded(train, labels, held_out, seed, smoothing=model.target_smoothing)
+    trees = import_module("lightgbm").LGBMClassifier(
+        n_estimators=300, learning_rate=0.03, num_leaves=24, min_child_samples=100, colsample_bytree=0.3,
+        reg_lambda=10.0, cat_smooth=50, min_data_per_group=100, random_state=seed, n_jobs=1, verbose=-1,
+    )  # fmt: skip
+    trees.fit(fitted_on, labels, categorical_feature=np.flatnonzero(categorical_mask()).tolist())
+    return logit(trees.predict_proba(asked)[:, 1])
+
+
+def catboost(
+    train: pd.DataFrame, labels: np.ndarray, held_out: pd.DataFrame, seed: int, *, model: ModelConfig
+) -> np.ndarray:
+    """CatBoost on the same encoding, with its own, ordered target statistics of the categories."""
+    categories = np.flatnonzero(categorical_mask()).tolist()
+
+    def of(values: np.ndarray) -> pd.DataFrame:
+        frame = pd.DataFrame(values)
+        return frame.astype(dict.fromkeys(categories, str))
+
+    fitted_on, asked = encoded(train, labels, held_out, seed, smoothing=model.target_smoothing)
+    trees = import_module("catboost").CatBoostClassifier(
+        iterations=600, learning_rate=0.03, depth=6, l2_leaf_reg=5, cat_features=categories, random_seed=seed,
+        thread_count=1, verbose=0, allow_writing_files=False,
+    )  # fmt: skip
+    return logit(trees.fit(of(fitted_on), labels).predict_proba(of(asked))[:, 1])
+
+
+def other_libraries(model: ModelConfig) -> dict[str, Fit]:
+    """Return those of the libraries that this project does without and that happen to be installed."""
+    return {
+        name: partial(fit, model=model)
+        for name, fit in {"LightGBM": lightgbm, "CatBoost": catboost}.items()
+        if find_spec(fit.__name__)
+    }
+
+
 def variants(model: ModelConfig) -> dict[str, Fit]:
     """Return every variant that is fitted by itself."""
     change = partial(partial, boosted, model=model)
@@ -194,4 +236,5 @@ def variants(model: ModelConfig) -> dict[str, Fit]:
         "extra trees": partial(extra_trees, model=model),
         "logistic regression": partial(logistic, model=model),
         "another seed": lambda train, labels, held_out, seed: boosted(train, labels, held_out, seed + 1, model=model),
+        **other_libraries(model),
     }  # fmt: skip

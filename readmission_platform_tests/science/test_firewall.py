@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from readmission_platform.config import model_config
+from readmission_platform.config import settings as project_settings
 from readmission_platform.science import firewall
 from readmission_platform.science.cohort import DISCHARGE_COLUMNS
 from readmission_platform.science.features import MODEL_INPUTS
 from readmission_platform.science.firewall import (
-    MOST_OF_FUTURE,
-    MOST_OF_OUTCOME,
     changed_without_future,
     future_told,
     identifying,
@@ -25,6 +25,7 @@ from readmission_platform.science.model import CrossValidated, cross_validate
 from readmission_platform.science.scoring import model_inputs
 from readmission_platform_tests.small_study import OVERCONFIDENT, SmallStudy
 
+AT_MOST = model_config(project_settings()).single_input_at_most
 RECIPE = {"boosting": {**OVERCONFIDENT, "max_iter": 20}, "target_smoothing": 50.0}
 
 
@@ -89,7 +90,12 @@ def test_whatever_the_encounters_nothing_changes_when_the_future_is_deleted(rows
 
 
 def test_no_shipped_input_identifies_or_dates_an_encounter(small_study: SmallStudy) -> None:
-    assert identifying(small_study.inputs, small_study.development["clock"]) == {}
+    assert identified(small_study.inputs, small_study) == {}
+
+
+def identified(inputs: pd.DataFrame, study: SmallStudy) -> dict[str, str]:
+    limits = AT_MOST.model_dump(include={"distinct_share", "clock_share"})
+    return identifying(inputs, study.development["clock"], **limits)
 
 
 def renumbered(encounters: pd.DataFrame) -> pd.Series:
@@ -119,7 +125,7 @@ def test_an_identifier_or_a_date_is_recognised_in_every_disguise(
     small_study: SmallStudy, leak: Callable[[pd.DataFrame], pd.Series]
 ) -> None:
     planted = small_study.inputs.assign(number_diagnoses=leak(small_study.development))
-    assert set(identifying(planted, small_study.development["clock"])) == {"number_diagnoses"}
+    assert set(identified(planted, small_study)) == {"number_diagnoses"}
 
 
 def test_no_shipped_input_tells_the_outcome_or_the_future_by_itself(small_study: SmallStudy) -> None:
@@ -129,8 +135,8 @@ def test_no_shipped_input_tells_the_outcome_or_the_future_by_itself(small_study:
         future_told(small_study.inputs, patients),
     )
     assert set(outcome.index) == set(future.index) == set(MODEL_INPUTS)
-    assert 0.55 < outcome.max() < MOST_OF_OUTCOME
-    assert future.max() < MOST_OF_FUTURE
+    assert 0.55 < outcome.max() < AT_MOST.outcome_auroc
+    assert future.max() < AT_MOST.future_auroc
 
 
 def test_an_outcome_that_the_source_delivers_as_a_category_is_told(small_study: SmallStudy) -> None:
