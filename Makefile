@@ -14,8 +14,9 @@ LOCK_DONE := .venv/.locked
 LOG := .venv/install.log
 PIP := $(BIN)/python -u -m pip install --disable-pip-version-check --no-input --no-deps
 PACKAGES = $(shell grep -c == requirements.lock)
-# A file of tests stays in one process, in the order of the folders: the long ones are not left for the end.
-# One process more than cores: many tests wait for a process or a lock.
+# A file of tests stays in one process; conftest.py puts them in order, the long ones first. One process more than cores,
+# since many tests wait for another process or a lock, and each of them on one core.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 ON_EVERY_CORE = -n $$(( $$($(BIN)/python -c "import os; print(os.cpu_count())") + 1 )) --dist loadfile --no-loadscope-reorder
 SUPPORTED := , sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
@@ -69,11 +70,11 @@ reset: ## delete the home with all its state (asks first; YES=1 does not ask)
 
 .PHONY: test
 test: setup ## every test, also the slow end-to-end and fault tests
-	$(BIN)/python -m pytest $(ON_EVERY_CORE) $(PYTEST_ARGS)
+	$(PYTEST) $(ON_EVERY_CORE) $(PYTEST_ARGS)
 
 .PHONY: test-quick
 test-quick: setup ## the tests without the slow ones
-	$(BIN)/python -m pytest $(ON_EVERY_CORE) -m "not slow" $(PYTEST_ARGS)
+	$(PYTEST) $(ON_EVERY_CORE) -m "not slow" $(PYTEST_ARGS)
 
 .PHONY: check
 check: setup check-lock ## lint, format, types, layers, lock file

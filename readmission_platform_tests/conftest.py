@@ -19,6 +19,16 @@ from readmission_platform_tests.throwaway_postgresql import Server, binaries, th
 SHADOW_DAYS, PRODUCTION_DAYS = 3, 14
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files in an order that lets several processes share them.
+
+    First the faults, which take longest, and live homes that others look at afterwards; then what needs no home, so
+    that nobody waits for one; then the rest.
+    """
+    homes = {item.path for item in items if "moments" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: ("faults" not in item.path.parts, item.path in homes))
+
+
 class Moments:
     """Homes at moments of a model's life: each is lived once, by whichever of the test processes needs it first."""
 

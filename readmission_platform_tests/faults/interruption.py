@@ -5,7 +5,6 @@ The steps are those that ``governance.steps`` tells; the child process listens a
 
 import contextlib
 import logging
-import multiprocessing
 import os
 import signal
 import sys
@@ -13,21 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from readmission_platform_tests.forking import FORKING
 from readmission_platform_tests.homes import Home
-
-# Children are forked from a server that has everything imported already: starting each anew costs seconds.
-_server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(
-    [
-        "readmission_platform.cli",
-        "readmission_platform.lifecycle",
-        "readmission_platform.science.scoring",
-        "readmission_platform.evaluation.evidence",
-        "deltalake",
-        "mlflow",
-        "skops.io",
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -40,16 +26,24 @@ class Ended:
 
 
 class _Listener(logging.Handler):
-    def __init__(self, trace: Path, last: str | None) -> None:
+    def __init__(self, last: str | None, trace: Path | None) -> None:
         super().__init__(logging.DEBUG)
-        self._trace, self._last = trace, last
+        self._last, self._trace = last, trace
 
     def emit(self, record: logging.LogRecord) -> None:
         step = record.getMessage()
-        with self._trace.open("a", encoding="utf-8") as file:
-            file.write(step + "\n")
+        if self._trace is not None:
+            with self._trace.open("a", encoding="utf-8") as file:
+                file.write(step + "\n")
         if step == self._last:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def listen(last: str | None, trace: Path | None = None) -> None:
+    """From now on write the steps of this process into a file and kill it at one of them."""
+    steps = logging.getLogger("readmission.steps")
+    steps.setLevel(logging.DEBUG)
+    steps.addHandler(_Listener(last, trace))
 
 
 def run_until(home: Home, step: str | None, *arguments: str) -> Ended:
@@ -65,7 +59,7 @@ def run_for(home: Home, seconds: float, *arguments: str) -> Ended:
 def _run(home: Home, step: str | None, seconds: float | None, arguments: tuple[str, ...]) -> Ended:
     trace = home.path.with_suffix(".steps")
     trace.unlink(missing_ok=True)
-    process = _server.Process(target=_live, args=(home.environment, trace, step, arguments))
+    process = FORKING.Process(target=_live, args=(home.environment, trace, step, arguments))
     began = time.monotonic()
     process.start()
     process.join(timeout=90 if seconds is None else seconds)
@@ -85,9 +79,7 @@ def _live(environment: dict[str, str], trace: Path, step: str | None, arguments:
     os.environ.clear()
     os.environ.update(environment)
     settings.cache_clear()
-    listener = logging.getLogger("readmission.steps")
-    listener.setLevel(logging.DEBUG)
-    listener.addHandler(_Listener(trace, step))
+    listen(step, trace)
     sys.argv = ["readmission", *arguments]
     with Path(os.devnull).open("w", encoding="utf-8") as silence, contextlib.redirect_stdout(silence):
         try:

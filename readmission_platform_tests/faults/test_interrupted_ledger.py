@@ -1,13 +1,12 @@
 """What a crash at any step of the ledger's own transaction leaves behind, on SQLite and on PostgreSQL."""
 
-import logging
-import multiprocessing
-import os
 import signal
 
 import pytest
 
 from readmission_platform.governance.ledger import Ledger
+from readmission_platform_tests.faults.interruption import listen
+from readmission_platform_tests.forking import FORKING
 
 pytestmark = pytest.mark.slow
 
@@ -15,24 +14,9 @@ MODEL = "readmission_30d"
 STEPS = ["ledger: writing has begun", "ledger: event written", "ledger: production pointed", "ledger: staging pointed"]
 COMMITTED = "ledger: committed"
 
-_forking = multiprocessing.get_context("forkserver")
-_forking.set_forkserver_preload(["readmission_platform.governance.ledger"])
-
-
-class _Kill(logging.Handler):
-    def __init__(self, step: str) -> None:
-        super().__init__(logging.DEBUG)
-        self._step = step
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage() == self._step:
-            os.kill(os.getpid(), signal.SIGKILL)
-
 
 def _promote(url: str, step: str) -> None:
-    steps = logging.getLogger("readmission.steps")
-    steps.setLevel(logging.DEBUG)
-    steps.addHandler(_Kill(step))
+    listen(step)
     with Ledger(url, model=MODEL) as ledger:
         ledger.move(
             "version_promoted",
@@ -52,7 +36,7 @@ def test_a_kill_inside_the_transaction_leaves_all_of_it_or_nothing(ledger_url: s
             ledger.move("version_promoted", {}, actor="t", version=version, moves={stage: version}, expected=expected)
         before = ledger.pointers()
 
-    process = _forking.Process(target=_promote, args=(ledger_url, step))
+    process = FORKING.Process(target=_promote, args=(ledger_url, step))
     process.start()
     process.join(timeout=60)
     assert process.exitcode == -signal.SIGKILL

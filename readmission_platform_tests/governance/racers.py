@@ -1,7 +1,6 @@
-"""What other processes do to a ledger while a test looks on; light on imports, because each is a fresh Python."""
+"""What other processes do to a ledger while a test looks on."""
 
 import itertools
-import multiprocessing
 from typing import Any
 
 from readmission_platform.governance.errors import Conflict
@@ -9,8 +8,6 @@ from readmission_platform.governance.ledger import Ledger
 from readmission_platform.governance.promotion import apply
 
 from .scenario import MODEL, Scenario
-
-SPAWN = multiprocessing.get_context("spawn")
 
 
 def race_to_open(url: str, barrier: Any, results: Any) -> None:

@@ -13,9 +13,10 @@ from readmission_platform.config import canonical_json
 from readmission_platform.governance.chain import Pointer, event_hash, hash_of_text, no_pointers
 from readmission_platform.governance.errors import BadInput, Conflict, LedgerCorrupt
 from readmission_platform.governance.ledger import Ledger
+from readmission_platform_tests.forking import FORKING
 
 from .intruder import Intruder
-from .racers import SPAWN, move_for_ever, race_to_open
+from .racers import move_for_ever, race_to_open
 from .scenario import MODEL
 
 COPY = "SELECT {seq}, model, at, kind, version, actor, payload, {previous}, hash FROM events"
@@ -235,8 +236,8 @@ def test_the_hash_over_stored_text_is_the_hash_over_the_parsed_event(
 
 
 def test_four_processes_may_open_a_new_ledger_together(ledger_url: str) -> None:
-    barrier, results = SPAWN.Barrier(4), SPAWN.Queue()
-    racers = [SPAWN.Process(target=race_to_open, args=(ledger_url, barrier, results)) for _ in range(4)]
+    barrier, results = FORKING.Barrier(4), FORKING.Queue()
+    racers = [FORKING.Process(target=race_to_open, args=(ledger_url, barrier, results)) for _ in range(4)]
     for racer in racers:
         racer.start()
     assert sorted(results.get(timeout=60) for _ in racers) == [1, 2, 3, 4]
@@ -249,8 +250,8 @@ def test_four_processes_may_open_a_new_ledger_together(ledger_url: str) -> None:
 
 def test_a_process_killed_while_it_moves_leaves_no_half_promotion(any_ledger: Ledger, ledger_url: str) -> None:
     for pause in (0.0, 0.003, 0.011):
-        started = SPAWN.Event()
-        mover = SPAWN.Process(target=move_for_ever, args=(ledger_url, started))
+        started = FORKING.Event()
+        mover = FORKING.Process(target=move_for_ever, args=(ledger_url, started))
         mover.start()
         assert started.wait(30)
         time.sleep(pause)

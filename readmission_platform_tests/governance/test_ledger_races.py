@@ -4,8 +4,9 @@ import pytest
 
 from readmission_platform.governance.errors import Conflict
 from readmission_platform.governance.ledger import Ledger
+from readmission_platform_tests.forking import FORKING
 
-from .racers import SPAWN, promote_in_rounds
+from .racers import promote_in_rounds
 from .scenario import Scenario
 
 PLACES, ROUNDS = 8, 20
@@ -18,9 +19,9 @@ def test_of_eight_processes_promoting_together_one_wins_each_of_twenty_rounds(
     scenario = Scenario(any_ledger)
     scenario.adopt()
     before = len(any_ledger.events())
-    barrier, results = SPAWN.Barrier(PLACES + 1), SPAWN.Queue()
+    barrier, results = FORKING.Barrier(PLACES + 1), FORKING.Queue()
     racers = [
-        SPAWN.Process(target=promote_in_rounds, args=(ledger_url, place, PLACES, ROUNDS, barrier, results))
+        FORKING.Process(target=promote_in_rounds, args=(ledger_url, place, PLACES, ROUNDS, barrier, results))
         for place in range(PLACES)
     ]
     for racer in racers:

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from readmission_platform.governance.errors import Unavailable
 from readmission_platform.governance.ledger import Ledger
 from readmission_platform.governance.promotion import apply
+from readmission_platform_tests.forking import FORKING
 from readmission_platform_tests.throwaway_postgresql import Server, binaries, throwaway_server
 
-from .racers import SPAWN
 from .scenario import MODEL, ledger_in, ready_for_production
 
 
@@ -99,8 +99,8 @@ def fill_the_disk(folder: str, results: Any) -> None:
 
 def test_a_full_disk_is_unavailable_and_leaves_the_ledger_whole(ledger: Ledger, tmp_path: Path) -> None:
     ready_for_production(ledger)
-    results = SPAWN.Queue()
-    writer = SPAWN.Process(target=fill_the_disk, args=(str(tmp_path), results))
+    results = FORKING.Queue()
+    writer = FORKING.Process(target=fill_the_disk, args=(str(tmp_path), results))
     writer.start()
     assert "\n" not in results.get(timeout=60)
     writer.join(30)

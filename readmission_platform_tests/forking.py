@@ -1,0 +1,26 @@
+"""Other processes for tests, forked from a server that has everything imported already: a fresh one costs seconds.
+
+There is one server for all, because the list of what it imports belongs to the process: of two lists the later counts.
+"""
+
+import multiprocessing
+
+FORKING = multiprocessing.get_context("forkserver")
+FORKING.set_forkserver_preload(
+    [
+        "readmission_platform.cli",
+        "readmission_platform.lifecycle",
+        "readmission_platform.science.scoring",
+        "readmission_platform.evaluation.evidence",
+        "readmission_platform_tests.governance.racers",
+        "readmission_platform_tests.homes",
+        "dagster._daemon.daemon",
+        "deltalake",
+        "mlflow.store.model_registry.sqlalchemy_store",
+        "mlflow.store.tracking.sqlalchemy_store",
+        "pyarrow.dataset",
+        "pyarrow.parquet",
+        "skops.io",
+        "upath",
+    ]
+)
