@@ -19,14 +19,15 @@ from readmission_platform_tests.throwaway_postgresql import Server, binaries, th
 SHADOW_DAYS, PRODUCTION_DAYS = 3, 14
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files in an order that lets several processes share them.
+# One process lives the homes that this file needs, which are most, while the others do what needs none.
+FIRST = "test_interrupted_promotion.py"
 
-    First the faults, which take longest, and live homes that others look at afterwards; then what needs no home, so
-    that nobody waits for one; then the rest.
-    """
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files in an order in which several processes do not wait for each other, the long ones not last."""
     homes = {item.path for item in items if "moments" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: ("faults" not in item.path.parts, item.path in homes))
+    items.sort(key=lambda item: (item.path.name != FIRST, item.path in homes, "faults" not in item.path.parts))
 
 
 class Moments:
@@ -108,6 +109,12 @@ def blocked_home(blocked_training: tuple[Home, Outcome]) -> Home:
 def challenged_home(lived_home: Home, moments: Moments) -> Home:
     """Version 1 is in production, version 2 an accepted candidate."""
     return moments.lived("challenged", lambda path: commanded(lived_home.copy(path), ("train", *COHORT)))[0]
+
+
+@pytest.fixture(scope="session")
+def demonstration(challenged_home: Home, moments: Moments) -> tuple[Home, Outcome]:
+    """`readmission demo-blocked` beside candidate 2: version 3 is rejected, version 4 a candidate; and what it said."""
+    return moments.lived("demonstration", lambda path: challenged_home.copy(path).command("demo-blocked", *COHORT))
 
 
 @pytest.fixture(scope="session")

@@ -10,17 +10,22 @@ FORKING.set_forkserver_preload(
     [
         "readmission_platform.cli",
         "readmission_platform.lifecycle",
+        "readmission_platform.science.intake",
         "readmission_platform.science.scoring",
         "readmission_platform.evaluation.evidence",
         "readmission_platform_tests.governance.racers",
         "readmission_platform_tests.homes",
         "dagster._daemon.daemon",
         "deltalake",
+        "hypothesis.extra.pandas",
         "mlflow.store.model_registry.sqlalchemy_store",
         "mlflow.store.tracking.sqlalchemy_store",
+        "opentelemetry.sdk.metrics",
+        "pandera.backends.pandas",
+        "pandera.pandas",
         "pyarrow.dataset",
         "pyarrow.parquet",
         "skops.io",
-        "upath",
+        "upath.implementations.local",
     ]
 )

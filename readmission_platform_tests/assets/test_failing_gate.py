@@ -5,7 +5,7 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
-from readmission_platform_tests.homes import COHORT, Home, Outcome
+from readmission_platform_tests.homes import Home, Outcome
 
 GATE = "discrimination_auroc"
 
@@ -105,11 +105,12 @@ def test_judging_the_rejected_version_again_without_the_limit_does_not_clear_it(
 
 
 @pytest.mark.slow
-def test_the_demonstration_shows_a_blocked_version_and_undoes_it(lived_home: Home, changing: Callable[[Home], Home]):
-    home = changing(lived_home)
-    outcome = home.command("demo-blocked", *COHORT)
+def test_the_demonstration_shows_a_blocked_version_and_undoes_it(
+    challenged_home: Home, demonstration: tuple[Home, Outcome]
+):
+    home, outcome = demonstration
     assert outcome.code == 0
-    assert "version 2 is rejected; staging and production are as before" in " ".join(outcome.out.split())
+    assert "version 3 is rejected; staging and production are as before" in " ".join(outcome.out.split())
     states = {each["version"]: each["state"] for each in home.command("status", "--json").json["versions"]}
-    assert states == {"1": "production", "2": "rejected", "3": "candidate"}
-    assert home.stages == lived_home.stages
+    assert states == {"1": "production", "2": "candidate", "3": "rejected", "4": "candidate"}
+    assert home.stages == challenged_home.stages
