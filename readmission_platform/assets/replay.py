@@ -80,7 +80,12 @@ def replay(
     delivered = _delivered(landing, digest, per_day)
     wanted = [day for day in dates if day not in delivered]
     if wanted and delivered and wanted[0] < max(delivered):
-        raise BadInput(f"the replay has reached {max(delivered)}; earlier dates cannot be added, start after it")
+        reached = date.fromisoformat(max(delivered))
+        after = (today - reached).days - 1
+        raise BadInput(
+            f"the replay has reached {reached} and goes on from there: "
+            + (f"ask for {after} days or fewer" if after > 0 else "the next day can be delivered tomorrow")
+        )
     position = max(delivered.values(), default=-1) + 1
     if (position + len(wanted)) * per_day > len(stream):
         left = len(stream) // per_day - position

@@ -1,6 +1,7 @@
 """What the commands share: consoles, common options, the home, and a launcher that tells its progress."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,19 @@ if TYPE_CHECKING:
     from readmission_platform.assets.ingestion import SourceConfig
     from readmission_platform.lifecycle import Launcher
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# Into a file or a pipe tables are written wide: rich would take 80 columns, which tears most of them.
+_WIDE = 140
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console as wide as the terminal, or as COLUMNS says, or else wide enough for every table."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDE
+    return Console(stderr=stderr, highlight=False, width=width)
+
+
+out = console()
+err = console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Source = Annotated[str, typer.Option(help="synthetic (embedded cohort) or uci (Diabetes 130-US Hospitals).")]

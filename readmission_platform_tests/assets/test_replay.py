@@ -109,11 +109,22 @@ def test_what_cannot_be_delivered_is_refused_and_nothing_written(
     assert landing.days() == []
 
 
-def test_days_before_those_delivered_are_refused(lake: Lake, landing: Landing) -> None:
-    deliver(lake, landing, 1)
-    with pytest.raises(BadInput, match="has reached 2024-05-09"):
-        deliver(lake, landing, 1, start=date(2024, 5, 1))
-    assert landing.days() == ["2024-05-09"]
+@pytest.mark.parametrize(
+    ("reached", "what_to_do"), [("2024-05-09", "can be delivered tomorrow"), ("2024-05-06", "ask for 3 days or fewer")]
+)
+def test_days_before_those_delivered_are_refused_and_it_is_said_what_can_be_had(
+    lake: Lake, landing: Landing, reached: str, what_to_do: str
+) -> None:
+    deliver(lake, landing, 1, start=date.fromisoformat(reached))
+    with pytest.raises(BadInput, match=f"has reached {reached} .*{what_to_do}"):
+        deliver(lake, landing, 5)
+    assert landing.days() == [reached]
+
+
+def test_after_a_pause_the_days_since_can_be_delivered(lake: Lake, landing: Landing) -> None:
+    deliver(lake, landing, 1, start=date(2024, 5, 6))
+    deliver(lake, landing, 3)
+    assert landing.days() == ["2024-05-06", "2024-05-07", "2024-05-08", "2024-05-09"]
 
 
 def test_a_home_with_a_replay_of_other_data_is_left_as_it_is(
