@@ -76,9 +76,7 @@ def figures(protocol: Protocol, model: ModelConfig, *, seed: int, replicates: in
     ]
 
 
-def _of_test(
-    protocol: Protocol, test: str, found: Risks, *, seed: int, replicates: int, seconds: float
-) -> Figure:  # fmt: skip
+def _of_test(protocol: Protocol, test: str, found: Risks, *, seed: int, replicates: int, seconds: float) -> Figure:
     rows = [fold.tests[test] for fold in protocol.folds if test in fold.tests]
     scores = [of_fold[test] for of_fold in found if test in of_fold]
     # Patients are drawn, so that the encounters of one, and her part in several folds, go together.
