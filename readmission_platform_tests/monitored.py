@@ -5,7 +5,9 @@ two columns drift away; days hold 1 to 3 quarantined rows, one holds very many.
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -27,9 +29,11 @@ NOT_ESTIMATED = {"observed_expected", "calibration_slope"}
 MANY_QUARANTINED = 20  # the place of the day
 
 
+@cache
 def last_day() -> datetime:
-    """Yesterday, noon in UTC: the same day in the hospital."""
-    return datetime.now(UTC).replace(hour=12, minute=0) - timedelta(days=1)
+    """Yesterday in the hospital, noon there: the same date in UTC, and before whatever the ledger dates now."""
+    there = datetime.now(ZoneInfo("America/New_York"))
+    return (there.replace(hour=12, minute=0) - timedelta(days=1)).astimezone(UTC)
 
 
 def days_of(count: int) -> list[str]:
@@ -129,7 +133,10 @@ def performance(days: list[str], *, matured: str, seed: int = 4) -> pd.DataFrame
             add("judged", known, cohort, share)
     for month in sorted({day[:7] for day in days}):
         chosen = [day for day in days if day[:7] == month]
-        add(month, chosen, "all", 1.0, "measured" if chosen[-1] <= matured else "estimate")
+        for kind, part in (("measured", [day for day in chosen if day <= matured]),
+                           ("estimate", [day for day in chosen if day > matured])):  # fmt: skip
+            if part:
+                add(month, part, "all", 1.0, kind)
     names = ["version", "period", "first_day", "last_day", "cohort", "measure", "kind", "value", "low", "high", "n",
              "positives", "promised", "promised_low", "promised_high", "result"]  # fmt: skip
     return pd.DataFrame(rows, columns=names).astype({"low": float, "high": float, "n": "Int64", "positives": "Int64"})

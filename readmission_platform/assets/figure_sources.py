@@ -54,10 +54,11 @@ PERFORMANCE = Source(
 
 @dataclass(frozen=True)
 class Range:
-    """The days figures are made of, both included."""
+    """The days figures are made of, both included, and today's date in the hospital, which counts how old a day is."""
 
     first: date
     last: date
+    in_hospital: date
 
     @property
     def days(self) -> list[str]:
@@ -75,9 +76,9 @@ def range_of(project: ProjectResource, *, days: int, now: datetime) -> Range:
 
     The days of a replay, and the partitions, end with a day in UTC.
     """
-    today = max(now.astimezone(zone).date() for zone in (UTC, ZoneInfo(project.environment_rules.timezone)))
-    yesterday = today - timedelta(days=1)
-    return Range(yesterday - timedelta(days=days - 1), yesterday)
+    in_hospital = now.astimezone(ZoneInfo(project.environment_rules.timezone)).date()
+    yesterday = max(now.astimezone(UTC).date(), in_hospital) - timedelta(days=1)
+    return Range(yesterday - timedelta(days=days - 1), yesterday, in_hospital)
 
 
 def dates_are_simulated(project: ProjectResource) -> bool:

@@ -91,7 +91,7 @@ def _from_lake(project: ProjectResource, lake: Lake, span: Range) -> list[pd.Dat
 def _due(volumes: pd.DataFrame, span: Range) -> pd.Series:
     """Return the encounters accepted by day, of the days whose outcomes can be known."""
     accepted = volumes.groupby(DAY)["accepted"].sum()
-    return accepted[[has_matured(str(day), span.today) for day in accepted.index]]
+    return accepted[[has_matured(str(day), span.in_hospital) for day in accepted.index]]
 
 
 def _from_operations(project: ProjectResource, span: Range) -> list[pd.DataFrame]:
