@@ -6,6 +6,7 @@ two columns drift away; days hold 1 to 3 quarantined rows, one holds very many.
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -131,12 +132,8 @@ def performance(days: list[str], *, matured: str, seed: int = 4) -> pd.DataFrame
                   "gender: Male": 0.47, "race: Asian": 9 / (27 * len(known))}  # fmt: skip
         for cohort, share in shares.items():
             add("judged", known, cohort, share)
-    for month in sorted({day[:7] for day in days}):
-        chosen = [day for day in days if day[:7] == month]
-        for kind, part in (("measured", [day for day in chosen if day <= matured]),
-                           ("estimate", [day for day in chosen if day > matured])):  # fmt: skip
-            if part:
-                add(month, part, "all", 1.0, kind)
+    for (month, is_known), chosen in groupby(days, key=lambda day: (day[:7], day <= matured)):
+        add(month, list(chosen), "all", 1.0, "measured" if is_known else "estimate")
     names = ["version", "period", "first_day", "last_day", "cohort", "measure", "kind", "value", "low", "high", "n",
              "positives", "promised", "promised_low", "promised_high", "result"]  # fmt: skip
     return pd.DataFrame(rows, columns=names).astype({"low": float, "high": float, "n": "Int64", "positives": "Int64"})
