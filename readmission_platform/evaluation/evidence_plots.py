@@ -1,12 +1,13 @@
 """Further pictures of the evidence: subgroups, comparisons, effects, and the same recipe with other seeds.
 
-Every function returns the bytes of a PNG 700 pixels wide, as those of ``plots`` do.
+Every function returns the bytes of a PNG, as those of ``plots`` do.
 
 What belongs here: drawing what the evidence document holds. What does not: computing it, or hiding small cells, which
 has been done in the document.
 """
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from readmission_platform.evaluation.plots import (
@@ -14,6 +15,7 @@ from readmission_platform.evaluation.plots import (
     LACE,
     MODEL,
     REFERENCE,
+    WIDTH,
     dress,
     make_figure,
     nothing_to_draw,
@@ -93,23 +95,27 @@ def comparisons_png(comparisons: Sequence[Mapping[str, Any]]) -> bytes:
     return png(figure)
 
 
-def effects_png(effects: Sequence[Mapping[str, Any]]) -> bytes:
-    """Draw the average risk the model gives with one input set to each of its values, two inputs in a row."""
-    rows = max(1, (len(effects) + 1) // 2)
-    figure = make_figure(0.6 + 2.9 * rows)
-    grid = figure.subplots(rows, 2, squeeze=False, sharex=False)
+def highest_risk(effects: Sequence[Mapping[str, Any]]) -> float:
+    """Return the highest risk that any of the effects reaches, its interval included: where their axes end."""
+    return max((p["high"] or p["risk"] for effect in effects for p in effect["points"]), default=1.0)
+
+
+def effects_png(effects: Sequence[Mapping[str, Any]], *, highest: float | None = None, width: float = WIDTH) -> bytes:
+    """Draw the average risk the model gives with one input set to each of its values, one input below the other.
+
+    ``highest`` is the ``highest_risk`` of all effects where only some are drawn; ``width`` is in inches.
+    """
+    heights = [0.9 + (1.3 if effect["kind"] == "number" else 0.21 * len(effect["points"])) for effect in effects]
+    figure = make_figure(sum(heights) or 2.0, width)
+    grid = figure.subplots(max(1, len(effects)), 1, squeeze=False, height_ratios=heights or None)[:, 0]
     if not effects:
-        nothing_to_draw(grid[0, 0])
-    highest = max((p["high"] or p["risk"] for effect in effects for p in effect["points"]), default=1.0)
-    for place, axes in enumerate(grid.ravel()):
-        if place >= len(effects):
-            axes.set_visible(False)
-            continue
-        effect = effects[place]
-        dress(axes, title=_first_upper(effect["name"]), x="", y="")
+        nothing_to_draw(grid[0])
+    reached = highest_risk(effects) if highest is None else highest
+    for axes, effect in zip(grid, effects, strict=False):
+        dress(axes, title=fill(_first_upper(effect["name"]), 26), x="", y="")
         axes.title.set_fontsize(9)
         draw = _draw_numbers if effect["kind"] == "number" else _draw_categories
-        draw(axes, effect, highest)
+        draw(axes, effect, reached)
     return png(figure)
 
 

@@ -1,7 +1,7 @@
 """Pictures of the evidence, for people who decide about patients rather than about models.
 
-Every function returns the bytes of a PNG 700 pixels wide. Titles and axes are plain words. Nothing is drawn
-through pyplot, which keeps global state and leaks figures in long-running processes.
+Every function returns the bytes of a PNG 700 pixels wide, unless it is told a width. Titles and axes are plain words.
+Nothing is drawn through pyplot, which keeps global state and leaks figures in long-running processes.
 
 What belongs here: drawing. What does not: computing a curve (``curves``) or deciding what may be shown
 (``disclosure.suppress_small_cells``, to be applied first).
@@ -29,13 +29,13 @@ DOTS_PER_INCH = 100
 WIDTH = 7.0
 
 
-def make_figure(height: float) -> "Figure":
-    """Return an empty figure 7 inches wide that lays itself out."""
+def make_figure(height: float, width: float = WIDTH) -> "Figure":
+    """Return an empty figure of so many inches that lays itself out."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
-    return Figure(figsize=(WIDTH, height), dpi=DOTS_PER_INCH, layout=layout)
+    return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout=layout)
 
 
 def png(figure: "Figure") -> bytes:

@@ -70,12 +70,13 @@ PICTURES: Mapping[str, tuple[Draw, str]] = {
     "comparisons": (lambda d: evidence_plots.comparisons_png(d["comparisons"]), "Every score against every other, on "
                     "the same encounters and the same bootstrap replicates."),
 }  # fmt: skip
-EXPLAINED_PICTURES: Mapping[str, tuple[Draw, str]] = {
-    "importance": (lambda d: plots.importances_png(_drawn_importance(d), title="What the model relies on",
-                   axis="AUROC lost when it is shuffled"), "On test patients, with 95 % interval over patients."),
-    "effects": (lambda d: evidence_plots.effects_png(d["explanations"]["effects"]), "Average risk the model gives when "
-                "one input is set to a value and everything else stays."),
-}  # fmt: skip
+IMPORTANCE: tuple[Draw, str] = (
+    lambda d: plots.importances_png(_drawn_importance(d), title="What the model relies on",
+                                    axis="AUROC lost when it is shuffled"),
+    "On test patients, with 95 % interval over patients.",
+)  # fmt: skip
+# Inches: an effect stands beside its table.
+_BESIDE = 4.0
 
 
 def evidence_html(document: Mapping[str, Any]) -> str:
@@ -84,6 +85,7 @@ def evidence_html(document: Mapping[str, Any]) -> str:
         document,
         sections=list(_sections(document["estimates"])),
         pictures=_pictures(document),
+        effects=_effects(document),
         attributes=evidence_plots.ATTRIBUTES,
         scores=evidence_plots.SCORES,
         figures=evidence_plots.FIGURES,
@@ -118,13 +120,24 @@ def _matching(pattern: str, words: str, estimates: Mapping[str, Any]) -> Iterato
 def _pictures(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     drawn: dict[str, tuple[Draw, str]] = dict(PICTURES)
     if document["explanations"]:
-        drawn |= EXPLAINED_PICTURES
+        drawn["importance"] = IMPORTANCE
     if document["robustness"]:
         drawn["seeds"] = (lambda d: evidence_plots.seeds_png(d["robustness"]["seeds"]), "A dot for each seed.")
-    return {
-        name: {"source": f"data:image/png;base64,{base64.b64encode(draw(document)).decode()}", "caption": caption}
-        for name, (draw, caption) in drawn.items()
-    }
+    return {name: {"source": _source(draw(document)), "caption": caption} for name, (draw, caption) in drawn.items()}
+
+
+def _source(picture: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+
+
+def _effects(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the effects with a picture each, all to the same scale."""
+    effects = (document["explanations"] or {}).get("effects", [])
+    highest = evidence_plots.highest_risk(effects)
+    return [
+        {**effect, "source": _source(evidence_plots.effects_png([effect], highest=highest, width=_BESIDE))}
+        for effect in effects
+    ]
 
 
 def _drawn_importance(document: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -229,6 +229,11 @@ def _commands(text: str) -> Markup:
     )
 
 
+def _breakable(text: str) -> Markup:
+    """Let a long name be broken after its slashes and underscores, and escape everything."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[/_])(?=\w)", text))
+
+
 @cache
 def _template(name: str) -> Template:
     environment = Environment(
@@ -238,5 +243,5 @@ def _template(name: str) -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"cell": _cell, "commands": _commands}
+    environment.filters |= {"cell": _cell, "commands": _commands, "breakable": _breakable}
     return environment.from_string(files(__package__).joinpath(name).read_text(encoding="utf-8"))

@@ -23,9 +23,9 @@ EFFECTS = [
 SEEDS = {"figures": [{"name": "auroc", "mean": 0.67, "values": [0.66, 0.67, 0.68]}]}
 
 
-def assert_small_png(picture: bytes) -> None:
+def assert_small_png(picture: bytes, *, width: int = 700) -> None:
     assert picture.startswith(b"\x89PNG")
-    assert struct.unpack(">I", picture[16:20])[0] == 700
+    assert struct.unpack(">I", picture[16:20])[0] == width
     assert len(picture) < 60_000
 
 
@@ -48,6 +48,16 @@ def test_comparisons_are_drawn_with_and_without_any(evidence):
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_effects_of_numbers_and_categories_are_drawn(count):
     assert_small_png(evidence_plots.effects_png(EFFECTS[:count]))
+
+
+def test_single_effects_are_drawn_to_the_scale_of_all_and_as_narrow_as_asked():
+    steep = {**EFFECTS[0], "points": [POINT | {"value": 45.0, "high": 0.9}]}
+    highest = evidence_plots.highest_risk([*EFFECTS, steep])
+    assert highest == 0.9
+    alone = evidence_plots.effects_png(EFFECTS[:1], width=4.0)
+    scaled = evidence_plots.effects_png(EFFECTS[:1], highest=highest, width=4.0)
+    assert_small_png(scaled, width=400)
+    assert alone != scaled
 
 
 def test_seeds_are_drawn_with_and_without_any():

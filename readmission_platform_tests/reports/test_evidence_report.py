@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from readmission_platform.reports import evidence_report
-from readmission_platform.reports.evidence_report import SECTIONS, evidence_html
+from readmission_platform.reports.evidence_report import PICTURES, SECTIONS, evidence_html
 from readmission_platform.reports.review import figure
 from readmission_platform_tests.homes import MODEL, Home
 
@@ -99,10 +99,10 @@ def test_what_changes_in_the_document_changes_on_the_page(document: dict[str, An
         assert told not in before, path
 
 
-def test_the_page_loads_nothing_from_anywhere_and_prints_whole_rows(page: str):
+def test_the_page_loads_nothing_from_anywhere_and_prints_whole_rows(page: str, document: dict[str, Any]):
     assert not re.search(r"https?://|<script|<link|@import|url\(", page)
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
-    assert len(sources) == 8
+    assert len(sources) == len(PICTURES) + 1 + len(document["explanations"]["effects"])
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert all(alt for alt in re.findall(r'<img [^>]*alt="([^"]*)"', page))
     assert "@page" in page
