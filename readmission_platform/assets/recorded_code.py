@@ -12,8 +12,8 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def sources_of(recorded: str | None, target: Path, *, repository: Path = PROJECT
         raise BadInput(f"the recorded code version {recorded} is no commit, so git cannot bring it back; {_INSTEAD}")
     try:
         exported = subprocess.run(
-            ["git", "-C", str(repository), "archive", "--format=tar", recorded, *_PARTS],
+            ["git", "-C", str(repository), "archive", "--format=zip", recorded, *_PARTS],
             capture_output=True,
             check=False,
         )
@@ -64,8 +64,8 @@ def sources_of(recorded: str | None, target: Path, *, repository: Path = PROJECT
         raise BadInput(f"git is needed to bring back commit {recorded[:12]} and cannot be run; {_INSTEAD}") from error
     if exported.returncode != 0:
         raise BadInput(f"this checkout does not have the recorded commit {recorded[:12]}: fetch it, or {_INSTEAD}")
-    with tarfile.open(fileobj=io.BytesIO(exported.stdout)) as archive:
-        archive.extractall(target, filter="data")
+    with zipfile.ZipFile(io.BytesIO(exported.stdout)) as archive:
+        archive.extractall(target)
     return target
 
 

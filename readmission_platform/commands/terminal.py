@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 _WIDE = 140
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False, wide: int = _WIDE) -> Console:
     """Return a console as wide as the terminal, or as COLUMNS says, or else wide enough for every table."""
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDE
+    width = None if stream.isatty() or "COLUMNS" in os.environ else wide
     return Console(stderr=stderr, highlight=False, width=width)
 
 

@@ -37,6 +37,7 @@ from rich.table import Column, Table
 
 from readmission_platform.assets.explanations import explanations_of
 from readmission_platform.assets.windows import drift_limits
+from readmission_platform.commands.terminal import console
 from readmission_platform.config import (
     ConfigurationError,
     DriftConfig,
@@ -340,7 +341,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.json:
         print(json.dumps({"columns": bench.columns, "holds": power.holds, **asdict(power)}, indent=1))
     else:
-        print_report(Console(highlight=False), bench, power)
+        print_report(console(wide=160), bench, power)
         log.print(f"{time.monotonic() - began:.0f} s")
     return 0 if power.holds else 1
 

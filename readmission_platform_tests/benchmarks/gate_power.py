@@ -40,6 +40,7 @@ from threadpoolctl import threadpool_limits
 from readmission_platform.assets.facts import champion_estimates, estimates_of
 from readmission_platform.assets.ingestion import SourceConfig
 from readmission_platform.assets.training import evidence_of
+from readmission_platform.commands.terminal import console
 from readmission_platform.config import (
     ConfigurationError,
     GatePolicy,
@@ -438,7 +439,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.json:
         print(json.dumps(to_json(bench, trials), indent=1))
     else:
-        print_report(Console(highlight=False), bench, trials)
+        print_report(console(wide=160), bench, trials)
     return 0 if policy_holds(trials) else 1
 
 

@@ -28,6 +28,7 @@ from readmission_platform.science.model import logit
 SHIPPED = "as shipped"
 BEFORE = {"learning_rate": 0.06, "max_iter": 160, "max_leaf_nodes": 12, "min_samples_leaf": 60, "max_features": 0.15}
 FURTHER_HISTORY = ["prior_later_readmissions", "same_diagnosis_as_before", "prior_emergency_admissions"]
+FURTHER_SEEDS = ["another seed", "a third seed", "a fourth seed"]
 CLOCK = ["clock_since_stay_before"]
 
 # A variant's further columns: fitted on training rows and labels; returned for training and for held-out rows.
@@ -73,6 +74,13 @@ def boosted(
         random_state=seed,
     )
     return logit(trees.fit(fitted_on, labels).predict_proba(asked)[:, 1])
+
+
+def boosted_with_seed(
+    train: pd.DataFrame, labels: np.ndarray, held_out: pd.DataFrame, seed: int, *, step: int, model: ModelConfig
+) -> np.ndarray:
+    """Fit the shipped recipe with a seed some steps further."""
+    return boosted(train, labels, held_out, seed + step, model=model)
 
 
 def columns_as_they_are(names: Sequence[str]) -> Columns:
@@ -235,6 +243,6 @@ def variants(model: ModelConfig) -> dict[str, Fit]:
             held_out.assign(**dict.fromkeys(HISTORY_COLUMNS, 0.0)), seed, model=model),
         "extra trees": partial(extra_trees, model=model),
         "logistic regression": partial(logistic, model=model),
-        "another seed": lambda train, labels, held_out, seed: boosted(train, labels, held_out, seed + 1, model=model),
+        **{name: partial(boosted_with_seed, step=step, model=model) for step, name in enumerate(FURTHER_SEEDS, 1)},
         **other_libraries(model),
     }  # fmt: skip

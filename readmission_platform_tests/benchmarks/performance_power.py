@@ -32,6 +32,7 @@ from rich.table import Table
 
 from readmission_platform.assets.judgement import ESTIMATE, MEASURED, WORSE, Periods
 from readmission_platform.assets.scoring import DAY, ranked
+from readmission_platform.commands.terminal import console
 from readmission_platform.config import ModelConfig, PerformanceConfig, model_config, monitoring_config, settings
 from readmission_platform.evaluation.live import ALL, SEEN, UNSEEN
 from readmission_platform.resources.sources import load_synthetic, load_uci
@@ -237,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.json:
         sys.stdout.write(json.dumps([trial.to_json() for trial in trials], indent=1, default=float) + "\n")
     else:
-        print_report(Console(highlight=False, width=160), origin, trials)
+        print_report(console(wide=160), origin, trials)
     return 0 if as_it_should_be(trials) else 1
 
 

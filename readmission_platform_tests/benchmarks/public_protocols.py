@@ -30,6 +30,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
+from readmission_platform.commands.terminal import console
 from readmission_platform.config import ConfigurationError, ModelConfig, model_config, settings
 from readmission_platform.governance.errors import GovernanceError
 from readmission_platform.resources.sources import load_synthetic, load_uci
@@ -109,11 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = {"origin": loaded.origin, "same_rows": rows, "figures": [asdict(each) for each in found]}
         print(json.dumps(result, indent=1))
         return _code(found, rows)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    console.print(loaded.origin)
-    print_report(console, found)
+    told = console(wide=160)
+    told.print(loaded.origin)
+    print_report(told, found)
     if rows:
-        print_differences(console, found, rows)
+        print_differences(told, found, rows)
     return _code(found, rows)
 
 

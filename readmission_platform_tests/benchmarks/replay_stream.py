@@ -20,6 +20,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from readmission_platform.commands.terminal import console
 from readmission_platform.config import model_config, settings
 from readmission_platform.evaluation.live import measured, suppressed
 from readmission_platform.resources.sources import load_synthetic, load_uci
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.json:
         json.dump(json.loads(found.to_json(orient="records")), sys.stdout, indent=1)
     else:
-        show(found, Console(width=220))
+        show(found, console(wide=220))
 
 
 if __name__ == "__main__":
