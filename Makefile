@@ -53,7 +53,7 @@ mlflow: setup ## the MLflow UI: runs, metrics, registered versions
 
 .PHONY: demo-blocked
 demo-blocked: setup ## see a failing gate stop a model, and undo it
-	$(BIN)/readmission demo-blocked
+	$(BIN)/readmission demo-blocked --source $(SOURCE) $(WITH_ARCHIVE)
 
 .PHONY: reset
 reset: ## delete the home with all its state (asks first; YES=1 does not ask)

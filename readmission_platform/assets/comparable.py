@@ -53,7 +53,7 @@ def _out_of_fold_risks(lake: Lake, record: VersionRecord) -> np.ndarray:
     return recorded_evidence(lake, record)["score"].to_numpy(dtype=np.float64)
 
 
-def scored_inputs(lake: Lake, scored: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+def scored_inputs(lake: Lake, record: VersionRecord, scored: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """Return what a version was given for encounters it scored: the discharge and the history known on that day.
 
     Parameters
@@ -71,7 +71,7 @@ def scored_inputs(lake: Lake, scored: pd.DataFrame, columns: list[str]) -> pd.Da
     days = sorted(set(scored[DAY]))
     discharges = lake.read(DISCHARGES_TABLE, where={DAY: days})
     discharges = discharges[discharges["encounter_id"].isin(scored["encounter_id"])]
-    known = known_encounters(lake, discharges, InputVersions.newest(lake))
+    known = known_encounters(lake, discharges, InputVersions.newest(lake, record.encounters_version))
     given = discharges.reset_index(drop=True)
     inputs = comparable(model_inputs(given, known), columns)
     identified = pd.concat([given[["encounter_id", DAY]], inputs], axis=1)

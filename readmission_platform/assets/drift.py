@@ -106,7 +106,7 @@ def _measured(
         return _no_rows()
     reference = training_reference(lake, each.record, each.columns, config)
     wanted = pd.concat([_in_window(each.scored, window) for window in todo])
-    inputs = scored_inputs(lake, wanted, each.columns)
+    inputs = scored_inputs(lake, each.record, wanted, each.columns)
     limits = {column: drift_limits(config).of(column, DRIFT) for column in [*each.columns, RISK]}
     for done, window in enumerate(todo, start=1):
         given = _in_window(inputs, window)

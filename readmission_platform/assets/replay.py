@@ -148,7 +148,8 @@ def _delivered(landing: Landing, digest: str, per_day: int) -> dict[str, int]:
     content = json.loads(manifest.read_text(encoding="utf-8"))
     if content["data"] != digest:
         raise BadInput(
-            "this home holds a replay of other data; use another one (READMISSION_HOME) or start over (make reset)"
+            "this home holds a replay of other data than was trained on last: train on that again, use another home "
+            "(READMISSION_HOME) or start over (make reset)"
         )
     if content["per_day"] != per_day:
         raise BadInput(f"this home replays {content['per_day']} encounters a day, which cannot change midway")

@@ -42,10 +42,15 @@ class InputVersions:
     outcomes: int | None
 
     @classmethod
-    def newest(cls, lake: Lake) -> "InputVersions":
-        """Return the versions there are now."""
+    def newest(cls, lake: Lake, encounters: int | None = None) -> "InputVersions":
+        """Return the newest versions there are; of the eligible encounters the one a model was trained on, if given.
+
+        Whoever trains on another source replaces the eligible encounters, and those of another source would know
+        nothing of the patients whom the version in production scores.
+        """
+        known = lake.open(ENCOUNTERS_TABLE).version() if encounters is None else encounters
         outcomes = lake.open(OUTCOMES_TABLE).version() if lake.exists(OUTCOMES_TABLE) else None
-        return cls(lake.open(DISCHARGES_TABLE).version(), lake.open(ENCOUNTERS_TABLE).version(), outcomes)
+        return cls(lake.open(DISCHARGES_TABLE).version(), known, outcomes)
 
 
 def score_days(
@@ -71,23 +76,23 @@ def score_days(
     One row per discharge, day by day in order of rank and those withheld last: risk, band, rank and flag, why, and what
     they were made with.
     """
-    read = InputVersions.newest(lake)
-    known = known_encounters(lake, discharges, read)
     version_of = discharges[DAY].map({day: record.version for day, record in versions.items()})
     scored = []
     for record in {record.version: record for record in versions.values()}.values():
         rows = discharges[version_of == record.version].reset_index(drop=True)
         if rows.empty:
             continue
-        found = load_scorer(tracking, record).score(rows, known)
+        read = InputVersions.newest(lake, record.encounters_version)
+        found = load_scorer(tracking, record).score(rows, known_encounters(lake, rows, read))
         scored.append(pd.concat([rows[["encounter_id", "patient_key", DAY]], found], axis=1).assign(
-            model_version=record.version, artifact_digest=record.artifact_digest))  # fmt: skip
+            model_version=record.version, artifact_digest=record.artifact_digest,
+            discharges_version=read.discharges, encounters_version=read.encounters,
+            outcomes_version=pd.array([read.outcomes] * len(rows), dtype="Int64")))  # fmt: skip
     listed = ranked(pd.concat(scored, ignore_index=True), model)
     digests = group_digests(discharges, by=DAY)
     return listed.assign(
-        discharges_digest=listed[DAY].map(digests), discharges_version=read.discharges,
-        encounters_version=read.encounters, outcomes_version=pd.array([read.outcomes] * len(listed), dtype="Int64"),
-        run_id=run_id, scored_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        discharges_digest=listed[DAY].map(digests), run_id=run_id,
+        scored_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from readmission_platform.assets.presentation import (
     picture,
     table,
 )
+from readmission_platform.assets.scoring import ENCOUNTERS_TABLE
 from readmission_platform.assets.training_checks import CHECKS, Study, check_results_of, measured_on
 from readmission_platform.assets.training_record import FEATURES_TABLE, cohort_of, recipe_of, split_of
 from readmission_platform.config import ModelConfig, digest_of
@@ -98,6 +99,8 @@ def candidate_model(
             "table_version": tables.open(FEATURES_TABLE).version(),
             "digest": frame_digest(encounter_features),
         },
+        # What scoring knows of the patients besides the days that arrived.
+        "encounters": {"table": ENCOUNTERS_TABLE, "table_version": tables.open(ENCOUNTERS_TABLE).version()},
         "split_digest": frame_digest(patient_split),
         "split": split_of(tables, patient_split),
         "recipe": recipe_of(model, fitted.model.classifier[0].feature_names()),

@@ -151,12 +151,14 @@ def _train_sample(config: Any, share: float, *, as_json: bool) -> None:
     out.print("A sample: nothing was registered or recorded.")
 
 
-def demo_blocked(encounters: Encounters = 20_000, seed: Seed = 7) -> None:
+def demo_blocked(
+    source: Source = "synthetic", archive: Archive = None, encounters: Encounters = 20_000, seed: Seed = 7
+) -> None:
     """Show a failing gate: a limit out of reach rejects a version and nothing moves; then it is undone."""
     from readmission_platform.lifecycle import train as train_version
 
     before = summary.status(home())["stages"]
-    config = source_config("synthetic", None, encounters, seed)
+    config = source_config(source, archive, encounters, seed)
     out.print("Training with an additional limit nobody can reach: AUROC of at least 0.99")
     with launching(quiet=False) as launcher:
         blocked = train_version(launcher, config, additional_gates={"discrimination_auroc": {"at_least": 0.99}})

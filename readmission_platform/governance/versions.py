@@ -53,6 +53,11 @@ class VersionRecord:
         """Digest of the evidence rows as recorded at training."""
         return _text(self.evidence.get("digest"))
 
+    @property
+    def encounters_version(self) -> int | None:
+        """Version of the table of eligible encounters it was trained on; None where an older release did not say."""
+        return _mapping(self.trained.get("encounters")).get("table_version")
+
     def additional_gates(self) -> list[Any]:
         """Return the additional gates of every validation; each of them keeps applying."""
         asked = (event.payload.get("additional_gates") for event in self.validations)

@@ -54,6 +54,16 @@ def after_succession(succeeded_home: Home, changing: Callable[[Home], Home]) -> 
     return changing(succeeded_home)
 
 
+def test_what_is_known_of_patients_stays_when_somebody_trains_on_another_source(home: Home):
+    days = home.landed()[3:]
+    of_source = home.lake.read("eligible_encounters")
+    before = home.predictions().query("discharge_date in @days")
+    home.lake.write("eligible_encounters", of_source.assign(patient_key="a patient of another source"))
+    score(home, "--from", days[0], "--to", days[-1])
+    after = home.predictions().query("discharge_date in @days")
+    assert after.set_index("encounter_id")["risk"].to_dict() == before.set_index("encounter_id")["risk"].to_dict()
+
+
 def test_a_day_scored_for_the_first_time_uses_the_version_now_in_production(after_succession: Home):
     first = after_succession.landed()[0]
     assert score(after_succession, "--date", first)[0]["version"] == "2"
