@@ -112,8 +112,8 @@ def effects_png(effects: Sequence[Mapping[str, Any]], *, highest: float | None =
         nothing_to_draw(grid[0])
     reached = highest_risk(effects) if highest is None else highest
     for axes, effect in zip(grid, effects, strict=False):
-        dress(axes, title=fill(_first_upper(effect["name"]), 26), x="", y="")
-        axes.title.set_fontsize(9)
+        dress(axes, title="", x="", y="")
+        axes.set_title(fill(_first_upper(effect["name"]), 26), loc="left", fontsize=9, fontweight="bold")
         draw = _draw_numbers if effect["kind"] == "number" else _draw_categories
         draw(axes, effect, reached)
     return png(figure)
