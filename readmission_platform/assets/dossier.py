@@ -142,6 +142,8 @@ def check_free(out: Path) -> None:
     BadInput
         When it is no folder, or not empty.
     """
+    if not out.name or out.name == "..":
+        raise BadInput(f"--out: {out} is no name for a new folder")
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise BadInput(f"--out: {out} is there and not empty; earlier dossiers are evidence and are kept")

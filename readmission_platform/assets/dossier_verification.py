@@ -36,8 +36,9 @@ NOT_PROVEN = (
     "that the key belongs to whom the manifest names: compare it with one you got from elsewhere (--public-key)",
     "that the ledger was not rewritten as a whole before it was sealed: compare it with a head that "
     "`readmission audit export-head` exported before and that was kept elsewhere (--head)",
-    "that the pages show what evidence.json holds: of them only that they are as they were sealed is looked at, while "
-    "every figure of evidence.json was recomputed",
+    "that the pages show what evidence.json holds: of them only that they are as they were sealed is looked at",
+    "what needs the model file, its inputs or another fit: what was measured at training, explanations, the study and "
+    "the cohort stand in evidence.json as the ledger recorded them; everything else there was recomputed from the rows",
     "what happened after the last event of ledger.jsonl, a rollback for instance",
     "that the scores are those of the model file, which is not in here: `readmission reproduce` and "
     "`readmission verify` look at that where the model is kept",

@@ -171,9 +171,10 @@ def _missed(name: str, limit: PlanLimit, estimates: Mapping[str, Any], limit_set
 
 
 def _metrics(metric: str, estimates: Iterable[str]) -> list[str]:
+    """Return the metrics a limit speaks of; a pattern that matches none stands for itself, which is missing."""
     if not metric.endswith(".*"):
         return [metric]
-    return sorted(name for name in estimates if name.startswith(metric[:-1]))
+    return sorted(name for name in estimates if name.startswith(metric[:-1])) or [metric]
 
 
 def _flat(prefix: str, value: object) -> dict[str, Any]:

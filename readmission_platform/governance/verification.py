@@ -7,6 +7,7 @@ Checks of *integrity* fail when something was changed. Checks of *policy* fail w
 rules still say no.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ from readmission_platform.governance.approvals import check_approval
 from readmission_platform.governance.chain import Event, pointers_from
 from readmission_platform.governance.demo_approver import demo_keys
 from readmission_platform.governance.errors import BadInput
-from readmission_platform.governance.policy import GateResult, evaluate_gates
+from readmission_platform.governance.policy import GateResult, evaluate_gates, verdict
 from readmission_platform.governance.promotion import limit_set_of
 from readmission_platform.governance.signatures import is_signed_by
 from readmission_platform.governance.versions import VersionRecord
@@ -32,6 +33,8 @@ ROUNDING = 1e-9
 # Grows with every day in the shadow, so the figure at validation cannot be had again.
 _GROWING = "shadow_"
 _FIGURES = ("value", "low", "high", "n", "positives")
+# Of a gate's result, what follows from figures and limits.
+_JUDGED = ("gate", "additional", "result", "blocks", "metric", "observed", "low", "high", "n", "positives")
 
 
 @dataclass(frozen=True)
@@ -175,16 +178,39 @@ def _validated_under(
         return
     adopted = f"{policy.digest}, content and signature verify, adopted by {policy.adopted_by} (event {policy.seq})"
     yield Check("adopted_policy", "integrity", "pass", adopted)
-    again = _evaluated(record, policy.policy, found.estimates)
+    # Another validation's additional gates keep applying in a decision; what was recorded is this validation's own.
+    own = [gates for gates in [validation.payload.get("additional_gates")] if gates]
+    again = _evaluated(record, policy.policy, found.estimates, additional=own)
     if again is None:
         yield Check("gates_recomputed", "integrity", "fail", "the gates cannot be evaluated on the evidence")
         return
-    recorded = [(gate.get("gate"), gate.get("additional"), gate.get("result")) for gate in record.gates]
-    now = [(gate.gate, gate.additional, gate.result) for gate in again]
-    # Another validation's additional gates keep applying in a decision; what was recorded is this validation's own.
-    unlike = sorted({str(gate) for gate, *_ in set(recorded) - set(now)})
-    detail = f"other result than recorded: {', '.join(unlike)}" if unlike else f"{len(recorded)} results as recorded"
+    unlike = _unlike_results(record.gates, again)
+    if validation.payload.get("verdict") != verdict(again):
+        unlike = ["the verdict", *unlike]
+    detail = f"other than recorded: {', '.join(unlike)}" if unlike else f"{len(again)} results as recorded"
     yield Check("gates_recomputed", "integrity", "fail" if unlike else "pass", detail)
+
+
+def _unlike_results(recorded: Sequence[Mapping[str, Any]], again: Sequence[GateResult]) -> list[str]:
+    """Name the gates of which the record has another result or figure, or none, or one too many.
+
+    Words are left out: they follow from the policy, and another release may put them otherwise.
+    """
+    left = list(recorded)
+    unlike = []
+    for result in again:
+        expected = result.to_json()
+        there = [gate for gate in left if all(_same(gate.get(name), expected[name]) for name in _JUDGED)]
+        if there:
+            left.remove(there[0])
+        else:
+            unlike.append(result.gate)
+    return sorted({*unlike, *(str(gate.get("gate")) for gate in left)})
+
+
+def _same(one: object, other: object) -> bool:
+    apart = None if isinstance(one, bool) or isinstance(other, bool) else _apart(one, other)
+    return one == other or (apart is not None and apart <= ROUNDING)
 
 
 def _approvals(record: VersionRecord, events: Sequence[Event], *, demo_allowed: bool) -> Iterator[Check]:
@@ -253,7 +279,7 @@ def _gates_in_force(record: VersionRecord, events: Sequence[Event], found: Recom
     policy = in_force(events, demo_allowed=demo_allowed)
     if policy is None:
         return Check("gates_in_force", "policy", "fail", "no gate policy is in force")
-    results = _evaluated(record, policy.policy, found.estimates)
+    results = _evaluated(record, policy.policy, found.estimates, additional=record.additional_gates())
     if results is None:
         return Check("gates_in_force", "policy", "fail", "the gates cannot be evaluated on the evidence")
     blocking = sorted({gate.gate for gate in results if gate.blocks})
@@ -263,14 +289,16 @@ def _gates_in_force(record: VersionRecord, events: Sequence[Event], found: Recom
     return Check("gates_in_force", "policy", "fail" if blocking else "pass", detail)
 
 
-def _evaluated(record: VersionRecord, policy: Any, estimates: Mapping[str, Any] | None) -> list[GateResult] | None:
+def _evaluated(
+    record: VersionRecord, policy: Any, estimates: Mapping[str, Any] | None, *, additional: Sequence[Any]
+) -> list[GateResult] | None:
     limit_set = limit_set_of(record.source)
     if limit_set is None or estimates is None:
         return None
     stages: tuple[Literal["candidate"], Literal["staging"]] = ("candidate", "staging")
     try:
         results = evaluate_gates(estimates, policy, limit_set=limit_set, stages=stages)
-        for asked in record.additional_gates():
+        for asked in additional:
             extra = AdditionalGates.model_validate(asked)
             both = evaluate_gates(estimates, policy, limit_set=limit_set, stages=stages, additional=extra)
             results += [result for result in both if result.additional]
@@ -282,4 +310,5 @@ def _evaluated(record: VersionRecord, policy: Any, estimates: Mapping[str, Any] 
 def _apart(one: object, other: object) -> float | None:
     if not (isinstance(one, (int, float)) and isinstance(other, (int, float))):
         return None
-    return abs(one - other)
+    apart = abs(one - other)
+    return apart if math.isfinite(apart) else None

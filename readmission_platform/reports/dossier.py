@@ -58,9 +58,9 @@ they are what the figures are recomputed from, and are for whoever verifies, not
     readmission dossier verify FOLDER --public-key KEY
 
 It needs the platform installed, and no home, network or database. It looks at every byte, the signature, the chain of
-the ledger, recomputes every figure from the evidence rows, judges them by the gates once more, and checks every
-approval. KEY is the signer's public key, had from elsewhere than this folder. It ends with 0 when everything holds, 3
-when something does not, and 2 when the folder cannot be read.
+the ledger, recomputes every figure that follows from the evidence rows, judges them by the gates once more, and checks
+every approval. KEY is the signer's public key, had from elsewhere than this folder. It ends with 0 when everything
+holds, 3 when something does not, and 2 when the folder cannot be read.
 
 What the folder alone cannot show:
 

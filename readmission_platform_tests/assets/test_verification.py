@@ -154,6 +154,44 @@ def test_a_policy_that_was_never_adopted_is_named(trained_home: Home, changing: 
     assert (code, list(named)) == (1, ["adopted_policy"])
 
 
+def _without_a_gate(payload: dict[str, Any]) -> dict[str, Any]:
+    return {**payload, "gates": [gate for gate in payload["gates"] if gate["gate"] != "discrimination_auroc"]}
+
+
+def _with_a_gate_of_its_own(payload: dict[str, Any]) -> dict[str, Any]:
+    return {**payload, "gates": [*payload["gates"], {**payload["gates"][0], "gate": "discrimination_auroc2"}]}
+
+
+def _with_a_nicer_figure(payload: dict[str, Any]) -> dict[str, Any]:
+    gates = [gate | ({"observed": 0.99} if gate["gate"] == "discrimination_auroc" else {}) for gate in payload["gates"]]
+    return {**payload, "gates": gates}
+
+
+def _with_another_verdict(payload: dict[str, Any]) -> dict[str, Any]:
+    return {**payload, "verdict": "fail"}
+
+
+@pytest.mark.parametrize(
+    ("forge", "told"),
+    [
+        (_without_a_gate, "discrimination_auroc"),
+        (_with_a_gate_of_its_own, "discrimination_auroc2"),
+        (_with_a_nicer_figure, "discrimination_auroc"),
+        (_with_another_verdict, "the verdict"),
+    ],
+)
+def test_a_validation_that_says_other_than_its_figures_is_named(
+    trained_home: Home, changing: Changing, forge: Callable[[dict[str, Any]], dict[str, Any]], told: str
+):
+    home = changing(trained_home)
+    with home.ledger() as ledger:
+        event = ledger.events(kind="version_validated")[0]
+        ledger.append("version_validated", forge(event.payload), actor="somebody", version="1")
+    code, named = failed(home)
+    assert (code, list(named)) == (1, ["gates_recomputed"])
+    assert named["gates_recomputed"] == f"other than recorded: {told}"
+
+
 def test_a_difference_is_told_with_its_size_and_metric():
     one = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10, "positives": 2}
     assert largest_difference({"auroc": one}, {"auroc": one}) == (0.0, None, [])
@@ -161,5 +199,6 @@ def test_a_difference_is_told_with_its_size_and_metric():
     assert (largest, where, unlike) == (pytest.approx(0.01), "auroc", [])
     assert largest_difference({"auroc": one}, {"auroc": {**one, "n": 11}})[2] == ["auroc"]
     assert largest_difference({"auroc": one}, {"auroc": {**one, "low": None}})[2] == ["auroc"]
+    assert largest_difference({"auroc": one}, {"auroc": {**one, "low": float("nan")}})[2] == ["auroc"]
     assert largest_difference({"auroc": one}, {})[2] == ["auroc"]
     assert largest_difference({"shadow_scored_share": one}, {})[2] == []

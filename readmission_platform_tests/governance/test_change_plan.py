@@ -197,6 +197,12 @@ def test_a_group_too_small_to_judge_misses_nothing_and_one_without_a_count_does(
     assert limits_missed(PLAN, found, limit_set="real", has_champion=False)
 
 
+def test_a_limit_on_groups_of_which_there_is_no_figure_is_missed():
+    found = {name: each for name, each in honest_estimates().items() if not name.startswith("observed_expected.race.")}
+    (missed,) = limits_missed(PLAN, found, limit_set="real", has_champion=False)
+    assert "observed_expected.race.* missing" in missed
+
+
 @pytest.mark.parametrize(("positives", "holds"), [(10_000, True), (41_000, False), (1_000, False), (None, False)])
 def test_another_outcome_is_found_by_how_often_it_occurs(positives: int | None, holds: bool):
     found = {**honest_estimates(), "auroc": estimate(0.67, positives=positives)}
