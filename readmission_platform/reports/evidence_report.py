@@ -21,7 +21,8 @@ Draw = Callable[[Mapping[str, Any]], bytes]
 
 _TEMPLATE = "evidence_report.html.j2"
 
-# Estimates in the order in which they are read, by section, in plain words. What is not named here comes last.
+# Estimates in the order in which they are read, by section, in plain words. Gains over other scores and figures of
+# groups have tables of their own.
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Telling high risk from low": {
         "auroc": "AUROC",
@@ -51,6 +52,19 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "auroc_gap.gender": "AUROC gap between genders",
         "auroc_gap.race": "AUROC gap between races",
         "auroc_gap.age_band": "AUROC gap between age groups",
+    },
+    "Against the version in production then (above 0 is better, but for the Brier score)": {
+        "champion_auroc_difference": "AUROC, difference",
+        "champion_average_precision_difference": "Average precision, difference",
+        "champion_brier_difference": "Brier score, difference (below 0 is better)",
+        "champion_net_benefit_difference": "Net benefit, mean difference over the thresholds in use",
+        "champion_net_benefit_difference_at_*": "Net benefit, difference at *",
+    },
+    "Flagged from a risk of one half on (asked for by older handbooks; nobody is flagged so)": {
+        "accuracy": "Accuracy",
+        "precision": "Precision",
+        "recall": "Recall",
+        "f1": "F1",
     },
     "On the artifact itself": {
         "roundtrip_difference": "Largest difference of a risk after storing and loading",

@@ -36,8 +36,7 @@ class Contributions:
     """What each feature adds to the log odds of each encounter.
 
     ``baseline`` is the log odds of an encounter of which nothing is known; ``values`` has shape (encounters, features),
-    columns in the order of the encoder's ``feature_names()``. Of several models that are averaged in log odds, baseline
-    and values are the averages of theirs.
+    columns in the order of the encoder's ``feature_names()``.
     """
 
     baseline: float

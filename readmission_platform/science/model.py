@@ -51,7 +51,7 @@ def clipped_log_odds(log_odds: np.ndarray) -> np.ndarray:
 class RecalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
     """A fitted classifier whose log odds are corrected by a slope and an intercept (Platt 1999).
 
-    Slope and intercept come from out-of-fold scores of patients the classifier was not trained on.
+    Slope and intercept come from out-of-fold scores: each of a classifier that was not trained on its patient.
     """
 
     def __init__(self, classifier: Pipeline, slope: float = 1.0, intercept: float = 0.0) -> None:
@@ -143,8 +143,9 @@ def cross_validate(
 ) -> CrossValidated:
     """Fit one model per fold on the other folds and score the fold with it.
 
-    The recalibration applied to fold k is fitted on the out-of-fold scores of all *other* folds, so no fold's
-    labels set the calibration it is judged by.
+    The recalibration applied to fold k is fitted on the out-of-fold scores of all *other* folds, so its own scores have
+    no part in it. Its labels have: the models that scored the other folds were trained on them. Two parameters on all
+    encounters leave no room for that to show.
 
     Parameters
     ----------

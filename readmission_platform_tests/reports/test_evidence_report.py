@@ -74,6 +74,14 @@ def test_every_number_on_the_page_comes_from_the_document(page: str, document: d
     assert len(numbers_in(text_of(page))) > 300
 
 
+def test_every_estimate_of_the_document_is_on_the_page_or_has_a_table_of_its_own(document: dict[str, Any]):
+    listed = [pattern.removesuffix("*") for section in SECTIONS.values() for pattern in section]
+    elsewhere = ["auroc_gain_over_", "observed_expected.", "rows"]
+    of_champion = dict.fromkeys(["champion_brier_difference", "champion_net_benefit_difference_at_0.1"])
+    for name in document["estimates"] | of_champion:
+        assert name.startswith((*listed, *elsewhere)), name
+
+
 CHANGES: dict[tuple[Any, ...], tuple[float, str]] = {
     ("estimates", "auroc", "value"): (4.3212, "4.321 ("),
     ("estimates", "ece", "high"): (5.4321, "5.4321)"),

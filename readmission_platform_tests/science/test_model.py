@@ -66,7 +66,7 @@ def test_the_evidence_of_fold_0_is_what_the_shipped_model_says(small_study: Smal
     np.testing.assert_allclose(again, small_study.fitted.scores[held_out], rtol=0, atol=1e-12)
 
 
-def test_the_outcomes_of_fold_0_have_no_part_in_the_shipped_model(small_study: SmallStudy) -> None:
+def test_the_outcomes_of_fold_0_have_no_part_in_the_shipped_boosting(small_study: SmallStudy) -> None:
     held_out = small_study.folds == 0
     flipped = np.where(held_out, 1 - small_study.labels, small_study.labels)
     one, other = (
