@@ -9,26 +9,14 @@ from typing import Any
 
 import dagster as dg
 
-from readmission_platform.assets import (
-    discharges,
-    drift,
-    features,
-    figures,
-    inference,
-    ingestion,
-    model_card,
-    outcomes,
-    performance,
-    promotion,
-    reproduction,
-    study,
-    training,
-    validation,
-    worklist,
-)
-from readmission_platform.assets.days import every_day_complete
-from readmission_platform.assets.replay import replay_job
-from readmission_platform.assets.rollback import rollback_job
+from readmission_platform.assets.daily import inference
+from readmission_platform.assets.daily import work_list as worklist
+from readmission_platform.assets.encounters import discharges, ingestion, outcomes
+from readmission_platform.assets.encounters.days import every_day_complete
+from readmission_platform.assets.encounters.replay import replay_job
+from readmission_platform.assets.model import features, model_card, promotion, reproduction, study, training, validation
+from readmission_platform.assets.model.rollback import rollback_job
+from readmission_platform.assets.monitoring import drift, figures, performance
 from readmission_platform.automation.arrivals import completeness_sensor, landing_sensor
 from readmission_platform.automation.jobs import (
     completeness_job,

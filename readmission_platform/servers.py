@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from readmission_platform.config import PROJECT_ROOT, Settings
-from readmission_platform.governance.errors import Unavailable
+from readmission_platform.foundation.errors import Unavailable
 
 DAGSTER_PORTS = range(3000, 3050)
 MLFLOW_PORTS = range(5000, 5050)

@@ -19,11 +19,11 @@ from readmission_platform.config import (
     model_config,
     roles_config,
 )
-from readmission_platform.governance.adoption import everything_in_force
-from readmission_platform.governance.chain import STAGES
-from readmission_platform.governance.errors import BadInput
-from readmission_platform.governance.ledger import Ledger
-from readmission_platform.governance.versions import VersionRecord, version_records
+from readmission_platform.foundation.errors import BadInput
+from readmission_platform.governance.ledger.chain import STAGES
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.policy.adoption import everything_in_force
 
 HEADLINES = {
     "auroc": "AUROC (out of fold, by patient)",
@@ -120,7 +120,7 @@ def day_accounts(settings: Settings, days: Sequence[str]) -> list[dict[str, Any]
 
     Besides these ``files``, ``files_quarantined`` and ``revision``, which are None for days taken in by older releases.
     """
-    from readmission_platform.resources.lake import Lake
+    from readmission_platform.storage.lake import Lake
 
     lake = Lake(settings.lake)
     where = {"discharge_date": list(days)}
@@ -150,7 +150,7 @@ def _count(value: Any) -> int | None:
 
 def work_list(settings: Settings, day: str) -> list[dict[str, Any]]:
     """Return a day's flagged encounters, highest risk first."""
-    from readmission_platform.resources.lake import Lake
+    from readmission_platform.storage.lake import Lake
 
     rows = _rows(Lake(settings.lake), "daily_predictions", {"discharge_date": [day]})
     flagged = sorted((row for row in rows if row["flagged"]), key=lambda row: int(row["rank"]))
@@ -237,7 +237,7 @@ def show_policy(console: Console, adopted: Any) -> None:
 
 
 def _limits(rule: Any, kind: str) -> str:
-    from readmission_platform.governance.limits import describe
+    from readmission_platform.governance.policy.limits import describe
 
     return describe(rule.limits[kind]) if kind in rule.limits else "-"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from readmission_platform_tests.homes import COHORT, Home, Outcome
-from readmission_platform_tests.throwaway_postgresql import Server, binaries, throwaway_server
+from readmission_platform_tests.support.homes import COHORT, Home, Outcome
+from readmission_platform_tests.support.throwaway_postgresql import Server, binaries, throwaway_server
 
 SHADOW_DAYS, PRODUCTION_DAYS = 3, 14
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from readmission_platform.cli import COMMANDS
-from readmission_platform.science.encounter_contract import missing_columns
-from readmission_platform_tests.homes import COHORT, MODEL, Home, Outcome
+from readmission_platform.encounters.contract import missing_columns
+from readmission_platform_tests.support.homes import COHORT, MODEL, Home, Outcome
 
 STAGES = {"staging", "production"}
 STEP = re.compile(r"  [a-z ]+ +[0-9.]+ s")

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from readmission_platform_tests.homes import COHORT, Home
+from readmission_platform_tests.support.homes import COHORT, Home
 
 MODULE = ("-m", "readmission_platform.definitions")
 SMALL = {"source": "synthetic", "encounters": int(COHORT[1]), "seed": int(COHORT[3])}

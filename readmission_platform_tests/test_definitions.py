@@ -12,7 +12,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from readmission_platform.config import PROJECT_ROOT, Settings
 from readmission_platform.definitions import build_definitions
-from readmission_platform.governance.policy import REQUIRED_GATES
+from readmission_platform.governance.policy.gates import REQUIRED_GATES
 
 HEAVY = {"apprise", "dagster_mlflow", "deltalake", "evidently", "matplotlib", "mlflow", "scipy", "skops", "sklearn"}
 ASSETS = {

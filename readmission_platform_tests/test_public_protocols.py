@@ -14,8 +14,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from readmission_platform.config import ModelConfig, model_config, settings
-from readmission_platform.science.history import HISTORY_COLUMNS
-from readmission_platform.science.synthetic import generate
+from readmission_platform.encounters.history import HISTORY_COLUMNS
+from readmission_platform.encounters.synthetic import generate
 from readmission_platform_tests.benchmarks import public_protocols
 from readmission_platform_tests.benchmarks.public import rules
 from readmission_platform_tests.benchmarks.public.figures import figures, risks

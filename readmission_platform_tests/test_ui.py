@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from readmission_platform.config import PROJECT_ROOT
-from readmission_platform_tests.homes import BIN, Home
+from readmission_platform_tests.support.homes import BIN, Home
 from readmission_platform_tests.test_definitions import ASSETS, JOBS
 
 START_SECONDS = 120

@@ -1,6 +1,6 @@
 """Sensors of the landing zone: new files are taken in, and days that were missed are found and filled.
 
-What belongs here: requesting runs for days. What does not: how far a day is (``assets.days``).
+What belongs here: requesting runs for days. What does not: how far a day is (``assets.encounters.days``).
 
 Both compare the content of the files with what the lake says was taken in, so a file that is late, replaced or
 delivered during a downtime of any length is picked up, and one that was taken in already is not.
@@ -19,7 +19,7 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 
-from readmission_platform.assets.days import (
+from readmission_platform.assets.encounters.days import (
     DayState,
     Progress,
     completeness,
@@ -31,8 +31,8 @@ from readmission_platform.assets.days import (
 from readmission_platform.automation.jobs import completeness_job, scoring_job
 from readmission_platform.config import EnvironmentConfig
 from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.landing import Landing
 from readmission_platform.resources.project import ProjectResource
+from readmission_platform.storage.landing import Landing
 
 SETTLED_SECONDS = 10
 LANDING_SECONDS = 30

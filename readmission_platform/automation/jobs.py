@@ -6,10 +6,10 @@ One job cannot span the unpartitioned assets and the daily ones, so training and
 
 import dagster as dg
 
-from readmission_platform.assets.days import every_day_complete
-from readmission_platform.assets.ingestion import SourceConfig
-from readmission_platform.assets.reproduction import ReproductionConfig
-from readmission_platform.assets.study import StudyConfig
+from readmission_platform.assets.encounters.days import every_day_complete
+from readmission_platform.assets.encounters.ingestion import SourceConfig
+from readmission_platform.assets.model.reproduction import ReproductionConfig
+from readmission_platform.assets.model.study import StudyConfig
 
 LIFECYCLE = "readmission/lifecycle"
 

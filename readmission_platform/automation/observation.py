@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from readmission_platform.assets.figures import latest_figures
+from readmission_platform.assets.monitoring.figures import latest_figures
 from readmission_platform.automation.run_facts import FINISHED, awaits_retry, read_run
 from readmission_platform.automation.run_records import audit_of, keep_audit, keep_tracking
 from readmission_platform.automation.watching import (
@@ -31,15 +31,15 @@ from readmission_platform.automation.watching import (
     watch_limits,
 )
 from readmission_platform.config import EnvironmentConfig
-from readmission_platform.governance.alert_rules import signal_of_service, signals_of_run, signals_of_ticks
-from readmission_platform.governance.alert_states import Change
-from readmission_platform.governance.chain import utc_text
-from readmission_platform.governance.errors import GovernanceError
-from readmission_platform.resources.alert_records import Circumstances, apply_signals, settle
-from readmission_platform.resources.channels import ATTEMPTS, senders
+from readmission_platform.foundation.errors import GovernanceError
+from readmission_platform.governance.ledger.chain import utc_text
+from readmission_platform.operations.alerts.channels import ATTEMPTS, senders
+from readmission_platform.operations.alerts.outbox import Delivered, deliver
+from readmission_platform.operations.alerts.records import Circumstances, apply_signals, settle
+from readmission_platform.operations.alerts.rules import signal_of_service, signals_of_run, signals_of_ticks
+from readmission_platform.operations.alerts.states import Change
+from readmission_platform.operations.database import Operations, enter_run, moment
 from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.operations import Operations, enter_run, moment
-from readmission_platform.resources.outbox import Delivered, deliver
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import TrackingResource
 

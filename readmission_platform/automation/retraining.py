@@ -16,16 +16,17 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from readmission_platform.assets.facts import shadow_days
-from readmission_platform.assets.judgement import worse_measures
-from readmission_platform.assets.stages import Stage, live_version
-from readmission_platform.assets.windows import drift_facts
+from readmission_platform.assets.model.stages import Stage, live_version
 from readmission_platform.automation.jobs import training_job
 from readmission_platform.config import EnvironmentConfig, MonitoringConfig, RetrainingConfig
-from readmission_platform.governance.chain import Event
-from readmission_platform.governance.versions import VersionRecord
-from readmission_platform.resources.lake import Lake, LakeResource
+from readmission_platform.governance.ledger.chain import Event
+from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.lifecycle.monitoring.live_verdicts import worse_measures
+from readmission_platform.lifecycle.monitoring.windows import drift_facts
+from readmission_platform.lifecycle.versions.version_facts import shadow_days
+from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
+from readmission_platform.storage.lake import Lake
 
 WHY_TAG, MEASURES_TAG, REPLACES_TAG = (
     f"readmission/retraining_{name}" for name in ("because", "measures", "of_version")

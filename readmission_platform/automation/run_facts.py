@@ -22,7 +22,15 @@ from dagster._core.storage.tags import (
     WILL_RETRY_TAG,
 )
 
-from readmission_platform.governance.observed import AssetSeen, CheckSeen, Outcome, RunSeen, Status, StepFailed, Trigger
+from readmission_platform.operations.observed_runs import (
+    AssetSeen,
+    CheckSeen,
+    Outcome,
+    RunSeen,
+    Status,
+    StepFailed,
+    Trigger,
+)
 
 ACTOR_TAG = "readmission/actor"
 NOTHING_JUDGED = "Nothing to check"  # how the description of a check on a skipped asset begins

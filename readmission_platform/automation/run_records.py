@@ -7,10 +7,10 @@ import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from readmission_platform.governance.chain import utc_text
-from readmission_platform.governance.errors import GovernanceError, Unavailable
-from readmission_platform.governance.observed import RunSeen
-from readmission_platform.resources.operations import Audit, Operations, moment
+from readmission_platform.foundation.errors import GovernanceError, Unavailable
+from readmission_platform.governance.ledger.chain import utc_text
+from readmission_platform.operations.database import Audit, Operations, moment
+from readmission_platform.operations.observed_runs import RunSeen
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.run_tracking import RunTracker
 from readmission_platform.resources.tracking import TrackingResource

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from readmission_platform.assets.facts import shadow_days
-from readmission_platform.assets.promotion import PromotionConfig, promotion_job
-from readmission_platform.assets.reconciliation import differences, record_once
-from readmission_platform.assets.stages import Stage, live_version
+from readmission_platform.assets.model.promotion import PromotionConfig, promotion_job
+from readmission_platform.assets.model.stages import Stage, live_version
 from readmission_platform.automation.jobs import projection_job
 from readmission_platform.config import EnvironmentConfig
-from readmission_platform.governance.ledger import Ledger
-from readmission_platform.governance.versions import version_records
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.versions import version_records
+from readmission_platform.lifecycle.versions.reconciliation import differences, record_once
+from readmission_platform.lifecycle.versions.version_facts import shadow_days
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import TrackingResource

@@ -1,7 +1,7 @@
 """Looking at what is no run: ticks of sensors and schedules, the ledger, services, and figures against their limits.
 
 What belongs here: reading these and handing the rules what they say. What does not: the rules
-(``governance.alert_rules``) and runs (``observation``).
+(``operations.alerts.rules``) and runs (``observation``).
 """
 
 import shutil
@@ -14,17 +14,17 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import TickStatus
 
 from readmission_platform.automation.run_facts import error_class
-from readmission_platform.governance.alert_rules import (
+from readmission_platform.foundation.errors import GovernanceError, LedgerCorrupt
+from readmission_platform.governance.ledger.chain import utc_text
+from readmission_platform.operations.alerts.records import Circumstances
+from readmission_platform.operations.alerts.rules import (
     Signal,
     signal_of_service,
     signals_of_event,
     signals_of_figures,
 )
-from readmission_platform.governance.chain import utc_text
-from readmission_platform.governance.errors import GovernanceError, LedgerCorrupt
-from readmission_platform.governance.observed import TickSeen
-from readmission_platform.resources.alert_records import Circumstances
-from readmission_platform.resources.operations import Operations, moment
+from readmission_platform.operations.database import Operations, moment
+from readmission_platform.operations.observed_runs import TickSeen
 from readmission_platform.resources.project import ProjectResource
 
 LEDGER_MARK, LIMITS_MARK = "ledger", "limits"

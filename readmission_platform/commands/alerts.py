@@ -7,12 +7,12 @@ import typer
 
 from readmission_platform.commands.terminal import Json, err, home, out, print_json
 from readmission_platform.config import AppriseChannel, alerts_config, channel_url, model_config
-from readmission_platform.governance.errors import BadInput, Unavailable
+from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.summary import make_table
 
 if TYPE_CHECKING:
     from readmission_platform.config import AlertsConfig, Settings
-    from readmission_platform.resources.operations import Operations
+    from readmission_platform.operations.database import Operations
 
 SEVERITIES = ("critical", "warning", "info")
 
@@ -22,8 +22,8 @@ def alerts_list(
     as_json: Json = False,
 ) -> None:
     """Show what is wrong now: every open alert, since when, how often it was seen, and what to do."""
-    from readmission_platform.resources.alert_records import find_alerts
-    from readmission_platform.resources.outbox import waiting
+    from readmission_platform.operations.alerts.outbox import waiting
+    from readmission_platform.operations.alerts.records import find_alerts
 
     with _operations(home()) as operations:
         found = find_alerts(operations, everything=everything)
@@ -55,7 +55,7 @@ def alerts_ack(
     as_json: Json = False,
 ) -> None:
     """Take an alert on: it is not reminded of any more, and its end is still told."""
-    from readmission_platform.resources.alert_records import acknowledge
+    from readmission_platform.operations.alerts.records import acknowledge
 
     current = home()
     with _operations(current) as operations:
@@ -71,8 +71,8 @@ def alerts_test(
     as_json: Json = False,
 ) -> None:
     """Send a test message through every channel that is set up; ends with 5 when one cannot be reached."""
-    from readmission_platform.governance.alert_states import Alert, content
-    from readmission_platform.resources.channels import senders
+    from readmission_platform.operations.alerts.channels import senders
+    from readmission_platform.operations.alerts.states import Alert, content
 
     current = home()
     config, now = alerts_config(current), datetime.now(UTC)
@@ -122,6 +122,6 @@ def _warnings(config: "AlertsConfig") -> list[str]:
 
 
 def _operations(current: "Settings") -> "Operations":
-    from readmission_platform.resources.operations import Operations
+    from readmission_platform.operations.database import Operations
 
     return Operations(current.operations_database)

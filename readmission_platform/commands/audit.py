@@ -7,13 +7,13 @@ import typer
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, out, print_json
-from readmission_platform.governance.errors import BadInput, LedgerCorrupt, Refused
+from readmission_platform.foundation.errors import BadInput, LedgerCorrupt, Refused
 
 if TYPE_CHECKING:
     from readmission_platform.config import Settings
-    from readmission_platform.governance.audit import AuditReport
     from readmission_platform.governance.demo_approver import Signer
-    from readmission_platform.governance.ledger import Ledger
+    from readmission_platform.governance.ledger.audit import AuditReport
+    from readmission_platform.governance.ledger.ledger import Ledger
 
 
 def export_head(
@@ -24,7 +24,7 @@ def export_head(
     as_json: Json = False,
 ) -> None:
     """Verify the ledger and sign where it ends; keep the file where whoever runs the database cannot reach it."""
-    from readmission_platform.governance import audit
+    from readmission_platform.governance.ledger import audit
 
     current = home()
     if file.exists():
@@ -68,7 +68,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Recompute every hash and pointer; ends with 1 and the first bad sequence number when something does not fit."""
-    from readmission_platform.governance import audit
+    from readmission_platform.governance.ledger import audit
 
     if public_key is not None and head is None:
         raise BadInput("--public-key belongs to --head")

@@ -7,7 +7,7 @@ import typer
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, err, home, out, print_json
-from readmission_platform.governance.errors import BadInput, Unavailable
+from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.resources.environment import environment_resources
 
 FORMS = ("html", "md")
@@ -20,7 +20,7 @@ def card(
     as_json: Json = False,
 ) -> None:
     """Write the model card of a version, also of a rejected one, and say where it is; --json prints what it says."""
-    from readmission_platform.assets.model_card import card_for, write_card
+    from readmission_platform.assets.model.model_card import card_for, write_card
 
     named = target.suffix.removeprefix(".") if target else ""
     form = form or (named if named in FORMS else FORMS[0])

@@ -10,7 +10,7 @@ import typer
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, launching, out, print_json
-from readmission_platform.governance.errors import BadInput
+from readmission_platform.foundation.errors import BadInput
 
 
 def replay(
@@ -22,8 +22,8 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Deliver days of the set-aside encounters to the landing zone, with simulated dates."""
-    from readmission_platform import lifecycle
-    from readmission_platform.assets.replay import ReplayConfig
+    from readmission_platform import launcher as lifecycle
+    from readmission_platform.assets.encounters.replay import ReplayConfig
 
     with launching(quiet=as_json) as launcher:
         delivered = lifecycle.replay(launcher, ReplayConfig(days=days, start=start, outcomes=outcomes))
@@ -42,7 +42,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Take in and score a day, or all days of a range that have files, in one run."""
-    from readmission_platform.resources.landing import Landing
+    from readmission_platform.storage.landing import Landing
 
     begin, end = _range(day, first, last)
     current = home()
@@ -51,8 +51,8 @@ def score(
         raise BadInput(f"no files in landing/discharges for {begin} to {end}; `readmission replay` delivers some")
     if version is not None and not reason.strip():
         raise BadInput("--version needs --reason")
-    from readmission_platform import lifecycle
-    from readmission_platform.assets.days import stretches
+    from readmission_platform import launcher as lifecycle
+    from readmission_platform.assets.encounters.days import stretches
 
     with launching(quiet=as_json) as launcher:
         for days in stretches(landed, longest=len(landed)):
@@ -71,11 +71,11 @@ def outcomes(
     as_json: Json = False,
 ) -> None:
     """Take in the outcomes of a day, or of all days of a range that have files. Younger than 30 days: refused."""
-    from readmission_platform.assets.days import stretches
-    from readmission_platform.assets.outcomes import COUNTS, outcome_accounts
+    from readmission_platform.assets.encounters.days import stretches
+    from readmission_platform.assets.encounters.outcomes import COUNTS, outcome_accounts
     from readmission_platform.assets.partitions import FIRST_DAY, daily_partitions
-    from readmission_platform.resources.lake import Lake
-    from readmission_platform.resources.landing import Landing
+    from readmission_platform.storage.lake import Lake
+    from readmission_platform.storage.landing import Landing
 
     begin, end = _range(day, first, last)
     current = home()

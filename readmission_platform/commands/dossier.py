@@ -9,13 +9,13 @@ from rich.markup import escape
 from readmission_platform import summary
 from readmission_platform.commands.audit import signer_of
 from readmission_platform.commands.terminal import Json, home, out, print_json
-from readmission_platform.governance.errors import BadInput
+from readmission_platform.foundation.errors import BadInput
 from readmission_platform.resources.environment import environment_resources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from readmission_platform.governance.verification import Check
+    from readmission_platform.governance.promotion.verification import Check
 
 VERIFY = "verify"
 _COLOURS = {"pass": "green", "fail": "red", "not applicable": "dim"}
@@ -52,7 +52,7 @@ def dossier(
 
 
 def _make(version: str, target: Path, key: Path | None, *, as_json: bool) -> None:
-    from readmission_platform.assets.dossier import check_free, make_dossier
+    from readmission_platform.lifecycle.versions.dossier import check_free, make_dossier
 
     check_free(target)
     current = home()
@@ -74,8 +74,12 @@ def _make(version: str, target: Path, key: Path | None, *, as_json: bool) -> Non
 
 
 def _verify(folder: Path, public_key: str | None, head: Path | None, *, as_json: bool) -> None:
-    from readmission_platform.assets.dossier_verification import NOT_PROVEN, raise_unless_whole, verify_dossier
-    from readmission_platform.governance.audit import opened_head, read_head
+    from readmission_platform.governance.ledger.audit import opened_head, read_head
+    from readmission_platform.lifecycle.versions.dossier_verification import (
+        NOT_PROVEN,
+        raise_unless_whole,
+        verify_dossier,
+    )
 
     exported = opened_head(read_head(head)) if head else None
     checks = verify_dossier(folder, public_key=public_key, head=exported)

@@ -10,7 +10,7 @@ import typer
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, err, home, launching, out, print_json
-from readmission_platform.governance.errors import BadInput, Unavailable
+from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.resources.environment import environment_resources
 
 Version = Annotated[str, typer.Argument(help="Version number.")]
@@ -27,7 +27,7 @@ def report(
 
     With --json the evidence document itself is printed, which the page is made from.
     """
-    from readmission_platform.assets.evidence_document import evidence_document, write_document
+    from readmission_platform.lifecycle.versions.evidence_document import evidence_document, write_document
     from readmission_platform.reports.evidence_report import write_report
 
     project, _, lake = environment_resources(home())
@@ -54,9 +54,9 @@ def study(
     as_json: Json = False,
 ) -> None:
     """Fit a version again with other seeds and cohort rules, to see how much of it is chance; takes minutes."""
-    from readmission_platform.assets.reproduction import record_of
-    from readmission_platform.assets.study import STUDIED, StudyConfig
-    from readmission_platform.lifecycle import GateFailed
+    from readmission_platform.assets.model.reproduction import record_of
+    from readmission_platform.assets.model.study import STUDIED, StudyConfig
+    from readmission_platform.launcher import GateFailed
 
     with summary.open_ledger(home()) as ledger:
         record_of(ledger, version)

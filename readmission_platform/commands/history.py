@@ -9,16 +9,16 @@ from rich.markup import escape
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, out, print_json
-from readmission_platform.governance.errors import BadInput
+from readmission_platform.foundation.errors import BadInput
 from readmission_platform.resources.environment import environment_resources
 
 if TYPE_CHECKING:
-    from readmission_platform.governance.timeline import Period
+    from readmission_platform.governance.ledger.timeline import Period
 
 
 def timeline(as_json: Json = False) -> None:
     """Show which version was in which stage, from when to when, by whom, approved by whom, on which evidence."""
-    from readmission_platform.governance.timeline import timeline as periods_of
+    from readmission_platform.governance.ledger.timeline import timeline as periods_of
 
     with summary.open_ledger(home()) as ledger:
         periods = periods_of(ledger.events())
@@ -53,8 +53,8 @@ def trace(
     as_json: Json = False,
 ) -> None:
     """Follow a prediction back: version, training run, data, code, gates, approvals; score it again on request."""
-    from readmission_platform.assets import tracing
-    from readmission_platform.assets.verification import VerificationFailed
+    from readmission_platform.lifecycle.days import tracing
+    from readmission_platform.lifecycle.versions.verification import VerificationFailed
 
     if day is not None:
         _check_date(day)

@@ -9,7 +9,7 @@ from readmission_platform.commands.terminal import home, out
 
 def setup() -> None:
     """Create the home, and make a plain `dagster dev` in this checkout use it."""
-    from readmission_platform.resources.home import prepare_home, write_dagster_environment
+    from readmission_platform.storage.home import prepare_home, write_dagster_environment
 
     current = home()
     prepare_home(current)

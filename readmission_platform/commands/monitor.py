@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from readmission_platform.commands.terminal import Json, home, out, print_json
-from readmission_platform.governance.errors import BadInput, Unavailable
+from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.resources.environment import environment_resources
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def monitor(
     as_json: Json = False,
 ) -> None:
     """Show the last days: volume, drift, risks, performance against the promise, alerts, versions in production."""
-    from readmission_platform.assets.monitor import monitor_of, write_monitor
+    from readmission_platform.lifecycle.monitoring.page import monitor_of, write_monitor
 
     if not 1 <= days <= 3660:  # ten years
         raise BadInput("--days: a number from 1 to 3660 is needed")
@@ -58,9 +58,9 @@ def monitor(
 
 
 def _write_prometheus(target: str, days: int) -> None:
-    from readmission_platform.assets.figures import figures
+    from readmission_platform.assets.monitoring.figures import figures
     from readmission_platform.reports.prometheus import exposition
-    from readmission_platform.resources.home import replace_file
+    from readmission_platform.storage.home import replace_file
 
     project, _, lake = environment_resources(home())
     text = exposition(figures(project, lake.open(), days=days))

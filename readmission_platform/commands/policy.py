@@ -18,12 +18,12 @@ from readmission_platform.config import (
     gate_policy,
     read_yaml,
 )
-from readmission_platform.governance.errors import BadInput
+from readmission_platform.foundation.errors import BadInput
 
 if TYPE_CHECKING:
-    from readmission_platform.governance.adoption import AdoptionKind, PlanInForce, PolicyInForce
-    from readmission_platform.governance.policy_diff import Difference, GateChange
-    from readmission_platform.governance.policy_simulation import SimulatedVersion
+    from readmission_platform.governance.policy.adoption import AdoptionKind, PlanInForce, PolicyInForce
+    from readmission_platform.governance.policy.gates_diff import Difference, GateChange
+    from readmission_platform.governance.policy.simulation import SimulatedVersion
 
 NOTHING_IN_FORCE = "no gate policy is in force yet; in local the first validation adopts configs/gates.yaml"
 NO_PLAN_IN_FORCE = (
@@ -65,7 +65,7 @@ def policy_adopt(
     ] = False,
 ) -> None:
     """Put configs/gates.yaml (or change_plan.yaml, roles.yaml) into force with a signature; why is in its commit."""
-    from readmission_platform.assets.approval import adopt_configuration
+    from readmission_platform.lifecycle.versions.approval import adopt_configuration
 
     if roles and plan:
         raise BadInput("--roles and --plan are adopted one after the other: give one of them")
@@ -80,7 +80,7 @@ def policy_diff(plan: Plan = False, as_json: Json = False) -> None:
     if plan:
         _diff_plan(as_json=as_json)
         return
-    from readmission_platform.governance.policy_diff import diff_policies
+    from readmission_platform.governance.policy.gates_diff import diff_policies
 
     adopted, proposed = _in_force(), gate_policy(home())
     changes = diff_policies(adopted.policy, proposed)
@@ -103,8 +103,8 @@ def policy_simulate(
     as_json: Json = False,
 ) -> None:
     """Say which past versions another policy would have blocked or accepted, on the estimates recorded then."""
-    from readmission_platform.governance.policy_diff import diff_policies
-    from readmission_platform.governance.policy_simulation import simulate_policy
+    from readmission_platform.governance.policy.gates_diff import diff_policies
+    from readmission_platform.governance.policy.simulation import simulate_policy
 
     proposed = read_yaml(gates, GatePolicy)
     problem = _unusable(proposed)
@@ -126,7 +126,7 @@ def policy_simulate(
 
 
 def _in_force() -> "PolicyInForce":
-    from readmission_platform.governance.adoption import in_force
+    from readmission_platform.governance.policy.adoption import in_force
 
     with summary.open_ledger(home()) as ledger:
         adopted = in_force(ledger.events())
@@ -136,7 +136,7 @@ def _in_force() -> "PolicyInForce":
 
 
 def _plan_in_force() -> "PlanInForce":
-    from readmission_platform.governance.adoption import plan_in_force
+    from readmission_platform.governance.policy.adoption import plan_in_force
 
     with summary.open_ledger(home()) as ledger:
         adopted = plan_in_force(ledger.events())
@@ -147,7 +147,7 @@ def _plan_in_force() -> "PlanInForce":
 
 def _unusable(content: GatePolicy | ChangePlan) -> str | None:
     """Say why a policy or a change plan cannot be adopted, or return None."""
-    from readmission_platform.governance.adoptable import check_content
+    from readmission_platform.governance.policy.adoptable import check_content
 
     try:
         check_content("policy_adopted" if isinstance(content, GatePolicy) else "change_plan_adopted", content)
@@ -157,7 +157,7 @@ def _unusable(content: GatePolicy | ChangePlan) -> str | None:
 
 
 def _diff_plan(*, as_json: bool) -> None:
-    from readmission_platform.governance.plan_diff import diff_plans
+    from readmission_platform.governance.policy.plan_diff import diff_plans
 
     adopted, proposed = _plan_in_force(), change_plan_config(home())
     differences = diff_plans(adopted.plan, proposed)
@@ -209,7 +209,7 @@ def _show_plan(adopted: "PlanInForce", *, as_json: bool) -> None:
 
 
 def _limits(limit: PlanLimit) -> list[str]:
-    from readmission_platform.governance.limits import describe
+    from readmission_platform.governance.policy.limits import describe
 
     return [describe(limit.limits[kind]) if kind in limit.limits else "-" for kind in get_args(LimitSet)]
 

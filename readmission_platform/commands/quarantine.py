@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, launching, out, print_json
-from readmission_platform.governance.errors import BadInput, Refused
+from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.resources.environment import environment_resources
 
 _SHORT = 12
@@ -24,8 +24,8 @@ def list_quarantined(
     as_json: Json = False,
 ) -> None:
     """What was set aside: per day, file and code, how many rows."""
-    from readmission_platform.assets.quarantine import quarantined, summarised
-    from readmission_platform.resources.lake import Lake
+    from readmission_platform.lifecycle.days.quarantine import quarantined, summarised
+    from readmission_platform.storage.lake import Lake
 
     begin, end = (_day(value) if value else None for value in (first, last))
     found = summarised(quarantined(Lake(home().lake), first=begin, last=end))
@@ -45,8 +45,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """What is wrong with a day's quarantined rows, and what to do about it."""
-    from readmission_platform.assets.quarantine import explained, lines_of_file, quarantined
-    from readmission_platform.resources.lake import Lake
+    from readmission_platform.lifecycle.days.quarantine import explained, lines_of_file, quarantined
+    from readmission_platform.storage.lake import Lake
 
     lines = quarantined(Lake(home().lake), first=_day(day), last=day)
     found = explained(lines_of_file(lines, file) if file else lines)
@@ -72,8 +72,8 @@ def release(
     as_json: Json = False,
 ) -> None:
     """Have quarantined rows taken in, on your responsibility: their broken cells then count as missing."""
-    from readmission_platform.assets.quarantine import consider_release
-    from readmission_platform.governance.releases import record_release
+    from readmission_platform.governance.promotion.quarantine_releases import record_release
+    from readmission_platform.lifecycle.days.quarantine import consider_release
 
     if bool(row) == all_rows:
         raise BadInput("say which rows: either --row, once for each, or --all-rows")
@@ -92,7 +92,7 @@ def release(
 
 
 def _score(day: str, released: dict[str, Any], *, as_json: bool) -> None:
-    from readmission_platform import lifecycle
+    from readmission_platform import launcher as lifecycle
 
     with launching(quiet=as_json) as launcher:
         lifecycle.score(launcher, [day])

@@ -6,7 +6,7 @@ import typer
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, launching, out, print_json
-from readmission_platform.governance.errors import BadInput, Refused, Unavailable
+from readmission_platform.foundation.errors import BadInput, Refused, Unavailable
 from readmission_platform.resources.environment import environment_resources
 
 
@@ -19,15 +19,15 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Take production back to a formerly approved version, at once; no new approval is needed."""
-    from readmission_platform.assets.decisions import consider_rollback
-    from readmission_platform.assets.rollback import RollbackConfig
-    from readmission_platform.governance.rollback import RollbackRequest
+    from readmission_platform.assets.model.rollback import RollbackConfig
+    from readmission_platform.governance.promotion.rollback import RollbackRequest
+    from readmission_platform.lifecycle.versions.decisions import consider_rollback
 
     current = home()
     if not dry_run:
         if not reason.strip():
             raise BadInput("--reason is required: it is recorded with the rollback")
-        from readmission_platform import lifecycle
+        from readmission_platform import launcher as lifecycle
 
         with launching(quiet=as_json) as launcher:
             lifecycle.roll_back(launcher, RollbackConfig(to_version=to_version, reason=reason))
@@ -61,7 +61,7 @@ def reconcile(
     as_json: Json = False,
 ) -> None:
     """Compare registry and artifacts with the ledger, and repair what differs; the ledger decides."""
-    from readmission_platform.assets.reconciliation import differences, record_once
+    from readmission_platform.lifecycle.versions.reconciliation import differences, record_once
 
     current = home()
     project, tracking, _ = environment_resources(current)
@@ -71,7 +71,7 @@ def reconcile(
             record_once(ledger, found, actor=current.actor)
     beyond_repair = [each for each in found if not each.repairable]
     if any(each.repairable for each in found) and not dry_run and not beyond_repair:
-        from readmission_platform import lifecycle
+        from readmission_platform import launcher as lifecycle
 
         with launching(quiet=as_json) as launcher:
             lifecycle.reconcile(launcher)

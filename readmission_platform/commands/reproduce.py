@@ -8,7 +8,7 @@ import typer
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, launching, out, print_json
-from readmission_platform.governance.errors import BadInput, GovernanceError
+from readmission_platform.foundation.errors import BadInput, GovernanceError
 
 
 class Differs(GovernanceError):
@@ -29,7 +29,7 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Rebuild a version from recorded data, code and seed; ends with 3 when its predictions differ."""
-    from readmission_platform.assets.reproduction import (
+    from readmission_platform.assets.model.reproduction import (
         REPRODUCED,
         TOLERANCE,
         ReproductionConfig,
@@ -37,7 +37,7 @@ def reproduce(
         in_words,
         record_of,
     )
-    from readmission_platform.lifecycle import GateFailed
+    from readmission_platform.launcher import GateFailed
 
     if tolerance is not None and tolerance >= 1:
         raise BadInput("--tolerance: two risks are never further apart than 1; give less")

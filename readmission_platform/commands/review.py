@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, out, print_json
-from readmission_platform.governance.errors import BadInput, Unavailable
+from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.resources.environment import environment_resources
 
 _COLOURS = {"pass": "green", "fail": "red", "not applicable": "dim"}
@@ -17,8 +17,8 @@ Version = Annotated[str, typer.Argument(help="Version number.")]
 
 def verify(version: Version, as_json: Json = False) -> None:
     """Verify a version from stored bytes and rows: digests, figures, policy, signatures, ledger."""
-    from readmission_platform.assets.verification import raise_unless_verified
-    from readmission_platform.assets.verification import verify as verified
+    from readmission_platform.lifecycle.versions.verification import raise_unless_verified
+    from readmission_platform.lifecycle.versions.verification import verify as verified
 
     with summary.open_ledger(home()) as ledger:
         checks = verified(version, ledger=ledger, resources=environment_resources(home()))
@@ -41,7 +41,7 @@ def review(
     as_json: Json = False,
 ) -> None:
     """Write the approver's page: one HTML file that loads nothing and prints well."""
-    from readmission_platform.assets.review import write_review
+    from readmission_platform.lifecycle.versions.review import write_review
 
     with summary.open_ledger(home()) as ledger:
         try:

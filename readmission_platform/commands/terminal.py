@@ -12,11 +12,11 @@ import typer
 from rich.console import Console
 
 from readmission_platform.config import Settings, settings
-from readmission_platform.governance.errors import BadInput, Unavailable
+from readmission_platform.foundation.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
-    from readmission_platform.assets.ingestion import SourceConfig
-    from readmission_platform.lifecycle import Launcher
+    from readmission_platform.assets.encounters.ingestion import SourceConfig
+    from readmission_platform.launcher import Launcher
 
 # Into a file or a pipe tables are written wide: rich would take 80 columns, which tears most of them.
 _WIDE = 140
@@ -41,7 +41,7 @@ Seed = Annotated[int, typer.Option(help="Seed of the synthetic cohort.")]
 
 def home() -> Settings:
     """Return the settings, with the home ready to be used."""
-    from readmission_platform.resources.home import prepare_home
+    from readmission_platform.storage.home import prepare_home
 
     current = settings()
     try:
@@ -61,7 +61,7 @@ def launching(*, quiet: bool) -> Iterator["Launcher"]:
     """Yield a launcher that tells its progress on standard error."""
     current = home()
     with err.status("starting", spinner="dots") if err.is_terminal and not quiet else _silence() as spinner:
-        from readmission_platform.lifecycle import Launcher
+        from readmission_platform.launcher import Launcher
 
         def progress(step: str, seconds: float) -> None:
             if not quiet:
@@ -79,8 +79,8 @@ def _silence() -> Iterator[None]:
 
 def source_config(source: str, archive: Path | None, encounters: int, seed: int) -> "SourceConfig":
     """Return what to load from the options, or refuse them in one line."""
-    from readmission_platform.assets.ingestion import Source as SourceName
-    from readmission_platform.assets.ingestion import SourceConfig
+    from readmission_platform.assets.encounters.ingestion import Source as SourceName
+    from readmission_platform.assets.encounters.ingestion import SourceConfig
 
     if source not in SourceName.__members__:
         raise BadInput(f"--source: {source} is unknown; choose {' or '.join(SourceName.__members__)}")

@@ -20,7 +20,7 @@ from readmission_platform.commands.terminal import (
     source_config,
 )
 from readmission_platform.config import AdditionalGates, read_yaml, settings
-from readmission_platform.governance.errors import BadInput, Refused, Unavailable
+from readmission_platform.foundation.errors import BadInput, Refused, Unavailable
 
 
 def run(
@@ -33,7 +33,7 @@ def run(
     """Show the whole life of a model: data, features, training, gates, staging, shadow days, production, work lists."""
     import resource
 
-    from readmission_platform.lifecycle import GateFailed, whole_life
+    from readmission_platform.launcher import GateFailed, whole_life
 
     began = time.monotonic()
     with launching(quiet=as_json) as launcher:
@@ -105,8 +105,8 @@ def train(
             raise BadInput("--gates judges a version, and --sample makes none: use one of them")
         _train_sample(config, sample, as_json=as_json)
         return
-    from readmission_platform.lifecycle import GateFailed
-    from readmission_platform.lifecycle import train as train_version
+    from readmission_platform.launcher import GateFailed
+    from readmission_platform.launcher import train as train_version
 
     additional = (
         read_yaml(gates, AdditionalGates).model_dump(mode="json", exclude_none=True)["gates"] if gates else None
@@ -138,7 +138,7 @@ def _known_gates(additional: dict[str, Any]) -> None:
 
 
 def _train_sample(config: Any, share: float, *, as_json: bool) -> None:
-    from readmission_platform.assets.sampling import train_on_sample
+    from readmission_platform.lifecycle.training.sampling import train_on_sample
 
     if not 0 < share <= 1:
         raise BadInput("--sample: a share of the patients above 0 and up to 1")
@@ -155,7 +155,7 @@ def demo_blocked(
     source: Source = "synthetic", archive: Archive = None, encounters: Encounters = 20_000, seed: Seed = 7
 ) -> None:
     """Show a failing gate: a limit out of reach rejects a version and nothing moves; then it is undone."""
-    from readmission_platform.lifecycle import train as train_version
+    from readmission_platform.launcher import train as train_version
 
     before = summary.status(home())["stages"]
     config = source_config(source, archive, encounters, seed)

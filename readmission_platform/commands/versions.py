@@ -9,7 +9,7 @@ import typer
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, launching, out, print_json
 from readmission_platform.config import settings
-from readmission_platform.governance.errors import BadInput, Refused
+from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.resources.environment import environment_resources
 
 LONGEST_APPROVAL_DAYS = 365
@@ -46,9 +46,9 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Move a version into a stage, if policy, evidence and approvals allow it."""
-    from readmission_platform.assets.decisions import chosen_version, consider
-    from readmission_platform.assets.promotion import PromotionConfig
-    from readmission_platform.assets.stages import Stage
+    from readmission_platform.assets.model.promotion import PromotionConfig
+    from readmission_platform.assets.model.stages import Stage
+    from readmission_platform.lifecycle.versions.decisions import chosen_version, consider
 
     for option, value in (("--to-stage", to_stage), ("--from-stage", from_stage)):
         if value is not None and value not in Stage.__members__:
@@ -66,7 +66,7 @@ def promote(
     if dry_run:
         _show_decision(chosen, asked, consider, as_json=as_json)
         return
-    from readmission_platform import lifecycle
+    from readmission_platform import launcher as lifecycle
 
     with launching(quiet=as_json) as launcher:
         lifecycle.promote(launcher, asked)
@@ -77,7 +77,7 @@ def promote(
 
 
 def _show_decision(version: str, asked: Any, consider: Any, *, as_json: bool) -> None:
-    from readmission_platform.governance.promotion import PromotionRequest
+    from readmission_platform.governance.promotion.decision import PromotionRequest
 
     project, tracking, lake = environment_resources(settings())
     request = PromotionRequest(version, asked.to_stage.value, settings().actor, asked.replace, asked.reason)
@@ -117,7 +117,7 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Sign for a version to go into production; the statement names every gate that could not be judged."""
-    from readmission_platform.assets.approval import sign_approval
+    from readmission_platform.lifecycle.versions.approval import sign_approval
 
     event = sign_approval(
         home(),

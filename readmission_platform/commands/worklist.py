@@ -10,7 +10,7 @@ from rich.markup import escape
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, out, print_json
 from readmission_platform.config import Settings
-from readmission_platform.governance.errors import BadInput, Unavailable
+from readmission_platform.foundation.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
     from readmission_platform.reports.work_list import WorkList
@@ -67,8 +67,8 @@ def _show(found: "WorkList") -> None:
 
 
 def _found(current: Settings, day: str | None) -> "WorkList":
-    from readmission_platform.assets.worklist import latest_scored_day, work_lists
-    from readmission_platform.resources.lake import Lake
+    from readmission_platform.assets.daily.work_list import latest_scored_day, work_lists
+    from readmission_platform.storage.lake import Lake
 
     lake = Lake(current.lake)
     wanted = _checked(day) if day else latest_scored_day(lake)
@@ -94,7 +94,7 @@ def _checked(day: str) -> str:
 
 def _page(current: Settings, found: "WorkList") -> str:
     """Return where the page is, writing it first if it is gone or shows older predictions."""
-    from readmission_platform.assets.worklist import FOLDER
+    from readmission_platform.assets.daily.work_list import FOLDER
     from readmission_platform.reports.work_list import PAGE, page_html, write_work_list
 
     folder = current.reports / FOLDER / found.day

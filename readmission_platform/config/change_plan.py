@@ -2,7 +2,7 @@
 
 What belongs here: the three parts that the FDA's guidance on predetermined change control plans asks for: what may be
 modified, by which protocol, and with what impact; besides them what stays as it is. What does not: comparing a version
-with the plan (``governance.change_plan``).
+with the plan (``governance.policy.change_plan``).
 """
 
 import math

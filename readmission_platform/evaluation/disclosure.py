@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from readmission_platform.evaluation.fairness import GROUP_MEASURES
+from readmission_platform.evaluation.estimates.fairness import GROUP_MEASURES
 
 SMALLEST_SHOWN = 11
 # A group whose counts are hidden only to protect others keeps its figures if it is large, to so many digits: of 100 and

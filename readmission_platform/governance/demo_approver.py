@@ -10,9 +10,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from readmission_platform.governance.chain import Event
-from readmission_platform.governance.errors import BadInput
-from readmission_platform.governance.ledger import Ledger
+from readmission_platform.foundation.errors import BadInput
+from readmission_platform.governance.ledger.chain import Event
+from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.signatures import create_key, load_key, public_key_text
 
 DEMO_APPROVER = "demo-approver"

@@ -4,7 +4,7 @@ What belongs here: reading a :class:`RolesConfig`. What does not: which roles ar
 """
 
 from readmission_platform.config import RolesConfig
-from readmission_platform.governance.errors import BadInput
+from readmission_platform.foundation.errors import BadInput
 
 PERMISSIONS = (
     "train",

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from readmission_platform.config import canonical_json
-from readmission_platform.governance.errors import BadInput
+from readmission_platform.foundation.errors import BadInput
 
 
 def create_key(path: Path) -> str:

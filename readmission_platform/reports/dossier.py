@@ -1,6 +1,6 @@
 """The page that explains a dossier to whoever is handed one.
 
-What belongs here: words. What does not: what is in the dossier (``assets.dossier``).
+What belongs here: words. What does not: what is in the dossier (``lifecycle.versions.dossier``).
 """
 
 from collections.abc import Mapping, Sequence

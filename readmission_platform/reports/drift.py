@@ -1,6 +1,7 @@
 """Drift as people read it: the table of a window, the sentence about an alarm, and Evidently's pages on disk.
 
-What belongs here: words, what may be shown, and which pages are kept. What does not: judging (``evaluation.drift``).
+What belongs here: words, what may be shown, and which pages are kept. What does not: judging
+(``evaluation.drift.windows``).
 """
 
 import math
@@ -11,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
-from readmission_platform.evaluation.drift import Verdict
-from readmission_platform.evaluation.stability import DRIFT, MISSING, RISK
-from readmission_platform.resources.home import replace_file
+from readmission_platform.evaluation.drift.stability import DRIFT, MISSING, RISK
+from readmission_platform.evaluation.drift.windows import Verdict
+from readmission_platform.storage.home import replace_file
 
 # A page is 4 MB of HTML: what is older is in the table.
 PAGES_KEPT = 3

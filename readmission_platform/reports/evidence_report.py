@@ -1,7 +1,8 @@
 """The evidence report: everything the evidence document holds, as one page for people, in one file that prints well.
 
 What belongs here: how the page looks. What does not: any figure of its own: each comes out of the document
-(``assets.evidence_document``), with small cells hidden there. The page loads nothing: style and pictures are inside it.
+(``lifecycle.versions.evidence_document``), with small cells hidden there. The page loads nothing: style and pictures
+are inside it.
 """
 
 import base64
@@ -13,9 +14,10 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from readmission_platform.evaluation import evidence_plots, plots
+from readmission_platform.reports.pictures import comparisons as evidence_plots
+from readmission_platform.reports.pictures import evidence as plots
 from readmission_platform.reports.review import NOTHING, figure, interval, short, signed
-from readmission_platform.resources.home import replace_file
+from readmission_platform.storage.home import replace_file
 
 Draw = Callable[[Mapping[str, Any]], bytes]
 
@@ -94,7 +96,7 @@ _BESIDE = 4.0
 
 
 def evidence_html(document: Mapping[str, Any]) -> str:
-    """Render the page of an evidence document, as ``assets.evidence_document.evidence_document`` returns it."""
+    """Render the page of an evidence document (see ``lifecycle.versions.evidence_document``)."""
     return _template().render(
         document,
         sections=list(_sections(document["estimates"])),

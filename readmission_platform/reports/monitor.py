@@ -1,7 +1,7 @@
 """The monitoring page: the last days of the model in production, in one file that prints well.
 
-What belongs here: how the page looks. What does not: finding out what it says (``assets.monitor``). The page loads
-nothing from anywhere: style and pictures are inside it.
+What belongs here: how the page looks. What does not: finding out what it says (``lifecycle.monitoring.page``). The page
+loads nothing from anywhere: style and pictures are inside it.
 """
 
 import base64
@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 
-from readmission_platform.evaluation import trend_plots
-from readmission_platform.evaluation.figure_catalogue import MEASURES
-from readmission_platform.evaluation.time_axis import TimeAxis
+from readmission_platform.evaluation.operation.catalogue import MEASURES
+from readmission_platform.reports.pictures import trends as trend_plots
+from readmission_platform.reports.pictures.time_axis import TimeAxis
 from readmission_platform.reports.review import NOTHING, count, figure, interval
 
 DRAWN = (("auroc", "AUROC"), ("observed_expected", "observed / expected"), ("calibration_slope", "calibration slope"))
@@ -33,7 +33,7 @@ _TEMPLATE = "monitor.html.j2"
 
 
 def monitor_html(page: Mapping[str, Any]) -> str:
-    """Render the page, given as ``assets.monitor.monitor_of`` returns it."""
+    """Render the page, given as ``lifecycle.monitoring.page.monitor_of`` returns it."""
     return _template().render({name: value for name, value in page.items() if name != "figures"})
 
 
@@ -43,7 +43,7 @@ def pictures_of(visible: pd.DataFrame, axis: TimeAxis, *, limits: Mapping[str, t
     Parameters
     ----------
     visible
-        Figures with small cells hidden (``evaluation.shown_figures.shown``).
+        Figures with small cells hidden (``evaluation.operation.shown.shown``).
     """
     there = set(visible["figure"])
     found = {}

@@ -1,7 +1,7 @@
 """The newest figures in Prometheus' text format, for a textfile collector on the same host.
 
-What belongs here: the format. What does not: figures (``assets.figures``). These are totals of a day for a machine that
-operates the platform; cohorts with 1 to 10 people are not in the table this is made from.
+What belongs here: the format. What does not: figures (``assets.monitoring.figures``). These are totals of a day for a
+machine that operates the platform; cohorts with 1 to 10 people are not in the table this is made from.
 """
 
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from readmission_platform.evaluation.figure_catalogue import described
+from readmission_platform.evaluation.operation.catalogue import described
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

@@ -1,7 +1,7 @@
 """The approver's page: everything that somebody who signs for a version has to see, in one file that prints well.
 
-What belongs here: how the page looks. What does not: finding out what it says (``assets.review``). The page loads
-nothing from anywhere: style and pictures are inside it.
+What belongs here: how the page looks. What does not: finding out what it says (``lifecycle.versions.review``). The page
+loads nothing from anywhere: style and pictures are inside it.
 """
 
 import base64
@@ -12,8 +12,8 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from readmission_platform.evaluation import plots
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
+from readmission_platform.reports.pictures import evidence as plots
 
 # What is compared with the version in production: metric, plain words, and the paired difference if there is one.
 FIGURES = (
@@ -44,7 +44,7 @@ def review_html(page: Mapping[str, Any]) -> str:
     Parameters
     ----------
     page
-        As ``assets.review.review_of`` returns it. Counts of 1 to 10 people are hidden here once more.
+        As ``lifecycle.versions.review.review_of`` returns it. Counts of 1 to 10 people are hidden here once more.
     """
     return _template().render(page)
 

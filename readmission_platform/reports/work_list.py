@@ -1,8 +1,8 @@
 """The care team's list of a day: the same rows as a page that prints well, for a spreadsheet, and for a program.
 
 What belongs here: which columns the list has, how it looks, and writing its files. What does not: predictions
-(``assets.inference``) and when the list is made (``assets.worklist``). Race, gender, payer and whatever names a patient
-are on no list: the encounter number is what the care team looks up.
+(``assets.daily.inference``) and when the list is made (``assets.daily.work_list``). Race, gender, payer and whatever
+names a patient are on no list: the encounter number is what the care team looks up.
 """
 
 import io
@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 
-from readmission_platform.resources.home import replace_file
+from readmission_platform.storage.home import replace_file
 
 COLUMNS = ["rank", "encounter_id", "risk_percent", "band", "follow_up", "reasons", "status"]
 SCORED, JUDGE_BY_HAND = "scored", "not scored: judge by hand"

@@ -30,10 +30,10 @@ from readmission_platform.config import (
     monitoring_config,
     roles_config,
 )
-from readmission_platform.governance.adoption import PolicyInForce, ensure_adopted
-from readmission_platform.governance.ledger import Ledger
-from readmission_platform.resources.home import pseudonym_key
-from readmission_platform.resources.operations import Operations
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.policy.adoption import PolicyInForce, ensure_adopted
+from readmission_platform.operations.database import Operations
+from readmission_platform.storage.home import pseudonym_key
 
 
 class ProjectResource(dg.ConfigurableResource[Any]):

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from readmission_platform.governance.errors import Unavailable
-from readmission_platform.resources.operations import moment
+from readmission_platform.foundation.errors import Unavailable
+from readmission_platform.operations.database import moment
 from readmission_platform.resources.tracking import TrackingResource
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ aliases, so it only shows what the ledger decides.
 MLflow costs two seconds to import; it is imported inside functions, and never to score a day.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,24 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from readmission_platform.governance.errors import GovernanceError, Unavailable
-from readmission_platform.governance.steps import reached
+from readmission_platform.foundation.errors import Unavailable
+from readmission_platform.foundation.steps import reached
+from readmission_platform.storage.artifacts import ARTIFACT_FILE, ArtifactRefused, StoredModel, artifact_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from readmission_platform.science.model import RecalibratedClassifier
+    from readmission_platform.models.readmission_30d.model import RecalibratedClassifier
 
-ARTIFACT_FILE = "model.skops"
 
 # What is needed to load a model again. Naming it here also spares MLflow ten seconds of guessing.
 MODEL_PACKAGES = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
-
-
-class ArtifactRefused(GovernanceError):
-    """A stored model is missing, has been changed, or contains types we do not trust."""
-
-    exit_code = 3
 
 
 def _mlflow() -> ModuleType:
@@ -45,54 +38,6 @@ def _mlflow() -> ModuleType:
     import mlflow
 
     return mlflow
-
-
-@dataclass(frozen=True)
-class StoredModel:
-    """A registered version and its artifact: path below the artifact root, and the digest of its bytes."""
-
-    version: str
-    mlflow_run_id: str
-    path: str
-    digest: str
-
-
-def artifact_digest(root: Path, path: str) -> str | None:
-    """Return ``sha256:<hex>`` of an artifact's bytes as they are now, or None if there is none."""
-    file = root / path
-    if not file.is_file():
-        return None
-    return "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def load_artifact(root: Path, path: str, *, digest: str) -> "RecalibratedClassifier":
-    """Load a model whose bytes have this digest and whose types are all on our allow-list.
-
-    MLflow's own loader trusts the list stored beside the model, which whoever swaps the model swaps as well.
-
-    Raises
-    ------
-    ArtifactRefused
-        When the file is missing, its bytes differ, or it contains a type we do not trust.
-    """
-    from skops.io import loads
-    from skops.io.exceptions import UntrustedTypesFoundException
-
-    from readmission_platform.science.model import TRUSTED_TYPES
-
-    file = root / path
-    if not file.is_file():
-        raise ArtifactRefused(
-            f"the model artifact {path} is missing; restore it from a backup or promote another version"
-        )
-    content = file.read_bytes()
-    if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
-        raise ArtifactRefused(f"the model artifact {path} is not the one recorded in the ledger; it has been changed")
-    try:
-        model: RecalibratedClassifier = loads(content, trusted=list(TRUSTED_TYPES))
-    except UntrustedTypesFoundException as error:
-        raise ArtifactRefused(f"the model artifact {path} contains types that are not on the allow-list") from error
-    return model
 
 
 class TrackingResource(dg.ConfigurableResource[Any]):
@@ -194,7 +139,7 @@ class TrackingResource(dg.ConfigurableResource[Any]):
         """Log a model in the active MLflow run and register it as the next version of ``name``."""
         from importlib.metadata import version as installed
 
-        from readmission_platform.science.model import TRUSTED_TYPES
+        from readmission_platform.models.readmission_30d.model import TRUSTED_TYPES
 
         mlflow = _mlflow()
         logged = mlflow.sklearn.log_model(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from readmission_platform_tests.automation.watched import Watched, watched_home
-from readmission_platform_tests.homes import Home
+from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.watched import Watched, watched_home
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,10 @@ import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG as LAST
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG as FIRST
 
-from readmission_platform.assets.days import day_states
+from readmission_platform.assets.encounters.days import day_states
 from readmission_platform.config import settings
-from readmission_platform.resources.landing import Landing
-from readmission_platform_tests.homes import Home
+from readmission_platform.storage.landing import Landing
+from readmission_platform_tests.support.homes import Home
 
 Tick = Callable[[], list[dg.RunRequest]]
 

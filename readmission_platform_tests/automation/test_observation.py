@@ -17,9 +17,9 @@ from readmission_platform.automation.run_facts import NOTHING_JUDGED
 from readmission_platform.automation.run_records import TRACKING_PAUSE
 from readmission_platform.config import settings
 from readmission_platform.definitions import build_definitions
-from readmission_platform.resources.operations import Operations
-from readmission_platform_tests.automation.watched import SECRET, Watched, brand_new, scoring_job, watched_home
-from readmission_platform_tests.homes import ACTOR, Home, files_below
+from readmission_platform.operations.database import Operations
+from readmission_platform_tests.support.homes import ACTOR, Home, files_below
+from readmission_platform_tests.support.watched import SECRET, Watched, brand_new, scoring_job, watched_home
 
 LATER = timedelta(minutes=6)
 
@@ -162,7 +162,7 @@ def test_a_run_whose_process_was_killed_is_critical_where_the_work_list_hangs_on
 
 
 def test_a_run_of_a_killed_command_is_observed_when_the_next_command_closed_it(installed: Watched):
-    from readmission_platform.lifecycle import HOST_TAG, PROCESS_TAG, Launcher
+    from readmission_platform.launcher import HOST_TAG, PROCESS_TAG, Launcher
 
     ended = subprocess.Popen(["true"])
     ended.wait()

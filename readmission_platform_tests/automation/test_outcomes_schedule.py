@@ -9,7 +9,7 @@ import pytest
 
 from readmission_platform.automation.schedules import daily_outcomes_schedule
 from readmission_platform.config import environment_config
-from readmission_platform_tests.hospital import Hospital, days_from
+from readmission_platform_tests.support.hospital import Hospital, days_from
 
 DAYS = days_from(date(2026, 3, 1), 4)
 NEW_YORK = ZoneInfo("America/New_York")

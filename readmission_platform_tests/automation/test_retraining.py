@@ -11,15 +11,15 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from readmission_platform.assets.judgement import COLUMNS
-from readmission_platform.assets.stages import live_version
-from readmission_platform.assets.windows import columns_of, scored_by, windows_for
+from readmission_platform.assets.model.stages import live_version
 from readmission_platform.automation.retraining import collecting, confirmed, cooling_down, source_of
 from readmission_platform.config import PROJECT_ROOT, Settings, environment_config, monitoring_config
-from readmission_platform.governance.versions import VersionRecord
-from readmission_platform_tests.governance.scenario import Scenario
-from readmission_platform_tests.homes import Home
-from readmission_platform_tests.hospital import Hospital, days_from
+from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.lifecycle.monitoring.live_verdicts import COLUMNS
+from readmission_platform.lifecycle.monitoring.windows import columns_of, scored_by, windows_for
+from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.hospital import Hospital, days_from
+from readmission_platform_tests.support.scenario import Scenario
 
 MONITORING = monitoring_config(Settings())
 SUNDAY = datetime(2026, 5, 3, 2, tzinfo=ZoneInfo("America/New_York"))

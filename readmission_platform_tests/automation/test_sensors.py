@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from readmission_platform_tests.homes import MODEL, Home
+from readmission_platform_tests.support.homes import MODEL, Home
 
 
 @contextmanager

@@ -21,13 +21,13 @@ from dagster_shared.error import SerializableErrorInfo
 from readmission_platform.automation.observation import observe_launched
 from readmission_platform.automation.watching import ERROR_SHARE_RUNS, own_figures
 from readmission_platform.config import settings
-from readmission_platform.governance.errors import BadInput
-from readmission_platform.governance.observed import AssetSeen, RunSeen
+from readmission_platform.foundation.errors import BadInput
+from readmission_platform.operations.database import Operations, enter_run
+from readmission_platform.operations.observed_runs import AssetSeen, RunSeen
 from readmission_platform.resources.environment import environment_resources
-from readmission_platform.resources.operations import Operations, enter_run
-from readmission_platform_tests.automation.watched import SECRET, Watched, watched_home
-from readmission_platform_tests.governance.intruder import Intruder
-from readmission_platform_tests.homes import Home
+from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.intruder import Intruder
+from readmission_platform_tests.support.watched import SECRET, Watched, watched_home
 
 MINUTE = timedelta(minutes=1)
 
@@ -216,7 +216,7 @@ def test_a_tick_without_news_costs_next_to_nothing(installed: Watched):
 
 
 def test_an_observation_that_fails_hides_neither_a_result_nor_an_error(prepared_home: Home, tmp_path: Path):
-    from readmission_platform.lifecycle import Launcher
+    from readmission_platform.launcher import Launcher
 
     home = prepared_home.copy(tmp_path / "home")
     blocked = tmp_path / "a file"

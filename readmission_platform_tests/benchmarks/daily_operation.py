@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from readmission_platform.resources.lake import Lake
-from readmission_platform.resources.landing import Landing
+from readmission_platform.storage.lake import Lake
+from readmission_platform.storage.landing import Landing
 
 READMISSION = Path(sys.executable).parent / "readmission"
 DAGSTER = Path(sys.executable).parent / "dagster"

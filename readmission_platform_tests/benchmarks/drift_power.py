@@ -35,8 +35,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Column, Table
 
-from readmission_platform.assets.explanations import explanations_of
-from readmission_platform.assets.windows import drift_limits
 from readmission_platform.commands.terminal import console
 from readmission_platform.config import (
     ConfigurationError,
@@ -46,15 +44,17 @@ from readmission_platform.config import (
     monitoring_config,
     settings,
 )
-from readmission_platform.evaluation.drift import DriftLimits, alarming, verdicts, windows_of
-from readmission_platform.evaluation.stability import DRIFT, RISK, Reference, measure, reference_of
-from readmission_platform.governance.errors import GovernanceError
-from readmission_platform.resources.sources import load_synthetic, load_uci
-from readmission_platform.science.cohort import eligible_encounters, patient_folds
-from readmission_platform.science.features import MODEL_INPUTS
-from readmission_platform.science.model import RecalibratedClassifier, cross_validate, score
-from readmission_platform.science.monitored import comparable, watched_columns
-from readmission_platform.science.scoring import model_inputs
+from readmission_platform.encounters.cohort import eligible_encounters, patient_folds
+from readmission_platform.evaluation.drift.stability import DRIFT, RISK, Reference, measure, reference_of
+from readmission_platform.evaluation.drift.windows import DriftLimits, alarming, verdicts, windows_of
+from readmission_platform.foundation.errors import GovernanceError
+from readmission_platform.lifecycle.monitoring.windows import drift_limits
+from readmission_platform.lifecycle.training.explanations import explanations_of
+from readmission_platform.models.readmission_30d.features import MODEL_INPUTS
+from readmission_platform.models.readmission_30d.model import RecalibratedClassifier, cross_validate, score
+from readmission_platform.models.readmission_30d.scoring import model_inputs
+from readmission_platform.models.readmission_30d.watched_inputs import comparable, watched_columns
+from readmission_platform.storage.sources import load_synthetic, load_uci
 
 WINDOWS = 60
 REPETITIONS = 6

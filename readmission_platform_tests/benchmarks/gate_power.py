@@ -37,9 +37,8 @@ from rich.table import Table
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
-from readmission_platform.assets.facts import champion_estimates, estimates_of
-from readmission_platform.assets.ingestion import SourceConfig
-from readmission_platform.assets.training import evidence_of
+from readmission_platform.assets.encounters.ingestion import SourceConfig
+from readmission_platform.assets.model.training import evidence_of
 from readmission_platform.commands.terminal import console
 from readmission_platform.config import (
     ConfigurationError,
@@ -50,15 +49,16 @@ from readmission_platform.config import (
     model_config,
     settings,
 )
-from readmission_platform.evaluation.evidence import digest_rows
-from readmission_platform.governance.errors import GovernanceError
-from readmission_platform.governance.policy import GateResult, evaluate_gates, verdict
-from readmission_platform.resources.sources import load_synthetic, load_uci
-from readmission_platform.science import features as encoding
-from readmission_platform.science.cohort import eligible_encounters, patient_folds
-from readmission_platform.science.history import HISTORY_COLUMNS
-from readmission_platform.science.model import build_pipeline, cross_validate
-from readmission_platform.science.scoring import model_inputs
+from readmission_platform.encounters.cohort import eligible_encounters, patient_folds
+from readmission_platform.encounters.history import HISTORY_COLUMNS
+from readmission_platform.evaluation.estimates.evidence import digest_rows
+from readmission_platform.foundation.errors import GovernanceError
+from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
+from readmission_platform.lifecycle.versions.version_facts import champion_estimates, estimates_of
+from readmission_platform.models.readmission_30d import features as encoding
+from readmission_platform.models.readmission_30d.model import build_pipeline, cross_validate
+from readmission_platform.models.readmission_30d.scoring import model_inputs
+from readmission_platform.storage.sources import load_synthetic, load_uci
 
 HONEST_SHARE = 0.9
 FIGURES = ("auroc", "average_precision_ratio", "brier_skill", "observed_expected", "calibration_slope")

@@ -29,15 +29,15 @@ from threadpoolctl import threadpool_limits
 
 from readmission_platform.commands.terminal import console
 from readmission_platform.config import ModelConfig, model_config, settings
-from readmission_platform.evaluation.comparison import compare
-from readmission_platform.evaluation.metrics import auroc
-from readmission_platform.resources.sources import load_synthetic, load_uci
-from readmission_platform.science.cohort import eligible_encounters, patient_folds
-from readmission_platform.science.features import (
+from readmission_platform.encounters.cohort import eligible_encounters, patient_folds
+from readmission_platform.encounters.history import history_of
+from readmission_platform.encounters.icd9 import category
+from readmission_platform.evaluation.estimates.comparison import compare
+from readmission_platform.evaluation.estimates.metrics import auroc
+from readmission_platform.models.readmission_30d.features import (
     TARGET_STATISTICS,
 )
-from readmission_platform.science.history import history_of
-from readmission_platform.science.icd9 import category
+from readmission_platform.storage.sources import load_synthetic, load_uci
 from readmission_platform_tests.benchmarks.model_variants import FURTHER_SEEDS, SHIPPED, Fit, variants
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from readmission_platform.config import canonical_json
-from readmission_platform.governance import ledger_schema as schema
-from readmission_platform.governance.chain import hash_of_text
-from readmission_platform.governance.ledger import Ledger
-from readmission_platform.governance.ledger_database import make_engine
-from readmission_platform_tests.governance.scenario import MODEL, Scenario, environment, ready_for_production
+from readmission_platform.foundation.database import make_engine
+from readmission_platform.governance.ledger import schema
+from readmission_platform.governance.ledger.chain import hash_of_text
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform_tests.support.scenario import MODEL, Scenario, environment, ready_for_production
 
 EVENTS_PER_VERSION = 25
 _AT_ONCE = 2_000

@@ -30,15 +30,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from readmission_platform.assets.judgement import ESTIMATE, MEASURED, WORSE, Periods
-from readmission_platform.assets.scoring import DAY, ranked
 from readmission_platform.commands.terminal import console
 from readmission_platform.config import ModelConfig, PerformanceConfig, model_config, monitoring_config, settings
-from readmission_platform.evaluation.live import ALL, SEEN, UNSEEN
-from readmission_platform.resources.sources import load_synthetic, load_uci
-from readmission_platform.science.cohort import MATURITY_DAYS, eligible_encounters, patient_folds, subgroups
-from readmission_platform.science.model import cross_validate, score
-from readmission_platform.science.scoring import model_inputs
+from readmission_platform.encounters.cohort import MATURITY_DAYS, eligible_encounters, patient_folds, subgroups
+from readmission_platform.evaluation.operation.live import ALL, SEEN, UNSEEN
+from readmission_platform.lifecycle.days.scoring import DAY, ranked
+from readmission_platform.lifecycle.monitoring.live_verdicts import ESTIMATE, MEASURED, WORSE, Periods
+from readmission_platform.models.readmission_30d.model import cross_validate, score
+from readmission_platform.models.readmission_30d.scoring import model_inputs
+from readmission_platform.storage.sources import load_synthetic, load_uci
 
 FIRST_DAY = date(2024, 1, 1)
 MORE = 1.6

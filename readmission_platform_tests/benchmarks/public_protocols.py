@@ -32,8 +32,8 @@ from rich.table import Column, Table
 
 from readmission_platform.commands.terminal import console
 from readmission_platform.config import ConfigurationError, ModelConfig, model_config, settings
-from readmission_platform.governance.errors import GovernanceError
-from readmission_platform.resources.sources import load_synthetic, load_uci
+from readmission_platform.foundation.errors import GovernanceError
+from readmission_platform.storage.sources import load_synthetic, load_uci
 from readmission_platform_tests.benchmarks.public.figures import Figure, figures
 from readmission_platform_tests.benchmarks.public.rules import same_rows, tabarena, tableshift
 

@@ -22,8 +22,8 @@ from rich.table import Table
 
 from readmission_platform.commands.terminal import console
 from readmission_platform.config import model_config, settings
-from readmission_platform.evaluation.live import measured, suppressed
-from readmission_platform.resources.sources import load_synthetic, load_uci
+from readmission_platform.evaluation.operation.live import measured, suppressed
+from readmission_platform.storage.sources import load_synthetic, load_uci
 from readmission_platform_tests.benchmarks.performance_power import scored_stream
 
 KEY = b"the replay stream, as reported"

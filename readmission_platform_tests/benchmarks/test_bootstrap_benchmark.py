@@ -5,14 +5,14 @@ from functools import partial
 import numpy as np
 import pytest
 
-from readmission_platform.evaluation.bootstrap import Counts, Key, bootstrap
-from readmission_platform.evaluation.calibration import (
+from readmission_platform.evaluation.estimates.bootstrap import Counts, Key, bootstrap
+from readmission_platform.evaluation.estimates.calibration import (
     observed_expected_of,
     recalibrate,
     recalibration_groups,
 )
-from readmission_platform.evaluation.metrics import capacity_of
-from readmission_platform.evaluation.ranking import (
+from readmission_platform.evaluation.estimates.metrics import capacity_of
+from readmission_platform.evaluation.estimates.ranking import (
     FloatArray,
     Ranking,
     accumulate,

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from readmission_platform.config import PROJECT_ROOT
-from readmission_platform.governance.alert_rules import Signal
-from readmission_platform.resources.alert_records import Circumstances, settle
-from readmission_platform.resources.operations import Operations
-from readmission_platform_tests.homes import ACTOR, Home
-from readmission_platform_tests.resources.receivers import free_port, web_receiver
+from readmission_platform.operations.alerts.records import Circumstances, settle
+from readmission_platform.operations.alerts.rules import Signal
+from readmission_platform.operations.database import Operations
+from readmission_platform_tests.support.homes import ACTOR, Home
+from readmission_platform_tests.support.receivers import free_port, web_receiver
 
 NOW = datetime.now(UTC)
 

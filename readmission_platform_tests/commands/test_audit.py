@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from readmission_platform.governance.ledger import Ledger
-from readmission_platform_tests.governance.intruder import Intruder
-from readmission_platform_tests.homes import MODEL, Home
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform_tests.support.homes import MODEL, Home
+from readmission_platform_tests.support.intruder import Intruder
 
 
 @pytest.fixture

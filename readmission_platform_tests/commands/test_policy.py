@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from readmission_platform.config import PROJECT_ROOT
-from readmission_platform_tests.homes import Home
+from readmission_platform_tests.support.homes import Home
 
 GATE = "discrimination_auroc"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from readmission_platform.governance.adoption import adopt
 from readmission_platform.governance.demo_approver import Signer
-from readmission_platform_tests.bad_deliveries import SECRET, clean_rows, csv
-from readmission_platform_tests.governance.scenario import KEYS, POLICY, STAFFED_ROLES
-from readmission_platform_tests.homes import Home, Outcome
+from readmission_platform.governance.policy.adoption import adopt
+from readmission_platform_tests.support.bad_deliveries import SECRET, clean_rows, csv
+from readmission_platform_tests.support.homes import Home, Outcome
+from readmission_platform_tests.support.scenario import KEYS, POLICY, STAFFED_ROLES
 
 DAY = "2024-02-29"
 CELLS = clean_rows(12)

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readmission_platform.evaluation import plots
 from readmission_platform.evaluation.disclosure import (
     hidden_cells,
     hide_telling_shares,
     suppress_small_cells,
     telling_shares,
 )
-from readmission_platform.evaluation.evidence import evaluate
+from readmission_platform.evaluation.estimates.evidence import evaluate
+from readmission_platform.reports.pictures import evidence as plots
 
 
 @given(

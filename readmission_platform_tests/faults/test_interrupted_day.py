@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from readmission_platform.assets.scoring import CIRCUMSTANCES
-from readmission_platform.resources.landing import Landing
-from readmission_platform_tests.faults.interruption import run_for, run_until
-from readmission_platform_tests.homes import Home
+from readmission_platform.lifecycle.days.scoring import CIRCUMSTANCES
+from readmission_platform.storage.landing import Landing
+from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.interruption import run_for, run_until
 
 pytestmark = pytest.mark.slow
 

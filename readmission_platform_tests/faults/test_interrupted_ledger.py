@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from readmission_platform.governance.ledger import Ledger
-from readmission_platform_tests.faults.interruption import listen
-from readmission_platform_tests.forking import FORKING
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform_tests.support.forking import FORKING
+from readmission_platform_tests.support.interruption import listen
 
 pytestmark = pytest.mark.slow
 

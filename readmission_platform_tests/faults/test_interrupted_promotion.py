@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from readmission_platform.governance.ledger import Ledger
-from readmission_platform.governance.ledger_schema import events, ledger_meta, pointers
-from readmission_platform_tests.faults.interruption import run_until
-from readmission_platform_tests.homes import MODEL, Home
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.schema import events, ledger_meta, pointers
+from readmission_platform_tests.support.homes import MODEL, Home
+from readmission_platform_tests.support.interruption import run_until
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from readmission_platform_tests.homes import Home
+from readmission_platform_tests.support.homes import Home
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from readmission_platform.governance.ledger import Ledger
-
-from .intruder import Intruder
-from .scenario import MODEL, ledger_in
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform_tests.support.intruder import Intruder
+from readmission_platform_tests.support.scenario import MODEL, ledger_in
 
 
 @pytest.fixture

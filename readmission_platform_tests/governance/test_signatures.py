@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from readmission_platform.governance.approvals import create_key, load_key, public_key_text, sign
-from readmission_platform.governance.errors import BadInput
+from readmission_platform.foundation.errors import BadInput
+from readmission_platform.governance.promotion.approvals import create_key, load_key, public_key_text, sign
 from readmission_platform.governance.signatures import is_signed_by
 
 

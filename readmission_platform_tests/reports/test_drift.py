@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.evaluation.drift import DriftLimits, judged, verdicts
+from readmission_platform.evaluation.drift.windows import DriftLimits, judged, verdicts
 from readmission_platform.reports.drift import PAGES_KEPT, alarm_sentence, keep_page, window_table
 
 LIMITS = DriftLimits(0.2, 0.2, 0.1, 0.05, 1, 2, 3)

@@ -14,7 +14,7 @@ import pytest
 from readmission_platform.reports import evidence_report
 from readmission_platform.reports.evidence_report import PICTURES, SECTIONS, evidence_html
 from readmission_platform.reports.review import figure
-from readmission_platform_tests.homes import MODEL, Home
+from readmission_platform_tests.support.homes import MODEL, Home
 
 NUMBER = re.compile(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?")
 

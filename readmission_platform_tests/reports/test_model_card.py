@@ -11,8 +11,8 @@ import pytest
 from readmission_platform.config import PROJECT_ROOT, REQUIRED_ITEMS, REQUIRED_TEXTS, ModelCardConfig, read_yaml
 from readmission_platform.reports.card_tables import TABLES
 from readmission_platform.reports.model_card import card_html, card_markdown, card_of, gaps_of
-from readmission_platform_tests.altered import altered
-from readmission_platform_tests.homes import MODEL, Home
+from readmission_platform_tests.support.altered import altered
+from readmission_platform_tests.support.homes import MODEL, Home
 
 CONFIG = read_yaml(PROJECT_ROOT / "configs" / "model_card.yaml", ModelCardConfig)
 NOT_RECORDED = "not recorded by the release that trained this version"

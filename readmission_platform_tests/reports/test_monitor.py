@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from readmission_platform.assets.figures import figures_table
-from readmission_platform.assets.monitor import monitor_of
+from readmission_platform.assets.monitoring.figures import figures_table
+from readmission_platform.lifecycle.monitoring.page import monitor_of
 from readmission_platform.reports.monitor import monitor_html, people, percent
 from readmission_platform.resources.environment import environment_resources
-from readmission_platform_tests.homes import Home
-from readmission_platform_tests.monitored import MANY_QUARANTINED, days_of, last_day, monitored_home
+from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.monitored import MANY_QUARANTINED, days_of, last_day, monitored_home
 
 NOW = last_day() + timedelta(days=1)
 

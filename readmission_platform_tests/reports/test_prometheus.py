@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pandas as pd
 from prometheus_client.parser import text_string_to_metric_families
 
-from readmission_platform.evaluation import figures as made
+from readmission_platform.evaluation.operation import figures as made
 from readmission_platform.reports.prometheus import exposition, newest_rows
 
 

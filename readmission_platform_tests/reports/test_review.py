@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from readmission_platform.assets.review import review_of, shown_gate
-from readmission_platform.governance.policy import GateResult
+from readmission_platform.governance.policy.gates import GateResult
+from readmission_platform.lifecycle.versions.review import review_of, shown_gate
 from readmission_platform.reports.review import count, figure, interval, review_html, signed
 from readmission_platform.resources.environment import environment_resources
-from readmission_platform_tests.homes import MODEL, Home
+from readmission_platform_tests.support.homes import MODEL, Home
 
 
 def page_values(home: Home, version: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from readmission_platform.resources.tracking import TrackingResource
-from readmission_platform_tests.small_study import SmallStudy, make_small_study
+from readmission_platform_tests.support.small_study import SmallStudy, make_small_study
 
 EXPERIMENT = "readmission_30d"
 

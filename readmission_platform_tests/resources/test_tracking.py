@@ -14,16 +14,11 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from skops.io import dumps
 
-from readmission_platform.governance.errors import Unavailable
-from readmission_platform.resources.tracking import (
-    ArtifactRefused,
-    StoredModel,
-    TrackingResource,
-    artifact_digest,
-    load_artifact,
-)
-from readmission_platform.science.model import score
-from readmission_platform_tests.small_study import SmallStudy
+from readmission_platform.foundation.errors import Unavailable
+from readmission_platform.models.readmission_30d.model import score
+from readmission_platform.resources.tracking import TrackingResource
+from readmission_platform.storage.artifacts import ArtifactRefused, StoredModel, artifact_digest, load_artifact
+from readmission_platform_tests.support.small_study import SmallStudy
 
 EXPERIMENT = "readmission_30d"
 NAME = "readmission_30d"

@@ -13,9 +13,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from readmission_platform.config import ModelConfig
-from readmission_platform.evaluation.bootstrap import bootstrap
-from readmission_platform.evaluation.ranking import accumulate, auroc_of, rank_rows
-from readmission_platform.science.model import build_pipeline
+from readmission_platform.evaluation.estimates.bootstrap import bootstrap
+from readmission_platform.evaluation.estimates.ranking import accumulate, auroc_of, rank_rows
+from readmission_platform.models.readmission_30d.model import build_pipeline
 from readmission_platform_tests.benchmarks.public.rules import ASKED, PUBLISHED, Fold, Protocol, Published
 
 Counted = Callable[[np.ndarray], np.ndarray]

@@ -1,0 +1,1 @@
+"""Assets of the day: predictions, the shadow beside them, the work list."""

@@ -1,0 +1,1 @@
+"""Assets of the hospital's feed: source, cohort, daily discharges, outcomes."""

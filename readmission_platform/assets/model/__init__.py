@@ -1,0 +1,1 @@
+"""Assets of a model version: features, training, validation, promotion."""

@@ -1,0 +1,1 @@
+"""Assets that watch a live model: drift, live performance, figures."""

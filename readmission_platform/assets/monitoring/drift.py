@@ -1,0 +1,156 @@
+"""Drift monitoring: what the version in production and the one in staging score, against their own training data.
+
+What belongs here: ``drift_report`` and its checks. What does not: the rules (``evaluation.drift.windows``), the
+measuring (``evaluation.drift.stability``), and what an alarm stops (``governance.promotion.conditions``).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from readmission_platform.assets.monitoring.drift_results import (
+    ALARM_CHECK,
+    ALARM_RULE,
+    JUDGED_CHECK,
+    JUDGED_RULES,
+    alarm_result,
+    drift_metadata,
+    judged_result,
+)
+from readmission_platform.assets.presentation import PLATFORM_TEAM, SCIENCE_TEAM, blocking_specs, nothing_to_check
+from readmission_platform.evaluation.drift.stability import DRIFT, RISK, Measured, measure
+from readmission_platform.evaluation.drift.windows import Window, judged
+from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.lifecycle.monitoring.comparable import scored_inputs, training_reference
+from readmission_platform.lifecycle.monitoring.windows import DRIFT_TABLE, Watched, drift_limits, watched_versions
+from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing
+from readmission_platform.reports.drift import PAGES_KEPT, drift_folder, keep_page
+from readmission_platform.resources.lake import LakeResource
+from readmission_platform.resources.project import ProjectResource
+from readmission_platform.storage.lake import Lake, frame_digest
+
+# A longer backlog is worked off in several runs, so that none keeps others waiting for many minutes.
+WINDOWS_PER_RUN = 60
+_TYPES = {
+    "version": "str", "window": "int64", "first_day": "str", "last_day": "str", "encounters": "int64", "column": "str",
+    "measure": "str", "score": "float64", "limit": "float64", "drifted": "bool", "observed": "float64",
+    "reference": "float64", "digest": "str", "run_id": "str",
+}  # fmt: skip
+
+
+@dg.asset(
+    group_name="monitoring",
+    owners=[SCIENCE_TEAM, PLATFORM_TEAM],
+    kinds={"evidently", "deltalake"},
+    code_version="1",
+    dagster_type=dg.Any,
+    deps=["daily_predictions", "shadow_predictions"],
+    output_required=False,
+    check_specs=[
+        dg.AssetCheckSpec(ALARM_CHECK, asset=DRIFT_TABLE, description=ALARM_RULE),
+        *blocking_specs(DRIFT_TABLE, JUDGED_RULES),
+    ],
+)
+def drift_report(context: dg.AssetExecutionContext, project: ProjectResource, lake: LakeResource) -> Iterator[Any]:
+    """What the version in production and the one in staging scored, against their own training data, by window.
+
+    A window is as many whole days as hold enough encounters. Each is compared once by Evidently, column by column, and
+    again when late data change it. Fewer encounters are not judged: chance alone would look like drift.
+    """
+    config, opened = project.monitoring.drift, lake.open()
+    limits = drift_limits(config)
+    rows = _stored(opened)
+    with project.ledger() as ledger:
+        watched = watched_versions(ledger, opened, rows, config)
+    if not watched:
+        why = "no version is in production or in staging"
+        context.log.info(f"skipped: {why}")
+        for check in (ALARM_CHECK, JUDGED_CHECK):
+            yield nothing_to_check(check, why)
+        return
+    left, problems = WINDOWS_PER_RUN, []
+    for each in watched:
+        measured = _no_rows()
+        try:
+            measured = _measured(each, context, project, opened, at_most=left)
+        except EvidenceMissing as error:  # of one version, which must not keep the other from being watched
+            problems.append(str(error))
+        left -= len(set(measured["window"]))
+        rows = _with(rows, each, measured)
+    rows = judged(rows, limits)
+    yield dg.MaterializeResult(
+        value=rows,
+        data_version=dg.DataVersion(frame_digest(rows.drop(columns="run_id"))),
+        metadata=drift_metadata(watched, rows, limits, project),
+        check_results=[alarm_result(watched, rows, limits), judged_result(watched, rows, limits, problems)],
+    )
+
+
+def _stored(lake: Lake) -> pd.DataFrame:
+    return lake.read(DRIFT_TABLE)[list(_TYPES)] if lake.exists(DRIFT_TABLE) else _no_rows()
+
+
+def _no_rows() -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _TYPES.items()})
+
+
+def _measured(
+    each: Watched, context: dg.AssetExecutionContext, project: ProjectResource, lake: Lake, *, at_most: int
+) -> pd.DataFrame:
+    """Measure the windows that are not judged yet, at most so many, the latest first; keep Evidently's latest pages."""
+    config = project.monitoring.drift
+    todo = each.unjudged[::-1][: max(at_most, 0)]
+    found = [_no_rows()]
+    if not todo:
+        return _no_rows()
+    reference = training_reference(lake, each.record, each.columns, config)
+    wanted = pd.concat([_in_window(each.scored, window) for window in todo])
+    inputs = scored_inputs(lake, each.record, wanted, each.columns)
+    limits = {column: drift_limits(config).of(column, DRIFT) for column in [*each.columns, RISK]}
+    for done, window in enumerate(todo, start=1):
+        given = _in_window(inputs, window)
+        if len(given) != window.encounters:
+            days = f"{window.first_day} to {window.last_day}"
+            said = f"version {each.record.version}: discharges of {days} changed since they were scored"
+            context.log.warning(f"{said}; not judged until they are scored again")
+            continue
+        measured = measure(reference, given, limits=limits)
+        found.append(_rows_of(each.record, window, measured, context.run.run_id))
+        if window in each.windows[-PAGES_KEPT:]:
+            _keep_page(project, each.record, window, measured)
+        context.log.info(f"version {each.record.version}: window {window.number} compared ({done} of {len(todo)})")
+    later = len(each.unjudged) - len(todo)
+    if later:
+        context.log.info(f"version {each.record.version}: {later} older windows are left to the next run")
+    return pd.concat([part for part in found if len(part)] or found, ignore_index=True)
+
+
+def _in_window(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
+    return rows[rows["discharge_date"].between(window.first_day, window.last_day)]
+
+
+def _rows_of(record: VersionRecord, window: Window, measured: Measured, run_id: str) -> pd.DataFrame:
+    rows = measured.rows.assign(
+        version=record.version, window=window.number, first_day=window.first_day, last_day=window.last_day,
+        encounters=window.encounters, digest=window.digest, run_id=run_id, limit=float("nan"), drifted=True,
+    )  # fmt: skip
+    return rows[list(_TYPES)].astype(_TYPES)
+
+
+def _keep_page(project: ProjectResource, record: VersionRecord, window: Window, measured: Measured) -> None:
+    page = measured.page()
+    if page is not None:
+        folder = drift_folder(project.settings.reports, project.model.name, record.version)
+        keep_page(folder, window.first_day, window.last_day, page)
+
+
+def _with(rows: pd.DataFrame, each: Watched, measured: pd.DataFrame) -> pd.DataFrame:
+    """Put new judgements in the place of those of windows that are no more; rows of other versions stay."""
+    ours = rows["version"] == each.record.version
+    current = {window.digest for window in each.windows} - set(measured["digest"])
+    kept = rows[~ours | rows["digest"].isin(current)]
+    parts = [part for part in (kept, measured) if len(part)]
+    together = pd.concat(parts, ignore_index=True) if parts else kept
+    return together.sort_values(["version", "window"], kind="stable", ignore_index=True)

@@ -1,0 +1,126 @@
+"""What ``drift_report`` shows of itself: its checks and its page.
+
+What belongs here: check results and metadata from judged rows. What does not: judging (``evaluation.drift.windows``),
+and the words (``reports.drift``).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from readmission_platform.assets.presentation import check_result, picture, table
+from readmission_platform.evaluation.drift.windows import DriftLimits, Verdict, alarming, completely_judged, verdicts
+from readmission_platform.lifecycle.monitoring.windows import Watched
+from readmission_platform.reports.drift import alarm_sentence, drift_folder, page_path, window_table
+from readmission_platform.resources.project import ProjectResource
+
+ALARM_CHECK, JUDGED_CHECK = "no_drift_alarm", "latest_windows_judged"
+ALARM_RULE = "What each version scores resembles its own training data, in all but a few of the latest windows."
+JUDGED_RULES = {JUDGED_CHECK: "Every column of the latest windows was compared, so that an alarm would be raised."}
+WINDOWS_SHOWN = 60
+
+
+def alarm_result(watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits) -> dg.AssetCheckResult:
+    """Return the check on the alarm: of each version what drifted, by how much, and what to do; only ever a warning."""
+    told, alarms = [], 0
+    for each in watched:
+        ours = of_version(each, rows)
+        found = verdicts(ours, limits)
+        drifted = alarming(found, limits)
+        alarms += bool(drifted)
+        named = (each.record.version, each.stage)
+        told.append(alarm_sentence(*named, drifted, ours) if drifted else _calm_sentence(each, found, limits))
+    return dg.AssetCheckResult(
+        check_name=ALARM_CHECK,
+        passed=alarms == 0,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=" ".join(told),
+        metadata={
+            "rule": ALARM_RULE,
+            "versions with an alarm": alarms,
+            "limits": dg.MetadataValue.json(asdict(limits)),
+        },
+    )
+
+
+def of_version(each: Watched, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a watched version."""
+    return rows[rows["version"] == each.record.version]
+
+
+def _calm_sentence(each: Watched, found: Sequence[Verdict], limits: DriftLimits) -> str:
+    named = f"Version {each.record.version} in {each.stage}"
+    if not found:
+        return f"{named}: collecting, {each.collecting} encounters so far; nothing to judge yet."
+    latest = found[-limits.of_windows :]
+    drifted = sum(verdict.drifted for verdict in latest)
+    return f"{named}: {drifted} of the latest {len(latest)} windows drifted, alarm from {limits.alarm_windows}."
+
+
+def judged_result(
+    watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits, met: Sequence[str] = ()
+) -> dg.AssetCheckResult:
+    """Return the check that the latest windows of each version have a score for every column.
+
+    ``met`` says what was in the way of comparing a version.
+    """
+    left = [problem for each in watched for problem in _unjudged(each, of_version(each, rows), limits)]
+    problems = [*met, *left]
+    return check_result(
+        JUDGED_CHECK, not problems, observed="; ".join(problems) or "all compared", rule=JUDGED_RULES[JUDGED_CHECK],
+        action="Restore what is named as missing, or score the days named again; then materialize this asset again.",
+    )  # fmt: skip
+
+
+def _unjudged(each: Watched, rows: pd.DataFrame, limits: DriftLimits) -> Iterator[str]:
+    named = f"version {each.record.version}"
+    latest = each.windows[-limits.of_windows :]
+    done = completely_judged(rows, latest, each.columns)
+    for window in latest:
+        if window not in done:
+            yield f"{named}: window {window.number} ({window.first_day} to {window.last_day}) was not judged"
+    blank = rows[rows["digest"].isin([window.digest for window in done]) & rows["score"].isna()]
+    for number, column in blank[["window", "column"]].itertuples(index=False):
+        yield f"{named}: window {number}, {column} cannot be judged"
+
+
+def drift_metadata(
+    watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits, project: ProjectResource
+) -> dict[str, Any]:
+    """Return what the asset's page shows of each version: its latest window by column, and all windows over time."""
+    shown: dict[str, Any] = {"limits": dg.MetadataValue.json(asdict(limits))}
+    for each in watched:
+        ours, named = of_version(each, rows), f"{each.stage}: version {each.record.version}"
+        shown[f"{named}, collecting"] = f"{each.collecting} of {project.monitoring.drift.window_encounters} encounters"
+        found = verdicts(ours, limits)
+        if found:
+            shown |= {f"{named}, {what}": value for what, value in _shown(each, ours, found, project).items()}
+    return shown
+
+
+def _shown(each: Watched, rows: pd.DataFrame, found: Sequence[Verdict], project: ProjectResource) -> dict[str, Any]:
+    latest = found[-1]
+    folder = drift_folder(project.settings.reports, project.model.name, each.record.version)
+    page = page_path(folder, latest.first_day, latest.last_day)
+    return {
+        "latest window": table(window_table(rows[rows["window"] == latest.window])),
+        "windows": table(_window_line(verdict) for verdict in found[-WINDOWS_SHOWN:]),
+        "over time": _picture(found, len(each.columns) + 1),
+        "Evidently's page": dg.MetadataValue.path(page) if page.exists() else "no longer kept",
+    }
+
+
+def _window_line(verdict: Verdict) -> dict[str, Any]:
+    return {"window": verdict.window, "first day": verdict.first_day, "last day": verdict.last_day,
+            "encounters": verdict.encounters, "drifted": "yes" if verdict.drifted else "no",
+            "columns": ", ".join(verdict.columns)}  # fmt: skip
+
+
+def _picture(found: Sequence[Verdict], columns: int) -> dg.MetadataValue:
+    from readmission_platform.reports.pictures.evidence import drift_png
+
+    windows = [{"window": each.window, "share": len(each.columns) / columns, "drifted": each.drifted} for each in found]
+    return picture(drift_png(windows), "Share of the watched columns that drifted, by window")

@@ -1,0 +1,279 @@
+"""Live performance: what the version in production achieves once outcomes have matured, against what it promised.
+
+What belongs here: ``live_performance``, its checks, and how it is shown. What does not: figures and verdicts
+(``judgement``), and what a version that got worse leads to (``automation.retraining``).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from readmission_platform.assets.encounters.outcomes import day_maturity, hospital_day
+from readmission_platform.assets.presentation import (
+    PLATFORM_TEAM,
+    blocking_specs,
+    check_result,
+    nothing_to_check,
+    picture,
+    plain,
+    table,
+)
+from readmission_platform.config import ModelConfig, PerformanceConfig
+from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
+from readmission_platform.evaluation.operation.live import ALL, reliability
+from readmission_platform.governance.ledger.versions import version_records
+from readmission_platform.governance.policy.limits import describe
+from readmission_platform.lifecycle.days.scoring import DAY
+from readmission_platform.lifecycle.monitoring.live_verdicts import (
+    ESTIMATE,
+    INSUFFICIENT,
+    JUDGED,
+    MEASURED,
+    WORSE,
+    latest_days,
+    performance_of,
+)
+from readmission_platform.lifecycle.monitoring.scored import PREDICTIONS_TABLE, rows_to_judge, scored_rows
+from readmission_platform.resources.lake import LakeResource
+from readmission_platform.resources.project import ProjectResource
+from readmission_platform.storage.lake import frame_digest
+
+COMPLETE = "outcomes_complete"
+COUNTED = "every_encounter_counts_once"
+COUNTED_RULE = {COUNTED: "No encounter that was scored counts twice."}
+_RULES = {
+    "live_discrimination": "On matured outcomes the version in production tells high risk from low as it should.",
+    "live_calibration": "On matured outcomes the risks of the version in production mean what they say.",
+    "live_use": "On matured outcomes the flagged are the right ones: enough readmissions found, enough flagged return.",
+    COMPLETE: "Of every day that is 30 days old nearly all outcomes have arrived.",
+}
+_TOPICS = {"auroc": "live_discrimination", "recall": "live_use", "ppv": "live_use", "accuracy": "live_use"}
+_ACTION = (
+    "Nothing is blocked. Look at months and subgroups below and at drift_report; a new training (it starts by itself "
+    "where retraining is on) gives a candidate for the same gates, and `readmission rollback` returns to the version "
+    "before."
+)
+_ASK = "Ask for the outcomes of these days; `readmission outcomes --from --to` takes them in."
+_LISTED = 10
+_FIGURES = ["value", "low", "high", "n", "positives"]
+
+
+@dg.asset(
+    group_name="monitoring",
+    owners=[PLATFORM_TEAM],
+    kinds={"scikitlearn", "deltalake"},
+    code_version="1",
+    dagster_type=dg.Any,
+    deps=["matured_outcomes", "daily_predictions"],
+    output_required=False,
+    check_specs=[
+        *blocking_specs("live_performance", COUNTED_RULE),
+        *(dg.AssetCheckSpec(name, asset="live_performance", description=rule) for name, rule in _RULES.items()),
+    ],
+)
+def live_performance(context: dg.AssetExecutionContext, project: ProjectResource, lake: LakeResource) -> Iterator[Any]:
+    """How the version in production does on encounters whose outcome has matured, beside what validation promised.
+
+    Judged are the latest matured days of the version; months tell the trend. A day has matured when it is 30 days old
+    and nearly all of its outcomes are there. Until then there is an estimate, which takes each risk at its word; when a
+    month matures, the estimate it had stays beside what came of it. Withheld predictions are left out.
+    """
+    opened, settings = lake.open(), project.monitoring.performance
+    with project.ledger() as ledger:
+        events, pointers = ledger.snapshot()
+    live = pointers["production"].version
+    if live is None or not opened.exists(PREDICTIONS_TABLE):
+        why = "no version is in production, or nothing was scored"
+        context.log.info(f"skipped: {why}")
+        for name in (COUNTED, *_RULES):
+            yield nothing_to_check(name, why)
+        return
+    today = hospital_day(project.environment_rules)
+    maturity = day_maturity(opened, today=today, coverage=settings.outcome_coverage)
+    scored, records = scored_rows(opened, maturity), version_records(events, pointers)
+    rows = rows_to_judge(scored, records, opened, key=project.pseudonym_key)
+    found = performance_of(rows, records, live, settings, project.model, lake=opened)
+    yield dg.MaterializeResult(
+        value=found,
+        data_version=dg.DataVersion(frame_digest(found)),
+        metadata={
+            "left out": _left_out(scored, rows),
+            **_metadata(found, rows, maturity, live, settings, project.model),
+        },
+        check_results=[_counted(scored), *_checks(found, maturity, live, settings)],
+    )
+
+
+def _counted(rows: pd.DataFrame) -> dg.AssetCheckResult:
+    twice = int(rows.duplicated([DAY, "encounter_id"]).sum())
+    return check_result(
+        COUNTED, twice == 0, rule=COUNTED_RULE[COUNTED],
+        observed=f"{len(rows):,} predictions, {twice} of them again",
+        action="Do not use these figures: find out which table holds an encounter twice.",
+    )  # fmt: skip
+
+
+def _checks(
+    found: pd.DataFrame, maturity: pd.DataFrame, live: str, settings: PerformanceConfig
+) -> Iterator[dg.AssetCheckResult]:
+    """Report one warning check per topic, and one on what the hospital has delivered."""
+    of_live = found[(found["version"] == live) & (found["period"] == JUDGED) & (found["cohort"] == ALL)]
+    topics = of_live["measure"].map(lambda name: _TOPICS.get(str(name).split("_at_")[0], "live_calibration"))
+    limited = of_live["measure"].isin(list(settings.limits))
+    for name in (name for name in _RULES if name != COMPLETE):
+        yield _topic(name, of_live[(topics == name) & limited], settings)
+    yield _complete(maturity.tail(0) if maturity.empty else maturity[maturity["due"].astype(bool)], settings)
+
+
+def _topic(name: str, rows: pd.DataFrame, settings: PerformanceConfig) -> dg.AssetCheckResult:
+    measured, estimates = rows[rows["kind"] == MEASURED], rows[rows["kind"] == ESTIMATE]
+    worse, unsure = measured[measured["result"] == WORSE], measured[measured["result"] == INSUFFICIENT]
+    if measured.empty:
+        text = ", ".join(
+            f"{row['measure']} {row['value']:.3f}" for row in _records(estimates) if pd.notna(row["value"])
+        )
+        beforehand = f"estimate from the risks themselves: {text}" if text else "there is no estimate of this"
+        said = f"Nothing has matured: no day of this version is 30 days old and has its outcomes; {beforehand}."
+    elif not worse.empty:
+        said = f"{_RULES[name]} Not so: {'; '.join(_against(row, settings) for row in _records(worse))}. {_ACTION}"
+    elif len(unsure):
+        said = (
+            f"Cannot be judged yet: fewer than {settings.min_positives} readmissions among the matured, or undefined."
+        )
+    else:
+        said = f"{_RULES[name]} Seen: {'; '.join(_against(row, settings) for row in _records(measured))}."
+    shown = {f"{row['measure']} {row['kind']}": row["value"] for row in _records(rows) if pd.notna(row["value"])}
+    limits = {f"{row['measure']} limit": describe(settings.limits[row["measure"]]) for row in _records(rows)}
+    return _warning(name, worse.empty, said, {**{key: plain(value) for key, value in shown.items()}, **limits})
+
+
+def _against(row: Mapping[Any, Any], settings: PerformanceConfig) -> str:
+    promised = f", promised {row['promised']:.3f}" if pd.notna(row["promised"]) else ""
+    limit = describe(settings.limits[row["measure"]])
+    return f"{row['measure']} {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}), limit: {limit}{promised}"
+
+
+def _complete(due: pd.DataFrame, settings: PerformanceConfig) -> dg.AssetCheckResult:
+    """Judge the latest days that are old enough; a day counts when nearly all of its outcomes are there."""
+    latest = due.tail(settings.days)
+    lacking = latest[~latest["matured"].astype(bool)]
+    if latest.empty:
+        return _warning(COMPLETE, True, "Nothing has matured: no day with discharges is 30 days old.", {})
+    count = f"{len(latest) - len(lacking)} of {len(latest)} days have their outcomes."
+    shown = {"days due": len(latest), "days lacking outcomes": len(lacking),
+             "lacking": table({"day": day, "share of its outcomes": row["coverage"]}
+                              for day, row in lacking.to_dict("index").items())}  # fmt: skip
+    if lacking.empty:
+        return _warning(COMPLETE, True, f"{_RULES[COMPLETE]} {count}", shown)
+    named = ", ".join(map(str, lacking.index[:_LISTED])) + (", ..." if len(lacking) > _LISTED else "")
+    return _warning(COMPLETE, False, f"{_RULES[COMPLETE]} Here: {count} Lacking: {named}. {_ASK}", shown)
+
+
+def _warning(name: str, passed: bool, said: str, shown: Mapping[str, Any]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name, passed=passed, severity=dg.AssetCheckSeverity.WARN, description=said, metadata=dict(shown)
+    )
+
+
+def _records(rows: pd.DataFrame) -> list[dict[Any, Any]]:
+    return rows.to_dict("records")
+
+
+def _metadata(
+    found: pd.DataFrame,
+    rows: pd.DataFrame,
+    maturity: pd.DataFrame,
+    live: str,
+    settings: PerformanceConfig,
+    model: ModelConfig,
+) -> dict[str, Any]:
+    """Show the judged period, its subgroups, and the months with the estimates they had."""
+    own = found[found["version"] == live]
+    judged = own[own["period"] == JUDGED]
+    measured = judged[judged["kind"] == MEASURED]
+    shown = {
+        "model version": live,
+        "judged": _period(judged),
+        "estimates": "take each risk at its word: observed over expected and calibration slope would be 1 by "
+        "construction and are not estimated",
+        "measured against promise": _figures(judged[judged["cohort"] == ALL], ["measure", "kind"]),
+        "subgroups": _figures(measured[measured["cohort"] != ALL], ["cohort", "measure"]),
+        "months": table(_reconciled(own[own["period"] != JUDGED])),
+        "matured days": int(maturity["matured"].sum()),
+        "dates": "as delivered; those of a replay are simulated",
+    }
+    return shown | _pictures(measured, own[own["period"] != JUDGED], rows, live, settings, model)
+
+
+def _left_out(scored: pd.DataFrame, rows: pd.DataFrame) -> str:
+    withheld = int(scored["withheld"].sum())
+    learnt = len(scored) - withheld - len(rows)
+    counts = (f"{count:,}" if count == 0 or count >= SMALLEST_SHOWN else "a few" for count in (withheld, learnt))
+    return "{} withheld predictions; {} of encounters that the version had been trained on".format(*counts)
+
+
+def _period(judged: pd.DataFrame) -> str:
+    if judged.empty:
+        return "this version has scored nothing yet"
+    first = judged.iloc[0]
+    kind = "matured outcomes" if (judged["kind"] == MEASURED).any() else "an estimate only: nothing has matured"
+    return f"{first['first_day']} to {first['last_day']}, {kind}"
+
+
+def _figures(rows: pd.DataFrame, keys: list[str]) -> dg.MetadataValue:
+    columns = [*keys, *_FIGURES, "promised", "result"]
+    return table(
+        {name: None if pd.isna(cell) else cell for name, cell in row.items()} for row in _records(rows[columns])
+    )
+
+
+def _reconciled(months: pd.DataFrame) -> list[dict[str, Any]]:
+    """Put estimate and realised value of each month side by side."""
+    keys = ["period", "cohort", "measure"]
+    everybody = months[months["cohort"] == ALL]
+    wide = everybody.pivot_table(index=keys[::2], columns="kind", values="value", sort=False, dropna=False)
+    wide = wide.reindex(columns=[ESTIMATE, MEASURED]).astype("float64")
+    return [
+        {"month": month, "measure": measure, "estimate": _known(estimate), "realised": _known(realised),
+         "difference": _known(realised - estimate)}
+        for (month, measure), (estimate, realised) in zip(wide.index, wide.to_numpy(), strict=True)
+        if pd.notna(estimate) or pd.notna(realised)
+    ]  # fmt: skip
+
+
+def _known(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _pictures(
+    measured: pd.DataFrame,
+    months: pd.DataFrame,
+    rows: pd.DataFrame,
+    live: str,
+    settings: PerformanceConfig,
+    model: ModelConfig,
+) -> dict[str, dg.MetadataValue]:
+    """Draw the months, and observed against predicted risk where there are enough readmissions."""
+    from readmission_platform.reports.pictures.evidence import calibration_png, trend_png
+
+    everybody = months[months["cohort"] == ALL]
+    panels = {
+        label: [
+            {"month": row["period"], "estimate": row["kind"] == ESTIMATE,
+             **{name: _known(row[name]) for name in ("value", "low", "high", "promised")}}
+            for row in _records(everybody[everybody["measure"] == measure])
+        ]
+        for measure, label in (("auroc", "AUROC"), ("observed_expected", "Observed / expected"))
+    }  # fmt: skip
+    trend = trend_png(sorted(set(everybody["period"])), panels)
+    drawn = {"trend": picture(trend, "By month: measured once matured, estimated before")}
+    overall = measured[measured["cohort"] == ALL]
+    if (overall["positives"] >= settings.min_positives).any():
+        own = rows[(rows["version"] == live) & rows["label"].notna()]
+        curves = reliability(
+            latest_days(own, settings.days), overall, replicates=model.bootstrap_replicates, seed=model.seed
+        )
+        drawn["calibration"] = picture(calibration_png(curves), "Observed against predicted risk, matured outcomes")
+    return drawn

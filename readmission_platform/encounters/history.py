@@ -1,0 +1,168 @@
+"""What is known of a patient's past when an encounter ends: one function for training and for scoring.
+
+Only earlier encounters on the proxy clock count. Counting a patient's *total* encounters would leak the
+outcome, because most readmissions within 30 days are themselves a later row of the file.
+
+An encounter with a ``discharge_date`` arrived on that day, and how it ended is known once the 30 days are over. The
+others were known from the start, with their outcome.
+"""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from readmission_platform.encounters.cohort import MATURITY_DAYS
+
+DAY = "discharge_date"
+
+HISTORY_COLUMNS = [
+    "prior_encounters",
+    "prior_readmissions_30d",
+    "previous_outcome",
+    "previous_time_in_hospital",
+    "previous_disposition",
+    "prior_mean_time_in_hospital",
+    "prior_max_number_inpatient",
+]
+
+# What of a known encounter history is made from.
+KNOWN_COLUMNS = [
+    "encounter_id",
+    "patient_key",
+    "time_in_hospital",
+    "number_inpatient",
+    "discharge_disposition_id",
+]
+
+
+def history_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Describe each encounter's past: of one that arrived on a day, from what was known by that day.
+
+    Parameters
+    ----------
+    encounters, known
+        As for ``history_as_of``. Where there is a ``discharge_date`` see ``history_by_day``; encounters without one
+        know nothing of those that have one.
+    """
+    dated = _is_dated(encounters)
+    if not dated.any():
+        return history_as_of(encounters, known[~_is_dated(known)])
+    by_day = history_by_day(encounters[dated], known if DAY in known else known.assign(**{DAY: None}))
+    if dated.all():
+        return by_day
+    from_the_start = history_as_of(encounters[~dated], known[~_is_dated(known)])
+    return pd.concat([from_the_start, by_day]).loc[encounters.index]
+
+
+def history_by_day(discharges: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Describe the past of discharges of several days, each from what was known by its day.
+
+    The same as ``history_as_of`` day by day, in one pass: what is known of a patient on a day is described as a patient
+    of its own. An encounter that arrives later than its number says is not known before it arrives, and how it ended
+    not before it has matured.
+
+    Parameters
+    ----------
+    discharges
+        Columns of a discharge plus ``patient_key`` and ``discharge_date`` (text).
+    known
+        As for ``history_as_of``, with ``discharge_date``: the day an encounter arrived, missing where it was known from
+        the start.
+    """
+    of_day = discharges[KNOWN_COLUMNS].assign(as_of=discharges[DAY])
+    views = of_day[["patient_key", "as_of"]].drop_duplicates()
+    seen = known.assign(place=np.arange(len(known))).merge(views, on="patient_key")
+    # In the order of what is known, since the first row of an encounter counts.
+    seen = seen[seen[DAY].fillna("") <= seen["as_of"]].sort_values("place", kind="stable")
+    both = pd.concat([seen[["as_of", *KNOWN_COLUMNS[:2]]], of_day[["as_of", *KNOWN_COLUMNS[:2]]]], ignore_index=True)
+    renamed = pd.DataFrame({
+        "encounter_id": both.groupby(["as_of", "encounter_id"]).ngroup(),  # in order of the numbers, within a day
+        "patient_key": both.groupby(["as_of", "patient_key"]).ngroup(),
+    }).to_numpy()  # fmt: skip
+    past = seen.drop(columns=["place", "as_of"]).assign(readmitted=_ended(seen))
+    past[KNOWN_COLUMNS[:2]] = renamed[: len(seen)]
+    of_day[KNOWN_COLUMNS[:2]] = renamed[len(seen) :]
+    return history_as_of(of_day, past)
+
+
+def _ended(seen: pd.DataFrame) -> pd.Series:
+    """Tell how each encounter ended as far as that was known ``as_of`` a day.
+
+    Of one that arrived as a discharge, ``readmitted_30d`` says whether the patient was back within 30 days. Where not,
+    any later encounter of the patient came after more than 30.
+    """
+    nothing = pd.Series(None, index=seen.index, dtype=object)
+    ended = seen["readmitted"].astype(object) if "readmitted" in seen else nothing
+    if "readmitted_30d" not in seen:
+        return ended.where(~_is_dated(seen))
+    matures = {day: (date.fromisoformat(day) + timedelta(days=MATURITY_DAYS)).isoformat()
+               for day in seen[DAY].dropna().unique()}  # fmt: skip
+    matured = seen[DAY].map(matures).fillna("9999") <= seen["as_of"]
+    return ended.where(~_is_dated(seen), seen["readmitted_30d"].map({1: "<30", 0: ">30"}).where(matured))
+
+
+def _is_dated(rows: pd.DataFrame) -> pd.Series:
+    return rows[DAY].notna() if DAY in rows else pd.Series(False, index=rows.index)
+
+
+def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Describe each encounter's past from the encounters known at that moment.
+
+    Parameters
+    ----------
+    encounters
+        Rows to describe: ``encounter_id``, ``patient_key`` and the columns of a discharge.
+    known
+        Every encounter known; may include ``encounters`` themselves and later ones, which are ignored. A
+        column ``readmitted`` tells how an encounter ended, where that is known. ``<30`` and ``>30`` are known
+        at the next admission; ``NO`` is treated as no information, since the source contradicts it in 490
+        rows. Of an encounter that is there several times the first row counts.
+
+    Returns
+    -------
+    One row per encounter in the order (and with the index) of ``encounters``, with ``HISTORY_COLUMNS``.
+    """
+    # Only the patients asked for matter: a day of discharges must not cost a pass over ten years.
+    relevant = known["patient_key"].isin(encounters["patient_key"]) & ~known["encounter_id"].isin(
+        encounters["encounter_id"]
+    )
+    # A hospital may deliver again what is already among the development encounters: it is one past stay, not two.
+    past = _with_outcome(known[relevant].drop_duplicates("encounter_id"))
+    asked = _with_outcome(encounters)
+    rows = pd.concat([past, asked], ignore_index=True)
+    rows = rows.sort_values(["patient_key", "encounter_id"], kind="stable")
+
+    by_patient = rows.groupby("patient_key", sort=False)
+    prior = by_patient.cumcount()
+    stay = rows["time_in_hospital"]
+    early = (rows["outcome"] == "<30").astype("float64")
+    described = pd.DataFrame(
+        {
+            "prior_encounters": prior.astype("float64"),
+            "prior_readmissions_30d": early.groupby(rows["patient_key"], sort=False).cumsum() - early,
+            "previous_outcome": by_patient["outcome"].shift(),
+            "previous_time_in_hospital": by_patient["time_in_hospital"].shift(),
+            "previous_disposition": by_patient["discharge_disposition_id"].shift(),
+            "prior_mean_time_in_hospital": (stay.groupby(rows["patient_key"], sort=False).cumsum() - stay)
+            / prior.where(prior > 0),
+            "prior_max_number_inpatient": by_patient["number_inpatient"]
+            .cummax()
+            .groupby(rows["patient_key"], sort=False)
+            .shift(),
+        }
+    )
+    informative = described["previous_outcome"].isin(["<30", ">30"])
+    described.loc[~informative, "previous_outcome"] = None
+    described.index = pd.Index(rows["encounter_id"])
+    described = described.loc[encounters["encounter_id"]]
+    described.index = encounters.index
+    return described
+
+
+def _with_outcome(rows: pd.DataFrame) -> pd.DataFrame:
+    outcome = rows["readmitted"] if "readmitted" in rows.columns else None
+    # Said explicitly, because a frame without rows (the first day of all) has no types to go by.
+    numbers = [column for column in KNOWN_COLUMNS if column not in ("encounter_id", "patient_key")]
+    typed = rows[KNOWN_COLUMNS].astype({"encounter_id": "int64"}).astype(dict.fromkeys(numbers, "float64"))
+    return typed.assign(outcome=pd.Series(outcome, index=rows.index, dtype=object))

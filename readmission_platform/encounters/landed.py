@@ -1,0 +1,148 @@
+"""Files as they landed, and the rows of those that can be looked at.
+
+What belongs here: which files count at all (readable, with the right header, not taken in before), and numbering their
+rows. What does not: reading bytes (``storage.landed_file``) and judging rows (``intake``).
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS
+from readmission_platform.encounters.contract import missing_columns
+from readmission_platform.encounters.quarantine import DAY
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """One file of a day as it landed.
+
+    Attributes
+    ----------
+    name, digest
+        Name, and ``sha256:<hex>`` of the bytes as delivered (empty when they cannot be read at all).
+    cells
+        Its cells as text, under the names of its header; None when it cannot be read.
+    problem
+        The code of what is wrong with the file as a whole (see ``quarantine.CODES``).
+    ragged
+        Rows (1 is the first after the header) with more or fewer cells than the header; theirs are all None.
+    """
+
+    name: str
+    digest: str
+    cells: pd.DataFrame | None
+    problem: str | None = None
+    ragged: Collection[int] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A file in its place among all of some days, and why none of its rows is looked at, if so: column(s) and code."""
+
+    number: int
+    day: str
+    file: LandedFile
+    fault: tuple[str, str] | None
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has, as far as it can be read."""
+        return 0 if self.file.cells is None else len(self.file.cells)
+
+
+class Place(NamedTuple):
+    """Where a file lies: the day of its folder, and its name."""
+
+    day: str
+    name: str
+
+
+def sort_out(landed: Mapping[str, Sequence[LandedFile]], taken_before: Mapping[str, Place]) -> Iterator[Arrived]:
+    """Yield the files of some days in order, with the fault of those whose rows are not looked at.
+
+    Parameters
+    ----------
+    taken_before
+        The place from which the bytes with a digest were taken in before.
+    """
+    places: dict[str, list[Place]] = {}
+    for day in sorted(landed):
+        for file in landed[day]:
+            places.setdefault(file.digest, []).append(Place(day, file.name))
+    in_order = ((day, file) for day in sorted(landed) for file in landed[day])
+    for number, (day, file) in enumerate(in_order):
+        fault = _unusable(file)
+        if file.cells is not None and len(file.cells):
+            same, before = places[file.digest], taken_before.get(file.digest)
+            if DAY in file.cells.columns:
+                # It says the day of each row: it may hold several days, or have lain in the wrong folder before.
+                same = [place for place in same if place.day == day]
+                before = before if before and before.day == day else None
+            if Place(day, file.name) != _original(same, before, landed):
+                fault = ("", "file_repeated")
+        yield Arrived(number, day, file, fault)
+
+
+def _original(same: Sequence[Place], before: Place | None, days: Collection[str]) -> Place:
+    """Return which of the places of the same bytes is the one that is taken in: where they were taken in first."""
+    if before is None:
+        return same[0]
+    if before in same or before.day not in days:
+        return before
+    return next((place for place in same if place.day == before.day), same[0])
+
+
+def _unusable(file: LandedFile) -> tuple[str, str] | None:
+    if file.cells is None:
+        return "", file.problem or "file_unreadable"
+    columns = file.cells.columns
+    missing = missing_columns(file.cells, outcome=False)
+    if missing:
+        return ", ".join(missing), "column_missing"
+    unknown = ~columns.isin([*DISCHARGE_COLUMNS, DAY])
+    if unknown.any():
+        # Not named: a file without a header would have a patient's values for names.
+        return f"{unknown.sum()} column(s)", "column_unknown"
+    if columns.has_duplicates:
+        return ", ".join(columns[columns.duplicated()].unique()), "column_repeated"
+    return None
+
+
+def numbered_rows(arrived: Sequence[Arrived]) -> pd.DataFrame:
+    """Return every row of every readable file.
+
+    Returns
+    -------
+    ``discharge_date``, ``file`` (name), ``file_digest``, ``number`` (of the file), ``row`` (1 is the first after the
+    header), ``looked_at`` (whether the file has no fault), ``repeated`` (whether the file was taken in before).
+    """
+    types: dict[str, Any] = {DAY: object, "file": object, "file_digest": object, "number": "int64", "row": "int64",
+             "looked_at": bool, "repeated": bool}  # fmt: skip
+    parts = [pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})]
+    parts += [
+        pd.DataFrame({
+            DAY: each.day, "file": each.file.name, "file_digest": each.file.digest, "number": each.number,
+            "row": range(1, each.rows + 1), "looked_at": each.fault is None,
+            "repeated": each.fault == ("", "file_repeated"),
+        })
+        for each in arrived if each.rows
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True).astype(types)
+
+
+def whole_file_lines(arrived: Sequence[Arrived]) -> pd.DataFrame:
+    """Return the quarantine's lines about files as a whole.
+
+    A file that cannot be read, was taken in before, or has a wrong header and no rows has one line, for row 0. Each row
+    under a wrong header has a line of its own.
+    """
+    lines = [
+        {DAY: each.day, "file_digest": each.file.digest, "file": each.file.name, "row": row, "column": each.fault[0],
+         "code": each.fault[1]}
+        for each in arrived if each.fault is not None
+        for row in (range(1, each.rows + 1) if each.rows and each.fault[0] else [0])
+    ]  # fmt: skip
+    return pd.DataFrame(lines, columns=[DAY, "file_digest", "file", "row", "column", "code"])

@@ -1,0 +1,1 @@
+"""From evidence rows to estimates with intervals: discrimination, calibration, usefulness, fairness."""

@@ -1,0 +1,118 @@
+"""Curves for the pictures: at most 200 points each, rounded, plain lists.
+
+What belongs here: the points of ROC, precision-recall, reliability and decision curves. What does not:
+drawing them (``plots``). The first ten flagged encounters are left out of the precision-recall curve, and the
+rest is thinned, so that a curve cannot be read as a list of people.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
+from readmission_platform.evaluation.estimates import decision_curves
+from readmission_platform.evaluation.estimates.calibration import reliability_bins
+from readmission_platform.evaluation.estimates.ranking import FloatArray, IntArray
+
+MOST_POINTS = 200
+DIGITS = 5
+HISTOGRAM_BINS = 30
+# Beyond 50 % nobody would wait for a model to follow a patient up.
+DECISION_THRESHOLDS = np.round(np.arange(0.01, 0.505, 0.01), 2)
+
+
+def _listed(values: FloatArray) -> list[float]:
+    return [round(float(value), DIGITS) for value in values]
+
+
+def _steps(labels: IntArray, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Cumulative (flagged, found) at each distinct score, from the highest; starts at (0, 0)."""
+    order = np.argsort(-scores, kind="stable")
+    in_order = scores[order]
+    ends = np.flatnonzero(np.append(in_order[1:] != in_order[:-1], True)) if len(order) else np.zeros(0, dtype=int)
+    found = np.cumsum(labels[order])[ends]
+    return np.append(0.0, ends + 1.0), np.append(0.0, found.astype(np.float64))
+
+
+def _thinned(position: FloatArray) -> IntArray:
+    """Indices of at most 200 points, evenly spread along a rising position, always with both ends."""
+    if len(position) <= MOST_POINTS:
+        return np.arange(len(position))
+    wanted = np.linspace(position[0], position[-1], MOST_POINTS)
+    return np.unique(np.minimum(np.searchsorted(position, wanted), len(position) - 1))
+
+
+def roc(*, labels: IntArray, scores: FloatArray) -> dict[str, list[float]]:
+    """Return ``fpr`` and ``tpr`` of the ROC curve; empty lists when only one class is present."""
+    flagged, found = _steps(labels, scores)
+    positives, n = found[-1], flagged[-1]
+    if positives in (0, n):
+        return {"fpr": [], "tpr": []}
+    tpr, fpr = found / positives, (flagged - found) / (n - positives)
+    kept = _thinned(tpr + fpr)
+    return {"fpr": _listed(fpr[kept]), "tpr": _listed(tpr[kept])}
+
+
+def precision_recall(*, labels: IntArray, scores: FloatArray) -> dict[str, list[float]]:
+    """Return ``recall`` and ``precision``; empty lists without positives."""
+    flagged, found = _steps(labels, scores)
+    if found[-1] == 0:
+        return {"recall": [], "precision": []}
+    shown = flagged >= SMALLEST_SHOWN
+    flagged, recall, precision = flagged[shown], found[shown] / found[-1], found[shown] / flagged[shown]
+    kept = _thinned(flagged)
+    return {"recall": _listed(recall[kept]), "precision": _listed(precision[kept])}
+
+
+def calibration(*, labels: IntArray, scores: FloatArray) -> dict[str, Any]:
+    """Return reliability ``bins`` and a ``histogram`` of the scores (``edges`` and ``counts``)."""
+    top = float(scores.max()) if len(scores) else 1.0
+    counts, edges = np.histogram(scores, bins=HISTOGRAM_BINS, range=(0.0, top or 1.0))
+    return {
+        "bins": reliability_bins(labels=labels, scores=scores),
+        "histogram": {"edges": _listed(edges), "counts": [int(c) for c in counts]},
+    }
+
+
+def decision(
+    *,
+    labels: IntArray,
+    scores: FloatArray,
+    points: dict[str, FloatArray],
+    risks: dict[str, FloatArray],
+    thresholds: tuple[float, ...],
+) -> dict[str, Any]:
+    """Return net benefit of the model, of following up all or none, of each point score and of other risks.
+
+    Parameters
+    ----------
+    points : point scores (n,) by name, turned into probabilities first; one that cannot be fitted has no
+        points.
+    risks : other probabilities (n,) by name, taken as they are.
+    thresholds : the thresholds in use, kept beside the curves as ``thresholds_in_use``.
+    """
+    grid = DECISION_THRESHOLDS
+    if len(labels) == 0:
+        return {
+            "thresholds": [],
+            "thresholds_in_use": list(thresholds),
+            "model": [],
+            "treat_all": [],
+            "treat_none": [],
+        }
+    curves: dict[str, Any] = {
+        "thresholds": _listed(grid),
+        "thresholds_in_use": list(thresholds),
+        "model": _listed(decision_curves.curve(labels=labels, scores=scores, thresholds=grid)),
+        "treat_all": _listed(decision_curves.treat_all(prevalence=float(labels.mean()), thresholds=grid)),
+        "treat_none": [0.0] * len(grid),
+    }
+    for name, values in points.items():
+        risk = decision_curves.probability_from_points(labels=labels, points=values)
+        if risk is None:
+            curves[name] = []
+        else:
+            curves[name] = _listed(decision_curves.curve(labels=labels, scores=risk, thresholds=grid))
+    for name, risk in risks.items():
+        curves[name] = _listed(decision_curves.curve(labels=labels, scores=risk, thresholds=grid))
+    return curves

@@ -1,0 +1,258 @@
+"""The evidence document: everything a version is judged by, computed from its stored rows.
+
+What belongs here: checking the rows, and arranging estimates, curves and groups into one JSON document. What
+does not: the computations (``pooled``), limits and verdicts (``governance.policy.gates``), and hiding small cells
+before the document is shown (``disclosure``).
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from readmission_platform.evaluation.estimates import curves
+from readmission_platform.evaluation.estimates.bootstrap import Estimate, Key, bootstrap
+from readmission_platform.evaluation.estimates.fairness import (
+    GROUP_MEASURES,
+    Group,
+    compared_in_auroc_gap,
+    compared_in_equalised_odds,
+)
+from readmission_platform.evaluation.estimates.pooled import (
+    EvidenceArrays,
+    Prepared,
+    compared_pairs,
+    prepare,
+    share_name,
+    statistics,
+)
+from readmission_platform.evaluation.estimates.ranking import Ranking
+from readmission_platform.evaluation.estimates.rows import (
+    ATTRIBUTES,
+    BASELINES,
+    LATER_COLUMNS,
+    InvalidEvidence,
+    category_codes,
+    digest_rows,
+    evidence_kinds,
+    patient_codes,
+    read_columns,
+    require_finite,
+    require_labels,
+    require_unit_interval,
+)
+
+# The one baseline whose scores are probabilities.
+LOGISTIC = "logistic"
+
+__all__ = ["InvalidEvidence", "builtin_estimate", "digest_rows", "evaluate", "require_settings"]
+
+
+def evaluate(
+    rows: pd.DataFrame,
+    *,
+    flag_share: float,
+    wide_flag_share: float,
+    thresholds: Iterable[float],
+    replicates: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Compute the evidence document of one model version.
+
+    Parameters
+    ----------
+    rows : evidence rows, one per development encounter (``rows.EVIDENCE_COLUMNS``); their order does not
+        matter.
+    flag_share, wide_flag_share : shares of the encounters flagged, between 0 and 1; they name the estimates
+        ``recall_at_10``, ``ppv_at_10`` and ``recall_at_20`` (in percent).
+    thresholds : probabilities at which net benefit is reported, between 0 and 1.
+    replicates : number of patient-cluster bootstrap replicates behind every 95 % percentile interval.
+    seed : seed of the bootstrap; the same rows and settings give the same document.
+
+    Returns
+    -------
+    Builtin types only, ready for JSON: ``n``, ``positives``, ``patients``, ``prevalence``, ``settings``,
+    ``estimates`` (name to value, low, high, n, positives), ``curves``, ``groups``, ``baselines`` (AUROC of each
+    score the model is compared with) and ``comparisons`` (AUROC of the first less that of the second, for each
+    pair of them and the model, on the same replicates). Undefined figures are None. In the estimates that compare
+    groups, n and positives count the rows of the compared groups (0 when fewer than two can be compared).
+
+    Raises
+    ------
+    InvalidEvidence
+        The rows or the settings are unusable; one line that names the column, without values.
+    """
+    in_use = tuple(float(t) for t in thresholds)
+    require_settings(shares=(flag_share, wide_flag_share), thresholds=in_use, replicates=replicates)
+    arrays = read_evidence(rows)
+    prepared = prepare(arrays, flag_share=flag_share, wide_flag_share=wide_flag_share, thresholds=in_use)
+    found = bootstrap(
+        partial(statistics, prepared),
+        clusters=arrays.patients,
+        rows=len(arrays.labels),
+        replicates=replicates,
+        seed=seed,
+    )
+    n, positives = prepared.overall.n, prepared.overall.p
+    return {
+        "n": n,
+        "positives": positives,
+        "patients": arrays.patients,
+        "prevalence": positives / n if n else None,
+        "settings": {
+            "flag_share": float(flag_share),
+            "wide_flag_share": float(wide_flag_share),
+            "thresholds": list(in_use),
+            "replicates": int(replicates),
+            "seed": int(seed),
+        },
+        "estimates": _estimates(prepared, found),
+        "curves": _curves(arrays, found, thresholds=in_use, flag_share=flag_share),
+        "groups": {
+            attribute: {group.name: _group(group, found) for group in groups}
+            for attribute, groups in prepared.groups.items()
+        },
+        "baselines": [{"name": name, "auroc": _interval(found["baseline_auroc", name])} for name in prepared.baselines],
+        "comparisons": [
+            {"first": first, "second": second, "difference": _interval(found["auroc_difference", first, second])}
+            for first, second in compared_pairs(prepared)
+        ],
+    }
+
+
+def require_settings(*, shares: Iterable[float], thresholds: Iterable[float], replicates: int) -> None:
+    """Refuse shares and thresholds that are not strictly between 0 and 1, and fewer than one replicate."""
+    for name, values in (("flag share", shares), ("threshold", thresholds)):
+        if not all(0 < value < 1 for value in values):
+            raise InvalidEvidence(f"every {name} must lie strictly between 0 and 1")
+    if replicates < 1:
+        raise InvalidEvidence("at least one bootstrap replicate is needed")
+
+
+def read_evidence(rows: pd.DataFrame) -> EvidenceArrays:
+    """Check evidence rows and turn them into arrays in canonical order; raises ``InvalidEvidence``."""
+    kinds = evidence_kinds(rows)
+    columns = read_columns(rows, kinds=kinds)
+    baselines = [*BASELINES, *(name for name in LATER_COLUMNS if name in kinds)]
+    require_labels(columns.whole["label"])
+    require_unit_interval("score", columns.number["score"])
+    require_unit_interval("clock", columns.number["clock"])
+    for name in baselines:
+        require_finite(name, columns.number[name])
+    if LOGISTIC in baselines:
+        require_unit_interval(LOGISTIC, columns.number[LOGISTIC])
+    codes, patients = patient_codes(columns.text["patient_key"])
+    return EvidenceArrays(
+        labels=columns.whole["label"],
+        scores=columns.number["score"],
+        codes=codes,
+        patients=patients,
+        fold=columns.whole["fold"],
+        clock=columns.number["clock"],
+        baselines={name: columns.number[name] for name in baselines},
+        members={name: category_codes(columns.text[name]) for name in ATTRIBUTES},
+    )
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _interval(estimate: Estimate) -> dict[str, float | None]:
+    return {"value": _number(estimate.value), "low": _number(estimate.low), "high": _number(estimate.high)}
+
+
+def builtin_estimate(estimate: Estimate, *, n: int, positives: int) -> dict[str, Any]:
+    """Return an estimate as the document holds it: value, low, high (None = undefined), n, positives."""
+    return {**_interval(estimate), "n": n, "positives": positives}
+
+
+def _estimates(prepared: Prepared, found: Mapping[Key, Estimate]) -> dict[str, Any]:
+    slices: dict[str, Ranking] = {
+        "auroc_test": prepared.test,
+        "latest_auroc": prepared.latest,
+        "latest_observed_expected": prepared.latest,
+    }
+    counted = {name: (rows.n, rows.p) for name, rows in slices.items()}
+    for attribute, groups in prepared.groups.items():
+        counted[f"equalised_odds_{attribute}"] = _compared(compared_in_equalised_odds(groups))
+        counted[f"auroc_gap.{attribute}"] = _compared(compared_in_auroc_gap(groups))
+    n, positives = prepared.overall.n, prepared.overall.p
+    estimates: dict[str, Any] = {
+        "rows": {"value": float(n), "low": float(n), "high": float(n), "n": n, "positives": positives}
+    }
+    for key, estimate in found.items():
+        if len(key) == 1:
+            rows, cases = counted.get(key[0], (n, positives))
+            estimates[key[0]] = builtin_estimate(estimate, n=rows, positives=cases)
+        elif key[0] == "groups" and key[3] == "observed_expected":
+            group = next(g for g in prepared.groups[key[1]] if g.name == key[2])
+            estimates[f"observed_expected.{key[1]}.{key[2]}"] = builtin_estimate(
+                estimate, n=group.n, positives=group.positives
+            )
+    return estimates
+
+
+def _compared(groups: list[Group]) -> tuple[int, int]:
+    if len(groups) < 2:
+        return 0, 0
+    return sum(group.n for group in groups), sum(group.positives for group in groups)
+
+
+def _group(group: Group, found: Mapping[Key, Estimate]) -> dict[str, Any]:
+    figures = {m: _interval(found["groups", group.attribute, group.name, m]) for m in GROUP_MEASURES}
+    return {"n": group.n, "positives": group.positives, "patients": group.patients, **figures}
+
+
+def _curves(
+    arrays: EvidenceArrays, found: Mapping[Key, Estimate], *, thresholds: tuple[float, ...], flag_share: float
+) -> dict[str, Any]:
+    labels, scores = arrays.labels, arrays.scores
+    points = {name: arrays.baselines[name] for name in ("lace", "hospital")}
+    others = {name: arrays.baselines[name] for name in ("lace", "hospital", LOGISTIC) if name in arrays.baselines}
+    baselines = {
+        name: {
+            **curves.roc(labels=labels, scores=values),
+            "auroc": _interval(found["baseline_auroc", name]),
+        }
+        for name, values in others.items()
+    }
+    calibration = curves.calibration(labels=labels, scores=scores)
+    for entry in calibration["bins"]:
+        estimate = found["bins", str(entry["bin"])]
+        # All or none positive: resampling would show no uncertainty at all, which is not so.
+        certain = entry["positives"] in (0, entry["n"])
+        entry["low"], entry["high"] = (None, None) if certain else (_number(estimate.low), _number(estimate.high))
+    percent = share_name(flag_share)
+    return {
+        "roc": {
+            **curves.roc(labels=labels, scores=scores),
+            "auroc": _interval(found[("auroc",)]),
+            "baselines": baselines,
+        },
+        "precision_recall": {
+            **curves.precision_recall(labels=labels, scores=scores),
+            "average_precision": _interval(found[("average_precision",)]),
+            "prevalence": float(np.mean(labels)) if len(labels) else None,
+            "flag": {
+                "share": float(flag_share),
+                "recall": _number(found[(f"recall_at_{percent}",)].value),
+                "precision": _number(found[(f"ppv_at_{percent}",)].value),
+            },
+        },
+        "calibration": {
+            **calibration,
+            "slope": _interval(found[("calibration_slope",)]),
+            "observed_expected": _interval(found[("observed_expected",)]),
+        },
+        "decision": curves.decision(
+            labels=labels,
+            scores=scores,
+            points=points,
+            risks={LOGISTIC: others[LOGISTIC]} if LOGISTIC in others else {},
+            thresholds=thresholds,
+        ),
+    }

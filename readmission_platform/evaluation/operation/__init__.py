@@ -1,0 +1,1 @@
+"""Figures of daily operation and live performance, and what of them may be shown."""

@@ -1,0 +1,196 @@
+"""How the ledger's database is reached: URL, driver, transactions, and its errors in one clear line.
+
+What belongs here: everything about connections that differs between SQLite and PostgreSQL. What does not: tables
+and triggers (``ledger_schema``), and what is written into them (``ledger``).
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from readmission_platform.foundation.errors import BadInput, Conflict, Unavailable
+
+BACKENDS = ("sqlite", "postgresql")
+LOCK_WAIT_SECONDS = 30.0
+CONNECT_SECONDS = 10
+_WRITES = "ledger_writes"
+_DRIVER = "postgresql+psycopg"
+_PLAIN_NAMES = ("postgresql", "postgres")  # what most tools call it; SQLAlchemy would take another driver for these
+_EXPECTED = "expected sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+
+
+@contextmanager
+def clear_errors(place: str, *, what: str = "ledger") -> Iterator[None]:
+    """Turn a database driver's errors into one line that says what cannot be used and what to do.
+
+    Raises
+    ------
+    BadInput
+        When the database cannot hold a value at all.
+    Conflict
+        When somebody else wrote the same entry first.
+    Unavailable
+        For everything else: unreachable, read-only, full, locked for too long.
+    """
+    try:
+        yield
+    except exc.DataError as error:
+        raise BadInput(f"The {what} {place} cannot hold this ({_first_line(error)}).") from error
+    except exc.IntegrityError as error:
+        raise Conflict(f"The {what} {place} refused the entry ({_first_line(error)}): try again.") from error
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        message = (
+            f"The {what} {place} cannot be used ({_first_line(error)}). "
+            "Check that the database is there, writable and has space, then try again."
+        )
+        raise Unavailable(message) from error
+
+
+def _first_line(error: exc.SQLAlchemyError) -> str:
+    original = getattr(error, "orig", None) or error
+    return (str(original).strip().splitlines() or [type(original).__name__])[0]
+
+
+def make_engine(url: str, *, what: str = "ledger") -> sa.Engine:
+    """Create the engine of a ledger, or what ``what`` names; nothing is opened yet, but SQLite's folder is made.
+
+    Raises
+    ------
+    BadInput
+        When the URL is no database URL, or names a kind of database that is not supported.
+    Unavailable
+        When the driver of that database is not installed, or the folder cannot be made.
+    """
+    try:
+        address = sa.make_url(url)
+    except exc.ArgumentError as error:
+        raise BadInput(f"The {what}'s URL cannot be read; {_EXPECTED}.") from error
+    if address.drivername in _PLAIN_NAMES:
+        address = address.set(drivername=_DRIVER)
+    backend = address.get_backend_name()
+    if backend not in BACKENDS:
+        raise BadInput(f"The {what} cannot live in {backend}; {_EXPECTED}.")
+    try:
+        return _postgresql_engine(address) if backend == "postgresql" else _sqlite_engine(address)
+    except exc.NoSuchModuleError as error:
+        raise BadInput(f"There is no driver {address.drivername}; {_EXPECTED}.") from error
+    except ImportError as error:
+        raise Unavailable(f"The driver of {address.drivername} is not installed: install it.") from error
+
+
+def described(engine: sa.Engine) -> str:
+    """Say where the database is, without any password (one may also stand among the URL's options)."""
+    address = engine.url
+    host = address.query.get("host")
+    return f"at {address.set(query={'host': host} if host else {}).render_as_string(hide_password=True)}"
+
+
+def _postgresql_engine(address: sa.URL) -> sa.Engine:
+    asked: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
+    arguments = {name: value for name, value in asked.items() if name not in address.query}
+    return sa.create_engine(address, pool_pre_ping=True, connect_args=arguments)
+
+
+def _sqlite_engine(address: sa.URL) -> sa.Engine:
+    if address.database and not address.database.startswith((":", "file:")):
+        try:
+            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"The folder of the ledger cannot be made ({error.strerror}).") from error
+    engine = sa.create_engine(address, connect_args={"timeout": LOCK_WAIT_SECONDS})
+    sa.event.listen(engine, "connect", _set_up_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    # Python's sqlite3 begins transactions late and by its own rules; the ledger needs its lock at once.
+    connection.isolation_level = None
+    # Text that somebody damaged is read all the same, so that it is found by its hash, at its event.
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Open a transaction that sees one consistent state throughout."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Open a transaction that may write; whoever waits for another one gives up after ``LOCK_WAIT_SECONDS``."""
+    with engine.connect() as connection:
+        connection = connection.execution_options(**{_WRITES: True})
+        with connection.begin():
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS:.0f}s'")
+            yield connection
+
+
+def switch_to_wal(engine: sa.Engine) -> None:
+    """Have SQLite write ahead, so that readers and the writer do not wait for each other; nothing elsewhere."""
+    if engine.dialect.name != "sqlite":
+        return
+    # SQLite answers "locked" at once, ignoring its busy timeout, when two processes switch together.
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        raw = engine.raw_connection()
+        try:
+            raw.cursor().execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise exc.OperationalError("PRAGMA journal_mode=WAL", None, error) from error
+            time.sleep(0.02)
+        finally:
+            raw.close()
+
+
+def bring_up_to_date(
+    engine: sa.Engine,
+    *,
+    wanted: int,
+    lock: int,
+    found: Callable[[sa.Connection], int | None],
+    change: Callable[[sa.Connection, int | None], None],
+) -> None:
+    """Create or migrate a database, once, safely under several processes.
+
+    Parameters
+    ----------
+    wanted
+        The version of its shape that this software knows.
+    lock
+        Any constant of the database's own: the key of a PostgreSQL advisory lock.
+    found
+        Returns the version of the shape it has, None for an empty database; refuses a newer one.
+    change
+        Brings it from that version to the one wanted.
+    """
+    with reading(engine) as connection:
+        version = found(connection)
+    if version == wanted:
+        return
+    if version is None:
+        switch_to_wal(engine)
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+        change(connection, found(connection))  # asked again: another process may have been first

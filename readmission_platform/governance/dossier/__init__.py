@@ -1,0 +1,1 @@
+"""The sealed folder an auditor is handed: its manifest and its contents."""

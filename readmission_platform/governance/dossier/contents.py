@@ -1,0 +1,66 @@
+"""What a dossier repeats of the ledger for readers: approvals, policy, roles, change plan, reproduction.
+
+What belongs here: pure functions from events to the content of these files. Making a dossier writes what they return,
+and verifying one compares. What does not: the seal (``dossier``), and figures
+(``lifecycle.versions.dossier_verification``).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from readmission_platform.governance.dossier.manifest import APPROVALS, PLAN, POLICY, REPRODUCTION, ROLES
+from readmission_platform.governance.ledger.chain import Event
+from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.governance.policy.adoptable import Adoption
+from readmission_platform.governance.policy.adoption import everything_in_force
+
+
+def repeated(record: VersionRecord, events: Sequence[Event], *, demo_allowed: bool) -> dict[str, Any]:
+    """Return the content of every file that only repeats the ledger, by file name.
+
+    Parameters
+    ----------
+    events
+        All events of the model, in order.
+    demo_allowed
+        Whether the demo approver's signatures count (in ``local`` only).
+    """
+    now = everything_in_force(events, demo_allowed=demo_allowed)
+    judged_at = record.validations[-1].seq if record.validations else 0
+    then = everything_in_force([event for event in events if event.seq < judged_at], demo_allowed=demo_allowed)
+    files: dict[str, Any] = {
+        APPROVALS: [_signed(event) for event in _about(record, events, "version_approved")],
+        POLICY: {"in_force": _adopted(now.policy, events), "at_validation": _adopted(then.policy, events)},
+        ROLES: {"in_force": _adopted(now.roles, events)},
+    }
+    if now.plan is not None:
+        files[PLAN] = {"in_force": _adopted(now.plan, events)}
+    reproductions = list(_about(record, events, "version_reproduced"))
+    if reproductions:
+        files[REPRODUCTION] = _signed(reproductions[-1])
+    return files
+
+
+def misdirected_approvals(record: VersionRecord, events: Iterable[Event]) -> list[int]:
+    """Return the approvals of a version whose signed statement is about something else than this evidence."""
+    about = (record.model, record.version, record.artifact_digest, record.evidence_digest)
+    fields = ("model", "version", "artifact_digest", "evidence_digest")
+    return [
+        event.seq
+        for event in _about(record, events, "version_approved")
+        if tuple((event.payload.get("statement") or {}).get(name) for name in fields) != about
+    ]
+
+
+def _about(record: VersionRecord, events: Iterable[Event], kind: str) -> Iterable[Event]:
+    return (event for event in events if event.kind == kind and event.version == record.version)
+
+
+def _signed(event: Event) -> dict[str, Any]:
+    return {"event": event.seq, "at": event.at, "by": event.actor, **event.payload}
+
+
+def _adopted(adoption: Adoption | None, events: Iterable[Event]) -> dict[str, Any] | None:
+    if adoption is None:
+        return None
+    return next(_signed(event) for event in events if event.seq == adoption.seq)

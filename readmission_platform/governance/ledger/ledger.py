@@ -1,0 +1,307 @@
+"""The ledger: the append-only, hash-chained record that decides which version is in which stage.
+
+What belongs here: reading and writing events and pointers, each in one transaction. What does not: whether a
+promotion is right (``promotion``) and what the events say about a version (``versions``).
+
+Threat model: edited, removed or inserted rows and moved pointers are found by :meth:`Ledger.verify`. Whoever
+can rewrite the whole database, hashes included, is caught only by a head exported elsewhere.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+
+from readmission_platform.config import canonical_json
+from readmission_platform.foundation import database
+from readmission_platform.foundation.errors import BadInput, Conflict, LedgerCorrupt
+from readmission_platform.foundation.steps import reached
+from readmission_platform.governance.ledger import schema
+from readmission_platform.governance.ledger.chain import (
+    STAGES,
+    Event,
+    Pointer,
+    first_difference,
+    hash_of_text,
+    no_pointers,
+    pointers_from,
+    utc_text,
+)
+from readmission_platform.governance.ledger.extract import Link
+from readmission_platform.governance.ledger.integrity import Examination, Head, examine
+
+__all__ = ["STAGES", "Event", "Ledger", "Pointer"]
+
+
+class Ledger:
+    """The events and pointers of one model in one database.
+
+    Parameters
+    ----------
+    url
+        SQLAlchemy URL, ``sqlite:///PATH`` or ``postgresql://...``; tables are created on first use.
+    model
+        Name of the model; the hash chain runs through the events of all models of the database.
+
+    Raises
+    ------
+    BadInput, Unavailable
+        When the URL or the database cannot be used.
+    LedgerCorrupt
+        When tables are missing.
+    """
+
+    def __init__(self, url: str, *, model: str) -> None:
+        self.model = model
+        self._engine = database.make_engine(url)
+        self._place = database.described(self._engine)
+        with database.clear_errors(self._place):
+            schema.ensure_schema(self._engine)
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def append(self, kind: str, payload: Mapping[str, Any], *, actor: str, version: str | None = None) -> Event:
+        """Record one event that moves no pointer.
+
+        Raises
+        ------
+        BadInput
+            When the payload is not JSON (NaN included) or claims to move a pointer.
+        Unavailable
+            When the database cannot be written.
+        """
+        if "moves" in payload:
+            raise BadInput("An event that moves a stage is recorded with move(), not with append().")
+        content = _plain_json(payload)
+        with self._writing() as (connection, seq, head):
+            return self._write(connection, seq, head, kind, content, actor=actor, version=version)
+
+    def move(
+        self,
+        kind: str,
+        payload: Mapping[str, Any],
+        *,
+        actor: str,
+        version: str | None,
+        moves: Mapping[str, str | None],
+        expected: Mapping[str, Pointer],
+        since: int | None = None,
+        binding_kinds: Collection[str] = (),
+    ) -> Event:
+        """Move pointers and record why, in one transaction, if nothing changed since the decision.
+
+        Parameters
+        ----------
+        moves
+            New version (or None) per stage.
+        expected
+            The pointers that the decision saw, of all moved stages at least; version and event must agree.
+        since, binding_kinds
+            Last event the decision saw, and the kinds of event that would have been part of it. A later one
+            about this version, or about no version in particular, is a conflict.
+
+        Raises
+        ------
+        BadInput
+            When the call itself makes no sense.
+        Conflict
+            When somebody else was first; nothing is written.
+        Unavailable
+            When the database cannot be written; nothing is written.
+        """
+        unknown = sorted(set(moves) - set(STAGES))
+        if unknown or not moves or not set(moves) <= set(expected):
+            raise BadInput(f"move() needs known stages ({', '.join(STAGES)}) and what is expected of each.")
+        if not set(moves.values()) <= {version, None}:
+            raise BadInput("An event moves the version it is about, or empties a stage.")
+        if payload.get("moves", dict(moves)) != dict(moves):
+            raise BadInput("The payload describes other moves than those asked for.")
+        content = _plain_json({**payload, "moves": dict(moves)})
+        with self._writing() as (connection, seq, head):
+            reached("ledger: writing has begun")
+            difference = first_difference(expected, self._pointers(connection))
+            if difference:
+                raise Conflict(f"Somebody else was first: {difference}. Look again and decide anew.")
+            if since is not None and self._gained(connection, since, binding_kinds, version):
+                raise Conflict("The ledger gained events that this decision did not see. Decide anew.")
+            event = self._write(connection, seq, head, kind, content, actor=actor, version=version)
+            reached("ledger: event written")
+            for stage, target in moves.items():
+                self._point(connection, stage, target, event.seq)
+                reached(f"ledger: {stage} pointed")
+        reached("ledger: committed")
+        return event
+
+    def events(self, *, kind: str | None = None, version: str | None = None, after: int = 0) -> list[Event]:
+        """Return this model's events in order, optionally of one kind, about one version, or after a number."""
+        with self._reading() as connection:
+            return self._events(connection, kind=kind, version=version, after=after)
+
+    def pointers(self) -> dict[str, Pointer]:
+        """Return the current pointer of every stage."""
+        with self._reading() as connection:
+            return self._pointers(connection)
+
+    def versions(self) -> list[str]:
+        """Return every version whose training is recorded, the latest recorded first."""
+        table = schema.events.c
+        trained = (table.model == self.model) & (table.kind == "version_trained") & table.version.is_not(None)
+        with self._reading() as connection:
+            found = connection.execute(sa.select(table.version).where(trained).order_by(table.seq.desc())).scalars()
+            return list(dict.fromkeys(found))
+
+    def snapshot(self, *, version: str | None = None) -> tuple[list[Event], dict[str, Pointer]]:
+        """Return events and pointers as they were at one moment.
+
+        Parameters
+        ----------
+        version
+            Only the events about this version, which is much quicker in a long ledger. The pointers are all there.
+
+        Raises
+        ------
+        LedgerCorrupt
+            When the pointers (to this version) are not those that the events made.
+        """
+        with self._reading() as connection:
+            events, pointers = self._events(connection, version=version), self._pointers(connection)
+        by_events, held = pointers_from(events), pointers
+        if version is not None:
+            held = {stage: pointer for stage, pointer in pointers.items() if pointer.version == version}
+            by_events = {stage: by_events[stage] for stage in held}
+        difference = first_difference(by_events, held)
+        if difference:
+            raise LedgerCorrupt(f"A stage was moved without an event: by the events, {difference}.")
+        return events, pointers
+
+    def entries(self) -> list[Event | Link]:
+        """Return the whole chain in order: this model's events, and the place in it of those of other models."""
+        table = schema.events
+        with self._reading() as connection:
+            return [
+                schema.event_from(row) if row.model == self.model else Link(row.seq, row.previous_hash, row.hash)
+                for row in connection.execute(sa.select(table).order_by(table.c.seq))
+            ]
+
+    def examine(self, *, known: Head | None = None) -> Examination:
+        """Recompute every hash, and every pointer from the events, of all models in the database.
+
+        Parameters
+        ----------
+        known
+            A head that the chain once had and must still pass through.
+        """
+        with self._reading() as connection:
+            return examine(connection, known=known)
+
+    def verify(self) -> None:
+        """Make sure that the ledger is whole.
+
+        Raises
+        ------
+        LedgerCorrupt
+            Naming the first event that does not fit.
+        """
+        problem = self.examine().problem
+        if problem is not None:
+            raise problem
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with database.clear_errors(self._place), database.reading(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[sa.Connection, int, str]]:
+        """Open the one write transaction at a time; yields the connection and the head's seq and hash."""
+        with database.clear_errors(self._place), database.writing(self._engine) as connection:
+            meta = schema.ledger_meta.c
+            row = connection.execute(sa.select(meta.head_seq, meta.head_hash).with_for_update()).one()
+            yield connection, row.head_seq, row.head_hash
+
+    def _write(
+        self,
+        connection: sa.Connection,
+        seq: int,
+        head: str,
+        kind: str,
+        payload: dict[str, Any],
+        *,
+        actor: str,
+        version: str | None,
+    ) -> Event:
+        content: dict[str, Any] = {
+            "seq": seq + 1,
+            "model": self.model,
+            "at": utc_text(datetime.now(UTC)),
+            "kind": kind,
+            "version": version,
+            "actor": actor,
+            "previous_hash": head,
+        }
+        _check_text(kind, version, actor)
+        text = canonical_json(payload)
+        own_hash = hash_of_text(content, text)
+        connection.execute(sa.insert(schema.events).values(**content, payload=text, hash=own_hash))
+        connection.execute(sa.update(schema.ledger_meta).values(head_seq=seq + 1, head_hash=own_hash))
+        return Event(**content, payload=payload, hash=own_hash)
+
+    def _point(self, connection: sa.Connection, stage: str, version: str | None, seq: int) -> None:
+        table = schema.pointers
+        here = (table.c.model == self.model) & (table.c.stage == stage)
+        if connection.execute(sa.update(table).where(here).values(version=version, seq=seq)).rowcount == 0:
+            row = {"model": self.model, "stage": stage, "version": version, "seq": seq}
+            connection.execute(sa.insert(table).values(**row))
+
+    def _pointers(self, connection: sa.Connection, model: str | None = None) -> dict[str, Pointer]:
+        table = schema.pointers
+        rows = connection.execute(sa.select(table).where(table.c.model == (model or self.model)))
+        return no_pointers() | {row.stage: Pointer(row.stage, row.version, row.seq) for row in rows}
+
+    def _events(
+        self, connection: sa.Connection, *, kind: str | None = None, version: str | None = None, after: int = 0
+    ) -> list[Event]:
+        table = schema.events
+        query = sa.select(table).where(table.c.model == self.model, table.c.seq > after).order_by(table.c.seq)
+        if kind is not None:
+            query = query.where(table.c.kind == kind)
+        if version is not None:
+            query = query.where(table.c.version == version)
+        return [schema.event_from(row) for row in connection.execute(query)]
+
+    def _gained(self, connection: sa.Connection, since: int, kinds: Collection[str], version: str | None) -> bool:
+        table = schema.events
+        concerns = table.c.version.is_(None) | (table.c.version == version)
+        later = (table.c.seq > since) & (table.c.model == self.model) & table.c.kind.in_(tuple(kinds))
+        return connection.execute(sa.select(table.c.seq).where(later, concerns).limit(1)).first() is not None
+
+
+def _check_text(*texts: str | None) -> None:
+    # What either database cannot hold, or UTF-8 cannot express, is refused by both.
+    for text in texts:
+        if text is not None and ("\x00" in text or text.encode(errors="replace").decode() != text):
+            raise BadInput("The ledger records only plain text, without null characters or lone surrogates.")
+
+
+def _plain_json(payload: Mapping[str, Any]) -> dict[str, Any]:
+    # What is hashed is what a reader gets back: tuples become lists, keys become strings.
+    try:
+        content: dict[str, Any] = json.loads(canonical_json(dict(payload)))
+        canonical_json(content).encode()
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"The ledger records only plain JSON ({type(error).__name__}: {error}).") from error
+    return content

@@ -1,0 +1,111 @@
+"""Which version was in which stage, from when to when, and on what grounds.
+
+What belongs here: a pure function over events. What does not: what is in a stage now (the pointers decide).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from readmission_platform.governance.ledger.chain import STAGES, Event
+
+How = Literal["promotion", "rollback"]
+
+
+@dataclass(frozen=True)
+class Period:
+    """One version in one stage; ``until`` is None while it lasts.
+
+    ``approved_by`` are the people whose approvals counted. A rollback needs none: it names those of the promotion that
+    brought the version into the stage before. ``seq`` is the ledger's event.
+    """
+
+    stage: str
+    version: str
+    since: str
+    until: str | None
+    how: How
+    by: str
+    approved_by: tuple[str, ...]
+    evidence_digest: str | None
+    artifact_digest: str | None
+    policy_digest: str | None
+    replaced: str | None
+    reason: str
+    seq: int
+    ended_by_seq: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the period as plain JSON values."""
+        return asdict(self)
+
+
+def timeline(events: Iterable[Event]) -> list[Period]:
+    """Return every stay of every version in a stage, in the order of their beginning.
+
+    Parameters
+    ----------
+    events
+        All events of one model, in order.
+    """
+    periods: list[Period] = []
+    current: dict[str, int] = {}
+    trained: dict[str, Event] = {}
+    approvers: dict[int, str] = {}
+    for event in events:
+        if event.kind == "version_trained" and event.version is not None:
+            trained.setdefault(event.version, event)
+        elif event.kind == "version_approved":
+            approvers[event.seq] = event.actor
+        moves = event.payload.get("moves")
+        if not isinstance(moves, Mapping):
+            continue
+        for stage in (stage for stage in STAGES if stage in moves):
+            replaced = None
+            if stage in current:
+                place = current.pop(stage)
+                replaced = periods[place].version
+                periods[place] = replace(periods[place], until=event.at, ended_by_seq=event.seq)
+            if moves[stage] is not None:
+                current[stage] = len(periods)
+                periods.append(_began(event, stage, str(moves[stage]), replaced, trained, approvers, periods))
+    return periods
+
+
+def _began(
+    event: Event,
+    stage: str,
+    version: str,
+    replaced: str | None,
+    trained: Mapping[str, Event],
+    approvers: Mapping[int, str],
+    before: list[Period],
+) -> Period:
+    how: How = "rollback" if event.kind == "version_rolled_back" else "promotion"
+    counted = event.payload.get("approvals")
+    approved = tuple(approvers[seq] for seq in counted if seq in approvers) if isinstance(counted, list) else ()
+    if how == "rollback":
+        earlier = (period for period in reversed(before) if (period.stage, period.version) == (stage, version))
+        approved = next((period.approved_by for period in earlier), ())
+    content = trained[version].payload if version in trained else {}
+    policy = event.payload.get("policy_digest")
+    return Period(
+        stage=stage,
+        version=version,
+        since=event.at,
+        until=None,
+        how=how,
+        by=event.actor,
+        approved_by=approved,
+        evidence_digest=_digest(content.get("evidence")),
+        artifact_digest=_digest(content.get("artifact")),
+        policy_digest=policy if isinstance(policy, str) else None,
+        replaced=replaced if replaced != version else None,
+        reason=str(event.payload.get("reason") or ""),
+        seq=event.seq,
+    )
+
+
+def _digest(content: object) -> str | None:
+    found = content.get("digest") if isinstance(content, Mapping) else None
+    return found if isinstance(found, str) else None

@@ -1,0 +1,97 @@
+"""What can be adopted, and what it is once it is in force.
+
+What belongs here: the three kinds (gate policy, change plan, roles), what is asked of each and who may adopt it. What
+does not: signatures and events (``adoption``).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from readmission_platform.config import ChangePlan, GatePolicy, RolesConfig
+from readmission_platform.foundation.errors import BadInput
+from readmission_platform.governance.policy.change_plan import check_plan
+from readmission_platform.governance.policy.gates import check_policy
+from readmission_platform.governance.roles import check_roles
+
+AdoptionKind = Literal["policy_adopted", "change_plan_adopted", "roles_adopted"]
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """The event that put something into force."""
+
+    digest: str
+    seq: int
+    adopted_by: str
+    adopted_at: str
+    demo: bool
+
+
+@dataclass(frozen=True)
+class PolicyInForce(Adoption):
+    """The gate policy in force, and the event that made it so."""
+
+    policy: GatePolicy
+
+
+@dataclass(frozen=True)
+class PlanInForce(Adoption):
+    """The change plan in force, and the event that made it so."""
+
+    plan: ChangePlan
+
+
+@dataclass(frozen=True)
+class RolesInForce(Adoption):
+    """The roles in force, and the event that made them so."""
+
+    roles: RolesConfig
+
+
+@dataclass(frozen=True)
+class InForce:
+    """Everything that is in force; None where nothing was properly adopted."""
+
+    policy: PolicyInForce | None
+    plan: PlanInForce | None
+    roles: RolesInForce | None
+
+
+@dataclass(frozen=True)
+class Adoptable:
+    """One kind of content: its shape, what else is asked of it, the permission to adopt it, and what it is called."""
+
+    model: type[BaseModel]
+    check: Callable[[Any], None]
+    permission: str
+    words: str
+
+
+def _check_for_any_data(policy: GatePolicy) -> None:
+    check_policy(policy, "real")
+    check_policy(policy, "synthetic")
+
+
+ADOPTABLE: dict[str, Adoptable] = {
+    "policy_adopted": Adoptable(GatePolicy, _check_for_any_data, "adopt_policy", "policy"),
+    "change_plan_adopted": Adoptable(ChangePlan, check_plan, "adopt_policy", "change plan"),
+    "roles_adopted": Adoptable(RolesConfig, check_roles, "administer", "roles"),
+}
+
+
+def check_content(kind: AdoptionKind, content: GatePolicy | ChangePlan | RolesConfig) -> Adoptable:
+    """Check that something holds all that is required of it before it can be adopted.
+
+    Raises
+    ------
+    BadInput
+        Naming what is missing or cannot be used.
+    """
+    adoptable = ADOPTABLE[kind]
+    if not isinstance(content, adoptable.model):
+        raise BadInput(f"{kind} does not go with {type(content).__name__}.")
+    adoptable.check(content)
+    return adoptable

@@ -1,0 +1,239 @@
+"""Which gate policy, change plan and roles are in force: the content of signed ledger events, never a file.
+
+What belongs here: adopting, and reading what is in force. What does not: applying either.
+
+The first roles of an environment vouch for themselves: their signer must be among them and may administer.
+Whoever sets up an environment therefore adopts roles before anybody else can write to its ledger.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from readmission_platform.config import ChangePlan, EnvironmentConfig, GatePolicy, RolesConfig, digest_of
+from readmission_platform.foundation.errors import Refused
+from readmission_platform.governance.demo_approver import Signer, demo_keys, demo_signer
+from readmission_platform.governance.ledger.chain import Event, utc_text
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.policy.adoptable import (
+    ADOPTABLE,
+    Adoption,
+    AdoptionKind,
+    InForce,
+    PlanInForce,
+    PolicyInForce,
+    RolesInForce,
+    check_content,
+)
+from readmission_platform.governance.roles import permitted
+from readmission_platform.governance.signatures import is_signed_by, sign
+
+__all__ = [
+    "AdoptionKind",
+    "PlanInForce",
+    "PolicyInForce",
+    "RolesInForce",
+    "adopt",
+    "ensure_adopted",
+    "everything_in_force",
+    "in_force",
+    "plan_in_force",
+    "roles_in_force",
+]
+
+
+def everything_in_force(events: Iterable[Event], *, demo_allowed: bool = True) -> InForce:
+    """Return policy, change plan and roles in force. Adoptions that are not properly signed have no effect.
+
+    Parameters
+    ----------
+    events
+        All events of one model, in order.
+    demo_allowed
+        Whether a demo approver's signature counts (in ``local`` only).
+    """
+    found: dict[str, tuple[Adoption, Any]] = {}
+    announced: list[Event] = []
+    last_seq = dict.fromkeys(ADOPTABLE, 0)
+    for event in events:
+        if event.kind == "demo_approver_created" and demo_allowed:
+            announced.append(event)
+        if event.kind not in ADOPTABLE:
+            continue
+        problem = _problem(event, _roles_of(found), demo_keys(announced), last_seq[event.kind])
+        last_seq[event.kind] = event.seq
+        if problem is None:
+            found[event.kind] = (
+                _adoption(event),
+                ADOPTABLE[event.kind].model.model_validate(event.payload["content"]),
+            )
+    policy, plan, roles = (found.get(kind) for kind in ("policy_adopted", "change_plan_adopted", "roles_adopted"))
+    return InForce(
+        policy=PolicyInForce(**vars(policy[0]), policy=policy[1]) if policy else None,
+        plan=PlanInForce(**vars(plan[0]), plan=plan[1]) if plan else None,
+        roles=RolesInForce(**vars(roles[0]), roles=roles[1]) if roles else None,
+    )
+
+
+def in_force(events: Iterable[Event], *, demo_allowed: bool = True) -> PolicyInForce | None:
+    """Return the policy in force, or None; parameters as for :func:`everything_in_force`."""
+    return everything_in_force(events, demo_allowed=demo_allowed).policy
+
+
+def plan_in_force(events: Iterable[Event], *, demo_allowed: bool = True) -> PlanInForce | None:
+    """Return the change plan in force, or None; parameters as for :func:`everything_in_force`."""
+    return everything_in_force(events, demo_allowed=demo_allowed).plan
+
+
+def roles_in_force(events: Iterable[Event], *, demo_allowed: bool = True) -> RolesInForce | None:
+    """Return the roles in force, or None; parameters as for :func:`everything_in_force`."""
+    return everything_in_force(events, demo_allowed=demo_allowed).roles
+
+
+def adopt(
+    ledger: Ledger,
+    kind: AdoptionKind,
+    content: GatePolicy | ChangePlan | RolesConfig,
+    signer: Signer,
+    *,
+    demo_allowed: bool = True,
+) -> Event:
+    """Put a policy, a change plan or roles into force with a signature.
+
+    ``demo_allowed`` as for :func:`everything_in_force`.
+
+    Raises
+    ------
+    BadInput
+        When the content lacks something that is required of it.
+    Refused
+        When the signer may not adopt it, or signs with another key than the registered one.
+    """
+    adoptable = check_content(kind, content)
+    events = ledger.events()
+    before = roles_in_force(events, demo_allowed=demo_allowed)
+    last_seq = max((event.seq for event in events if event.kind == kind), default=0)
+    plain = content.model_dump(mode="json")
+    statement = {
+        "kind": kind,
+        "model": ledger.model,
+        "digest": digest_of(plain),
+        "follows_seq": last_seq,
+        "signer": signer.identity,
+        "signed_at": utc_text(datetime.now(UTC)),
+        "demo": signer.demo,
+    }
+    payload = {
+        "digest": statement["digest"],
+        "content": plain,
+        "demo": signer.demo,
+        **sign(statement, signer.key),
+    }
+    proposed = Event(0, ledger.model, "", kind, None, signer.identity, payload, "", "")
+    deciding = before.roles if before else None
+    problem = _problem(proposed, deciding, demo_keys(events) if demo_allowed else {}, last_seq)
+    if problem:
+        raise Refused([f"{adoptable.words} not adopted: {problem}"])
+    return ledger.append(kind, payload, actor=signer.identity)
+
+
+def ensure_adopted(
+    ledger: Ledger,
+    *,
+    policy: GatePolicy,
+    plan: ChangePlan,
+    roles: RolesConfig,
+    environment: EnvironmentConfig,
+    keys: Path,
+) -> PolicyInForce:
+    """Return the policy in force, adopting policy, plan and roles on first use where the environment allows it.
+
+    A missing change plan alone refuses nothing here: an environment of an older release has none yet, and the
+    condition of a promotion says what to do about it.
+
+    Parameters
+    ----------
+    policy, plan, roles
+        As they stand in the checkout; used on first adoption only.
+    keys
+        Folder of secret keys, for the demo approver.
+
+    Raises
+    ------
+    Refused
+        When no policy or no roles are in force and a person has to adopt them.
+    """
+    allowed = environment.demo_approver
+    now = everything_in_force(ledger.events(), demo_allowed=allowed)
+    on_first_use = environment.adopt_policy_on_first_use and allowed
+    if now.policy and now.roles and (now.plan or not on_first_use):
+        return now.policy
+    if not on_first_use:
+        raise Refused(
+            ["no gate policy and roles are in force here: adopt the roles, then the policy, with a signature"]
+        )
+    signer = demo_signer(ledger, keys)
+    if not now.roles:
+        adopt(ledger, "roles_adopted", roles, signer)
+    if not now.policy:
+        adopt(ledger, "policy_adopted", policy, signer)
+    if not now.plan:
+        adopt(ledger, "change_plan_adopted", plan, signer)
+    adopted = in_force(ledger.events())
+    if adopted is None:
+        raise Refused(["the adopted gate policy did not come into force: run the audit of the ledger"])
+    return adopted
+
+
+def _adoption(event: Event) -> Adoption:
+    statement = event.payload["statement"]
+    return Adoption(event.payload["digest"], event.seq, statement["signer"], event.at, statement["demo"])
+
+
+def _roles_of(found: Mapping[str, tuple[Adoption, Any]]) -> RolesConfig | None:
+    return found["roles_adopted"][1] if "roles_adopted" in found else None
+
+
+def _problem(event: Event, roles: RolesConfig | None, announced: Mapping[str, str], last_seq: int) -> str | None:
+    """Say why an adoption has no effect, or return None; ``roles`` are those in force before it.
+
+    A statement names the adoption it follows, so that an old one cannot be replayed to bring back a looser
+    policy.
+    """
+    adoptable = ADOPTABLE[event.kind]
+    content = _parsed(event.payload.get("content"), adoptable.model)
+    statement = event.payload.get("statement")
+    if content is None or not isinstance(statement, dict):
+        return "its content cannot be read"
+    digest = digest_of(event.payload["content"])
+    if not (digest == event.payload.get("digest") == statement.get("digest")):
+        return "its digest is not that of its content"
+    if (statement.get("kind"), statement.get("model")) != (event.kind, event.model):
+        return "the signature is for something else"
+    if statement.get("follows_seq") != last_seq:
+        return "it was signed to follow another adoption than the last one"
+    signer = statement.get("signer")
+    if not isinstance(signer, str):
+        return "it has no signer"
+    if statement.get("demo") is True:
+        key = announced.get(signer)
+        return None if key and is_signed_by(event.payload, key) else f"{signer} is no demo approver here"
+    deciding = roles if roles is not None else content
+    if statement.get("demo") is not False or not isinstance(deciding, RolesConfig):
+        return "roles must be adopted first"
+    person = deciding.people.get(signer)
+    if person is None or not permitted(deciding, signer, adoptable.permission):
+        return f"{signer} may not do this (permission {adoptable.permission})"
+    if not person.public_key or not is_signed_by(event.payload, person.public_key):
+        return f"the signature is not one of {signer}'s registered key"
+    return None
+
+
+def _parsed(content: Any, model: type[BaseModel]) -> BaseModel | None:
+    try:
+        return model.model_validate(content)
+    except ValidationError:
+        return None

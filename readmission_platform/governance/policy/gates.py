@@ -1,0 +1,240 @@
+"""The gate policy: which gates there must be, and what they say of a version's estimates.
+
+What belongs here: pure functions from estimates and policy to results. What does not: where either comes
+from, and what a result leads to (``promotion``). Limits live in ``configs/gates.yaml`` and nowhere else.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+from readmission_platform.config import (
+    AdditionalGates,
+    GatePolicy,
+    GateRule,
+    GateStage,
+    Limits,
+    LimitSet,
+)
+from readmission_platform.foundation.errors import BadInput, PolicyError
+from readmission_platform.governance.policy.limits import (
+    Estimate,
+    Judgement,
+    Result,
+    describe,
+    judge,
+    unusable_limit,
+)
+
+# Pinned in code: no edit of a policy can drop one of these, look at another metric, or ask for it later.
+_REQUIRED: dict[GateStage, dict[str, str]] = {
+    "candidate": {
+        "discrimination_auroc": "auroc",
+        "discrimination_auroc_test": "auroc_test",
+        "discrimination_leakage_alarm": "auroc",
+        "discrimination_average_precision": "average_precision_ratio",
+        "discrimination_gain_over_lace": "auroc_gain_over_lace",
+        "discrimination_gain_over_number_inpatient": "auroc_gain_over_number_inpatient",
+        "calibration_brier_skill": "brier_skill",
+        "calibration_slope": "calibration_slope",
+        "calibration_observed_expected": "observed_expected",
+        "calibration_ece": "ece",
+        "capacity_recall_at_10": "recall_at_10",
+        "capacity_ppv_at_10": "ppv_at_10",
+        "capacity_recall_at_20": "recall_at_20",
+        "temporal_auroc": "latest_auroc",
+        "temporal_observed_expected": "latest_observed_expected",
+        "fairness_gender": "equalised_odds_gender",
+        "fairness_race": "equalised_odds_race",
+        "fairness_age": "equalised_odds_age_band",
+        "fairness_observed_expected_gender": "observed_expected.gender.*",
+        "fairness_observed_expected_race": "observed_expected.race.*",
+        "fairness_observed_expected_age": "observed_expected.age_band.*",
+        "fairness_auroc_gap_gender": "auroc_gap.gender",
+        "fairness_auroc_gap_race": "auroc_gap.race",
+        "fairness_auroc_gap_age": "auroc_gap.age_band",
+    },
+    "staging": {
+        "integrity_artifact_roundtrip": "roundtrip_difference",
+        "integrity_serving_parity": "parity_difference",
+    },
+    "production": {
+        "stability_auroc_lower_bound": "auroc",
+        "champion_non_inferior_auroc": "champion_auroc_difference",
+        "champion_non_inferior_net_benefit": "champion_net_benefit_difference",
+        "shadow_mean_risk": "shadow_observed_expected_ratio",
+        "shadow_complete": "shadow_scored_share",
+    },
+}
+REQUIRED_GATES: dict[GateStage, tuple[str, ...]] = {stage: tuple(gates) for stage, gates in _REQUIRED.items()}
+# Only a subgroup may be too small to judge and yet let a version through, named in the approval.
+_MAY_WARN = "fairness_"
+_SMALL_CELL = 10
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What one gate says of one version; ``metric`` is the estimate that decided."""
+
+    gate: str
+    stage: GateStage
+    metric: str
+    result: Result
+    observed: float | None
+    low: float | None
+    high: float | None
+    limit: str
+    n: int | None
+    positives: int | None
+    blocks: bool
+    additional: bool
+    rule: str
+    action: str
+    detail: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        return asdict(self)
+
+
+def check_policy(policy: GatePolicy, limit_set: LimitSet) -> None:
+    """Check that a policy holds everything that the code requires of every policy.
+
+    Raises
+    ------
+    PolicyError
+        Naming the gate that is missing, switched off, weakened, or without usable limits.
+    """
+    for stage, gates in _REQUIRED.items():
+        for name, metric in gates.items():
+            rule = policy.gates.get(name)
+            if rule is None or not rule.enabled:
+                state = "missing" if rule is None else "switched off"
+                raise PolicyError(f"The required gate {name} is {state}: put it back.")
+            if (rule.stage, rule.metric) != (stage, metric):
+                raise PolicyError(f"The required gate {name} must look at {metric} at stage {stage}.")
+            if rule.insufficient != "blocks" and not name.startswith(_MAY_WARN):
+                raise PolicyError(f"The required gate {name} must block when there is too little data.")
+    for name, rule in policy.gates.items():
+        if rule.enabled:
+            _limits(name, rule, limit_set)
+
+
+def evaluate_gates(
+    estimates: Mapping[str, Any],
+    policy: GatePolicy,
+    *,
+    limit_set: LimitSet,
+    stages: Iterable[GateStage],
+    additional: AdditionalGates | None = None,
+) -> list[GateResult]:
+    """Evaluate every enabled gate of the stages, then the additional ones.
+
+    Parameters
+    ----------
+    estimates
+        ``{metric: {"value", "low", "high", "n", "positives"}}``; NaN, None and missing fail.
+    limit_set
+        ``real`` or ``synthetic``, by the source of the data.
+    stages
+        Which steps are asked about; to enter production all three are.
+    additional
+        Further limits by gate name, also of gates that are switched off. They add results and change none.
+
+    Raises
+    ------
+    PolicyError
+        When the policy lacks something required.
+    BadInput
+        When an additional gate is unknown, its limit is no number, or no stage is given.
+    """
+    check_policy(policy, limit_set)
+    wanted = set(stages)
+    if not wanted or not wanted <= set(get_args(GateStage)):
+        raise BadInput(f"Gates are evaluated for the stages {', '.join(get_args(GateStage))}.")
+    results = [
+        _evaluate(name, rule, _limits(name, rule, limit_set), estimates, is_additional=False)
+        for name, rule in policy.gates.items()
+        if rule.enabled and rule.stage in wanted
+    ]
+    for name, limits in (additional.gates if additional else {}).items():
+        known = policy.gates.get(name)
+        if known is None:
+            raise BadInput(f"There is no gate {name}; known are {', '.join(sorted(policy.gates))}.")
+        problem = unusable_limit(limits)
+        if problem:
+            raise BadInput(f"Additional gate {name}: {problem}.")
+        if known.stage in wanted:
+            results.append(_evaluate(name, known, limits, estimates, is_additional=True))
+    return results
+
+
+def verdict(results: Sequence[GateResult]) -> Result:
+    """Return ``pass`` when there are results and none of them blocks, else ``fail``."""
+    return "pass" if results and not any(result.blocks for result in results) else "fail"
+
+
+def warnings_of(results: Iterable[GateResult]) -> list[str]:
+    """Return the gates that could not be judged and do not block; an approval must name them."""
+    return sorted({item.gate for item in results if item.result == "insufficient" and not item.blocks})
+
+
+def _limits(name: str, rule: GateRule, limit_set: LimitSet) -> Limits:
+    limits = rule.limits.get(limit_set)
+    if limits is None:
+        raise PolicyError(f"The gate {name} has no limits for {limit_set} data: add them.")
+    problem = unusable_limit(limits)
+    if problem:
+        raise PolicyError(f"The gate {name}, {limit_set} data: {problem}.")
+    return limits
+
+
+def _evaluate(
+    name: str, rule: GateRule, limits: Limits, estimates: Mapping[str, Any], *, is_additional: bool
+) -> GateResult:
+    if rule.metric.endswith(".*"):
+        metric, judged = _worst_group(rule, limits, estimates)
+    else:
+        metric, judged = rule.metric, judge(estimates.get(rule.metric), rule, limits)
+    too_little = judged.result == "insufficient" and rule.insufficient == "blocks"
+    return GateResult(
+        gate=name,
+        stage=rule.stage,
+        metric=metric,
+        result=judged.result,
+        observed=judged.estimate.value,
+        low=judged.estimate.low,
+        high=judged.estimate.high,
+        limit=describe(limits),
+        n=judged.estimate.n,
+        positives=judged.estimate.positives,
+        blocks=judged.result == "fail" or too_little,
+        additional=is_additional,
+        rule=rule.rule,
+        action=rule.action,
+        detail=judged.detail,
+    )
+
+
+def _worst_group(rule: GateRule, limits: Limits, estimates: Mapping[str, Any]) -> tuple[str, Judgement]:
+    prefix = rule.metric[:-1]
+    groups = {name: judge(estimates[name], rule, limits) for name in sorted(estimates) if name.startswith(prefix)}
+    if not groups:
+        nothing = Estimate(None, None, None, None, None)
+        return rule.metric, Judgement("insufficient", nothing, 0.0, "there is no group to judge")
+    order = {"fail": 0, "insufficient": 1, "pass": 2}
+    metric = min(groups, key=lambda name: (order[groups[name].result], groups[name].margin))
+    worst = groups[metric]
+    small = [name.removeprefix(prefix) for name, group in groups.items() if group.result == "insufficient"]
+    detail = f"{metric.removeprefix(prefix)}: {worst.detail}"
+    if small:
+        detail += f"; too small to judge: {', '.join(small)}"
+    return metric, Judgement(worst.result, _suppressed(worst.estimate), worst.margin, detail)
+
+
+def _suppressed(estimate: Estimate) -> Estimate:
+    """Hide a group in which 1 to 10 people could be counted (small-cell suppression)."""
+    counts = [count for count in (estimate.n, estimate.positives) if count is not None]
+    if any(1 <= count <= _SMALL_CELL for count in counts):
+        return Estimate(None, None, None, None, None)
+    return estimate

@@ -1,0 +1,1 @@
+"""The decision to move a version: conditions, approvals, rollback, and verification afterwards."""

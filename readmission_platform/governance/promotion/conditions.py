@@ -1,0 +1,263 @@
+"""The conditions of a promotion, each on its own.
+
+What belongs here: pure functions from a ``Case`` to a ``Condition``. What does not: gathering the facts,
+putting conditions together (``promotion``), and the gates (``policy``).
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from readmission_platform.config import LimitSet
+from readmission_platform.foundation.errors import LedgerCorrupt
+from readmission_platform.governance.ledger.chain import Event, Pointer, first_difference, is_intact, pointers_from
+from readmission_platform.governance.policy.change_plan import limits_missed, outside_of
+from readmission_platform.governance.policy.gates import GateResult, warnings_of
+from readmission_platform.governance.promotion.approvals import check_approval
+from readmission_platform.governance.promotion.case import Case, Condition, condition
+from readmission_platform.governance.roles import PERMISSION_TO_ENTER, permitted
+
+STATE_BEFORE = {"staging": "candidate", "production": "staging"}
+LOCAL = "local"
+_ADOPT_A_PLAN = "Have the change plan reviewed, then adopt it with a signature: readmission policy adopt --plan."
+_NEW_REVIEW = (
+    "Train a version inside the plan, or have the change reviewed and a plan that allows it adopted with a signature: "
+    "readmission policy adopt --plan."
+)
+_LOOK_AT_DRIFT = "Run monitoring_job, then decide again."
+
+
+def ledger_intact(events: Sequence[Event], pointers: Mapping[str, Pointer]) -> Condition:
+    """Every event's content gives its hash, and the pointers are those that the events made."""
+    edited = next((event.seq for event in events if not is_intact(event)), None)
+    ordered = all(before.seq < after.seq for before, after in pairwise(events))
+    try:
+        moved = first_difference(pointers_from(events), pointers)
+    except LedgerCorrupt as error:
+        moved = str(error)
+    detail = "events and pointers agree"
+    if edited is not None or not ordered:
+        detail = f"event {edited} was edited" if edited is not None else "events are out of order"
+    elif moved:
+        detail = f"a stage was moved without an event: {moved}"
+    holds = edited is None and ordered and moved is None
+    return condition("ledger_intact", holds, detail, "Run the audit of the ledger and restore it from a backup.")
+
+
+def accepted(case: Case) -> Condition:
+    """The version was validated, and the verdict was to accept it."""
+    record = case.record
+    verdict = "accepted" if record.accepted and record.state != "rejected" else "rejected"
+    detail = f"validation: {verdict}" if record.validated else "it was never validated"
+    holds = record.validated and verdict == "accepted"
+    return condition("version_accepted", holds, detail, "Validate it; a rejected version must be trained anew.")
+
+
+def step_allowed(case: Case) -> Condition:
+    """A candidate goes to staging, a version in staging goes to production; nothing is skipped."""
+    stage, state = case.request.to_stage, case.record.state
+    if state == stage:
+        return condition("step_allowed", False, f"already in {stage}", "Nothing needs to be done.")
+    before = STATE_BEFORE[stage]
+    detail = f"it is {state}; only a version that is {before} can enter {stage}"
+    action = "Promote it to staging first." if state == "candidate" else "Choose another version, or train anew."
+    return condition("step_allowed", state == before, detail, action)
+
+
+def provenance_complete(case: Case) -> Condition:
+    """Everything that says where the version comes from is recorded, once and without contradiction."""
+    record = case.record
+    needed = {
+        "run": record.run_id,
+        "artifact digest": record.artifact_digest,
+        "evidence digest": record.evidence_digest,
+        "data version": record.data_version,
+        "split digest": record.split_digest,
+        "code version": record.code_version,
+        "who trained it": record.trained_by,
+    }
+    missing = [name for name, value in needed.items() if value is None]
+    detail = f"missing: {', '.join(missing)}" if missing else "complete"
+    if record.ambiguous:
+        detail = "its training was recorded twice with different content"
+    return condition("provenance_complete", not missing and not record.ambiguous, detail, "Train it anew.")
+
+
+def artifact_unchanged(case: Case) -> Condition:
+    """The model file is, byte for byte, the one that was validated."""
+    found, recorded = case.facts.artifact_digest, case.record.artifact_digest
+    return _unchanged("artifact_unchanged", "the model file", found, recorded)
+
+
+def evidence_unchanged(case: Case) -> Condition:
+    """The evidence rows are those that were recorded at training."""
+    found, recorded = case.facts.evidence_digest, case.record.evidence_digest
+    return _unchanged("evidence_unchanged", "the evidence", found, recorded)
+
+
+def _unchanged(name: str, what: str, found: str | None, recorded: str | None) -> Condition:
+    holds = bool(found) and found == recorded
+    detail = f"{what} is as recorded" if holds else f"{what} differs from what was recorded"
+    if not found:
+        detail = f"{what} is missing"
+    return condition(name, holds, detail, "Restore it from a backup, or train anew; do not use this version.")
+
+
+def source_allowed(case: Case) -> Condition:
+    """A version trained on synthetic data reaches production in ``local`` only."""
+    source = case.record.source
+    if source not in ("uci", "synthetic"):
+        return condition("source_allowed", False, "its source of data is not known", "Train it anew.")
+    may = case.environment.allow_synthetic_in_production and case.environment_name == LOCAL
+    holds = source != "synthetic" or case.request.to_stage != "production" or may
+    detail = f"trained on {source} data"
+    return condition("source_allowed", holds, detail, "Train a version on real data; this one is a demonstration.")
+
+
+def gates_hold(gates: Sequence[GateResult], problem: str | None) -> Condition:
+    """Every gate of this step holds under the policy in force, on estimates recomputed just now."""
+    if problem or not gates:
+        detail = problem or "no gate was evaluated"
+        return condition("gates_hold", False, detail, "Adopt a complete policy, or restore the evidence.")
+    blocking = [gate for gate in gates if gate.blocks]
+    if blocking:
+        found = "; ".join(f"{gate.gate}: {_observed(gate)}, must be {gate.limit}" for gate in blocking)
+        actions = " ".join(dict.fromkeys(gate.action for gate in blocking))
+        return condition("gates_hold", False, found, actions)
+    warned = warnings_of(gates)
+    if warned:
+        detail = f"{len(gates)} gates; too small to judge: {', '.join(warned)}"
+        return Condition("gates_hold", "insufficient", detail, "Name these gates in the approval.", blocks=False)
+    return condition("gates_hold", True, f"{len(gates)} gates hold", "")
+
+
+def _observed(gate: GateResult) -> str:
+    return gate.detail if gate.observed is None else f"{gate.observed:.4g} ({gate.result})"
+
+
+def inside_change_plan(case: Case, gates_held: Condition, limit_set: LimitSet | None) -> Condition:
+    """The version is made as the change plan in force allows, and is as good as the plan itself asks for.
+
+    Its limits are looked at where the gates hold: else it has been said already. What compares with the version in
+    production is asked for on the way there.
+    """
+    name = "inside_change_plan"
+    if case.plan is None:
+        return condition(name, False, "no change plan is in force", _ADOPT_A_PLAN)
+    outside = outside_of(case.plan.plan, case.record.trained)
+    if not gates_held.blocks:
+        live = case.pointers["production"].version
+        has_champion = case.request.to_stage == "production" and live not in (None, case.record.version)
+        estimates = case.facts.estimates
+        outside += limits_missed(case.plan.plan, estimates, limit_set=limit_set, has_champion=has_champion)
+    detail = f"outside: {'; '.join(outside)}" if outside else f"inside the plan {case.plan.digest[:19]}"
+    return condition(name, not outside, detail, _NEW_REVIEW)
+
+
+def shadow_days(case: Case) -> Condition:
+    """The version ran in the shadow for the configured number of days."""
+    days, needed = case.facts.shadow_days, case.environment.shadow_days_required
+    is_count = type(days) is int  # True would compare as one day
+    detail = f"{days} of {needed} days scored in the shadow"
+    return condition("shadow_days", is_count and days >= needed, detail, "Score more days in the shadow first.")
+
+
+def no_drift_alarm(case: Case) -> Condition:
+    """The encounters it scored resemble its own training data, as far as there are enough of them to tell.
+
+    Fewer encounters than a window hold back nobody: shadow days may be few. A window that is full and not judged
+    does, because somebody has to look before the version treats patients.
+    """
+    name, drift = "no_drift_alarm", case.facts.drift
+    if drift is None:
+        return condition(name, False, "what it scored could not be compared with its training data", _LOOK_AT_DRIFT)
+    if drift.closed == 0:
+        detail = f"collecting: {drift.collecting} of the {drift.window_encounters} encounters of a window"
+        return condition(name, True, detail, "")
+    latest = min(drift.closed, drift.of_windows)
+    if drift.unjudged:
+        detail = f"{drift.unjudged} of the latest {latest} windows not judged"
+        return condition(name, False, detail, _LOOK_AT_DRIFT)
+    detail = f"{len(drift.drifted)} of the latest {latest} windows drifted, alarm from {drift.alarm_windows}"
+    if drift.drifted:
+        detail += f" (window {', '.join(map(str, drift.drifted))}: {', '.join(drift.columns)})"
+    holds = len(drift.drifted) < drift.alarm_windows
+    action = "Find out what changed (drift_report names it); train on data like today's, or wait until it ends."
+    return condition(name, holds, detail, action)
+
+
+def champion_compared(case: Case) -> Condition:
+    """There is a comparison with the version in production, when there is one."""
+    live = case.pointers["production"].version
+    if live in (None, case.record.version):
+        return condition("champion_compared", True, "no incumbent to compare with", "")
+    compared = case.facts.champion_version
+    holds = case.facts.has_champion and compared in (None, live)
+    detail = f"compared with version {live}" if holds else f"not compared with version {live}, now in production"
+    return condition("champion_compared", holds, detail, "Validate again, so that both are judged on the same rows.")
+
+
+def replacement_acknowledged(case: Case) -> Condition:
+    """Taking a version out of production is said aloud."""
+    other = case.incumbent not in (None, case.request.version)
+    holds = case.request.replace or not other
+    detail = f"replaces version {case.incumbent}" if other else "replaces nothing"
+    return condition("replacement_acknowledged", holds, detail, "Repeat with --replace if that is intended.")
+
+
+def actor_permitted(case: Case) -> Condition:
+    """Whoever asks may do this; a single-user ``local`` environment asks for no role."""
+    actor, permission = case.request.actor, PERMISSION_TO_ENTER[case.request.to_stage]
+    if case.environment_name == LOCAL:
+        return condition("actor_permitted", bool(actor), "local environment: no role is needed", "Say who acts.")
+    holds = case.roles is not None and permitted(case.roles.roles, actor, permission)
+    detail = f"{actor} {'has' if holds else 'does not have'} the permission {permission}"
+    return condition("actor_permitted", holds, detail, "Ask somebody whose role permits it.")
+
+
+def approvals(case: Case, gates: Sequence[GateResult]) -> tuple[Condition, list[int]]:
+    """Enough different people approved exactly this; returns the events that count as well."""
+    needed = case.environment.approvals_required
+    action = "Have it approved by somebody who may, and who did not train it."
+    if case.policy is None or case.roles is None:
+        return condition("approvals", False, "no policy and roles are in force", "Adopt both."), []
+    counting: list[int] = []
+    reasons: list[str] = []
+    people: set[str] = set()
+    keys: set[str] = set()
+    used = _used_nonces(case.events)
+    for event in case.events:
+        if event.kind != "version_approved" or event.version != case.record.version:
+            continue
+        found = check_approval(
+            event.payload,
+            record=case.record,
+            policy_digest=case.policy.digest,
+            roles=case.roles.roles,
+            registered_keys=case.demo_keys,
+            now=case.now,
+            used_nonces=used,
+            warnings=warnings_of(gates),
+        )
+        if found:
+            reasons.append(f"approval in event {event.seq} does not count: {', '.join(found)}")
+            continue
+        statement = event.payload["statement"]
+        used.add(statement["nonce"])
+        if statement["approver"] in people or event.payload["public_key"] in keys:
+            reasons.append(f"approval in event {event.seq} is a second one of the same person")
+            continue
+        people.add(statement["approver"])
+        keys.add(event.payload["public_key"])
+        counting.append(event.seq)
+    detail = "; ".join([f"{len(counting)} of {needed} approvals", *reasons])
+    return condition("approvals", len(counting) >= max(needed, 1), detail, action), counting
+
+
+def _used_nonces(events: Sequence[Event]) -> set[str]:
+    spent: set[int] = set()
+    for event in events:
+        counted = event.payload.get("approvals")
+        if event.kind == "version_promoted" and isinstance(counted, list):
+            spent.update(seq for seq in counted if isinstance(seq, int))
+    statements = (event.payload.get("statement") for event in events if event.seq in spent)
+    return {str(statement.get("nonce")) for statement in statements if isinstance(statement, dict)}

@@ -1,0 +1,314 @@
+"""Whether a version is still what the ledger says: every recorded digest, figure and signature looked at again.
+
+What belongs here: pure functions from events and what was recomputed to checks. What does not: recomputing
+(``lifecycle.versions.verification``).
+
+Checks of *integrity* fail when something was changed. Checks of *policy* fail when everything is as recorded and the
+rules still say no.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from readmission_platform.config import AdditionalGates, RolesConfig
+from readmission_platform.foundation.errors import BadInput
+from readmission_platform.governance.demo_approver import demo_keys
+from readmission_platform.governance.ledger.chain import Event, pointers_from
+from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.governance.policy.adoption import in_force, roles_in_force
+from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
+from readmission_platform.governance.promotion.approvals import check_approval
+from readmission_platform.governance.promotion.decision import limit_set_of
+from readmission_platform.governance.signatures import is_signed_by
+
+Outcome = Literal["pass", "fail", "not applicable"]
+Kind = Literal["integrity", "policy"]
+# Another processor may round the last digit differently; whoever changes evidence changes its digest.
+ROUNDING = 1e-9
+# Grows with every day in the shadow, so the figure at validation cannot be had again.
+_GROWING = "shadow_"
+_FIGURES = ("value", "low", "high", "n", "positives")
+# Of a gate's result, what follows from figures and limits.
+_JUDGED = ("gate", "additional", "result", "blocks", "metric", "observed", "low", "high", "n", "positives")
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """What was found out just now; None stands for missing or unreadable.
+
+    ``estimates`` are those the last validation recorded, from the same evidence rows and the same champion's.
+    ``settings_alike`` says whether ``configs/model.yaml`` is the one the version was trained with.
+    """
+
+    artifact_digest: str | None
+    evidence_digest: str | None
+    estimates: Mapping[str, Any] | None
+    settings_alike: bool
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at; ``detail`` is one sentence."""
+
+    name: str
+    kind: Kind
+    result: Outcome
+    detail: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the check as plain JSON values."""
+        return asdict(self)
+
+
+def chain_check(problem: str | None, events: int) -> Check:
+    """Report the ledger's own verification; ``problem`` is what it found, or None."""
+    detail = problem or f"{events} events, each hash and link recomputed, pointers agree"
+    return Check("ledger_chain", "integrity", "fail" if problem else "pass", detail)
+
+
+def verify_version(
+    record: VersionRecord, *, events: Sequence[Event], found: Recomputed, demo_allowed: bool
+) -> list[Check]:
+    """Check one version against what the ledger recorded of it.
+
+    Parameters
+    ----------
+    events
+        All events of the model, in order.
+    demo_allowed
+        Whether the demo approver's signatures count (in ``local`` only).
+    """
+    return [
+        _digest("artifact_digest", "the model file", found.artifact_digest, record.artifact_digest),
+        _digest("evidence_digest", "the evidence rows", found.evidence_digest, record.evidence_digest),
+        _metrics(record, found),
+        *_validated_under(record, events, found, demo_allowed=demo_allowed),
+        *_approvals(record, events, demo_allowed=demo_allowed),
+        _gates_in_force(record, events, found, demo_allowed=demo_allowed),
+    ]
+
+
+def champion_then(
+    record: VersionRecord, records: Mapping[str, VersionRecord], events: Sequence[Event]
+) -> VersionRecord | None:
+    """Return the version that was in production when this one was last validated."""
+    if not record.validations:
+        return None
+    before = [event for event in events if event.seq < record.validations[-1].seq]
+    live = pointers_from(before)["production"].version
+    return records.get(live or "") if live != record.version else None
+
+
+def largest_difference(
+    recorded: Mapping[str, Any], recomputed: Mapping[str, Any]
+) -> tuple[float, str | None, list[str]]:
+    """Compare estimates figure by figure.
+
+    Returns
+    -------
+    The largest difference, the metric it is of, and every metric of which a figure is missing on one side or differs
+    in a count. Estimates of the shadow stage, which grow by the day, are left out.
+    """
+    largest, where, unlike = 0.0, None, []
+    for name in sorted(name for name in {*recorded, *recomputed} if not name.startswith(_GROWING)):
+        one, other = (source.get(name) for source in (recorded, recomputed))
+        if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+            unlike.append(name)
+            continue
+        for figure in _FIGURES:
+            before, now = one.get(figure), other.get(figure)
+            if before == now:
+                continue
+            apart = None if figure in ("n", "positives") else _apart(before, now)
+            if apart is None:
+                unlike.append(name)
+            elif apart > largest:
+                largest, where = apart, name
+    return largest, where, list(dict.fromkeys(unlike))
+
+
+def _digest(name: str, what: str, found: str | None, recorded: str | None) -> Check:
+    if recorded is None:
+        return Check(name, "integrity", "fail", f"the ledger holds no digest of {what}")
+    if found is None:
+        return Check(name, "integrity", "fail", f"{what} cannot be read: missing or damaged")
+    same = found == recorded
+    detail = f"{found}" if same else f"{what} changed: now {found}, recorded {recorded}"
+    return Check(name, "integrity", "pass" if same else "fail", detail)
+
+
+def _metrics(record: VersionRecord, found: Recomputed) -> Check:
+    def check(result: Outcome, detail: str) -> Check:
+        other = result == "fail" and not found.settings_alike
+        note = "; configs/model.yaml is not that of the training" if other else ""
+        return Check("metrics_recomputed", "integrity", result, detail + note)
+
+    if record.validated_payload is None:
+        return check("not applicable", "the version was never validated, so no figures are recorded")
+    recorded = record.validated_payload.get("estimates")
+    if not isinstance(recorded, Mapping) or found.estimates is None:
+        return check("fail", "the figures cannot be recomputed from the evidence rows")
+    largest, where, unlike = largest_difference(recorded, found.estimates)
+    count = sum(not name.startswith(_GROWING) for name in recorded)
+    if unlike:
+        return check("fail", f"missing or counted differently: {', '.join(unlike[:5])} ({len(unlike)} in all)")
+    if largest > ROUNDING:
+        return check("fail", f"largest difference {largest:.3g}, in {where}")
+    exact = "identical" if largest == 0 else f"the same but for rounding: largest difference {largest:.1e}, in {where}"
+    return check("pass", f"{count} estimates with intervals and counts, {exact}")
+
+
+def _validated_under(
+    record: VersionRecord, events: Sequence[Event], found: Recomputed, *, demo_allowed: bool
+) -> Iterator[Check]:
+    """Check the policy of the last validation, and that it gives the recorded results once more."""
+    if not record.validations:
+        yield Check("adopted_policy", "integrity", "not applicable", "the version was never validated")
+        return
+    validation = record.validations[-1]
+    policy = in_force([event for event in events if event.seq < validation.seq], demo_allowed=demo_allowed)
+    if policy is None or policy.digest != record.policy_digest:
+        detail = "the policy it was judged by is not the one that was properly adopted at that time"
+        yield Check("adopted_policy", "integrity", "fail", detail)
+        return
+    adopted = f"{policy.digest}, content and signature verify, adopted by {policy.adopted_by} (event {policy.seq})"
+    yield Check("adopted_policy", "integrity", "pass", adopted)
+    # Another validation's additional gates keep applying in a decision; what was recorded is this validation's own.
+    own = [gates for gates in [validation.payload.get("additional_gates")] if gates]
+    again = _evaluated(record, policy.policy, found.estimates, additional=own)
+    if again is None:
+        yield Check("gates_recomputed", "integrity", "fail", "the gates cannot be evaluated on the evidence")
+        return
+    unlike = _unlike_results(record.gates, again)
+    if validation.payload.get("verdict") != verdict(again):
+        unlike = ["the verdict", *unlike]
+    detail = f"other than recorded: {', '.join(unlike)}" if unlike else f"{len(again)} results as recorded"
+    yield Check("gates_recomputed", "integrity", "fail" if unlike else "pass", detail)
+
+
+def _unlike_results(recorded: Sequence[Mapping[str, Any]], again: Sequence[GateResult]) -> list[str]:
+    """Name the gates of which the record has another result or figure, or none, or one too many.
+
+    Words are left out: they follow from the policy, and another release may put them otherwise.
+    """
+    left = list(recorded)
+    unlike = []
+    for result in again:
+        expected = result.to_json()
+        there = [gate for gate in left if all(_same(gate.get(name), expected[name]) for name in _JUDGED)]
+        if there:
+            left.remove(there[0])
+        else:
+            unlike.append(result.gate)
+    return sorted({*unlike, *(str(gate.get("gate")) for gate in left)})
+
+
+def _same(one: object, other: object) -> bool:
+    apart = None if isinstance(one, bool) or isinstance(other, bool) else _apart(one, other)
+    return one == other or (apart is not None and apart <= ROUNDING)
+
+
+def _approvals(record: VersionRecord, events: Sequence[Event], *, demo_allowed: bool) -> Iterator[Check]:
+    given = [event for event in events if event.kind == "version_approved" and event.version == record.version]
+    if not given:
+        yield Check("approval_signatures", "integrity", "not applicable", "no approval is recorded")
+    else:
+        forged = [event.seq for event in given if not _is_signed(event, events, demo_allowed=demo_allowed)]
+        detail = ", ".join(f"event {event.seq} by {event.actor}" for event in given)
+        if forged:
+            detail = f"not signed with the key registered at that time: event {', '.join(map(str, forged))}"
+        yield Check("approval_signatures", "integrity", "fail" if forged else "pass", detail)
+    promotions = [
+        event
+        for event in events
+        if event.kind == "version_promoted"
+        and event.version == record.version
+        and event.payload.get("to_stage") == "production"
+    ]
+    by_seq = {event.seq: event for event in given}
+    problems = [problem for event in promotions for problem in _uncounted(event, by_seq, record, events, demo_allowed)]
+    if promotions:
+        detail = "; ".join(problems) or f"counted in {len(promotions)} promotion(s), each valid when it was counted"
+        yield Check("approvals_counted", "policy", "fail" if problems else "pass", detail)
+
+
+def _uncounted(
+    promotion: Event, given: Mapping[int, Event], record: VersionRecord, events: Sequence[Event], demo_allowed: bool
+) -> Iterator[str]:
+    before = [event for event in events if event.seq < promotion.seq]
+    policy, roles = in_force(before, demo_allowed=demo_allowed), roles_in_force(before, demo_allowed=demo_allowed)
+    counted = promotion.payload.get("approvals") or []
+    if not counted:
+        yield f"event {promotion.seq} counted no approval"
+    for seq in counted:
+        if seq not in given or policy is None or roles is None:
+            yield f"event {promotion.seq} counted event {seq}, which is no approval of this version"
+            continue
+        problems = check_approval(
+            given[seq].payload, record=record, policy_digest=policy.digest, roles=roles.roles,
+            registered_keys=demo_keys(before) if demo_allowed else {},
+            now=datetime.fromisoformat(promotion.at), used_nonces=(),
+        )  # fmt: skip
+        yield from (f"approval in event {seq}: {problem}" for problem in problems)
+
+
+def _is_signed(approval: Event, events: Sequence[Event], *, demo_allowed: bool) -> bool:
+    """Tell whether an approval carries the signature of the key that its approver had registered at that time."""
+    before = [event for event in events if event.seq < approval.seq]
+    statement = approval.payload.get("statement")
+    if not isinstance(statement, Mapping):
+        return False
+    who = str(statement.get("approver"))
+    roles = roles_in_force(before, demo_allowed=demo_allowed)
+    key = demo_keys(before).get(who) if statement.get("demo") is True and demo_allowed else _key(roles, who)
+    return key is not None and is_signed_by(approval.payload, key)
+
+
+def _key(roles: Any, who: str) -> str | None:
+    people = roles.roles.people if roles is not None and isinstance(roles.roles, RolesConfig) else {}
+    return people[who].public_key if who in people else None
+
+
+def _gates_in_force(record: VersionRecord, events: Sequence[Event], found: Recomputed, *, demo_allowed: bool) -> Check:
+    """Judge the recomputed figures by the policy in force now, with every limit ever asked for in addition."""
+    policy = in_force(events, demo_allowed=demo_allowed)
+    if policy is None:
+        return Check("gates_in_force", "policy", "fail", "no gate policy is in force")
+    results = _evaluated(record, policy.policy, found.estimates, additional=record.additional_gates())
+    if results is None:
+        return Check("gates_in_force", "policy", "fail", "the gates cannot be evaluated on the evidence")
+    blocking = sorted({gate.gate for gate in results if gate.blocks})
+    detail = f"{len(results)} gates of acceptance hold under policy {policy.digest[:19]}"
+    if blocking:
+        detail = f"block under the policy in force: {', '.join(blocking)}"
+    return Check("gates_in_force", "policy", "fail" if blocking else "pass", detail)
+
+
+def _evaluated(
+    record: VersionRecord, policy: Any, estimates: Mapping[str, Any] | None, *, additional: Sequence[Any]
+) -> list[GateResult] | None:
+    limit_set = limit_set_of(record.source)
+    if limit_set is None or estimates is None:
+        return None
+    stages: tuple[Literal["candidate"], Literal["staging"]] = ("candidate", "staging")
+    try:
+        results = evaluate_gates(estimates, policy, limit_set=limit_set, stages=stages)
+        for asked in additional:
+            extra = AdditionalGates.model_validate(asked)
+            both = evaluate_gates(estimates, policy, limit_set=limit_set, stages=stages, additional=extra)
+            results += [result for result in both if result.additional]
+    except (BadInput, ValidationError):
+        return None
+    return results
+
+
+def _apart(one: object, other: object) -> float | None:
+    if not (isinstance(one, (int, float)) and isinstance(other, (int, float))):
+        return None
+    apart = abs(one - other)
+    return apart if math.isfinite(apart) else None

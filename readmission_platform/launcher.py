@@ -1,0 +1,295 @@
+"""Running the platform's jobs in this process, as the command line does.
+
+What belongs here: launching a job so that its run shows in the UI like any other, telling progress, and the order of
+the steps from data to predictions. What does not: what the jobs do, and how results are shown (``summary``).
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from socket import gethostname
+from typing import Any
+
+import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
+from dagster._core.utils import make_new_run_id
+from sqlalchemy.exc import SQLAlchemyError
+
+from readmission_platform.assets.encounters.ingestion import SourceConfig
+from readmission_platform.assets.encounters.replay import ReplayConfig
+from readmission_platform.assets.model.promotion import PromotionConfig
+from readmission_platform.assets.model.rollback import RollbackConfig
+from readmission_platform.assets.model.stages import Stage
+from readmission_platform.automation.observation import observe_launched
+from readmission_platform.automation.run_facts import ACTOR_TAG
+from readmission_platform.config import ConfigurationError, Settings
+from readmission_platform.definitions import LOCATION, TERMINAL_LOGGER, build_definitions
+from readmission_platform.foundation.errors import GovernanceError
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.resources.environment import environment_resources
+
+SHADOW_DAYS = 3
+PRODUCTION_DAYS = 14
+PROCESS_TAG, HOST_TAG = "readmission/process", "readmission/host"
+
+Progress = Callable[[str, float], None]
+
+logger = logging.getLogger(__name__)
+
+
+class GateFailed(Exception):
+    """A blocking check failed; the run that was launched says which."""
+
+
+@dataclass
+class Timings:
+    """Seconds by step, in the order in which they ended."""
+
+    seconds: list[tuple[str, float]] = field(default_factory=list)
+
+
+class Launcher:
+    """Launches jobs of this environment in this process, against the Dagster instance of the home."""
+
+    def __init__(self, settings: Settings, *, progress: Progress = lambda step, seconds: None) -> None:
+        self.settings = settings
+        self.definitions = build_definitions(settings)
+        self.instance = dg.DagsterInstance.get()
+        # Nobody has observed those yet, and nobody may ever come by here with a sensor.
+        self._unobserved = _close_runs_of_dead_processes(self.instance)
+        self.timings = Timings()
+        self._progress = progress
+
+    def launch(
+        self,
+        job: str,
+        *,
+        ops: Mapping[str, Any] | None = None,
+        days: Sequence[str] = (),
+    ) -> dg.ExecuteInProcessResult:
+        """Run a job to its end; ``days`` are the partitions, contiguous, scored in one run.
+
+        Raises
+        ------
+        GateFailed
+            When a blocking check failed.
+        Exception
+            Whatever a step raised.
+        """
+        # The UI lists runs on a job's page by this tag, which runs launched by the daemon get by themselves.
+        tags = {
+            REPOSITORY_LABEL_TAG: f"__repository__@{LOCATION}",
+            PROCESS_TAG: f"{os.getpid()}",
+            HOST_TAG: gethostname(),
+            ACTOR_TAG: self.settings.actor,
+        }
+        if days:
+            tags |= {
+                "dagster/asset_partition_range_start": days[0],
+                "dagster/asset_partition_range_end": days[-1],
+            }
+        run_config: dict[str, Any] = dg.RunConfig(ops=dict(ops or {})).to_config_dict()  # type: ignore[no-untyped-call]
+        run_id = make_new_run_id()
+        with self._reporting():
+            try:
+                return self.definitions.resolve_job_def(job).execute_in_process(
+                    run_config={**run_config, "loggers": {TERMINAL_LOGGER: {}}},
+                    instance=self.instance,
+                    tags=tags,
+                    run_id=run_id,
+                )
+            except DagsterAssetCheckFailedError as error:
+                raise GateFailed(str(error)) from error
+            finally:
+                self._observe(run_id)
+
+    def _observe(self, run_id: str) -> None:
+        """Have the run that ended observed; whatever is in the way of that, the sensor makes up for it."""
+        resources = environment_resources(self.settings)
+        try:
+            observe_launched(
+                self.instance,
+                [*self._unobserved, run_id],
+                project=resources.project,
+                tracking=resources.tracking,
+            )
+        except (GovernanceError, ConfigurationError, SQLAlchemyError, OSError) as error:
+            logger.warning(f"the run was not observed completely ({type(error).__name__}); the sensor makes up for it")
+        else:
+            self._unobserved.clear()
+
+    def ledger(self) -> Ledger:
+        """Open the ledger."""
+        from readmission_platform.config import model_config
+
+        return Ledger(self.settings.ledger_database, model=model_config(self.settings).name)
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        handler = _StepTimes(self._step_done)
+        logger = logging.getLogger(TERMINAL_LOGGER)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
+    def _step_done(self, step: str, seconds: float) -> None:
+        self.timings.seconds.append((step, seconds))
+        self._progress(step, seconds)
+
+
+def _close_runs_of_dead_processes(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs as failed whose process on this machine is gone, and free the pool slots they hold; returns their ids.
+
+    Dagster's own run monitoring looks after the runs it launched, not after those of a command that was killed; such
+    a run would show as started for ever, and the next one would wait for its slot.
+    """
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    closed = []
+    for run in instance.get_runs(filters=unfinished):
+        process = run.tags.get(PROCESS_TAG)
+        if process is None or run.tags.get(HOST_TAG) != gethostname() or _is_alive(int(process)):
+            continue
+        instance.report_run_failed(run, "The command that ran this was killed.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        closed.append(run.run_id)
+    return closed
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, so it exists
+        return True
+    return True
+
+
+class _StepTimes(logging.Handler):
+    """Measures steps from the events that Dagster logs."""
+
+    def __init__(self, done: Progress) -> None:
+        super().__init__()
+        self._done = done
+        self._started: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        meta = getattr(record, "dagster_meta", {})
+        event, step = meta.get("dagster_event"), meta.get("step_key")
+        if event is None or step is None:
+            return
+        if event.is_step_start:
+            self._started[step] = time.monotonic()
+        elif event.is_step_success or event.is_step_failure:
+            self._done(step, time.monotonic() - self._started.pop(step, time.monotonic()))
+
+
+def train(
+    launcher: Launcher, source: SourceConfig, *, additional_gates: Mapping[str, Any] | None = None
+) -> VersionRecord | None:
+    """Train and judge one version; returns its record, or None when the run ended before there was one.
+
+    Raises
+    ------
+    GateFailed
+        Only when no version came of it; a version whose gates failed is returned, rejected.
+    """
+    from readmission_platform.assets.model.validation import ValidationConfig
+
+    with launcher.ledger() as ledger:
+        before = {event.version for event in ledger.events(kind="version_trained")}
+    ops = {
+        "raw_encounters": source,
+        "validation_report": ValidationConfig(additional_gates=dict(additional_gates or {})),
+    }
+    try:
+        launcher.launch("training_job", ops=ops)
+    except GateFailed:
+        record = _newest(launcher, before)
+        if record is None:
+            raise
+        return record
+    return _newest(launcher, before)
+
+
+def _newest(launcher: Launcher, before: set[str | None]) -> VersionRecord | None:
+    with launcher.ledger() as ledger:
+        records = version_records(*ledger.snapshot())
+    fresh = [record for version, record in records.items() if version not in before]
+    return fresh[-1] if fresh else None
+
+
+def promote(launcher: Launcher, config: PromotionConfig) -> None:
+    """Run ``promotion_job``."""
+    launcher.launch("promotion_job", ops={"promote_version": config})
+
+
+def roll_back(launcher: Launcher, config: RollbackConfig) -> None:
+    """Run ``rollback_job``."""
+    launcher.launch("rollback_job", ops={"roll_back_production": config})
+
+
+def reconcile(launcher: Launcher) -> None:
+    """Run ``projection_job``, which aligns the registry with the ledger."""
+    launcher.launch("projection_job")
+
+
+def replay(launcher: Launcher, config: ReplayConfig) -> list[str]:
+    """Run ``replay_job``; returns the days that now have files."""
+    result = launcher.launch("replay_job", ops={"deliver_replay": config})
+    return list(result.output_for_node("deliver_replay"))
+
+
+def score(launcher: Launcher, days: Sequence[str], *, version: str | None = None, reason: str = "") -> None:
+    """Run ``scoring_job`` for contiguous days, in one run."""
+    from readmission_platform.assets.daily.inference import ScoringConfig
+
+    launcher.launch("scoring_job", ops={"daily_predictions": ScoringConfig(version=version, reason=reason)}, days=days)
+
+
+@dataclass(frozen=True)
+class WholeLife:
+    """What ``run`` did: the version, and the days it scored in the shadow and in production."""
+
+    record: VersionRecord
+    shadow_days: list[str]
+    production_days: list[str]
+
+
+def whole_life(launcher: Launcher, source: SourceConfig) -> WholeLife:
+    """Take a model from data to daily predictions: train, gates, staging, shadow days, production, work lists.
+
+    Raises
+    ------
+    GateFailed
+        When the version was rejected.
+    """
+    record = train(launcher, source)
+    if record is None or not record.accepted:
+        raise GateFailed("the version was rejected" if record else "no version was trained")
+    promote(
+        launcher,
+        PromotionConfig(version=record.version, to_stage=Stage.staging, reason="every candidate gate passed"),
+    )
+    days = replay(launcher, ReplayConfig(days=SHADOW_DAYS + PRODUCTION_DAYS))
+    shadow, live = days[:SHADOW_DAYS], days[SHADOW_DAYS:]
+    score(launcher, shadow)
+    promote(
+        launcher,
+        PromotionConfig(
+            version=record.version,
+            to_stage=Stage.production,
+            replace=True,
+            demo_approval=True,
+            reason="demonstration run",
+        ),
+    )
+    score(launcher, live)
+    return WholeLife(record, shadow, live)

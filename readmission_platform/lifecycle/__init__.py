@@ -1,0 +1,1 @@
+"""What the platform does with a model, from training to monitoring, without Dagster."""

@@ -1,0 +1,1 @@
+"""Days of discharges: taken in, scored, traced back."""

@@ -1,0 +1,123 @@
+"""The quarantine: its lines as they are in the lake, and the release of rows from it.
+
+What belongs here: reading the lines, naming a file by a part of its digest, and gathering what a release is decided on.
+What does not: the decision (``governance.promotion.quarantine_releases``) and taking the rows in (``discharges``).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from readmission_platform.foundation.errors import BadInput
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.promotion.quarantine_releases import (
+    BrokenCell,
+    ReleaseDecision,
+    ReleaseRequest,
+    decide_release,
+)
+from readmission_platform.resources.project import ProjectResource
+from readmission_platform.storage.lake import Lake
+from readmission_platform.storage.landing import Landing
+
+QUARANTINE_TABLE = "quarantined_discharges"
+
+
+def quarantined(lake: Lake, *, first: str | None = None, last: str | None = None) -> pd.DataFrame:
+    """Return the lines of the days from ``first`` to ``last``, by day, file and row.
+
+    Lines of an older home have neither the file's name nor a code: these are empty until the day is taken in again.
+    """
+    from readmission_platform.encounters.quarantine import DAY, LINE_TYPES
+
+    found = lake.read(QUARANTINE_TABLE) if lake.exists(QUARANTINE_TABLE) else pd.DataFrame(columns=list(LINE_TYPES))
+    lines = found.reindex(columns=list(LINE_TYPES))
+    lines = lines[(lines[DAY] >= (first or "")) & (lines[DAY] <= (last or "9999"))]
+    rows = lines.pop("row").astype("int64")
+    filled = lines.astype(object).where(lines.notna(), "").assign(row=rows)[list(LINE_TYPES)]
+    return filled.sort_values([DAY, "file", "file_digest", "row"], kind="stable", ignore_index=True)
+
+
+def summarised(lines: pd.DataFrame) -> list[dict[str, Any]]:
+    """Count the rows of each day, file and code; 0 rows stand for a file as a whole."""
+    from readmission_platform.encounters.quarantine import DAY
+
+    counted = lines.assign(row=lines["row"].where(lines["row"] > 0)).rename(columns={DAY: "date", "row": "rows"})
+    by = ["date", "file", "file_digest", "code", "reason"]
+    rows = counted.groupby(by)["rows"].nunique().reset_index()
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def explained(lines: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return lines with what to do about each, and whether the row may be released."""
+    from readmission_platform.encounters.quarantine import DAY, action_for, releasable
+
+    return [
+        {"date": line[DAY], **{name: line[name] for name in ("file", "file_digest", "row", "column", "code", "reason")},
+         "releasable": releasable(line["column"], line["code"]), "action": action_for(line["column"], line["code"])}
+        for line in lines.to_dict("records")
+    ]  # fmt: skip
+
+
+def lines_of_file(lines: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    """Return the lines of the one file whose digest begins so, with or without ``sha256:``.
+
+    Raises
+    ------
+    BadInput
+        When there is no such file among the lines, or more than one.
+    """
+    wanted = prefix.removeprefix("sha256:").lower()
+    digests = lines["file_digest"].str.removeprefix("sha256:")
+    matching = lines[digests.str.startswith(wanted) & (digests != "")]
+    files = matching["file_digest"].nunique()
+    if not wanted or files == 0:
+        raise BadInput(
+            f"no file in quarantine has a digest that begins with {prefix}; see `readmission quarantine list`"
+        )
+    if files > 1:
+        raise BadInput(f"{files} files in quarantine have a digest that begins with {prefix}; give more of it")
+    return matching
+
+
+def consider_release(
+    day: str,
+    prefix: str,
+    rows: Iterable[int] | None,
+    reason: str,
+    *,
+    ledger: Ledger,
+    project: ProjectResource,
+    lake: Lake,
+) -> ReleaseDecision:
+    """Gather what the quarantine says of rows (None: of all that the file has there) and decide; changes nothing.
+
+    Raises
+    ------
+    BadInput
+        When the file or a row is not in quarantine, or the file has gone from the landing zone.
+    """
+    lines = lines_of_file(quarantined(lake, first=day, last=day), prefix)
+    chosen = set(lines["row"]) if rows is None else set(rows)
+    absent = sorted(chosen - set(lines["row"]))
+    if absent or not chosen:
+        raise BadInput(f"row {absent[0] if absent else ''} of this file is not in quarantine; "
+                       f"`readmission quarantine show --date {day}` lists those that are")  # fmt: skip
+    digest = str(lines["file_digest"].iloc[0])
+    landing = Landing(project.settings.landing)
+    if digest not in {file.digest for file in landing.read_day(day)}:
+        raise BadInput(f"the file is no longer in landing/discharges/{day}, so its rows cannot be taken in")
+    cells = [_cell(line) for line in explained(lines[lines["row"].isin(chosen)])]
+    request = ReleaseRequest(day, digest, tuple(sorted(chosen)), project.settings.actor, reason)
+    return decide_release(
+        request,
+        cells,
+        events=ledger.events(),
+        environment=project.environment_rules,
+        environment_name=project.environment,
+    )
+
+
+def _cell(line: Mapping[str, Any]) -> BrokenCell:
+    return BrokenCell(int(line["row"]), line["column"], line["code"], line["releasable"])

@@ -1,0 +1,195 @@
+"""From one prediction back to everything it rests on, and once more from there to the same risk.
+
+What belongs here: following what each row of a prediction names. What does not: what a version's record means
+(``governance``). An encounter's own score is shown; of its patient nothing is.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from readmission_platform.foundation.errors import BadInput
+from readmission_platform.governance.ledger.chain import Event
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.lifecycle.days.scoring import (
+    DAY,
+    DISCHARGES_TABLE,
+    InputVersions,
+    known_encounters,
+    load_scorer,
+)
+from readmission_platform.resources.environment import Resources
+from readmission_platform.storage.lake import Lake, TableMissing, frame_digest
+
+TABLES = {"production": "daily_predictions", "shadow": "shadow_predictions"}
+_SHOWN = ("band", "flagged", "withheld_because", "scored_at", "run_id", "model_version", "artifact_digest")
+_INPUTS = ("discharges_digest", "discharges_version", "encounters_version", "outcomes_version")
+_GATE = ("gate", "result", "observed", "low", "high", "limit", "stage")
+
+
+def trace(encounter: int, *, day: str | None, ledger: Ledger, lake: Lake) -> dict[str, Any]:
+    """Follow every prediction of an encounter back to its version, training, data, code, gates and approvals.
+
+    Parameters
+    ----------
+    day
+        Discharge date; None for every day the encounter was scored on.
+
+    Returns
+    -------
+    ``predictions`` (production before shadow, by day) and ``versions`` (by number, those that scored it).
+
+    Raises
+    ------
+    BadInput
+        When the encounter was never scored, or not on this day.
+    """
+    predictions = [found for kind in TABLES for found in _predictions(lake, kind, encounter, day)]
+    if not predictions:
+        when = f" of {day}" if day else ""
+        raise BadInput(f"there is no prediction{when} for this encounter; `readmission score` scores a day")
+    events, pointers = ledger.snapshot()
+    records = version_records(events, pointers)
+    for found in predictions:
+        found["put_into_stage_by"] = _promotion(found, events)
+    scored_by = sorted({found["model_version"] for found in predictions})
+    return {
+        "encounter_id": encounter,
+        "predictions": predictions,
+        "versions": {version: _version(records[version], events) for version in scored_by if version in records},
+    }
+
+
+def rescored(found: dict[str, Any], encounter: int, *, ledger: Ledger, resources: Resources) -> dict[str, Any]:
+    """Score an encounter again with the recorded version, from the inputs read then, and compare.
+
+    Parameters
+    ----------
+    found
+        One of the ``predictions`` of :func:`trace`.
+
+    Returns
+    -------
+    ``recorded`` and ``replayed`` risk (None where withheld), ``difference``, ``identical`` (the risk bit by bit, or
+    withheld for the same reason), and ``inputs_as_recorded``.
+
+    Raises
+    ------
+    BadInput
+        When the row does not say what was read, or the lake does not hold that any more.
+    ArtifactRefused
+        When the model file is missing or is not the recorded one.
+    """
+    lake, day = resources.lake.open(), found["date"]
+    if found["discharges_version"] is None or found["encounters_version"] is None:
+        raise BadInput(f"the prediction of {day} was made before the table versions that were read were recorded")
+    read = InputVersions(found["discharges_version"], found["encounters_version"], found["outcomes_version"])
+    try:
+        rows = lake.read(DISCHARGES_TABLE, version=read.discharges, where={DAY: [day]})
+        known = known_encounters(lake, rows, read)
+    except TableMissing as error:
+        raise BadInput(f"what was read to score {day} is not in the lake any more: {error}") from error
+    record = version_records(*ledger.snapshot())[found["model_version"]]
+    # The whole day again, as it was scored, so that nothing but the inputs can make a difference.
+    again = load_scorer(resources.tracking, record).score(rows, known)[rows["encounter_id"] == encounter]
+    if again.empty:
+        raise BadInput(f"the discharges of {day}, as read when they were scored, do not hold this encounter")
+    replayed, because = _number(again["risk"].iloc[0]), again["withheld_because"].iloc[0]
+    recorded = found["risk"]
+    both = replayed is not None and recorded is not None
+    return {
+        "date": day,
+        "kind": found["kind"],
+        "model_version": record.version,
+        "recorded": recorded,
+        "replayed": replayed,
+        "difference": abs(replayed - recorded) if both else None,
+        "identical": replayed == recorded and because == found["withheld_because"],
+        "inputs_as_recorded": frame_digest(rows) == found["discharges_digest"],
+    }
+
+
+def _predictions(lake: Lake, kind: str, encounter: int, day: str | None) -> Iterator[dict[str, Any]]:
+    table = TABLES[kind]
+    if not lake.exists(table):
+        return
+    rows = lake.read(table, where={DAY: [day]} if day else None)
+    rows = rows[rows["encounter_id"] == encounter].sort_values(DAY)
+    for row in rows.to_dict("records"):
+        inputs = {name: _whole(row.get(name)) if name.endswith("version") else row.get(name) for name in _INPUTS}
+        contributions = _present(row.get("contributions"))
+        yield {
+            "kind": kind,
+            "date": row[DAY],
+            "risk": _number(row["risk"]),
+            "rank": _whole(row["rank"]),
+            # Rows of before any encounter was withheld have no status.
+            "status": _present(row.get("status")) or "scored",
+            **{name: _present(row.get(name)) for name in _SHOWN},
+            **inputs,
+            "contributions": None if contributions is None else json.loads(contributions),
+        }
+
+
+def _present(value: Any) -> Any:
+    return None if value is None or pd.isna(value) else value
+
+
+def _number(value: Any) -> float | None:
+    return None if _present(value) is None else float(value)
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None or pd.isna(value) else int(value)
+
+
+def _promotion(found: dict[str, Any], events: Sequence[Event]) -> dict[str, Any] | None:
+    """Return the event that had put the version into the stage it scored from."""
+    stage = "staging" if found["kind"] == "shadow" else "production"
+    scored_at = datetime.fromisoformat(found["scored_at"])
+    moved = None
+    for event in events:
+        moves = event.payload.get("moves") or {}
+        # Scoring times are whole seconds, so the promotion of the same second counts as earlier.
+        before = datetime.fromisoformat(event.at).replace(microsecond=0) <= scored_at
+        if moves.get(stage) == found["model_version"] and before:
+            moved = event
+    if moved is None:
+        return None
+    return {"event": moved.seq, "kind": moved.kind, "at": moved.at, "by": moved.actor,
+            "reason": moved.payload.get("reason") or "", "approvals": moved.payload.get("approvals") or []}  # fmt: skip
+
+
+def _version(record: VersionRecord, events: Sequence[Event]) -> dict[str, Any]:
+    trained = record.trained
+    return {
+        "state": record.state,
+        "source": record.source,
+        "training": {
+            "by": record.trained_by,
+            "at": record.trained_at,
+            "dagster_run": record.run_id,
+            "mlflow_run": trained.get("mlflow_run_id"),
+            "seed": record.seed,
+            "model_config": trained.get("model_config"),
+        },
+        "data": {**(trained.get("data") or {}), "split_digest": record.split_digest},
+        "code_version": record.code_version,
+        "artifact_digest": record.artifact_digest,
+        "evidence": record.evidence,
+        "policy_digest": record.policy_digest,
+        "verdict": "accepted" if record.accepted else "rejected",
+        "gates": [{name: gate.get(name) for name in _GATE} for gate in record.gates],
+        "approvals": [_approval(event) for event in events
+                      if event.kind == "version_approved" and event.version == record.version],
+    }  # fmt: skip
+
+
+def _approval(event: Event) -> dict[str, Any]:
+    statement = event.payload.get("statement") or {}
+    return {"event": event.seq, "at": event.at, "by": event.actor,
+            **{name: statement.get(name) for name in ("role", "reason", "warnings", "demo")}}  # fmt: skip

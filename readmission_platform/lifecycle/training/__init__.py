@@ -1,0 +1,1 @@
+"""What training records of a version, and how a version is rebuilt from that record."""

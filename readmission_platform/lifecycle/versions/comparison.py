@@ -1,0 +1,76 @@
+"""A version beside the one in production: what went into each, and how each did.
+
+What belongs here: putting recorded values side by side. What does not: judging the difference (the gates do).
+"""
+
+from typing import Any
+
+from readmission_platform.foundation.errors import Unavailable
+from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.lifecycle.versions.decisions import Considered
+from readmission_platform.reports.review import FIGURES
+from readmission_platform.resources.tracking import TrackingResource
+
+
+def version_changes(
+    record: VersionRecord, champion: VersionRecord | None, considered: Considered, tracking: TrackingResource
+) -> dict[str, Any]:
+    """Return ``changes`` (what went in) and ``figures`` (how they did), ours beside the champion's.
+
+    Parameters
+    ----------
+    champion
+        The version in production; None when there is none. A version is not compared with itself.
+    """
+    other = champion if champion is not None and champion.version != record.version else None
+    ours = considered.facts.estimates or {}
+    theirs = ((other.validated_payload or {}).get("estimates") or {}) if other else {}
+    return {
+        "changes": _inputs(record, other, tracking),
+        "figures": [
+            {"label": label, "ours": ours.get(metric), "theirs": theirs.get(metric),
+             "difference": ours.get(paired) if paired and other else None}
+            for metric, label, paired in FIGURES
+            if metric in ours
+        ],
+    }  # fmt: skip
+
+
+def _inputs(record: VersionRecord, other: VersionRecord | None, tracking: TrackingResource) -> list[dict[str, Any]]:
+    parts = [
+        ("data", _data(record), _data(other)),
+        ("source", record.source, other.source if other else None),
+        ("patients' split", record.split_digest, other.split_digest if other else None),
+        ("code", record.code_version, other.code_version if other else None),
+        (
+            "model configuration",
+            record.trained.get("model_config"),
+            other.trained.get("model_config") if other else None,
+        ),
+        ("seed", record.seed, other.seed if other else None),
+        ("trained by", record.trained_by, other.trained_by if other else None),
+    ]
+    rows = [{"what": what, "ours": mine, "theirs": theirs, "same": mine == theirs} for what, mine, theirs in parts]
+    if other is not None and record.trained.get("model_config") != other.trained.get("model_config"):
+        rows += _parameters(record, other, tracking)
+    return rows
+
+
+def _data(record: VersionRecord | None) -> str | None:
+    return record.data_version if record else None
+
+
+def _parameters(record: VersionRecord, other: VersionRecord, tracking: TrackingResource) -> list[dict[str, Any]]:
+    """Return the training parameters that differ, from the runs that tracked them."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client = tracking.client()
+        ours, theirs = (client.get_run(str(each.trained.get("mlflow_run_id"))).data.params for each in (record, other))
+    except (Unavailable, MlflowException):
+        return [{"what": "parameters", "ours": "not at hand", "theirs": "not at hand", "same": False}]
+    return [
+        {"what": f"parameter {name}", "ours": ours.get(name), "theirs": theirs.get(name), "same": False}
+        for name in sorted({*ours, *theirs})
+        if ours.get(name) != theirs.get(name) and name != "seed"
+    ]

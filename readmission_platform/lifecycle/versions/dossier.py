@@ -1,0 +1,193 @@
+"""The dossier: everything an auditor needs of one version in one sealed folder.
+
+What belongs here: gathering the files and writing the folder, whole or not at all. What does not: the pages
+(``reports``), the seal (``governance.dossier.manifest``), and verifying it (``dossier_verification``).
+"""
+
+import io
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from readmission_platform.config import ModelCardConfig, model_card_config
+from readmission_platform.foundation.errors import BadInput, Refused
+from readmission_platform.governance.demo_approver import Signer
+from readmission_platform.governance.dossier import manifest as dossier
+from readmission_platform.governance.dossier.contents import repeated
+from readmission_platform.governance.dossier.manifest import DossierStatement, json_bytes
+from readmission_platform.governance.ledger.chain import Event, pointers_from, utc_text
+from readmission_platform.governance.ledger.extract import Entry, events_of, extract_text
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.promotion.verification import champion_then
+from readmission_platform.lifecycle.versions.dossier_verification import NOT_PROVEN, gate_table, verify_files
+from readmission_platform.lifecycle.versions.evidence_document import document_bytes, evidence_document
+from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing, evidence_rows
+from readmission_platform.reports.dossier import readme
+from readmission_platform.reports.evidence_report import evidence_html
+from readmission_platform.reports.model_card import card_html, card_markdown, card_of
+from readmission_platform.resources.environment import Resources
+from readmission_platform.storage.lake import Lake
+
+MADE = "dossier_made"
+_NOTES = {
+    "Pseudonyms": "Encounters and patients have the pseudonyms of the home. The digest that the ledger recorded of the "
+    "rows covers them, so giving them new ones for each dossier would make the rows unverifiable. Whoever holds two "
+    "dossiers of one home can therefore tell which rows are of the same encounter, and nothing about whose it is.",
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A dossier that was written: where, what was signed, and with which key."""
+
+    folder: Path
+    statement: DossierStatement
+    public_key: str
+
+
+def make_dossier(version: str, *, out: Path, ledger: Ledger, resources: Resources, signer: Signer) -> Made:
+    """Gather, seal, verify and write the dossier of a version, and record in the ledger that it was handed out.
+
+    Parameters
+    ----------
+    out
+        The new folder; it may be there already when it is empty.
+
+    Raises
+    ------
+    BadInput
+        When there is no such version, it was never validated, or the folder cannot be made.
+    LedgerCorrupt
+        When the ledger does not verify.
+    Refused
+        When what was recorded does not verify: such a dossier would be no evidence.
+    """
+    check_free(out)
+    ledger.verify()
+    entries = ledger.entries()
+    events = events_of(entries)
+    record = _validated(version, events, ledger.model)
+    environment, made_at = resources.project.environment, utc_text(datetime.now(UTC))
+    files = gathered(record, entries, resources)
+    files[dossier.README] = readme(
+        model=record.model, version=version, environment=environment, made_at=made_at, signer=signer.identity,
+        demo=signer.demo, files=[*files, dossier.MANIFEST], not_proven=NOT_PROVEN, notes=_NOTES,
+    ).encode()  # fmt: skip
+    head = {"seq": entries[-1].seq, "hash": entries[-1].hash}
+    manifest = dossier.sealed(
+        files, signer, model=record.model, version=version, environment=environment, made_at=made_at, ledger=head,
+        code_version=resources.project.code_version,
+    )  # fmt: skip
+    _refuse_unless_whole(manifest, files)
+    staged = _written_beside(out, {**files, dossier.MANIFEST: manifest})
+    try:
+        handed_out = {"manifest_digest": dossier.digest_of_bytes(manifest), "ledger_seq": head["seq"],
+                      "signer": signer.identity, "demo": signer.demo}  # fmt: skip
+        ledger.append(MADE, handed_out, actor=resources.project.actor, version=version)
+        staged.rename(out)
+    except OSError as error:
+        raise BadInput(f"--out: {out} cannot be written ({error.strerror})") from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    statement, signed = dossier.read_manifest(manifest)
+    return Made(out, statement, signed["public_key"])
+
+
+def gathered(record: VersionRecord, entries: Sequence[Entry], resources: Resources) -> dict[str, bytes]:
+    """Return the content of every file but the explanation and the manifest, by name."""
+    events = events_of(entries)
+    lake = resources.lake.open()
+    records = version_records(events, pointers_from(events))
+    document = evidence_document(
+        record.version, events=events, pointers=pointers_from(events), project=resources.project, lake=lake
+    )
+    demo_allowed = resources.project.environment == "local"
+    files = {
+        dossier.LEDGER: extract_text(entries).encode(),
+        dossier.DOCUMENT: document_bytes(document),
+        dossier.GATES: json_bytes(gate_table(document)),
+        dossier.ROWS: _parquet(_rows(lake, record)),
+        **{name: json_bytes(content) for name, content in repeated(record, events, demo_allowed=demo_allowed).items()},
+        **pages(document, model_card_config(resources.project.settings)),
+    }
+    champion = champion_then(record, records, events)
+    if champion is not None:
+        files[dossier.CHAMPION_ROWS] = _parquet(_rows(lake, champion))
+    return files
+
+
+def pages(document: Mapping[str, Any], card_config: ModelCardConfig) -> dict[str, bytes]:
+    """Return the pages made of an evidence document, by file name."""
+    card = card_of(document, card_config)
+    return {
+        dossier.CARD_PAGE: card_html(card).encode(),
+        dossier.CARD_TEXT: card_markdown(card).encode(),
+        dossier.REPORT: evidence_html(document).encode(),
+    }
+
+
+def check_free(out: Path) -> None:
+    """Refuse a folder that something is in, before anything is computed.
+
+    Raises
+    ------
+    BadInput
+        When it is no folder, or not empty.
+    """
+    if not out.name or out.name == "..":
+        raise BadInput(f"--out: {out} is no name for a new folder")
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise BadInput(f"--out: {out} is there and not empty; earlier dossiers are evidence and are kept")
+    except OSError as error:
+        raise BadInput(f"--out: {out} cannot be looked at ({error.strerror})") from error
+
+
+def _validated(version: str, events: Sequence[Event], model: str) -> VersionRecord:
+    records = version_records(events, pointers_from(events))
+    if version not in records:
+        raise BadInput(f"there is no version {version} of {model}; `readmission status` lists them")
+    if not records[version].validated:
+        raise BadInput(f"version {version} was never validated, so there is nothing to hand over")
+    return records[version]
+
+
+def _rows(lake: Lake, record: VersionRecord) -> pd.DataFrame:
+    rows = evidence_rows(lake, record)
+    if rows is None:
+        raise EvidenceMissing(f"the evidence rows of version {record.version} are gone: restore the lake")
+    return rows
+
+
+def _parquet(rows: pd.DataFrame) -> bytes:
+    target = io.BytesIO()
+    rows.to_parquet(target, index=False, compression="zstd")
+    return target.getvalue()
+
+
+def _refuse_unless_whole(manifest: bytes, files: Mapping[str, bytes]) -> None:
+    failed = [check for check in verify_files(manifest, files) if check.result == "fail" and check.kind == "integrity"]
+    if failed:
+        raise Refused([f"{check.name}: {check.detail}. See `readmission verify`" for check in failed])
+
+
+def _written_beside(out: Path, files: Mapping[str, bytes]) -> Path:
+    """Write the files into a new folder beside the wanted one, readable by its owner only."""
+    staged = out.with_name(f".{out.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staged.mkdir(mode=0o700)
+        for name, content in files.items():
+            (staged / name).write_bytes(content)
+    except OSError as error:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise BadInput(f"--out: {out} cannot be written ({error.strerror})") from error
+    return staged

@@ -1,0 +1,195 @@
+"""The evidence document: all that is known of a version's quality, in one JSON that every page is made from.
+
+What belongs here: gathering it from the ledger and the evidence rows, with small cells hidden. What does not: the
+computations (``evaluation``), and how it looks (``reports.evidence_report``, ``reports.model_card``).
+
+It is a function of the ledger, the evidence rows, and the policy that the version was judged by: whoever makes it
+again gets the same.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from readmission_platform.config import GatePolicy
+from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, hide_telling_shares, suppress_small_cells
+from readmission_platform.foundation.errors import BadInput
+from readmission_platform.governance.ledger.chain import Event, Pointer
+from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.policy.adoption import in_force
+from readmission_platform.lifecycle.versions.version_facts import estimates_of, measured_at_training, recorded_evidence
+from readmission_platform.resources.project import ProjectResource
+from readmission_platform.storage.home import replace_file
+from readmission_platform.storage.lake import Lake
+
+FORMAT = "readmission-evidence-2"
+EVIDENCE_FILE = "evidence.json"
+NOT_SHOWN = f"hidden: a count of 1 to {SMALLEST_SHOWN - 1} people could be read or worked out from it"
+
+
+def evidence_document(
+    version: str,
+    *,
+    events: Sequence[Event],
+    pointers: Mapping[str, Pointer],
+    project: ProjectResource,
+    lake: Lake,
+) -> dict[str, Any]:
+    """Return the evidence document of a version: builtin types only, counts of 1 to 10 people hidden.
+
+    Parameters
+    ----------
+    events, pointers
+        ``Ledger.snapshot()``.
+
+    Returns ------- ``format``, ``model``, ``version``, ``source``, ``provenance``, ``cohort``, all that
+    ``evaluation.estimates.evidence.evaluate`` returns (``n`` to ``comparisons``), ``explanations``, ``gates``,
+    ``verdict``, ``policy_digest`` and ``robustness``, in alphabetical order. What an older release did not record is
+    None, as are figures that are undefined or hidden.
+
+    Raises
+    ------
+    BadInput
+        When there is no such version.
+    EvidenceMissing
+        When the evidence rows are gone or are not those recorded.
+    """
+    record = version_records(events, pointers).get(version)
+    if record is None:
+        raise BadInput(f"there is no version {version}; `readmission status` lists them")
+    return document_from(record, _recomputed(record, project, lake), events=events)
+
+
+def document_from(record: VersionRecord, computed: Mapping[str, Any], *, events: Sequence[Event]) -> dict[str, Any]:
+    """Return the document made of a version's record, what was computed from its rows, and the ledger's events.
+
+    Parameters
+    ----------
+    computed
+        As ``evaluation.estimates.evidence.evaluate`` returns it; it is left as it is.
+    """
+    version, validated = record.version, record.validated_payload or {}
+    evidence = {**computed, "estimates": dict(computed["estimates"])}
+    recorded = {name: entry for name, entry in (validated.get("estimates") or {}).items()
+                if name not in evidence["estimates"]}  # fmt: skip
+    evidence["estimates"] |= recorded | measured_at_training(record)
+    shown = hide_telling_shares(suppress_small_cells(evidence))
+    policy = policy_of(events, validated.get("policy_digest"))
+    document = {
+        "format": FORMAT,
+        "model": record.model,
+        "version": version,
+        "source": record.source,
+        "provenance": _provenance(record),
+        "cohort": record.trained.get("cohort"),
+        **shown,
+        "groups": _judged_groups(shown["groups"], evidence["groups"], policy),
+        "explanations": record.trained.get("explanations"),
+        "gates": [_shown_gate(gate, shown["estimates"]) for gate in record.gates],
+        "verdict": validated.get("verdict"),
+        "policy_digest": validated.get("policy_digest"),
+        "robustness": newest_study(events, version),
+    }
+    # In the order in which it is stored, so that what is made from it is the same as from the file.
+    canonical: dict[str, Any] = json.loads(document_bytes(document))
+    return canonical
+
+
+def write_document(document: Mapping[str, Any], project: ProjectResource) -> Path:
+    """Write a document where the reports of its version are, whole or not at all, and return where that is."""
+    target: Path = project.settings.reports / document["model"] / document["version"] / EVIDENCE_FILE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(target, document_bytes(document))
+    return target
+
+
+def document_bytes(document: Mapping[str, Any]) -> bytes:
+    """Return a document as it is stored: the same content gives the same bytes."""
+    return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+
+
+def newest_study(events: Sequence[Event], version: str) -> dict[str, Any] | None:
+    """Return what the newest robustness study of a version found, or None."""
+    studies = (event for event in reversed(events) if event.kind == "version_studied" and event.version == version)
+    found = next(studies, None)
+    return dict(found.payload) if found else None
+
+
+def policy_of(events: Sequence[Event], digest: str | None) -> GatePolicy | None:
+    """Return the policy of a digest as the ledger has it; the one in force where no digest is known."""
+    for event in reversed(events):
+        if event.kind == "policy_adopted" and digest is not None and event.payload.get("digest") == digest:
+            return GatePolicy.model_validate(event.payload["content"])
+    policy = in_force(events)
+    return policy.policy if policy and digest is None else None
+
+
+def _recomputed(record: VersionRecord, project: ProjectResource, lake: Lake) -> dict[str, Any]:
+    return estimates_of(recorded_evidence(lake, record), str(record.evidence_digest), project.model)
+
+
+def _provenance(record: VersionRecord) -> dict[str, Any]:
+    trained = record.trained
+    return {
+        "trained_at": record.trained_at,
+        "trained_by": record.trained_by,
+        "run_id": record.run_id,
+        "code_version": record.code_version,
+        "data": trained.get("data"),
+        "split": trained.get("split") or {"table": None, "table_version": None, "digest": record.split_digest},
+        "artifact_digest": record.artifact_digest,
+        "evidence_digest": record.evidence_digest,
+        "seed": record.seed,
+        "recipe": trained.get("recipe"),
+    }
+
+
+def _judged_groups(groups: Mapping[str, Any], counted: Mapping[str, Any], policy: GatePolicy | None) -> dict[str, Any]:
+    """Say of each group whether it was large enough to be judged by itself, and why not.
+
+    Parameters
+    ----------
+    groups
+        As they may be shown.
+    counted
+        The same with every count.
+    """
+    gates = policy.gates.values() if policy else ()
+    needed = {gate.metric: gate.min_positives or 0 for gate in gates if gate.enabled}
+    return {
+        attribute: {
+            name: {
+                **group,
+                **_judged(group, counted[attribute][name], needed.get(f"observed_expected.{attribute}.*")),
+            }
+            for name, group in members.items()
+        }
+        for attribute, members in groups.items()
+    }
+
+
+def _judged(group: Mapping[str, Any], counted: Mapping[str, Any], least: int | None) -> dict[str, str]:
+    if group.get("suppressed"):
+        return {"result": "insufficient", "reason": NOT_SHOWN}
+    if least is None:
+        return {"result": "insufficient", "reason": "no gate of the policy judges it"}
+    seen = "how many readmissions is hidden" if group["positives"] is None else f"{group['positives']:,} readmissions"
+    if counted["positives"] < least:
+        return {"result": "insufficient", "reason": f"{seen}, {least} are needed"}
+    return {"result": "judged", "reason": f"{seen}, at least {least} are needed"}
+
+
+def _shown_gate(gate: Mapping[str, Any], estimates: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recorded gate result as it may be shown: what is hidden of its estimate is hidden here too."""
+    hidden = dict(_hidden_fields(gate, estimates.get(str(gate.get("metric")))))
+    return {**gate, **hidden}
+
+
+def _hidden_fields(gate: Mapping[str, Any], estimate: Mapping[str, Any] | None) -> Iterator[tuple[str, None]]:
+    for count in ("n", "positives"):
+        few = 0 < (gate.get(count) or 0) < SMALLEST_SHOWN
+        if few or (estimate is not None and estimate.get(count) is None):
+            yield count, None
+    if estimate is not None and estimate["n"] is None and estimate["value"] is None:
+        yield from ((name, None) for name in ("observed", "low", "high"))

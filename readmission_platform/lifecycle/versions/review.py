@@ -1,0 +1,194 @@
+"""What an approver has to see of a version, gathered from the ledger, the evidence and the shadow days.
+
+What belongs here: finding out what the page says. What does not: how it looks (``reports.review``), and the decision
+itself (``governance.promotion.decision``). No row of a patient gets here: only figures with small cells hidden.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from readmission_platform.config import EnvironmentConfig
+from readmission_platform.evaluation.disclosure import suppress_small_cells, telling_shares
+from readmission_platform.governance.ledger.chain import Event
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.policy.adoption import in_force
+from readmission_platform.governance.policy.gates import GateResult, warnings_of
+from readmission_platform.governance.promotion.approvals import MEANING
+from readmission_platform.governance.promotion.case import Condition
+from readmission_platform.governance.promotion.decision import PromotionRequest
+from readmission_platform.lifecycle.versions.comparison import version_changes
+from readmission_platform.lifecycle.versions.decisions import Considered, consider_closely
+from readmission_platform.lifecycle.versions.shadow import shadow_of
+from readmission_platform.lifecycle.versions.version_facts import estimates_of, evidence_rows
+from readmission_platform.reports.review import pictures_of, review_html
+from readmission_platform.resources.environment import Resources
+from readmission_platform.storage.home import replace_file
+
+REVIEW_FILE = "review.html"
+_OVER = {
+    "rejected": "A gate failed. It can never be promoted; train a new version.",
+    "archived": "It was promoted before. If it was in production, the way back is a rollback, which needs no approval.",
+}
+ATTRIBUTES = {"gender": "Gender", "race": "Race", "age_band": "Age"}
+
+
+def write_review(version: str, *, ledger: Ledger, resources: Resources, out: Path | None = None) -> Path:
+    """Write the approver's page, whole or not at all, and return where it is.
+
+    Parameters
+    ----------
+    out
+        File to write; default ``reports/<model>/<version>/review.html`` in the home.
+
+    Raises
+    ------
+    BadInput
+        When there is no such version.
+    OSError
+        When the file cannot be written.
+    """
+    project = resources.project
+    target = out or project.settings.reports / project.model.name / version / REVIEW_FILE
+    page = review_html(review_of(version, ledger=ledger, resources=resources))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(target, page.encode())
+    return target
+
+
+def review_of(version: str, *, ledger: Ledger, resources: Resources) -> dict[str, Any]:
+    """Return what the page says, as plain values."""
+    project, tracking, lake = resources
+    rules = project.environment_rules
+    request = PromotionRequest(version, "production", project.actor, replace=True, reason="review")
+    considered = consider_closely(request, ledger=ledger, project=project, tracking=tracking, lake=lake)
+    decision = considered.decision
+    records = version_records(considered.events, considered.pointers)
+    record, champion = records[version], records.get(considered.pointers["production"].version or "")
+    rows = evidence_rows(lake.open(), record) if considered.facts.estimates is not None else None
+    evidence = None
+    if rows is not None:
+        evidence = suppress_small_cells(estimates_of(rows, str(record.evidence_digest), project.model))
+    policy = in_force(considered.events)
+    return {
+        "model": ledger.model,
+        "version": version,
+        "environment": project.environment,
+        "written_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "state": record.state,
+        "source": record.source,
+        "verdict": headline(record, decision.conditions),
+        "cohort": {name: evidence[name] for name in ("n", "positives", "patients")} if evidence else None,
+        "champion": champion.version if champion and champion.version != version else None,
+        **version_changes(record, champion, considered, tracking),
+        "conditions": [item.to_json() for item in decision.conditions],
+        "gates": [shown_gate(gate, evidence) for gate in _in_order(decision.gates)],
+        "groups": list(_groups(evidence, policy.policy.gates if policy else {})),
+        "warnings": [gate.to_json() for gate in decision.gates if gate.gate in warnings_of(decision.gates)],
+        "shadow": shadow_of(lake.open(), record, project.model) | {"required": rules.shadow_days_required},
+        "record": _provenance(record),
+        "policy_digest": policy.digest if policy else None,
+        "plan_digest": decision.plan_digest,
+        "approvals": list(_approvals(considered, version)),
+        "approvals_required": rules.approvals_required,
+        "meaning": MEANING,
+        "commands": _commands(record, rules, replaces=champion is not None),
+        "pictures": pictures_of(evidence) if evidence else [],
+    }
+
+
+def headline(record: VersionRecord, conditions: Sequence[Condition]) -> dict[str, str]:
+    """Say in one line what stands between this version and production, and its tone (good, warn, bad)."""
+    open_ones = [item.name for item in conditions if item.blocks and item.name != "approvals"]
+    approved = not any(item.blocks for item in conditions if item.name == "approvals")
+    if record.state == "production":
+        return {"tone": "good", "text": "In production", "more": "There is nothing to approve."}
+    if record.state in ("rejected", "archived"):
+        return {"tone": "bad", "text": record.state.capitalize(), "more": _OVER[record.state]}
+    if not open_ones and approved:
+        return {"tone": "good", "text": "Approved and ready for production", "more": "Every condition holds."}
+    if not open_ones:
+        more = "Every gate and condition holds. What is missing is the signature of somebody who did not train it."
+        return {"tone": "warn", "text": "Ready for your decision", "more": more}
+    named = ", ".join(name.replace("_", " ") for name in open_ones)
+    return {"tone": "bad", "text": "Not ready for production", "more": f"These conditions do not hold: {named}."}
+
+
+def shown_gate(gate: GateResult, evidence: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a gate's result as it may be shown: a hidden group stays hidden here too, or it could be derived."""
+    shown = gate.to_json()
+    figures = evidence["estimates"].get(gate.metric) if evidence else None
+    if figures is not None and figures["n"] is None:
+        shown |= {"n": None, "positives": None}
+        if figures["value"] is None:
+            shown |= {"observed": None, "low": None, "high": None}
+    return shown
+
+
+def _in_order(gates: Sequence[GateResult]) -> list[GateResult]:
+    """Put first what blocks, then what could not be judged."""
+    return sorted(gates, key=lambda gate: (not gate.blocks, gate.result == "pass"))
+
+
+def _groups(evidence: Mapping[str, Any] | None, gates: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    needed = {gate.metric: gate.min_positives for gate in gates.values() if gate.enabled}
+    for attribute, groups in (evidence["groups"] if evidence else {}).items():
+        least = needed.get(f"observed_expected.{attribute}.*", 0)
+        unshown = telling_shares(evidence, groups, of_negatives=False) if evidence else frozenset()
+        for name, group in groups.items():
+            hidden = bool(group.get("suppressed"))
+            few = hidden or (group["positives"] is not None and group["positives"] < least)
+            yield {"attribute": ATTRIBUTES.get(attribute, attribute), "name": name, "hidden": hidden,
+                   "insufficient": few, "share_hidden": name in unshown, **group}  # fmt: skip
+
+
+def _provenance(record: VersionRecord) -> dict[str, Any]:
+    return {
+        "trained_by": record.trained_by,
+        "trained_at": record.trained_at[:19].replace("T", " ") + " UTC",
+        "dagster_run": record.run_id,
+        "mlflow_run": record.trained.get("mlflow_run_id"),
+        "digests": {
+            "model file": record.artifact_digest,
+            "evidence rows": record.evidence_digest,
+            "data": record.data_version,
+            "split": record.split_digest,
+            "model configuration": record.trained.get("model_config"),
+        },
+        "code_version": record.code_version,
+        "seed": record.seed,
+    }
+
+
+def _approvals(considered: Considered, version: str) -> Iterator[dict[str, Any]]:
+    spent = {seq: event.seq for event in considered.events if event.kind == "version_promoted"
+             for seq in event.payload.get("approvals") or []}  # fmt: skip
+    for event in considered.events:
+        if event.kind != "version_approved" or event.version != version:
+            continue
+        counts = "counts" if event.seq in considered.decision.approvals else "does not count; see the conditions"
+        if event.seq in spent:
+            counts = f"counted in the promotion of event {spent[event.seq]}"
+        yield _approval(event) | {"counts": counts}
+
+
+def _approval(event: Event) -> dict[str, Any]:
+    statement = event.payload.get("statement")
+    said = statement if isinstance(statement, Mapping) else {}
+    names = ("approver", "role", "reason", "issued_at", "expires_at", "demo", "warnings")
+    return {"seq": event.seq, **{name: said.get(name) for name in names}}
+
+
+def _commands(record: VersionRecord, rules: EnvironmentConfig, *, replaces: bool) -> dict[str, str | None]:
+    """Return the exact commands to approve and then to promote."""
+    if record.state not in ("candidate", "staging"):
+        return {"approve": None, "demo": None, "promote": None}
+    approve = f"readmission approve --version {record.version} --reason 'WHY'"
+    promote = f"readmission promote --version {record.version} --to-stage production --reason 'WHY'"
+    return {
+        "approve": f"{approve} --approver YOUR_IDENTITY --key YOUR_KEY.pem",
+        "demo": approve if rules.demo_approver else None,
+        "promote": f"{promote} --replace" if replaces else promote,
+    }

@@ -1,0 +1,1 @@
+"""The data scientists' rooms, one package per model, each behind the same contract."""

@@ -1,0 +1,1 @@
+"""Readmission within 30 days of discharge: features, model, explanations, and the scores it has to beat."""

@@ -1,0 +1,236 @@
+"""From an encounter and its history to the numbers a tree model splits on.
+
+What belongs here: the model's input columns and the one encoder used in training and in scoring.
+What does not: history itself (``history``) and the model (``model``).
+
+Categories become ordinal codes that gradient boosting treats as categories natively; one-hot columns reach
+the same AUROC at twenty times the fitting time. Those with many values get a second column beside that, their target
+statistic: the share of readmissions among the training encounters of the same value, shrunk towards the share of all
+(Micci-Barreca 2001, doi 10.1145/507533.507538). It is learnt from labels, so it is learnt inside the fold, and of a
+training encounter from the others only.
+"""
+
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import OrdinalEncoder, TargetEncoder
+from sklearn.utils.validation import check_is_fitted
+
+from readmission_platform.encounters.cohort import DRUG_COLUMNS, SOURCE_COLUMNS
+from readmission_platform.encounters.history import HISTORY_COLUMNS
+from readmission_platform.encounters.icd9 import CHAPTERS, category, chapter
+
+IDENTIFIERS = frozenset({"encounter_id", "patient_nbr", "patient_key", "clock", "part", "fold"})
+OUTCOMES = frozenset({"readmitted", "readmitted_30d"})
+
+# What a discharge and its history must bring for scoring.
+MODEL_INPUTS = [column for column in SOURCE_COLUMNS if column not in IDENTIFIERS | OUTCOMES] + HISTORY_COLUMNS
+
+COUNTS = [
+    "time_in_hospital",
+    "num_lab_procedures",
+    "num_procedures",
+    "num_medications",
+    "number_outpatient",
+    "number_emergency",
+    "number_inpatient",
+    "number_diagnoses",
+    "prior_encounters",
+    "prior_readmissions_30d",
+    "previous_time_in_hospital",
+    "prior_mean_time_in_hospital",
+    "prior_max_number_inpatient",
+]
+
+# Drugs given often enough to learn from; the others count in "drugs given" and "doses changed".
+COMMON_DRUGS = "insulin metformin glipizide glyburide pioglitazone rosiglitazone glimepiride repaglinide".split()
+
+ORDERED_VALUES = {
+    "age": {f"[{decade}-{decade + 10})": decade + 5.0 for decade in range(0, 100, 10)},
+    **{drug: {"No": 0.0, "Down": 1.0, "Steady": 2.0, "Up": 3.0} for drug in COMMON_DRUGS},
+    "A1Cresult": {"None": 0.0, "Norm": 1.0, ">7": 2.0, ">8": 3.0},
+    "max_glu_serum": {"None": 0.0, "Norm": 1.0, ">200": 2.0, ">300": 3.0},
+    "change": {"No": 0.0, "Ch": 1.0},
+    "diabetesMed": {"No": 0.0, "Yes": 1.0},
+}
+
+_DERIVED = ["acute_visits", "drugs_given", "doses_changed"]
+
+# Categories whose values are known beforehand. The identifiers of the source's code lists are codes already.
+CODE_LISTS = ["admission_type_id", "discharge_disposition_id", "admission_source_id", "previous_disposition"]
+NAMED_VALUES = {
+    "race": ["AfricanAmerican", "Asian", "Caucasian", "Hispanic", "Other"],
+    "gender": ["Female", "Male"],
+    "previous_outcome": ["<30", ">30"],
+}
+CHAPTER_NAMES = list(dict.fromkeys([*(name for _, name in CHAPTERS), "supplementary", "external"]))
+DIAGNOSES = ["diag_1", "diag_2", "diag_3"]
+# Categories whose values only the data tell.
+LEARNT = ["payer_code", "medical_specialty"]
+# Target statistics and the column each is of. A diagnosis has two: of its code and of its category (250 of 250.83).
+TARGET_STATISTICS = {
+    **{f"{name}_rate": name for name in DIAGNOSES},
+    **{f"{name}_category_rate": name for name in DIAGNOSES},
+    **{f"{name}_rate": name for name in [*LEARNT, "discharge_disposition_id", "admission_source_id"]},
+}
+# More of these never lowers the risk the model gives, whatever a handful of encounters may say: it would be wrong as
+# medicine, and nobody could defend it at a bedside.
+RISING = ["number_inpatient", "number_emergency", "number_outpatient", "acute_visits", "prior_readmissions_30d"]
+# Parts of the training encounters, each given statistics of the others.
+_CROSS_FITS = 5
+
+
+def _category_names() -> list[str]:
+    return [*CODE_LISTS, *NAMED_VALUES, *(f"{diagnosis}_chapter" for diagnosis in DIAGNOSES), *LEARNT]
+
+
+def feature_names(*, target_statistics: bool = True) -> list[str]:
+    """Return the names of an encoder's output columns, in order."""
+    return [*COUNTS, *_DERIVED, *ORDERED_VALUES, *_category_names(), *(TARGET_STATISTICS if target_statistics else [])]
+
+
+def categorical_mask(*, target_statistics: bool = True) -> list[bool]:
+    """Tell for each output column whether it holds category codes."""
+    categories = set(_category_names())
+    return [name in categories for name in feature_names(target_statistics=target_statistics)]
+
+
+def monotone_directions(*, target_statistics: bool = True) -> list[int]:
+    """Tell for each output column whether the risk may only rise with it (1) or is free (0)."""
+    return [int(name in RISING) for name in feature_names(target_statistics=target_statistics)]
+
+
+class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
+    """Turn ``MODEL_INPUTS`` into a float matrix; unknown and missing values become NaN.
+
+    Fitting learns which payers and specialties exist, and the target statistics. Values of fewer than ``min_frequency``
+    encounters share a code and a statistic, so that a handful of patients cannot shape a split of their own, nor be
+    found in a stored model.
+
+    What was seen is kept beside that. The encoding does not use it; it tells what the model can be asked about
+    (``soundness``). Encoders fitted before it was kept lack it.
+
+    Parameters
+    ----------
+    target_smoothing
+        How many encounters of the average risk are counted into each target statistic; None leaves these out.
+    seed
+        Of the division of the training encounters for their own target statistics.
+
+    Attributes
+    ----------
+    learnt_
+        Encoder of the payers and specialties.
+    common_, statistics_
+        The values that have target statistics of their own, by feature, and the encoder of these, where there are any.
+    ranges_
+        Lowest and highest value of each count, by name.
+    seen_
+        The codes and names of each code list and named category, by name.
+    """
+
+    # Encoders that were stored before there were target statistics lack both.
+    target_smoothing: float | None = None
+    seed: int = 0
+
+    def __init__(self, min_frequency: int = 20, target_smoothing: float | None = None, seed: int = 0) -> None:
+        self.min_frequency = min_frequency
+        self.target_smoothing = target_smoothing
+        self.seed = seed
+
+    def fit(self, frame: pd.DataFrame, y: np.ndarray | None = None) -> Self:
+        """Learn from a frame with the columns of ``MODEL_INPUTS`` and, for target statistics, labels of 0 and 1."""
+        self.learnt_ = OrdinalEncoder(
+            handle_unknown="use_encoded_value",
+            unknown_value=np.nan,
+            encoded_missing_value=np.nan,
+            min_frequency=self.min_frequency,
+            max_categories=200,
+        ).fit(_learnt_frame(frame))
+        if self.target_smoothing is not None:
+            counted = {name: values.value_counts() for name, values in _statistics_values(frame).items()}
+            self.common_ = {name: sorted(counts.index[counts >= self.min_frequency].tolist())
+                            for name, counts in counted.items()}  # fmt: skip
+            self.statistics_ = self._target_encoder().fit(self._statistics_codes(frame), y)
+        counts = frame[COUNTS].agg(["min", "max"])
+        self.ranges_ = {name: counts[name].astype(float).tolist() for name in COUNTS if counts[name].notna().all()}
+        self.seen_ = {name: sorted(frame[name].dropna().unique().tolist()) for name in [*CODE_LISTS, *NAMED_VALUES]}
+        return self
+
+    def fit_transform(self, frame: pd.DataFrame, y: np.ndarray | None = None) -> np.ndarray:
+        """Fit, and encode the same encounters: no label enters the target statistics of its own encounter."""
+        self.fit(frame, y)
+        if self.target_smoothing is None:
+            return self.transform(frame)
+        parts = StratifiedKFold(_CROSS_FITS, shuffle=True, random_state=self.seed)
+        statistics = self._target_encoder(parts).fit_transform(self._statistics_codes(frame), y)
+        return np.hstack([self._without_statistics(frame), statistics])
+
+    def transform(self, frame: pd.DataFrame) -> np.ndarray:
+        """Encode; shape (encounters, features), dtype float64, columns as in ``feature_names()``."""
+        check_is_fitted(self, "learnt_")
+        plain = self._without_statistics(frame)
+        if self.target_smoothing is None:
+            return plain
+        return np.hstack([plain, self.statistics_.transform(self._statistics_codes(frame))])
+
+    def feature_names(self) -> list[str]:
+        """Return the names of this encoder's output columns, in order."""
+        return feature_names(target_statistics=self.target_smoothing is not None)
+
+    def _without_statistics(self, frame: pd.DataFrame) -> np.ndarray:
+        return np.hstack([_fixed_frame(frame).to_numpy(), self.learnt_.transform(_learnt_frame(frame))])
+
+    def _statistics_codes(self, frame: pd.DataFrame) -> np.ndarray:
+        """Number the values that have statistics of their own; missing is one more, and all others are one more."""
+        values = _statistics_values(frame)
+        codes = [
+            np.where(values[name].isna(), len(common), _places(values[name], common))
+            for name, common in self.common_.items()
+        ]
+        return np.column_stack(codes)
+
+    def _target_encoder(self, parts: StratifiedKFold | int = _CROSS_FITS) -> TargetEncoder:
+        return TargetEncoder(target_type="binary", smooth=self.target_smoothing, cv=parts)
+
+
+def _fixed_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Encode everything but the learnt categories; nothing here depends on other rows."""
+    drugs = frame[DRUG_COLUMNS]
+    columns: dict[str, pd.Series] = {
+        **{name: frame[name] for name in COUNTS},
+        "acute_visits": frame["number_emergency"] + frame["number_inpatient"],
+        "drugs_given": (drugs.notna() & (drugs != "No")).sum(axis=1),
+        "doses_changed": drugs.isin(["Up", "Down"]).sum(axis=1),
+        **{name: frame[name].map(order) for name, order in ORDERED_VALUES.items()},
+        **{name: frame[name] for name in CODE_LISTS},
+        **{name: _codes(frame[name], values) for name, values in NAMED_VALUES.items()},
+        **{f"{name}_chapter": _codes(chapter(frame[name]), CHAPTER_NAMES) for name in DIAGNOSES},
+    }
+    return pd.DataFrame(columns, dtype="float64")
+
+
+def _codes(values: pd.Series, vocabulary: list[str]) -> pd.Series:
+    return values.map({value: float(code) for code, value in enumerate(vocabulary)})
+
+
+def _learnt_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    learnt = frame[LEARNT]
+    return learnt.where(learnt.notna(), np.nan)
+
+
+def _statistics_values(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the values that target statistics are of."""
+    return {
+        name: category(frame[column]) if name.endswith("_category_rate") else frame[column]
+        for name, column in TARGET_STATISTICS.items()
+    }
+
+
+def _places(values: pd.Series, common: list[str] | list[float]) -> np.ndarray:
+    """Return each value's place among the common ones; those that are none of them come after the missing ones."""
+    places = pd.Index(common, dtype=object).get_indexer(pd.Index(values, dtype=object))
+    return np.where(places < 0, len(common) + 1, places)

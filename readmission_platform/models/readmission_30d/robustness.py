@@ -1,0 +1,94 @@
+"""Other rules for who is in the study, to see whether the result hangs on ours.
+
+What belongs here: the rules, and the study as it would be under them. What does not: figures (``evaluation``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from readmission_platform.encounters.cohort import eligible_encounters, patient_folds
+from readmission_platform.encounters.history import HISTORY_COLUMNS, history_as_of
+
+ELECTIVE = 3
+
+
+@dataclass(frozen=True)
+class Study:
+    """A training table under another rule: inputs, outcomes, folds, and which encounters the shipped rule has too."""
+
+    frame: pd.DataFrame
+    labels: np.ndarray
+    folds: np.ndarray
+    shipped: np.ndarray
+
+
+def narrower_cohorts(features: pd.DataFrame) -> Mapping[str, np.ndarray]:
+    """Return the encounters that narrower rules keep, shape (encounters,) each, by the rule in words.
+
+    The model stays as it is: the rule changes whom it is judged on.
+
+    Parameters
+    ----------
+    features
+        The training table: ``MODEL_INPUTS``, ``encounter_id`` and ``patient_key``.
+    """
+    past = features["prior_encounters"].to_numpy() > 0
+    return {
+        "only the first encounter of each patient (no earlier stay on record)": first_encounters(features),
+        "without encounters whose race is not recorded": features["race"].notna().to_numpy(),
+        "without elective admissions": (features["admission_type_id"] != ELECTIVE).to_numpy(),
+        "only encounters with an earlier stay on record": past,
+    }
+
+
+def first_encounters(features: pd.DataFrame) -> np.ndarray:
+    """Tell of each encounter whether it is its patient's first, shape (encounters,)."""
+    first = features.groupby("patient_key")["encounter_id"].transform("min")
+    return (features["encounter_id"] == first).to_numpy()
+
+
+def study_of_first_encounters(features: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> Study:
+    """Return the study as it would be with one encounter of each patient, the first.
+
+    Nobody has a past then. Histories that are missing for everybody are set to 0, since boosting cannot cut a column
+    of nothing into bins.
+    """
+    first = first_encounters(features)
+    frame = features[first].reset_index(drop=True)
+    nothing = [name for name in HISTORY_COLUMNS if frame[name].isna().all() and frame[name].dtype.kind == "f"]
+    return Study(
+        frame=frame.assign(**dict.fromkeys(nothing, 0.0)),
+        labels=labels[first],
+        folds=folds[first],
+        shipped=np.ones(len(frame), dtype=bool),
+    )
+
+
+def study_with_everybody(raw: pd.DataFrame, *, key: bytes, replay_share: float, folds: int) -> Study:
+    """Return the study as it would be if those who died or went to hospice were not excluded.
+
+    The replay stream stays closed: what comes after its first encounter is in neither study. Patients keep their fold.
+
+    Parameters
+    ----------
+    raw
+        Encounters in the source's columns.
+    key, replay_share, folds
+        As the shipped study was made.
+    """
+    shipped = eligible_encounters(raw, key=key, replay_share=replay_share)
+    everybody = eligible_encounters(raw, key=key, replay_share=0.0, excluded=())
+    opened = shipped.loc[shipped["part"] == "replay", "encounter_id"].min()
+    if pd.notna(opened):
+        everybody = everybody[everybody["encounter_id"] < opened]
+    everybody = everybody.reset_index(drop=True)
+    frame = everybody.join(history_as_of(everybody, everybody))
+    return Study(
+        frame=frame,
+        labels=frame["readmitted_30d"].to_numpy(),
+        folds=patient_folds(frame["patient_key"], folds=folds).to_numpy(),
+        shipped=frame["encounter_id"].isin(shipped["encounter_id"]).to_numpy(),
+    )

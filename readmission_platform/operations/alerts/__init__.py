@@ -1,0 +1,1 @@
+"""Alerts from signal to notification: rules, states, records, outbox, channels."""

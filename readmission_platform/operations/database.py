@@ -1,0 +1,244 @@
+"""What the platform observed of itself: finished runs, each exactly once, and what is still to be done about them.
+
+What belongs here: connections, runs, and how far each look has come. What does not: alerts (``alert_records``), their
+delivery (``outbox``), and reading runs from Dagster (``automation.run_facts``).
+"""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+import sqlalchemy as sa
+
+from readmission_platform.foundation import database
+from readmission_platform.governance.ledger.chain import utc_text
+from readmission_platform.operations import schema
+from readmission_platform.operations.observed_runs import RunSeen
+
+# Whoever took something to do and was killed has lost it after this long.
+CLAIM = timedelta(minutes=5)
+NAME = "operations database"
+
+Duty = Literal["audit", "track"]
+_FLAGS = {
+    "audit": (schema.observed_runs.c.audited, schema.observed_runs.c.audit_claimed_at),
+    "track": (schema.observed_runs.c.tracked, schema.observed_runs.c.track_claimed_at),
+}
+
+
+class Audit(NamedTuple):
+    """What the ledger is to say of a run: kind of event and payload."""
+
+    kind: str
+    payload: dict[str, Any]
+
+
+class Operations:
+    """The operations database of one environment.
+
+    Parameters
+    ----------
+    url
+        SQLAlchemy URL, ``sqlite:///PATH`` or ``postgresql://...``; tables are created on first use.
+    now
+        The moment of creation, if this creates it.
+
+    Raises
+    ------
+    BadInput, Unavailable
+        When the URL or the database cannot be used.
+    """
+
+    def __init__(self, url: str, *, now: datetime | None = None) -> None:
+        self._engine = database.make_engine(url, what=NAME)
+        self._place = database.described(self._engine)
+        with database.clear_errors(self._place, what=NAME):
+            schema.ensure_schema(self._engine, now=now or datetime.now(UTC))
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Open a transaction that sees one consistent state."""
+        with database.clear_errors(self._place, what=NAME), database.reading(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Open the one write transaction at a time."""
+        with database.clear_errors(self._place, what=NAME), database.writing(self._engine) as connection:
+            connection.execute(sa.select(schema.meta.c.id).with_for_update())
+            yield connection
+
+    @property
+    def created_at(self) -> datetime:
+        """When the database was made: what ended long before that is the past."""
+        with self.reading() as connection:
+            return moment(connection.execute(sa.select(schema.meta.c.created_at)).scalar_one())
+
+    def mark(self, name: str) -> str | None:
+        """Return how far a look has come, None before the first one."""
+        with self.reading() as connection:
+            return connection.execute(sa.select(schema.marks.c.value).where(schema.marks.c.name == name)).scalar()
+
+    def set_mark(self, name: str, value: str) -> None:
+        """Record how far a look has come."""
+        with self.writing() as connection:
+            write_mark(connection, name, value)
+
+    def not_observed(self, run_ids: Sequence[str]) -> list[str]:
+        """Return which of these runs nobody has observed, in the order given."""
+        known: set[str] = set()
+        with self.reading() as connection:
+            for start in range(0, len(run_ids), 500):
+                some = schema.observed_runs.c.run_id.in_(run_ids[start : start + 500])
+                known |= set(connection.execute(sa.select(schema.observed_runs.c.run_id).where(some)).scalars())
+        return [run_id for run_id in run_ids if run_id not in known]
+
+    def claim(
+        self, duty: Duty, *, now: datetime, limit: int, run_ids: Collection[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Take runs that are still to be audited or tracked, oldest first; nobody else gets them for a while."""
+        table, (done, claimed_at) = schema.observed_runs, _FLAGS[duty]
+        free = sa.or_(claimed_at.is_(None), claimed_at < utc_text(now - CLAIM))
+        query = sa.select(table).where(done.is_(False), free).order_by(table.c.ended_at).limit(limit)
+        if run_ids is not None:
+            query = query.where(table.c.run_id.in_(run_ids))
+        with self.reading() as connection:
+            if not connection.execute(query.limit(1)).first():
+                return []
+        with self.writing() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+            taken = table.c.run_id.in_([row["run_id"] for row in rows])
+            connection.execute(sa.update(table).where(taken).values({claimed_at: utc_text(now)}))
+        return rows
+
+    def done(self, duty: Duty, run_ids: Iterable[str]) -> None:
+        """Record that runs have been audited or tracked."""
+        self._settle(run_ids, {_FLAGS[duty][0]: True})
+
+    def release(self, duty: Duty, run_ids: Iterable[str]) -> None:
+        """Give back what was taken and could not be done."""
+        self._settle(run_ids, {_FLAGS[duty][1]: None})
+
+    def _settle(self, run_ids: Iterable[str], values: dict[Any, Any]) -> None:
+        with self.writing() as connection:
+            those = schema.observed_runs.c.run_id.in_(list(run_ids))
+            connection.execute(sa.update(schema.observed_runs).where(those).values(values))
+
+    def asset_runs(
+        self, *, run_id: str | None = None, asset: str | None = None, since: str = ""
+    ) -> list[dict[str, Any]]:
+        """Return what runs did to assets: run, asset, partitions, start, seconds, rows, versions, outcome.
+
+        Parameters
+        ----------
+        since
+            Only what started at this moment (ISO 8601, UTC) or later.
+        """
+        table = schema.asset_runs
+        query = sa.select(table).order_by(table.c.started_at, table.c.asset)
+        if run_id is not None:
+            query = query.where(table.c.run_id == run_id)
+        if asset is not None:
+            query = query.where(table.c.asset == asset)
+        if since:
+            query = query.where(table.c.started_at >= since)
+        with self.reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def last_asset_run(self, asset: str) -> dict[str, Any] | None:
+        """Return the latest run of an asset that wrote rows and was timed, or None."""
+        table = schema.asset_runs
+        written = sa.and_(table.c.asset == asset, table.c.rows > 0, table.c.seconds.is_not(None))
+        query = sa.select(table).where(written).order_by(table.c.started_at.desc()).limit(1)
+        with self.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return dict(row) if row else None
+
+    def runs(self, *, since: str = "") -> list[dict[str, Any]]:
+        """Return the observed runs that ended at this moment or later, oldest first."""
+        table = schema.observed_runs
+        query = sa.select(table).where(table.c.ended_at >= since).order_by(table.c.ended_at)
+        with self.reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def moment(text: str) -> datetime:
+    """Read a moment as :func:`utc_text` writes it."""
+    return datetime.fromisoformat(text)
+
+
+def write_mark(connection: sa.Connection, name: str, value: str) -> None:
+    """Record how far a look has come, in a transaction that is open."""
+    table = schema.marks
+    if connection.execute(sa.update(table).where(table.c.name == name).values(value=value)).rowcount == 0:
+        connection.execute(sa.insert(table).values(name=name, value=value))
+
+
+def enter_run(
+    connection: sa.Connection, run: RunSeen, *, code_version: str, quiet: bool, audit: Audit | None, now: datetime
+) -> bool:
+    """Enter a run and what it did to its assets; False when somebody else has observed it already."""
+    table = schema.observed_runs
+    if connection.execute(sa.select(table.c.run_id).where(table.c.run_id == run.run_id)).first():
+        return False
+    connection.execute(
+        sa.insert(table).values(
+            run_id=run.run_id,
+            job=run.job,
+            status=run.status,
+            cause=run.cause,
+            actor=run.actor,
+            trigger=run.trigger,
+            started_at=utc_text(run.started_at) if run.started_at else None,
+            ended_at=utc_text(run.ended_at),
+            seconds=run.seconds,
+            first_partition=run.first_partition,
+            last_partition=run.last_partition,
+            code_version=code_version,
+            failed_checks=len(run.failed_checks),
+            observed_at=utc_text(now),
+            quiet=quiet,
+            audit_kind=audit.kind if audit else None,
+            audit_payload=json.dumps(audit.payload) if audit else None,
+            audited=audit is None,
+            tracked=False,
+        )
+    )
+    rows = [
+        {
+            "run_id": run.run_id,
+            **{name: getattr(asset, name) for name in _ASSET_COLUMNS},
+            "started_at": utc_text(asset.started_at) if asset.started_at else None,
+        }
+        for asset in run.assets
+    ]
+    if rows:
+        connection.execute(sa.insert(schema.asset_runs), rows)
+    return True
+
+
+_ASSET_COLUMNS = (
+    "asset",
+    "first_partition",
+    "last_partition",
+    "seconds",
+    "rows",
+    "data_version",
+    "code_version",
+    "outcome",
+)

@@ -1,0 +1,1 @@
+"""Pictures for people who decide about patients rather than about models."""

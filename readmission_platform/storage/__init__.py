@@ -1,0 +1,1 @@
+"""Where state lives: lake, landing zone, artifacts, home. Opens without Dagster or MLflow."""

@@ -1,0 +1,272 @@
+"""The lake: data frames as versioned Delta tables.
+
+What belongs here: reading and writing tables atomically, with the commit saying who wrote what.
+What does not: what the columns mean. Dagster's own file IO manager is not used, because a kill while it
+overwrites destroys the previous good file; a Delta commit is all or nothing.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.steps import reached
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import CommitProperties, DeltaTable
+
+WRITE_ATTEMPTS = 5
+
+# The ledger names table versions for years. By default Delta forgets the commits of a busy table after a month.
+KEPT = {"delta.logRetentionDuration": "interval 36500 days"}
+
+
+class TableMissing(BadInput):
+    """A table, or the asked version of it, is not in the lake."""
+
+
+def frame_digest(frame: pd.DataFrame) -> str:
+    """Return ``sha256:<hex>`` over names and values of a frame in its row order.
+
+    How strings are stored (objects, Arrow, categories) makes no difference.
+    """
+    return _digest(frame.columns, _cell_hashes(frame))
+
+
+def group_digests(frame: pd.DataFrame, *, by: str) -> dict[str, str]:
+    """Return the ``frame_digest`` of the rows of each value of a column; each cell is hashed once."""
+    hashes = _cell_hashes(frame)
+    return {str(value): _digest(frame.columns, hashes[rows]) for value, rows in frame.groupby(by).indices.items()}
+
+
+def _cell_hashes(frame: pd.DataFrame) -> np.ndarray:
+    columns = [pd.util.hash_pandas_object(frame[name], index=False).to_numpy() for name in frame.columns]
+    return np.column_stack(columns) if columns else np.empty((len(frame), 0), dtype="uint64")
+
+
+def _digest(names: pd.Index, hashes: np.ndarray) -> str:
+    running = hashlib.sha256("\0".join(map(str, names)).encode())
+    for column in hashes.T:
+        running.update(np.ascontiguousarray(column).tobytes())
+    return "sha256:" + running.hexdigest()
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where a frame went: table name, Delta version, digest of its content."""
+
+    table: str
+    version: int
+    digest: str
+    reused: bool = False
+
+
+class Lake:
+    """Delta tables below one folder, by name."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def exists(self, table: str) -> bool:
+        """Tell whether the table has ever been written."""
+        from deltalake import DeltaTable
+
+        return DeltaTable.is_deltatable(str(self.root / table))
+
+    def open(self, table: str, version: int | None = None) -> "DeltaTable":
+        """Open a table at a version (default: the newest).
+
+        Raises
+        ------
+        TableMissing
+            Saying which table or version is not there.
+        """
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError, TableNotFoundError
+
+        try:
+            return DeltaTable(str(self.root / table), version=version)
+        except TableNotFoundError as error:
+            raise TableMissing(f"the lake has no table {table!r}; materialize the asset first") from error
+        except DeltaError as error:
+            raise TableMissing(f"the lake has no version {version} of {table!r}") from error
+
+    def read(
+        self,
+        table: str,
+        *,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+        where: Mapping[str, Sequence[str]] | None = None,
+    ) -> pd.DataFrame:
+        """Read rows, with the ``attrs`` they were written with.
+
+        ``where`` keeps the rows whose (text) column has one of the values given.
+        """
+        import pyarrow as pa
+        from pyarrow import compute
+
+        opened = self.open(table, version)
+        # Partitions that are not asked for are left out before any file is looked at: a year has hundreds.
+        partitioned = [name for name in opened.metadata().partition_columns if (where or {}).get(name)]
+        kept = None
+        for column, values in (where or {}).items():
+            if column in partitioned:
+                continue
+            among = compute.field(column).isin(pa.array(list(values), pa.string()))
+            kept = among if kept is None else kept & among
+        frame = opened.to_pandas(
+            partitions=[(name, "in", list((where or {})[name])) for name in partitioned] or None,
+            columns=list(columns) if columns else None,
+            filters=kept,
+        )
+        frame.attrs = json.loads(self.commit_metadata(table, opened.version()).get("readmission.attrs", "{}"))
+        return frame
+
+    def commit_metadata(self, table: str, version: int | None = None) -> dict[str, Any]:
+        """Return what the writer of a version recorded with it.
+
+        Raises
+        ------
+        TableMissing
+            When the table, the version or its commit is not there.
+        """
+        number = self.open(table, version).version()
+        # Not DeltaTable.history(): it counts back from the newest commit, whichever version was opened.
+        commit = self.root / table / "_delta_log" / f"{number:020d}.json"
+        try:
+            actions = [json.loads(line) for line in commit.read_text(encoding="utf-8").splitlines()]
+        except FileNotFoundError as error:
+            raise TableMissing(f"the lake has lost the commit of version {number} of {table!r}") from error
+        recorded: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+        return {key: value for key, value in recorded.items() if key.startswith("readmission.")}
+
+    def write(
+        self,
+        table: str,
+        frame: pd.DataFrame,
+        *,
+        partition: tuple[str, Sequence[str]] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Written:
+        """Write a frame as one commit: the whole table, or the named partitions of it.
+
+        The same content written again to an unpartitioned table makes no new version.
+
+        Parameters
+        ----------
+        partition
+            Partition column and the values that this frame replaces; rows of other values are refused.
+        metadata
+            Recorded in the commit, e.g. the run that wrote it.
+
+        Raises
+        ------
+        ValueError
+            When a row lies outside the partitions named, or a value does not fit the stored column.
+        deltalake.exceptions.CommitFailedError
+            When others kept winning the race for the same partition.
+        """
+        from deltalake import CommitProperties
+        from deltalake.exceptions import CommitFailedError
+
+        digest = frame_digest(frame)
+        recorded = {"digest": digest, "attrs": json.dumps(frame.attrs), **(metadata or {})}
+        named = {f"readmission.{key}": value for key, value in recorded.items()}
+        if partition is None and self.exists(table):
+            newest = self.open(table).version()
+            there = self.commit_metadata(table, newest)
+            if all(there.get(f"readmission.{key}") == recorded[key] for key in ("digest", "attrs")):
+                return Written(table, newest, digest, reused=True)
+        if partition is not None:
+            stray = set(frame[partition[0]]) - set(partition[1])
+            if stray:
+                raise ValueError(f"{table}: rows outside the partitions being written ({len(stray)} other values)")
+        properties = CommitProperties(custom_metadata=named)
+        for attempt in range(1, WRITE_ATTEMPTS + 1):
+            try:
+                reached(f"lake: {table} about to be written")
+                version = self._commit(table, _arrow(frame), partition, properties)
+                reached(f"lake: {table} written")
+                return Written(table, version, digest)
+            except CommitFailedError:
+                if attempt == WRITE_ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _commit(
+        self,
+        table: str,
+        data: "pa.Table",
+        partition: tuple[str, Sequence[str]] | None,
+        properties: "CommitProperties",
+    ) -> int:
+        """Make one commit and return its version."""
+        from deltalake import write_deltalake
+
+        options: dict[str, Any] = {"partition_by": [partition[0]]} if partition else {}
+        if not self.exists(table):
+            # One at a time: of two that make a table together Delta lets the second append its rows.
+            with _creating(self.root):
+                if not self.exists(table):
+                    path = str(self.root / table)
+                    write_deltalake(
+                        path, data, mode="error", configuration=KEPT, commit_properties=properties, **options
+                    )
+                    return 0
+        opened = self.open(table)
+        if partition is None:
+            options["schema_mode"] = "overwrite"
+        else:
+            column, values = partition
+            listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+            options["predicate"] = f"{column} in ({listed})"
+            data = _as_stored(table, data, opened)
+            if set(data.column_names) != {field.name for field in opened.schema().fields}:
+                # A column that is new since the table was made is missing in its older partitions.
+                options["schema_mode"] = "merge"
+        write_deltalake(opened, data, mode="overwrite", commit_properties=properties, **options)
+        return opened.version()
+
+
+@contextmanager
+def _creating(root: Path) -> Iterator[None]:
+    """Let one process (and thread) at a time make a table."""
+    import fcntl
+
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".creating").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _arrow(frame: pd.DataFrame) -> "pa.Table":
+    """Convert to Arrow; a column of only missing values, which has no type of its own, becomes text."""
+    import pyarrow as pa
+
+    schema = pa.Schema.from_pandas(frame, preserve_index=False)
+    fields = [pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in schema]
+    return pa.Table.from_pandas(frame, schema=pa.schema(fields), preserve_index=False)
+
+
+def _as_stored(table: str, data: "pa.Table", opened: "DeltaTable") -> "pa.Table":
+    """Cast to the types of the stored table, which Delta does by itself but without minding what gets lost."""
+    import pyarrow as pa
+
+    stored = pa.schema(opened.schema().to_arrow())
+    for position, field in enumerate(data.schema):
+        kind = stored.field(field.name).type if field.name in stored.names else field.type
+        try:
+            data = data.set_column(position, field.name, data.column(position).cast(kind))
+        except pa.ArrowInvalid:
+            # Without the cause: it quotes the value.
+            raise ValueError(f"{table}: column {field.name} holds values that are not {kind}") from None
+    return data

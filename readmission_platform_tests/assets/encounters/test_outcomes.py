@@ -1,0 +1,205 @@
+"""Taking in outcomes: when, what of them counts, and that none is lost."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from readmission_platform.assets.encounters.outcomes import day_maturity, days_to_take_in, matured_discharges
+from readmission_platform.storage.landing import Landing
+from readmission_platform_tests.support.homes import Home, files_below
+from readmission_platform_tests.support.hospital import LONG_AGO, Hospital, days_ago, days_from
+
+DAYS = days_from(LONG_AGO, 4)
+FIRST = DAYS[0]
+TODAY = datetime.now(UTC).date()
+CHECK = "every_outcome_accounted_for"
+SECRET_VALUE = "pneumonia-of-J-Doe"
+
+
+@pytest.fixture(scope="module")
+def discharged_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    hospital = Hospital.at(tmp_path_factory.mktemp("discharged") / "home")
+    hospital.go_on(DAYS)
+    return hospital.home
+
+
+@pytest.fixture
+def hospital(discharged_home: Home, changing: Callable[[Home], Home]) -> Hospital:
+    """A hospital with four days of discharges and no outcomes yet."""
+    found = Hospital(changing(discharged_home))
+    rows = discharged_home.lake.read("daily_discharges")
+    rows["outcome"] = (rows["encounter_id"] % 9 == 0).astype("int8")
+    found.days = {str(day): of_day.reset_index(drop=True) for day, of_day in rows.groupby("discharge_date")}
+    return found
+
+
+def take_in(hospital: Hospital, *options: str) -> list[dict]:
+    outcome = hospital.home.command("outcomes", *options, "--json")
+    assert outcome.code == 0, outcome.err
+    return outcome.json
+
+
+def recorded(hospital: Hospital, day: str) -> dict[int, int]:
+    rows = hospital.home.lake.read("matured_outcomes", where={"discharge_date": [day]})
+    return dict(zip(rows["encounter_id"], rows["readmitted_30d"], strict=True))
+
+
+def lines(hospital: Hospital, day: str) -> pd.DataFrame:
+    return hospital.home.lake.read("quarantined_outcomes", where={"discharge_date": [day]})
+
+
+def test_the_outcomes_of_a_range_are_taken_in_and_counted_by_day(hospital: Hospital):
+    for day in DAYS[:3]:
+        hospital.deliver(day, hospital.outcomes_of(day))
+    accounts = take_in(hospital, "--from", DAYS[0], "--to", DAYS[3])
+    assert [account["date"] for account in accounts] == DAYS[:3]
+    assert accounts[0] == {"date": FIRST, "expected": 40, "received": 40, "accepted": 40, "quarantined": 0,
+                           "duplicate": 0, "coverage": 1.0}  # fmt: skip
+    table = hospital.home.lake.read("matured_outcomes")
+    assert list(table.columns) == ["discharge_date", "encounter_id", "patient_key", "readmitted_30d"]
+    assert str(table["readmitted_30d"].dtype) == "int8"
+    patients = hospital.days[FIRST].set_index("encounter_id")["patient_key"]
+    of_first = table[table["discharge_date"] == FIRST].set_index("encounter_id")["patient_key"]
+    assert of_first.sort_index().to_dict() == patients.sort_index().to_dict()
+    # In one run, which shows on every day.
+    with hospital.home.instance() as instance:
+        records = instance.fetch_materializations(dg.AssetKey("matured_outcomes"), limit=10).records
+    assert sorted(record.partition_key or "" for record in records) == DAYS[:3]
+    assert len({record.run_id for record in records}) == 1
+
+
+def test_what_cannot_be_used_is_set_aside_and_the_rest_counts(hospital: Hospital):
+    cells = hospital.outcomes_of(FIRST).astype(object)
+    conflicting = cells.head(1).assign(readmitted_30d=1 - cells["readmitted_30d"].iloc[0])
+    unknown = pd.DataFrame({"encounter_id": [77], "readmitted_30d": [0]})
+    cells.loc[1, "readmitted_30d"] = SECRET_VALUE
+    hospital.deliver(FIRST, pd.concat([cells, conflicting, unknown, cells.tail(1)]))
+    (account,) = take_in(hospital, "--date", FIRST)
+    assert (account["received"], account["accepted"], account["quarantined"], account["duplicate"]) == (43, 38, 4, 1)
+    assert account["coverage"] == 38 / 40
+    found = lines(hospital, FIRST)
+    assert list(found.columns) == ["discharge_date", "file_digest", "file", "row", "column", "code", "reason"]
+    assert found["code"].value_counts().to_dict() == {
+        "conflicting_outcomes": 2, "not_0_or_1": 1, "unknown_encounter": 1
+    }  # fmt: skip
+    assert not [path for path in files_below(hospital.home.path) if path.is_relative_to(
+        hospital.home.path / "dagster") and SECRET_VALUE.encode() in path.read_bytes()]  # fmt: skip
+
+
+def test_a_day_younger_than_thirty_days_is_refused_and_may_be_taken_in_later(hospital: Hospital):
+    young = days_ago(20)
+    hospital.go_on([young])
+    hospital.deliver(young, hospital.outcomes_of(young))
+    (account,) = take_in(hospital, "--date", young)
+    assert (account["received"], account["accepted"], account["quarantined"], account["coverage"]) == (40, 0, 40, 0.0)
+    assert set(lines(hospital, young)["code"]) == {"not_matured"}
+    assert recorded(hospital, young) == {}
+
+
+def test_the_age_of_a_day_is_counted_in_the_hospitals_time_zone(hospital: Hospital):
+    there = datetime.now(ZoneInfo("America/New_York")).date()
+    old, young = (date.fromordinal(there.toordinal() - age).isoformat() for age in (30, 29))
+    hospital.go_on([old, young])
+    for day in (old, young):
+        hospital.deliver(day, hospital.outcomes_of(day))
+    accounts = take_in(hospital, "--from", old, "--to", young)
+    assert [account["accepted"] for account in accounts] == [40, 0]
+
+
+def test_outcomes_of_a_day_without_discharges_are_of_unknown_encounters(hospital: Hospital):
+    hospital.deliver("2023-05-05", hospital.outcomes_of(FIRST))
+    (account,) = take_in(hospital, "--date", "2023-05-05")
+    assert (account["expected"], account["quarantined"], account["coverage"]) == (0, 40, None)
+
+
+def test_before_anything_was_discharged_outcomes_are_of_unknown_encounters(tmp_path: Path):
+    hospital = Hospital(Home.new(tmp_path / "home"))
+    hospital.deliver(FIRST, pd.DataFrame({"encounter_id": [1], "readmitted_30d": [0]}))
+    assert take_in(hospital, "--date", FIRST)[0]["quarantined"] == 1
+
+
+def test_an_unreadable_file_is_named_and_the_others_count(hospital: Hospital):
+    hospital.deliver(FIRST, hospital.outcomes_of(FIRST))
+    (hospital.home.path / "landing/outcomes" / FIRST / "broken.csv").write_bytes(b"\xff\xfe\x00not text")
+    (account,) = take_in(hospital, "--date", FIRST)
+    assert account["accepted"] == 40
+    assert lines(hospital, FIRST)[["file", "row", "code"]].to_numpy().tolist() == [["broken.csv", 0, "file_not_utf8"]]
+
+
+def test_a_corrected_file_replaces_what_was_taken_in_and_taking_it_in_again_changes_nothing(hospital: Hospital):
+    hospital.deliver(FIRST, hospital.outcomes_of(FIRST).assign(readmitted_30d=0))
+    take_in(hospital, "--date", FIRST)
+    hospital.deliver(FIRST, hospital.outcomes_of(FIRST))
+    corrected = take_in(hospital, "--date", FIRST), recorded(hospital, FIRST)
+    assert corrected[1] == dict(hospital.outcomes_of(FIRST).itertuples(index=False))
+    assert (take_in(hospital, "--date", FIRST), recorded(hospital, FIRST)) == corrected
+
+
+def test_a_run_over_a_range_keeps_the_outcomes_of_a_day_whose_file_is_gone(hospital: Hospital):
+    for day in DAYS[:2]:
+        hospital.deliver(day, hospital.outcomes_of(day))
+    take_in(hospital, "--from", DAYS[0], "--to", DAYS[1])
+    (hospital.home.path / "landing/outcomes" / FIRST / "outcomes.csv").unlink()
+    from readmission_platform.config import settings
+    from readmission_platform.definitions import build_definitions
+
+    with hospital.home.instance() as instance:
+        job = build_definitions(settings()).resolve_job_def("outcomes_job")
+        tags = {"dagster/asset_partition_range_start": DAYS[0], "dagster/asset_partition_range_end": DAYS[1]}
+        assert job.execute_in_process(instance=instance, tags=tags).success
+    assert len(recorded(hospital, FIRST)) == len(recorded(hospital, DAYS[1])) == 40
+
+
+def test_a_day_without_files_is_skipped_with_the_reason(hospital: Hospital):
+    result = hospital.home.materialize("matured_outcomes", day=FIRST)
+    assert result.success
+    assert not result.asset_materializations_for_node("matured_outcomes")
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert (evaluation.check_name, evaluation.passed) == (CHECK, True)
+    outcome = hospital.home.command("outcomes", "--date", FIRST)
+    assert outcome.code == 2
+    assert f"no files in landing/outcomes for {FIRST}" in outcome.err
+
+
+def test_a_day_that_is_not_over_is_refused_in_one_line(hospital: Hospital):
+    hospital.deliver(days_ago(0), hospital.outcomes_of(FIRST))
+    outcome = hospital.home.command("outcomes", "--date", days_ago(0))
+    assert (outcome.code, len(outcome.err.strip().splitlines())) == (2, 1)
+
+
+def test_days_are_taken_in_by_themselves_until_files_and_discharges_are_those_of_the_last_time(hospital: Hospital):
+    lake, landing = hospital.home.lake, Landing(hospital.home.path / "landing")
+    for day in (FIRST, days_ago(3)):
+        hospital.deliver(day, hospital.outcomes_of(FIRST))
+    assert days_to_take_in(landing, lake, today=TODAY) == [FIRST]
+    take_in(hospital, "--date", FIRST)
+    assert days_to_take_in(landing, lake, today=TODAY) == []
+    hospital.deliver(FIRST, hospital.outcomes_of(FIRST).head(3), name="more.csv")
+    assert days_to_take_in(landing, lake, today=TODAY) == [FIRST]
+    take_in(hospital, "--date", FIRST)
+    late = lake.read("daily_discharges", where={"discharge_date": [FIRST]}).head(39)
+    lake.write("daily_discharges", late, partition=("discharge_date", [FIRST]))
+    assert days_to_take_in(landing, lake, today=TODAY) == [FIRST]
+
+
+def test_a_day_has_matured_when_it_is_old_enough_and_nearly_all_of_its_outcomes_are_there(hospital: Hospital):
+    young = days_ago(3)
+    hospital.go_on([young])
+    hospital.mature([DAYS[0], young])
+    hospital.home.lake.write(
+        "matured_outcomes", hospital.home.lake.read("matured_outcomes").head(37).assign(discharge_date=DAYS[1]),
+        partition=("discharge_date", [DAYS[1]]),
+    )  # fmt: skip
+    found = day_maturity(hospital.home.lake, today=TODAY, coverage=0.95)
+    # The rows of the second day name encounters of the first: they are nobody's outcome there.
+    assert found["known"].to_dict() == {DAYS[0]: 40, DAYS[1]: 0, DAYS[2]: 0, DAYS[3]: 0, young: 40}
+    assert found.index[found["matured"]].tolist() == [DAYS[0]]
+    assert found.index[found["due"]].tolist() == DAYS
+    matured = matured_discharges(hospital.home.lake, today=TODAY, coverage=0.95)
+    assert set(matured["discharge_date"]) == {DAYS[0]}
+    assert {"gender", "patient_key", "readmitted_30d"} <= set(matured.columns)

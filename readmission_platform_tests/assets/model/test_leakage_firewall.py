@@ -1,0 +1,87 @@
+"""A leak that is planted, in what the source delivers or in how inputs are computed, and what Dagster does about it."""
+
+from collections.abc import Callable
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from readmission_platform.models.readmission_30d import scoring
+from readmission_platform.models.readmission_30d.scoring import model_inputs
+from readmission_platform_tests.support.homes import Home
+
+SOURCE = {"encounters": 2500, "seed": 5}
+Leak = Callable[[pd.DataFrame], pd.Series]
+
+
+@pytest.fixture(scope="module")
+def ingested_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A small cohort is in the lake; nothing has been made of it."""
+    home = Home.new(tmp_path_factory.mktemp("ingested") / "home")
+    assert home.materialize("raw_encounters", "eligible_encounters", ops={"raw_encounters": SOURCE}).success
+    return home
+
+
+def trained_with(home: Home) -> tuple[dg.ExecuteInProcessResult, set[str]]:
+    """Try to train; returns the run and which checks of the features failed."""
+    result = home.materialize("encounter_features", "patient_split", "candidate_model")
+    checks = [each for each in result.get_asset_check_evaluations() if each.asset_key.path == ["encounter_features"]]
+    assert len(checks) == 3
+    assert all(check.severity is dg.AssetCheckSeverity.ERROR for check in checks)
+    return result, {check.check_name for check in checks if not check.passed}
+
+
+def assert_nothing_was_trained(home: Home, result: dg.ExecuteInProcessResult) -> None:
+    assert not result.success
+    assert not result.asset_materializations_for_node("candidate_model")
+    assert "version_trained" not in home.kinds()
+    assert not (home.path / "mlartifacts").exists() or not any((home.path / "mlartifacts").iterdir())
+
+
+def total(encounters: pd.DataFrame) -> pd.Series:
+    return encounters.groupby("patient_key")["encounter_id"].transform("size")
+
+
+def identifier(encounters: pd.DataFrame) -> pd.Series:
+    return encounters["encounter_id"].rank().astype("int64")
+
+
+def outcome(encounters: pd.DataFrame) -> pd.Series:
+    return (encounters["readmitted"] == "<30").astype("int64")
+
+
+@pytest.mark.parametrize(
+    ("leak", "checks"),
+    [
+        # Who knows how many encounters a patient has knows a good deal of the outcome, too.
+        (total, {"no_encounter_total", "no_identifier_or_outcome"}),
+        (identifier, {"no_identifier_or_outcome"}),
+        (outcome, {"no_identifier_or_outcome"}),
+    ],
+    ids=lambda each: getattr(each, "__name__", None),
+)
+def test_a_leak_that_the_source_delivers_in_one_of_its_columns_stops_the_run_before_training(
+    ingested_home: Home, changing: Callable[[Home], Home], leak: Leak, checks: set[str]
+) -> None:
+    home = changing(ingested_home)
+    encounters = home.lake.read("eligible_encounters")
+    planted = encounters.assign(num_lab_procedures=leak(encounters))
+    planted.attrs = encounters.attrs
+    home.lake.write("eligible_encounters", planted)
+    result, failed = trained_with(home)
+    assert failed == checks
+    assert_nothing_was_trained(home, result)
+
+
+def test_a_total_that_our_own_code_computes_stops_the_run_before_training(
+    ingested_home: Home, changing: Callable[[Home], Home], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaking(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+        counted = known.groupby("patient_key")["encounter_id"].size()
+        return model_inputs(encounters, known).assign(prior_encounters=encounters["patient_key"].map(counted) - 1.0)
+
+    monkeypatch.setattr(scoring, "model_inputs", leaking)
+    home = changing(ingested_home)
+    result, failed = trained_with(home)
+    assert failed == {"history_looks_backwards", "no_encounter_total", "no_identifier_or_outcome"}
+    assert_nothing_was_trained(home, result)

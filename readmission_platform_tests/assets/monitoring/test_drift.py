@@ -1,0 +1,255 @@
+"""Drift monitoring in a home: windows judged once, judged again when they change, and what that means for promotion."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pytest
+import yaml
+
+from readmission_platform.assets.monitoring.drift_results import ALARM_CHECK, JUDGED_CHECK
+from readmission_platform.config import PROJECT_ROOT, DriftConfig, monitoring_config
+from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.lifecycle.monitoring.comparable import training_reference
+from readmission_platform.lifecycle.monitoring.windows import columns_of, drift_facts, scored_by, windows_for
+from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing
+from readmission_platform.models.readmission_30d.watched_inputs import WATCHABLE
+from readmission_platform_tests.conftest import PRODUCTION_DAYS, SHADOW_DAYS
+from readmission_platform_tests.support.homes import MODEL, Home
+
+CONTRACT = "version window first_day last_day encounters column measure score limit drifted".split()
+A_DAY = 27
+DAYS = SHADOW_DAYS + PRODUCTION_DAYS
+FULL_WINDOWS, REST = 2, DAYS * A_DAY - 2 * 216
+
+
+def record_of(home: Home, version: str = "1") -> VersionRecord:
+    with home.ledger() as ledger:
+        return version_records(*ledger.snapshot())[version]
+
+
+def config_of(home: Home) -> DriftConfig:
+    with home.lived_in() as current:
+        return monitoring_config(current).drift
+
+
+def looked_at(home: Home) -> dict[str, dg.AssetCheckEvaluation]:
+    """Materialize the report; returns its check results by name."""
+    result = home.materialize("drift_report")
+    return {each.check_name: each for each in result.get_asset_check_evaluations()}
+
+
+def stored(home: Home, version: str = "1") -> pd.DataFrame:
+    return home.lake.read("drift_report", where={"version": [version]})
+
+
+def rewritten(home: Home, rows: pd.DataFrame) -> None:
+    """Do what somebody with access to the lake could do."""
+    home.lake.write("drift_report", rows)
+
+
+def table_version(home: Home) -> int:
+    return int(home.lake.open("drift_report").version())
+
+
+@pytest.fixture(scope="module")
+def judged(lived_home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str, Any]]:
+    """The home after its first monitoring run, and the checks of that run."""
+    home = lived_home.copy(tmp_path_factory.mktemp("judged") / "home")
+    return home, looked_at(home)
+
+
+@pytest.fixture(scope="module")
+def judged_home(judged: tuple[Home, dict[str, Any]]) -> Home:
+    return judged[0]
+
+
+def test_training_records_what_the_version_relies_on(lived_home: Home):
+    importance = record_of(lived_home).trained["importance"]
+    assert "number_inpatient" in importance
+    assert all(isinstance(loss, float) for loss in importance.values())
+    assert "number_inpatient" in columns_of(record_of(lived_home), config_of(lived_home))
+
+
+def test_a_version_that_did_not_record_it_is_watched_in_every_column(lived_home: Home):
+    record = record_of(lived_home)
+    older = replace(record, trained={key: value for key, value in record.trained.items() if key != "importance"})
+    assert columns_of(older, config_of(lived_home)) == WATCHABLE
+
+
+def test_the_windows_of_a_version_hold_its_shadow_days_and_its_production_days(lived_home: Home):
+    record, config = record_of(lived_home), config_of(lived_home)
+    scored = scored_by(lived_home.lake, record)
+    assert len(scored) == scored["encounter_id"].nunique() == DAYS * A_DAY
+    windows, waiting = windows_for(scored, record, config)
+    assert [(each.number, each.encounters) for each in windows] == [(1, 216), (2, 216)]
+    assert windows[0].first_day == lived_home.landed()[0]
+    assert waiting == REST
+
+
+def test_every_window_is_judged_in_every_watched_column(judged_home: Home):
+    rows, config = stored(judged_home), config_of(judged_home)
+    assert list(rows.columns)[: len(CONTRACT)] == CONTRACT
+    assert sorted(set(rows["window"])) == [1, 2]
+    watched = columns_of(record_of(judged_home), config)
+    assert len(watched) == config.columns
+    for _, window in rows.groupby("window"):
+        drift = window[window["measure"] == "drift"]
+        assert set(drift["column"]) == {*watched, "risk"}
+        assert drift["score"].notna().all()
+        assert (drift.loc[drift["column"] != "risk", "limit"] == config.column_score).all()
+    assert (rows["drifted"] == (rows["score"] >= rows["limit"])).all()
+
+
+def test_the_check_warns_and_never_blocks(judged: tuple[Home, dict[str, Any]]):
+    _, checks = judged
+    assert checks[ALARM_CHECK].severity is dg.AssetCheckSeverity.WARN
+    assert not checks[ALARM_CHECK].blocking
+    assert "Version 1 in production" in str(checks[ALARM_CHECK].description)
+    assert checks[JUDGED_CHECK].passed
+
+
+def test_evidentlys_page_of_the_latest_window_lies_among_the_reports(judged_home: Home):
+    windows, _ = windows_for(scored_by(judged_home.lake, record_of(judged_home)), record_of(judged_home),
+                             config_of(judged_home))  # fmt: skip
+    folder = judged_home.path / "reports" / MODEL / "1" / "drift"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"{window.first_day}_{window.last_day}.html" for window in windows
+    ]
+    text = (folder / f"{windows[-1].first_day}_{windows[-1].last_day}.html").read_text(encoding="utf-8")
+    patients = judged_home.lake.read("daily_discharges", columns=["patient_key"])["patient_key"]
+    assert not any(key in text for key in patients)
+
+
+def test_a_window_judged_once_is_not_judged_again(judged_home: Home, changing: Callable[[Home], Home]):
+    home = changing(judged_home)
+    before = table_version(home)
+    assert looked_at(home)[JUDGED_CHECK].passed
+    assert table_version(home) == before
+
+
+def test_a_window_that_late_data_changed_is_judged_again_and_only_that_one(
+    judged_home: Home, changing: Callable[[Home], Home]
+):
+    home = changing(judged_home)
+    before = stored(home)
+    day = windows_for(scored_by(home.lake, record_of(home)), record_of(home), config_of(home))[0][1].last_day
+    predictions = home.lake.read("daily_predictions", where={"discharge_date": [day]})
+    late = predictions.assign(discharges_digest="sha256:another")
+    home.lake.write("daily_predictions", late, partition=("discharge_date", [day]))
+    assert drift_facts(home.lake, record_of(home), config_of(home)).unjudged == 1
+    looked_at(home)
+    assert drift_facts(home.lake, record_of(home), config_of(home)).unjudged == 0
+    after = stored(home)
+    runs = {rows["window"].iloc[0]: set(rows["run_id"]) for _, rows in after.groupby("window")}
+    assert runs[1] == set(before["run_id"]) != runs[2]
+    assert len(after) == len(before)
+
+
+def test_until_they_are_judged_full_windows_count_as_not_judged(lived_home: Home, judged_home: Home):
+    before = drift_facts(lived_home.lake, record_of(lived_home), config_of(lived_home))
+    assert (before.closed, before.unjudged, before.collecting) == (FULL_WINDOWS, FULL_WINDOWS, REST)
+    after = drift_facts(judged_home.lake, record_of(judged_home), config_of(judged_home))
+    assert (after.closed, after.unjudged) == (FULL_WINDOWS, 0)
+
+
+def test_the_limits_in_force_are_applied_to_stored_scores_whatever_was_recorded(
+    judged_home: Home, changing: Callable[[Home], Home]
+):
+    home = changing(judged_home)
+    rewritten(home, home.lake.read("drift_report").assign(drifted=False, limit=99.0))
+    strict = config_of(home).model_copy(update={"column_score": 1e-9})
+    facts = drift_facts(home.lake, record_of(home), strict)
+    assert facts.drifted == (1, 2)
+    assert "number_inpatient" in facts.columns
+
+
+def test_a_comparison_made_in_another_way_does_not_count(judged_home: Home):
+    other = config_of(judged_home).model_copy(update={"rare_category_share": 0.03})
+    assert drift_facts(judged_home.lake, record_of(judged_home), other).unjudged == FULL_WINDOWS
+
+
+def test_a_column_taken_out_of_the_report_makes_its_windows_unjudged(
+    judged_home: Home, changing: Callable[[Home], Home]
+):
+    home = changing(judged_home)
+    rows = home.lake.read("drift_report")
+    rewritten(home, rows[rows["column"] != "number_inpatient"])
+    assert drift_facts(home.lake, record_of(home), config_of(home)).unjudged == FULL_WINDOWS
+
+
+@pytest.mark.parametrize("changed", ["data_version", "evidence"])
+def test_training_data_that_are_not_the_recorded_ones_are_not_compared_with(lived_home: Home, changed: str):
+    record, config = record_of(lived_home), config_of(lived_home)
+    value = {"data_version": "sha256:other", "evidence": {**record.evidence, "digest": "sha256:other"}}[changed]
+    with pytest.raises(EvidenceMissing):
+        training_reference(lived_home.lake, replace(record, **{changed: value}), ["age"], config)
+
+
+def test_a_version_that_cannot_be_compared_is_named_and_fails_the_run(
+    lived_home: Home, changing: Callable[[Home], Home]
+):
+    home = changing(lived_home)
+    shutil.rmtree(home.path / "lake" / "model_evidence" / "version=1")
+    result = home.materialize("drift_report")
+    checks = {each.check_name: each for each in result.get_asset_check_evaluations()}
+    assert not result.success
+    assert not checks[JUDGED_CHECK].passed
+    assert "evidence rows of version 1" in str(checks[JUDGED_CHECK].metadata["observed"].value)
+    assert "window 2" in str(checks[JUDGED_CHECK].metadata["observed"].value)
+    assert home.lake.read("drift_report").empty
+
+
+def test_before_anything_is_staged_there_is_nothing_to_look_at(trained_home: Home, changing: Callable[[Home], Home]):
+    home = changing(trained_home)
+    checks = looked_at(home)
+    assert all("Nothing to check" in str(each.description) for each in checks.values())
+    assert len(checks) == 2
+    assert not home.lake.exists("drift_report")
+
+
+def with_drift(home: Home, folder: Path, **changes: Any) -> Home:
+    """Return a home under other drift settings."""
+    shutil.copytree(PROJECT_ROOT / "configs", folder)
+    content = yaml.safe_load((folder / "monitoring.yaml").read_text(encoding="utf-8"))
+    content["drift"] |= changes
+    (folder / "monitoring.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return home.having(READMISSION_CONFIGS=str(folder))
+
+
+def condition(home: Home) -> dict[str, Any]:
+    ask = ("promote", "--version", "2", "--to-stage", "production", "--replace", "--dry-run", "--json")
+    found = home.command(*ask).json
+    return next(item for item in found["conditions"] if item["name"] == "no_drift_alarm")
+
+
+@pytest.mark.slow
+def test_a_version_with_full_windows_waits_for_monitoring_and_is_held_back_by_its_alarm(
+    shadowed_home: Home, changing: Callable[[Home], Home], tmp_path: Path
+):
+    home = changing(shadowed_home)
+    assert condition(home)["detail"] == f"collecting: {SHADOW_DAYS * A_DAY} of the 200 encounters of a window"
+
+    days = home.landed()
+    assert home.command("score", "--from", days[0], "--to", days[-1]).code == 0
+    waiting = condition(home)
+    assert waiting["blocks"]
+    assert "monitoring_job" in waiting["action"]
+
+    quiet = with_drift(home, tmp_path / "quiet", column_score=9.0, risk_score=9.0, missing_difference=1.0)
+    checks = looked_at(quiet)
+    assert checks[ALARM_CHECK].passed
+    assert "Version 2 in staging: 0 of the latest 2 windows drifted" in str(checks[ALARM_CHECK].description)
+    assert not condition(quiet)["blocks"]
+
+    strict = with_drift(home, tmp_path / "strict", column_score=1e-9)
+    held = condition(strict)
+    assert held["blocks"]
+    assert "2 of the latest 2 windows drifted" in held["detail"]
+    checks = looked_at(strict)
+    assert not checks[ALARM_CHECK].passed
+    assert "Version 2 in staging sees other encounters than it was trained on" in str(checks[ALARM_CHECK].description)

@@ -1,0 +1,168 @@
+"""The table of figures of a home: what its tables, ledger and observations come to, and what is missing where."""
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from readmission_platform.assets.monitoring.figures import HEADLINES, figures, latest_figures
+from readmission_platform.config import PROJECT_ROOT
+from readmission_platform.evaluation.operation.catalogue import CATALOGUE
+from readmission_platform.evaluation.operation.figures import COLUMNS
+from readmission_platform.lifecycle.monitoring.figure_sources import DRIFT, SCORES, VOLUMES, why_absent
+from readmission_platform.lifecycle.monitoring.page import monitor_of
+from readmission_platform.resources.environment import environment_resources
+from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.monitored import DAYS, days_of, last_day, monitored_home
+
+NOW = last_day() + timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return monitored_home(tmp_path_factory.mktemp("monitored") / "home")
+
+
+@pytest.fixture(scope="module")
+def table(home: Home) -> pd.DataFrame:
+    return figures_of(home)
+
+
+def figures_of(home: Home, *, days: int = 90, now: datetime = NOW) -> pd.DataFrame:
+    with home.lived_in() as current:
+        project, _, lake = environment_resources(current)
+        return figures(project, lake.open(), days=days, now=now)
+
+
+def latest_of(home: Home) -> dict[str, float]:
+    with home.lived_in() as current:
+        project, _, lake = environment_resources(current)
+        return latest_figures(project, lake.open(), now=NOW)
+
+
+def test_every_figure_is_in_the_catalogue_and_every_part_is_there(table: pd.DataFrame):
+    assert list(table.columns) == COLUMNS
+    assert set(table["figure"]) <= set(CATALOGUE)
+    # No file ever landed here, and on two measures there are no limits.
+    assert set(CATALOGUE) - set(table["figure"]) == {"days_incomplete", "worse_brier", "worse_accuracy"}
+    assert table["value"].notna().all()
+    assert (table["unit"] != "").all()
+
+
+def test_days_come_back_as_they_were_counted(home: Home, table: pd.DataFrame):
+    accounts = home.lake.read("discharge_accounting").sort_values("discharge_date")
+    received = table[table["figure"] == "encounters_received"]
+    assert received["first_day"].tolist() == accounts["discharge_date"].tolist() == days_of(DAYS)
+    assert received["value"].tolist() == accounts["received"].tolist()
+    predicted = home.lake.read("daily_predictions")
+    scored = table[table["figure"] == "encounters_scored"]
+    assert scored["value"].sum() == predicted["risk"].notna().sum()
+    assert table.loc[table["figure"] == "encounters_withheld", "value"].sum() == predicted["risk"].isna().sum()
+
+
+def test_only_the_days_asked_for_are_in_it(home: Home):
+    table = figures_of(home, days=20)
+    daily = table[table["figure"].str.startswith("encounters_")]
+    assert sorted(set(daily["first_day"])) == days_of(20)
+    assert figures_of(home, days=20, now=NOW + timedelta(days=200))["figure"].tolist() == ["alerts_open"]
+
+
+def test_a_cohort_of_9_people_is_in_no_figure(table: pd.DataFrame):
+    assert "gender: Female" in set(table["cohort"])
+    assert "race: Asian" not in set(table["cohort"])
+
+
+def test_versions_stand_where_they_scored_when_dates_are_simulated_and_else_where_the_ledger_says(
+    home: Home, table: pd.DataFrame, tmp_path: Path
+):
+    days = days_of(DAYS)
+    stays = table[table["figure"] == "version_in_production"]
+    switch = days[2 * DAYS // 3]
+    assert stays["version"].tolist() == ["1", "2"]
+    assert stays["first_day"].tolist() == [days[0], switch]
+    copied = home.copy(tmp_path / "home")
+    (copied.path / "landing" / "replay.json").unlink()
+    # In this ledger both were promoted a moment ago, which is after the last of the days.
+    assert "version_in_production" not in set(figures_of(copied)["figure"])
+    later = figures_of(copied, now=NOW + timedelta(days=5))
+    today = NOW.date().isoformat()
+    assert later.loc[later["figure"] == "version_in_production", "version"].tolist()[-1] == "2"
+    assert later.loc[later["figure"] == "version_in_production", "first_day"].min() >= today
+
+
+def test_alert_rules_get_the_newest_value_over_everybody(home: Home):
+    found = latest_of(home)
+    assert found["drifted_share"] == pytest.approx(0.4)
+    assert found["alerts_open"] == 2
+    assert 0.8 < found["live_accuracy"] < 0.9
+    assert {"quarantined_share", "scoring_milliseconds", "mean_risk", "matured_coverage"} <= set(found)
+    assert all(isinstance(value, float) for value in found.values())
+
+
+def test_every_figure_that_an_alert_rule_names_exists(home: Home):
+    text = (PROJECT_ROOT / "configs" / "alerts.yaml").read_text(encoding="utf-8")
+    named = set(re.findall(r"^ +figure: (\w+)$", text, flags=re.MULTILINE))
+    of_the_platform = {"disk_used_share", "run_error_share"}
+    assert named - of_the_platform <= set(CATALOGUE)
+
+
+def test_a_home_in_which_nothing_happened_has_no_figures(tmp_path: Path):
+    home = Home.new(tmp_path / "home")
+    assert figures_of(home).empty
+    assert latest_of(home) == {}
+    assert not (home.path / "operations.db").exists()
+
+
+def test_tables_without_their_newer_columns_are_told_of_and_not_stumbled_over(home: Home, tmp_path: Path):
+    old = home.copy(tmp_path / "home")
+    days = days_of(DAYS)
+    for name, gone in (("daily_predictions", ["status", "discharges_version"]), ("live_performance", ["promised_low"])):
+        rows = old.lake.read(name).drop(columns=gone)
+        for file in sorted((old.path / "lake" / name).rglob("*"), reverse=True):
+            file.rmdir() if file.is_dir() else file.unlink()
+        old.lake.write(name, rows, partition=("discharge_date", days) if "discharge_date" in rows else None)
+    table = figures_of(old)
+    assert "encounters_scored" in set(table["figure"])
+    assert not table["figure"].str.startswith("live_").any()
+    with old.lived_in() as current:
+        project, _, lake = environment_resources(current)
+        page = monitor_of(project, lake.open(), now=NOW)
+    assert "earlier version of this software" in page["nothing"]["performance"]
+
+
+def test_a_missing_table_says_what_makes_it(tmp_path: Path):
+    home = Home.new(tmp_path / "home")
+    assert why_absent(home.lake, DRIFT) == "drift_report has not been made; monitoring_job makes it"
+    assert why_absent(home.lake, SCORES) == "daily_predictions has not been made; scoring_job makes it"
+    assert why_absent(home.lake, VOLUMES) is not None
+
+
+def test_the_asset_stores_the_table_and_shows_headlines_that_the_ui_plots(home: Home, tmp_path: Path):
+    copied = home.copy(tmp_path / "home")
+    result = copied.materialize("monitoring_figures")
+    assert result.success
+    metadata = result.asset_materializations_for_node("monitoring_figures")[0].metadata
+    table = metadata["newest figures"]
+    assert isinstance(table, dg.TableMetadataValue)
+    shown = {record.data["figure"]: record.data for record in table.records}
+    numbers = {name: metadata[name].value for name in HEADLINES if name in metadata}
+    assert {"encounters_received", "mean_risk", "drifted_share"} <= set(numbers)
+    for name, value in numbers.items():
+        assert value == pytest.approx(shown[name]["value"], rel=1e-3)
+    assert metadata["dates"].value == "simulated"
+    stored = copied.lake.read("monitoring_figures")
+    assert list(stored.columns) == COLUMNS
+    assert set(stored["figure"]) <= set(CATALOGUE)
+    # A day's few quarantined rows are in the stored table and not in the one that is shown.
+    assert not any(0 < record["value"] < 11 for name, record in shown.items() if name.startswith("encounters_"))
+
+
+def test_the_documentation_lists_every_figure_as_the_catalogue_has_it():
+    lines = (PROJECT_ROOT / "docs" / "figures.md").read_text(encoding="utf-8").splitlines()
+    listed = [line for line in lines if line.startswith("| `") and line.count("|") == 5]
+    assert listed == [
+        f"| `{figure.name}` | {figure.unit} | {figure.meaning} | {figure.source} |" for figure in CATALOGUE.values()
+    ]

@@ -1,0 +1,171 @@
+"""History: only the past counts, however the known encounters are arranged."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from readmission_platform.encounters.history import HISTORY_COLUMNS, KNOWN_COLUMNS, history_as_of, history_of
+
+Rows = list[dict[str, Any]]
+
+ENCOUNTER = st.fixed_dictionaries(
+    {
+        "encounter_id": st.integers(1, 60),
+        "patient_key": st.sampled_from(["a", "b", "c"]),
+        "time_in_hospital": st.integers(1, 14),
+        "number_inpatient": st.integers(0, 6),
+        "discharge_disposition_id": st.integers(1, 30),
+        "readmitted": st.sampled_from(["<30", ">30", "NO", None]),
+    }
+)
+ENCOUNTERS = st.lists(ENCOUNTER, min_size=1, max_size=14, unique_by=lambda row: row["encounter_id"])
+
+
+def frame_of(rows: Rows) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=[*KNOWN_COLUMNS, "readmitted"]).astype({"readmitted": object})
+
+
+def past_in_plain_python(asked: Mapping[str, Any], rows: Rows) -> list[Any]:
+    """The definition, without pandas: look at the patient's earlier encounters one by one."""
+    past = [
+        row
+        for row in sorted(rows, key=lambda row: row["encounter_id"])
+        if row["patient_key"] == asked["patient_key"] and row["encounter_id"] < asked["encounter_id"]
+    ]
+    if not past:
+        return [0.0, 0.0, None, np.nan, np.nan, np.nan, np.nan]
+    last = past[-1]
+    return [
+        float(len(past)),
+        float(sum(row["readmitted"] == "<30" for row in past)),
+        last["readmitted"] if last["readmitted"] in ("<30", ">30") else None,
+        float(last["time_in_hospital"]),
+        float(last["discharge_disposition_id"]),
+        sum(row["time_in_hospital"] for row in past) / len(past),
+        float(max(row["number_inpatient"] for row in past)),
+    ]
+
+
+def assert_same(described: pd.DataFrame, expected: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(described, expected, check_dtype=False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=ENCOUNTERS, data=st.data())
+def test_history_is_what_looking_through_the_earlier_encounters_one_by_one_gives(
+    rows: Rows, data: st.DataObject
+) -> None:
+    asked = data.draw(st.lists(st.sampled_from(rows), min_size=1, unique_by=lambda row: row["encounter_id"]))
+    expected = pd.DataFrame([past_in_plain_python(row, rows) for row in asked], columns=HISTORY_COLUMNS)
+    assert_same(history_as_of(frame_of(asked), frame_of(rows)), expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=ENCOUNTERS, data=st.data())
+def test_history_stays_the_same_when_the_future_is_deleted_and_the_rest_is_shuffled(
+    rows: Rows, data: st.DataObject
+) -> None:
+    everything = history_as_of(frame_of(rows), frame_of(rows))
+    position = data.draw(st.integers(0, len(rows) - 1))
+    past = [row for row in rows if row["encounter_id"] < rows[position]["encounter_id"]]
+    alone = history_as_of(frame_of([rows[position]]), frame_of(data.draw(st.permutations(past))))
+    assert_same(alone, everything.iloc[[position]].reset_index(drop=True))
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=ENCOUNTERS, data=st.data())
+def test_how_the_latest_encounter_ended_changes_nobodys_history(rows: Rows, data: st.DataObject) -> None:
+    latest = max(rows, key=lambda row: row["encounter_id"])
+    other = data.draw(st.sampled_from(["<30", ">30", "NO", None]))
+    changed = [{**row, "readmitted": other} if row is latest else row for row in rows]
+    assert_same(history_as_of(frame_of(changed), frame_of(changed)), history_as_of(frame_of(rows), frame_of(rows)))
+
+
+def stays(*outcomes: str | None) -> Rows:
+    return [
+        {
+            "encounter_id": number,
+            "patient_key": "a",
+            "time_in_hospital": number,
+            "number_inpatient": 0,
+            "discharge_disposition_id": 1,
+            "readmitted": outcome,
+        }
+        for number, outcome in enumerate(outcomes, start=1)
+    ]
+
+
+@pytest.mark.parametrize(("recorded", "told"), [("<30", "<30"), (">30", ">30"), ("NO", None), (None, None)])
+def test_a_previous_no_is_no_information_and_a_previous_return_is(recorded: str | None, told: str | None) -> None:
+    described = history_as_of(frame_of(stays(recorded, None)[1:]), frame_of(stays(recorded, None)))
+    assert described["previous_outcome"].tolist() == [told]
+
+
+def test_a_discharge_whose_outcome_has_not_matured_counts_as_a_stay_without_an_outcome() -> None:
+    discharges = frame_of(stays("<30", None, None)).drop(columns="readmitted")
+    known = pd.concat([frame_of(stays("<30")), discharges.iloc[1:2]], ignore_index=True)
+    described = history_as_of(discharges.iloc[2:], known).iloc[0]
+    assert described["prior_encounters"] == 2
+    assert described["prior_readmissions_30d"] == 1
+    assert described["previous_outcome"] is None
+
+
+def discharges(*days: str | None, outcomes: list[int | None]) -> pd.DataFrame:
+    """Three stays of a patient: the first known from the start, the others from their day on."""
+    rows = frame_of(stays("<30", None, None)).assign(discharge_date=list(days))
+    return rows.assign(readmitted_30d=pd.Series(outcomes, dtype="float64"))
+
+
+@pytest.mark.parametrize(("outcome", "told"), [(1, "<30"), (0, ">30"), (None, None)])
+def test_how_a_daily_discharge_ended_is_history_from_the_day_it_matured(outcome: int | None, told: str | None) -> None:
+    rows = discharges(None, "2024-01-01", "2024-01-31", outcomes=[None, outcome, None])
+    described = history_of(rows.iloc[2:].drop(columns=["readmitted", "readmitted_30d"]), rows).iloc[0]
+    assert described["previous_outcome"] == told
+    assert described["prior_readmissions_30d"] == 1 + (outcome or 0)
+
+
+def test_before_it_matured_it_is_a_stay_without_an_outcome_in_scoring_and_in_training() -> None:
+    rows = discharges(None, "2024-01-01", "2024-01-30", outcomes=[None, 1, 0])
+    scored = history_of(rows.iloc[2:].drop(columns=["readmitted", "readmitted_30d"]), rows).iloc[0]
+    assert scored["previous_outcome"] is None
+    assert (scored["prior_encounters"], scored["prior_readmissions_30d"]) == (2, 1)
+    assert history_of(rows, rows).iloc[2].equals(scored)
+
+
+def test_what_was_known_from_the_start_knows_nothing_of_what_arrived_later() -> None:
+    rows = discharges("2024-01-01", None, None, outcomes=[1, None, None])
+    alone = history_of(rows.iloc[1:], rows.iloc[1:])
+    assert_same(history_of(rows, rows).iloc[1:], alone)
+
+
+def test_two_discharges_of_a_patient_on_one_day_know_of_each_other_only_backwards() -> None:
+    discharges = frame_of(stays(None, None)).drop(columns="readmitted")
+    described = history_as_of(discharges, discharges.iloc[:0].assign(readmitted=None))
+    assert described["prior_encounters"].tolist() == [0, 1]
+
+
+def test_a_stay_that_was_delivered_again_is_one_past_stay_with_the_outcome_known_first() -> None:
+    again = frame_of(stays("<30")).assign(readmitted=None)
+    known = pd.concat([frame_of(stays("<30")), again], ignore_index=True)
+    described = history_as_of(frame_of(stays("<30", None)[1:]), known).iloc[0]
+    assert described["prior_encounters"] == 1
+    assert described["previous_outcome"] == "<30"
+
+
+def test_rows_come_back_in_the_order_and_with_the_index_they_were_asked_in() -> None:
+    asked = frame_of(stays("<30", ">30", "NO")).iloc[[2, 0, 1]].set_axis(["x", "y", "z"])
+    described = history_as_of(asked, frame_of(stays("<30", ">30", "NO")))
+    assert described["prior_encounters"].to_dict() == {"x": 2, "y": 0, "z": 1}
+    assert list(described.columns) == HISTORY_COLUMNS
+
+
+def test_with_nothing_known_and_no_outcomes_at_all_there_is_no_past() -> None:
+    discharges = frame_of(stays(None)).drop(columns="readmitted")
+    described = history_as_of(discharges, discharges.iloc[:0])
+    assert described["prior_encounters"].tolist() == [0]
+    assert described.drop(columns=["prior_encounters", "prior_readmissions_30d"]).isna().all(axis=None)

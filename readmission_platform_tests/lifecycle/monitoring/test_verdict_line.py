@@ -1,0 +1,89 @@
+"""One sentence that says whether all is well: nothing wrong is left out, and nothing unknown is called well."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from readmission_platform.evaluation.operation import figures as made
+from readmission_platform.lifecycle.monitoring.verdict_line import standing
+
+DAY = "2026-01-31"
+WELL = [("encounters_received", 27.0, "all"), ("days_incomplete", 0.0, "all"), ("drift_alarm", 0.0, "all"),
+        ("column_drifted", 0.0, "column: age"), ("live_auroc", 0.66, "all"), ("worse_auroc", 0.0, "all"),
+        ("matured_coverage", 0.99, "all")]  # fmt: skip
+
+
+def judged(
+    *changes: tuple[str, float, str], without: tuple[str, ...] = (), live: str | None = "1", alerts: Any = ()
+) -> dict[str, str]:
+    kept = [row for row in WELL if row[0] not in {*without, *(name for name, _, _ in changes)}]
+    rows = [made.single(name, value, first_day=DAY, last_day=DAY, version="1", cohort=cohort, n=60)
+            for name, value, cohort in (*kept, *changes)]  # fmt: skip
+    visible = made.long_table(rows).assign(hidden=False)
+    return standing(visible, live=live, open_alerts=alerts, outcome_coverage=0.95)
+
+
+def test_all_is_well_when_everything_is_known_and_in_order():
+    assert judged() == {
+        "tone": "good", "text": "All is well",
+        "more": "Every day is complete, there is no drift alarm, and the model does what validation promised.",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("days_incomplete", 2.0, "all"), "2 of 60 days lack files, intake or scores"),
+        (("drift_alarm", 1.0, "all"), "the encounters have drifted from the training data"),
+        (("worse_observed_expected", 1.0, "all"), "observed / expected is outside its limits (everybody)"),
+    ],
+)
+def test_what_is_wrong_is_named(change: tuple[str, float, str], said: str):
+    found = judged(change)
+    assert (found["tone"], found["text"]) == ("bad", "Not all is well")
+    assert said.lower() in found["more"].lower()
+
+
+def test_a_drift_alarm_names_the_columns_a_few_at_most():
+    columns = [("column_drifted", 1.0, f"column: c{place}") for place in range(6)]
+    assert "(c0, c1, c2, c3 and 2 more)" in judged(("drift_alarm", 1.0, "all"), *columns)["more"]
+
+
+def test_several_troubles_are_one_sentence():
+    more = judged(("drift_alarm", 1.0, "all"), ("days_incomplete", 1.0, "all"), ("matured_coverage", 0.4, "all"))[
+        "more"
+    ]
+    assert more.count(";") == 2
+    assert more.count(".") == 1
+    assert "40% of the outcomes due have arrived" in more
+
+
+def test_without_a_version_in_production_not_all_is_well():
+    assert judged(live=None)["more"].startswith("No version is in production")
+    nothing = judged(without=tuple(name for name, _, _ in WELL), live=None)
+    assert "no discharges have arrived" in nothing["more"]
+
+
+def test_open_alerts_count_by_how_bad_they_are():
+    assert judged(alerts=[{"severity": "info"}])["tone"] == "good"
+    warned = judged(alerts=[{"severity": "warning"}, {"severity": "warning"}])
+    assert (warned["tone"], warned["more"]) == ("warn", "2 warning alerts are open.")
+    assert judged(alerts=[{"severity": "critical"}])["tone"] == "bad"
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [("drift_alarm", "drift has not been judged yet"), ("live_auroc", "30 days"), ("days_incomplete", "complete")],
+)
+def test_what_is_not_known_yet_is_not_called_well(missing: str, said: str):
+    found = judged(without=(missing,))
+    assert (found["tone"], found["text"]) == ("warn", "In order, as far as is known")
+    assert said.lower() in found["more"].lower()
+    assert judged(alerts=None)["more"] == "Runs are not being observed."
+
+
+def test_another_versions_trouble_is_not_that_of_the_live_one():
+    found = judged(("worse_auroc", 1.0, "all"), ("drift_alarm", 1.0, "all"), live="2")
+    assert found["tone"] == "warn"
+    assert pd.notna(found["more"])

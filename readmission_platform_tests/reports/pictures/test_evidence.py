@@ -1,0 +1,40 @@
+"""Pictures: real PNG files of the promised size, also when there is nothing to draw."""
+
+import struct
+
+import pytest
+
+from readmission_platform.evaluation.estimates.evidence import evaluate
+from readmission_platform.reports.pictures import evidence as plots
+
+PICTURES = [plots.roc_png, plots.precision_recall_png, plots.calibration_png, plots.decision_curve_png]
+
+
+@pytest.fixture(scope="module")
+def curves(rows, settings):
+    return evaluate(rows, **settings, replicates=20)["curves"]
+
+
+def assert_small_png(picture):
+    assert picture.startswith(b"\x89PNG")
+    assert struct.unpack(">I", picture[16:20])[0] == 700
+    assert len(picture) < 40_000
+
+
+@pytest.mark.parametrize("draw", PICTURES)
+def test_a_picture_is_a_small_png_seven_hundred_pixels_wide(draw, curves):
+    assert_small_png(draw(curves))
+
+
+@pytest.mark.parametrize("draw", PICTURES)
+@pytest.mark.parametrize("count", [0, 30])
+def test_a_picture_of_next_to_nothing_is_still_a_picture(draw, count, rows, settings):
+    few = rows.head(count).assign(label=0)
+    assert_small_png(draw(evaluate(few, **settings, replicates=2)["curves"]))
+
+
+def test_importances_are_drawn_with_and_without_intervals():
+    known = {"name": "Inpatient stays in the year before", "value": 0.03, "low": 0.02, "high": 0.04}
+    unknown = {"name": "Age", "value": -0.001, "low": None, "high": None}
+    for importances in ([known, unknown], []):
+        assert_small_png(plots.importances_png(importances, title="What counts", axis="Loss of AUROC"))

@@ -1,0 +1,45 @@
+"""What somebody with the database's own rights can do to a ledger behind its back, on either database."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from readmission_platform.foundation.database import make_engine
+
+_GUARDS = {
+    "sqlite": [f"DROP TRIGGER events_no_{name}" for name in ("update", "delete", "replace")],
+    "postgresql": ["DROP TRIGGER events_append_only ON events"],
+}
+
+
+class Intruder:
+    """Direct access to a ledger's database."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = make_engine(url)
+        self.on_postgresql = self._engine.dialect.name == "postgresql"
+
+    def run(self, *statements: str) -> None:
+        """Execute statements in one transaction, as they are."""
+        with self._engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    def disarm(self) -> None:
+        """Drop the triggers that keep events append-only."""
+        self.run(*_GUARDS[self._engine.dialect.name])
+
+    def rows(self, query: str) -> Sequence[Any]:
+        """Return what a query finds."""
+        with self._engine.begin() as connection:
+            return connection.exec_driver_sql(query).fetchall()
+
+    def execute(self, *statements: sa.Executable) -> None:
+        """Execute SQLAlchemy statements in one transaction."""
+        with self._engine.begin() as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def close(self) -> None:
+        self._engine.dispose()

@@ -1,0 +1,42 @@
+"""What other processes do to a ledger while a test looks on."""
+
+import itertools
+from typing import Any
+
+from readmission_platform.foundation.errors import Conflict
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.promotion.decision import apply
+from readmission_platform_tests.support.scenario import MODEL, Scenario
+
+
+def race_to_open(url: str, barrier: Any, results: Any) -> None:
+    """Open a ledger together with others and write into it."""
+    barrier.wait(30)
+    with Ledger(url, model=MODEL) as ledger:
+        results.put(ledger.append("opened", {}, actor="a").seq)
+
+
+def move_for_ever(url: str, started: Any) -> None:
+    """Promote one version after the other, until killed."""
+    with Ledger(url, model=MODEL) as ledger:
+        for number in itertools.count(1):
+            moves = {"staging": None, "production": str(number)}
+            ledger.move("m", {}, actor="a", version=str(number), moves=moves, expected=ledger.pointers())
+            if number == 3:
+                started.set()
+
+
+def promote_in_rounds(url: str, place: int, places: int, rounds: int, barrier: Any, results: Any) -> None:
+    """Each round, promote the version of one's own place to staging at the same moment as all others."""
+    with Ledger(url, model=MODEL) as ledger:
+        scenario = Scenario(ledger)
+        for number in range(rounds):
+            version = str(number * places + place + 1)
+            barrier.wait(60)  # the versions of this round are recorded
+            decision = scenario.decide("staging", version)
+            barrier.wait(60)  # everybody has decided on the same state
+            try:
+                event = apply(ledger, decision)
+                results.put((number, version, event.seq if event else None))
+            except Conflict as conflict:
+                results.put((number, version, conflict.exit_code * -1))

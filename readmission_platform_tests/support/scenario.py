@@ -1,0 +1,291 @@
+"""A small hospital for the governance tests: people with keys, a policy in force, and one honest version."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from readmission_platform.config import (
+    PROJECT_ROOT,
+    ChangePlan,
+    EnvironmentConfig,
+    GatePolicy,
+    ModelConfig,
+    Person,
+    RolesConfig,
+    read_yaml,
+)
+from readmission_platform.governance.demo_approver import Signer
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.policy.adoption import adopt, in_force
+from readmission_platform.governance.policy.gates import evaluate_gates, verdict
+from readmission_platform.governance.promotion.approvals import approval_statement, public_key_text, sign
+from readmission_platform.governance.promotion.case import DriftFacts
+from readmission_platform.governance.promotion.decision import (
+    Decision,
+    PromotionRequest,
+    VersionFacts,
+    apply,
+    decide,
+    limit_set_of,
+)
+
+MODEL = "readmission_30d"
+POLICY = read_yaml(PROJECT_ROOT / "configs" / "gates.yaml", GatePolicy)
+PLAN = read_yaml(PROJECT_ROOT / "configs" / "change_plan.yaml", ChangePlan)
+MODEL_CONFIG = read_yaml(PROJECT_ROOT / "configs" / "model.yaml", ModelConfig)
+ROLES = read_yaml(PROJECT_ROOT / "configs" / "roles.yaml", RolesConfig)
+KEYS = {name: Ed25519PrivateKey.generate() for name in ("trainer", "ops", "clinician", "second", "admin", "stranger")}
+PEOPLE = {
+    "trainer": Person(
+        name="T", roles=("data_scientist", "clinical_approver"), public_key=public_key_text(KEYS["trainer"])
+    ),
+    "ops": Person(name="O", roles=("mlops_engineer",), public_key=public_key_text(KEYS["ops"])),
+    "clinician": Person(name="C", roles=("clinical_approver",), public_key=public_key_text(KEYS["clinician"])),
+    "second": Person(name="S", roles=("clinical_approver",), public_key=public_key_text(KEYS["second"])),
+    "admin": Person(name="A", roles=("platform_engineer",), public_key=public_key_text(KEYS["admin"])),
+}
+STAFFED_ROLES = RolesConfig(roles=ROLES.roles, people=PEOPLE)
+
+
+def environment(name: str, **changes: Any) -> EnvironmentConfig:
+    """Return a shipped environment, with changes."""
+    shipped = read_yaml(PROJECT_ROOT / "configs" / "environments" / f"{name}.yaml", EnvironmentConfig)
+    return shipped.model_copy(update=changes)
+
+
+def recipe() -> dict[str, Any]:
+    """Return the recipe of the shipped configuration, as training records it."""
+    kept = PLAN.unchanged
+    return {
+        "algorithm": kept.algorithm,
+        "settings": MODEL_CONFIG.fit_settings,
+        "folds": MODEL_CONFIG.folds,
+        "inputs": list(kept.inputs),
+        "features": list(kept.features),
+    }
+
+
+def cohort() -> dict[str, Any]:
+    """Return the cohort of the published file, as training records it."""
+    counts = {
+        "encounters in the source": 101_766,
+        "excluded: died in hospital": 1_652,
+        "excluded: discharged to hospice": 771,
+        "added: matured discharges that are not in the source": 0,
+        "eligible encounters": 99_343,
+    }
+    flow = [{"step": step, "encounters": count} for step, count in counts.items()]
+    return {"flow": flow, "missing": {"weight": 0.97}, "encounters": 89_409, "patients": 63_000}
+
+
+def estimate(value: float, low: float | None = None, high: float | None = None, **counts: Any) -> dict[str, Any]:
+    """Return one estimate with a narrow interval and plenty of readmissions."""
+    low, high = (value - 0.005 if low is None else low), (value + 0.005 if high is None else high)
+    return {"value": value, "low": low, "high": high, "n": 89_000, "positives": 10_000} | counts
+
+
+def honest_estimates() -> dict[str, Any]:
+    """Return what an honest model shows on the real data (DATA.md), with one race too small to judge."""
+    values = {
+        "auroc": 0.664,
+        "auroc_test": 0.663,
+        "auroc_gain_over_lace": 0.11,
+        "auroc_gain_over_number_inpatient": 0.076,
+        "average_precision_ratio": 1.9,
+        "brier_skill": 0.042,
+        "calibration_slope": 1.0,
+        "observed_expected": 1.006,
+        "ece": 0.005,
+        "recall_at_10": 0.232,
+        "ppv_at_10": 0.266,
+        "recall_at_20": 0.38,
+        "latest_auroc": 0.647,
+        "latest_observed_expected": 0.84,
+        "equalised_odds_gender": 0.005,
+        "equalised_odds_race": 0.06,
+        "equalised_odds_age_band": 0.13,
+        "observed_expected.gender.Female": 1.01,
+        "observed_expected.gender.Male": 0.99,
+        "observed_expected.race.Caucasian": 1.0,
+        "observed_expected.age_band.<50": 1.02,
+        "observed_expected.age_band.70+": 0.98,
+        "auroc_gap.gender": 0.01,
+        "auroc_gap.race": 0.04,
+        "auroc_gap.age_band": 0.085,
+        "champion_auroc_difference": 0.002,
+        "champion_net_benefit_difference": 0.0002,
+        "shadow_observed_expected_ratio": 1.02,
+        "shadow_scored_share": 1.0,
+        "shadow_withheld_share": 0.0,
+        "roundtrip_difference": 0.0,
+        "parity_difference": 0.0,
+        "rows": 89_000.0,
+    }
+    estimates = {name: estimate(value) for name, value in values.items()}
+    estimates["champion_net_benefit_difference"] = estimate(0.0002, -0.0005, 0.0009)
+    estimates["observed_expected.race.Asian"] = estimate(0.8, 0.5, 1.2, n=600, positives=65)
+    return estimates
+
+
+def judged_windows(**changes: Any) -> DriftFacts:
+    """Return what fourteen shadow days come to: one full window, judged, that has not drifted."""
+    quiet = DriftFacts(
+        closed=1, unjudged=0, collecting=162, window_encounters=200, drifted=(), columns=(), alarm_windows=2,
+        of_windows=3,
+    )  # fmt: skip
+    return replace(quiet, **changes)
+
+
+@dataclass
+class Scenario:
+    """A ledger and everything a decision about it needs; tests change one thing and look."""
+
+    ledger: Ledger
+    environment_name: str = "production"
+    environment: EnvironmentConfig | None = None
+    now: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Fill in the shipped environment and the present moment."""
+        self.environment = self.environment or environment(self.environment_name)
+        self.now = self.now or datetime.now(UTC)
+        self.facts = VersionFacts(
+            "sha256:artifact", "sha256:evidence", honest_estimates(), 14, has_champion=False, drift=judged_windows()
+        )
+
+    def adopt(
+        self, policy: GatePolicy = POLICY, roles: RolesConfig | None = STAFFED_ROLES, plan: ChangePlan | None = PLAN
+    ) -> None:
+        """Put roles, policy and change plan into force."""
+        if roles is not None:
+            adopt(self.ledger, "roles_adopted", roles, Signer("admin", KEYS["admin"]))
+        adopt(self.ledger, "policy_adopted", policy, Signer("clinician", KEYS["clinician"]))
+        if plan is not None:
+            adopt(self.ledger, "change_plan_adopted", plan, Signer("clinician", KEYS["clinician"]))
+
+    def policy_digest(self) -> str:
+        """Return the digest of the policy in force."""
+        policy = in_force(self.ledger.events())
+        assert policy is not None
+        return policy.digest
+
+    def train(self, version: str = "1", **changes: Any) -> None:
+        """Record a trained version."""
+        payload = {
+            "run_id": "run",
+            "mlflow_run_id": "ml",
+            "source": "uci",
+            "limit_set": "real",
+            "artifact": {"path": "models/1.skops", "digest": "sha256:artifact"},
+            "evidence": {"table": "evidence", "table_version": 0, "digest": "sha256:evidence"},
+            "data": {"table": "raw", "table_version": 0, "digest": "sha256:data"},
+            "split_digest": "sha256:split",
+            "code_version": "abc",
+            "seed": 1,
+            "trained_by": "trainer",
+            "recipe": recipe(),
+            "cohort": cohort(),
+        }
+        self.ledger.append("version_trained", payload | changes, actor="trainer", version=version)
+
+    def validate(self, version: str = "1", **changes: Any) -> None:
+        """Record the validation of a version under the policy in force."""
+        limit_set = limit_set_of(self.record(version).source)
+        assert limit_set is not None
+        gates = evaluate_gates(honest_estimates(), POLICY, limit_set=limit_set, stages=["candidate"])
+        payload = {
+            "verdict": verdict(gates),
+            "gates": [gate.to_json() for gate in gates],
+            "policy_digest": self.policy_digest(),
+            "additional_gates": None,
+            "estimates": honest_estimates(),
+            "run_id": "run",
+            "report": "reports/1.html",
+        }
+        self.ledger.append("version_validated", payload | changes, actor="trainer", version=version)
+
+    def stage(self, version: str = "1", stage: str = "staging") -> None:
+        """Move a version without asking anybody, as the past may have done."""
+        moves = {stage: version} | ({"staging": None} if stage == "production" else {})
+        pointers = self.ledger.pointers()
+        self.ledger.move("version_promoted", {}, actor="ops", version=version, moves=moves, expected=pointers)
+
+    def approve(
+        self, approver: str = "clinician", version: str = "1", *, key: str | None = None, **changes: Any
+    ) -> None:
+        """Record an approval; ``changes`` are made before signing."""
+        statement = self.statement(approver, version) | changes
+        signed = sign(statement, KEYS[key or approver])
+        self.ledger.append("version_approved", signed, actor=approver, version=version)
+
+    def statement(self, approver: str = "clinician", version: str = "1") -> dict[str, Any]:
+        """Return the statement an approver would sign now."""
+        assert self.now is not None
+        return approval_statement(
+            self.record(version),
+            policy_digest=self.policy_digest(),
+            approver=approver,
+            role="clinical_approver",
+            reason="evidence reviewed",
+            now=self.now,
+            valid_for=timedelta(days=7),
+        )
+
+    def record(self, version: str = "1") -> VersionRecord:
+        """Return the record of a version."""
+        return version_records(*self.ledger.snapshot())[version]
+
+    def set_facts(self, **changes: Any) -> None:
+        """Change what was found out about the version."""
+        self.facts = replace(self.facts, **changes)
+
+    def change_estimate(self, metric: str, raw: Any) -> None:
+        """Change one recomputed estimate."""
+        assert self.facts.estimates is not None
+        self.set_facts(estimates={**self.facts.estimates, metric: raw})
+
+    def decide(self, to_stage: str = "production", version: str = "1", **changes: Any) -> Decision:
+        """Decide about a promotion on the ledger as it is."""
+        assert self.environment is not None
+        assert self.now is not None
+        events, pointers = self.ledger.snapshot()
+        return decide(
+            PromotionRequest(**{"version": version, "to_stage": to_stage, "actor": "ops"} | changes),
+            events=events,
+            pointers=pointers,
+            facts=self.facts,
+            environment=self.environment,
+            environment_name=self.environment_name,
+            now=self.now,
+        )
+
+    def promote(self, to_stage: str = "production", version: str = "1", **changes: Any) -> None:
+        """Decide and apply."""
+        apply(self.ledger, self.decide(to_stage, version, **changes))
+
+
+def ready_for_staging(ledger: Ledger) -> Scenario:
+    """Return a version that may enter staging."""
+    scenario = Scenario(ledger)
+    scenario.adopt()
+    scenario.train()
+    scenario.validate()
+    return scenario
+
+
+def ready_for_production(ledger: Ledger) -> Scenario:
+    """Return a version in staging that two clinicians approved."""
+    scenario = ready_for_staging(ledger)
+    scenario.stage()
+    scenario.approve("clinician")
+    scenario.approve("second")
+    return scenario
+
+
+def ledger_in(folder: Path) -> Ledger:
+    """Open a ledger in a folder."""
+    return Ledger(f"sqlite:///{folder / 'ledger.db'}", model=MODEL)

@@ -1,0 +1,174 @@
+"""A home that is watched, with an asset that nobody has prepared anything for."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from readmission_platform.automation.observation import Observed, observation_sensor, observe
+from readmission_platform.config import environment_config, settings
+from readmission_platform.operations.database import Operations
+from readmission_platform.resources.environment import environment_resources
+from readmission_platform_tests.support.homes import MODEL, Home
+
+SECRET = "patient 70461234"
+tries: list[int] = []
+
+
+class Mood(dg.Config):
+    mood: str = "fine"
+
+
+@dg.asset(
+    check_specs=[
+        dg.AssetCheckSpec("plausible", asset="brand_new", blocking=True),
+        dg.AssetCheckSpec("usual", asset="brand_new"),
+    ],
+    code_version="7",
+)
+def brand_new(config: Mood) -> dg.MaterializeResult:
+    """An asset as somebody writes it who knows nothing of observation."""
+    if config.mood == "raise":
+        raise ValueError(f"cannot read {SECRET}")
+    if config.mood == "refuse":
+        from readmission_platform.foundation.errors import BadInput
+
+        raise BadInput("there is no such version")
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": 42},
+        data_version=dg.DataVersion("sha256:42"),
+        check_results=[
+            dg.AssetCheckResult(check_name="plausible", passed=config.mood != "implausible", description="It adds up."),
+            dg.AssetCheckResult(
+                check_name="usual",
+                passed=config.mood != "unusual",
+                severity=dg.AssetCheckSeverity.WARN,
+                description="It is as it usually is.",
+            ),
+        ],
+    )
+
+
+@dg.asset(retry_policy=dg.RetryPolicy(max_retries=2))
+def shaky(config: Mood) -> None:
+    """An asset that works at the second try, or never."""
+    tries.append(1)
+    if config.mood == "never" or len(tries) < 2:
+        raise ConnectionError("not now")
+
+
+@dg.job(tags={"readmission/lifecycle": "scoring"})
+def scoring_job() -> None:
+    """A job of that name, to be killed."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A home, its Dagster instance, and the definitions with the new assets in them."""
+
+    home: Home
+    instance: dg.DagsterInstance
+    definitions: dg.Definitions
+
+    def materialize(self, mood: str = "fine", asset: str = "brand_new") -> str:
+        """Materialize by hand, as the UI's button does; returns the run's id."""
+        done = self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(asset)],
+            run_config={"ops": {asset: {"config": {"mood": mood}}}},
+            raise_on_error=False,
+        )
+        return done.run_id
+
+    def start_without_end(self, **tags: str) -> dg.DagsterRun:
+        """Start a run of ``scoring_job`` that does nothing."""
+        return self.instance.create_run_for_job(scoring_job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+
+    def tick(self) -> str:
+        """Tick the sensor as the daemon does; returns its summary."""
+        sensor = self.definitions.get_repository_def().get_sensor_def("observation_sensor")
+        resources = {key: (self.definitions.resources or {})[key] for key in sensor.required_resource_keys}
+        with dg.build_sensor_context(instance=self.instance, resources=resources) as context:
+            return str(sensor.evaluate_tick(context).skip_message)
+
+    def observe(self, *, now: datetime, figures: Mapping[str, float] | None = None) -> Observed:
+        """Look at everything at a moment of the test's choice."""
+        given = environment_resources(settings())
+        return observe(
+            self.instance,
+            project=given.project,
+            tracking=given.tracking,
+            figures=lambda: figures or {},
+            now=now,
+        )
+
+    @contextmanager
+    def operations(self) -> Iterator[Operations]:
+        with Operations(settings().operations_database) as opened:
+            yield opened
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return the rows of a table of the operations database."""
+        import sqlalchemy as sa
+
+        with self.operations() as operations, operations.reading() as connection:
+            query = sa.text(f"SELECT * FROM {table}")
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def told(self, *notices: str) -> list[dict[str, Any]]:
+        """Return what was written to the alert file, of these kinds (default: about alerts)."""
+        file = self.home.path / "alerts" / "alerts.jsonl"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        wanted = notices or ("raised", "reminder", "recovered")
+        return [each for each in map(json.loads, lines) if each["notice"] in wanted]
+
+    def alerts(self) -> list[tuple[str, str]]:
+        """Return rule and subject of the open alerts."""
+        from readmission_platform.operations.alerts.records import find_alerts
+
+        with self.operations() as operations:
+            return [(alert.rule, alert.subject) for alert in reversed(find_alerts(operations))]
+
+    def audit(self) -> list[Any]:
+        """Return what the ledger says of failed runs and checks."""
+        with self.home.ledger() as ledger:
+            return [event for event in ledger.events() if event.kind in {"run_failed", "check_failed"}]
+
+    def tracked(self) -> list[Any]:
+        """Return the runs of MLflow's experiment of operations."""
+        client = self.home.registry()
+        experiment = client.get_experiment_by_name(f"{MODEL} operations")
+        return list(client.search_runs([experiment.experiment_id])) if experiment else []
+
+
+@contextmanager
+def watched_home(home: Home, *, in_memory: bool = False) -> Iterator[Watched]:
+    """Live in a home that has the new assets and the sensor; with Dagster's own storage in it, or in memory."""
+    tries.clear()
+    with home.lived_in(), dg.DagsterInstance.ephemeral() if in_memory else home.instance() as instance:
+        definitions = dg.Definitions(
+            assets=[brand_new, shaky],
+            sensors=[observation_sensor(environment_config(settings()))],
+            resources=environment_resources(settings())._asdict(),
+        )
+        yield Watched(home, instance, definitions)
+
+
+def with_rules(home: Home, configs: Path, **changes: Any) -> Home:
+    """Return a home whose ``alerts.yaml`` is the shipped one with other entries at its top."""
+    import shutil
+
+    import yaml
+
+    from readmission_platform.config import PROJECT_ROOT
+
+    shutil.copytree(PROJECT_ROOT / "configs", configs)
+    file = configs / "alerts.yaml"
+    content = yaml.safe_load(file.read_text(encoding="utf-8")) | changes
+    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return home.having(READMISSION_CONFIGS=str(configs))

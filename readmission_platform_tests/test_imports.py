@@ -1,0 +1,30 @@
+"""What importing a room costs: the rooms below Dagster open without it, and evaluation without any heavy library."""
+
+import subprocess
+import sys
+
+import pytest
+
+ROOMS_BELOW_DAGSTER = ["foundation", "config", "governance", "operations", "storage", "lifecycle", "reports", "models"]
+
+
+def loaded_by(package: str, names: list[str]) -> list[str]:
+    """Return which of the libraries are loaded once every module of a package has been imported."""
+    script = f"""
+import importlib, pkgutil, sys
+package = importlib.import_module("readmission_platform.{package}")
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    importlib.import_module(module.name)
+print(" ".join(name for name in {names!r} if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("room", ROOMS_BELOW_DAGSTER)
+def test_a_room_below_dagster_opens_without_dagster_and_mlflow(room):
+    assert loaded_by(room, ["dagster", "dagster_mlflow", "mlflow"]) == []
+
+
+def test_evaluation_loads_no_heavy_library():
+    assert loaded_by("evaluation", ["sklearn", "scipy", "matplotlib", "mlflow", "dagster", "deltalake"]) == []
