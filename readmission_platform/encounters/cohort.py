@@ -83,13 +83,13 @@ def eligible_encounters(
 
     Returns
     -------
-    The source's columns less ``patient_nbr``, plus ``patient_key``, ``clock`` (position in [0, 1)), ``part``
+    The source's columns less ``patient_nbr``, plus ``entity_key``, ``clock`` (position in [0, 1)), ``part``
     (``development`` or ``replay``) and ``readmitted_30d`` (0 or 1).
     """
     kept = raw.loc[~raw["discharge_disposition_id"].isin(excluded)]
     kept = kept.sort_values("encounter_id", kind="stable").reset_index(drop=True)
     frame = kept.drop(columns="patient_nbr")
-    frame.insert(1, "patient_key", pseudonyms(kept["patient_nbr"], key, purpose="patient"))
+    frame.insert(1, "entity_key", pseudonyms(kept["patient_nbr"], key, purpose="patient"))
     frame["clock"] = frame.index / len(frame)
     replayed = int(len(frame) * replay_share)
     frame["part"] = ["development"] * (len(frame) - replayed) + ["replay"] * replayed
@@ -110,7 +110,7 @@ def with_matured(eligible: pd.DataFrame, matured: pd.DataFrame) -> pd.DataFrame:
     eligible
         As ``eligible_encounters`` returns it.
     matured
-        Accepted discharges: the source's columns less ``patient_nbr`` and ``readmitted``, plus ``patient_key``,
+        Accepted discharges: the source's columns less ``patient_nbr`` and ``readmitted``, plus ``entity_key``,
         ``discharge_date`` (text) and ``readmitted_30d`` (0 or 1).
 
     Returns
@@ -150,7 +150,7 @@ def cohort_flow(raw: pd.DataFrame, eligible: pd.DataFrame) -> dict[str, int]:
             (dated & ~eligible["encounter_id"].isin(raw["encounter_id"])).sum()
         ),
         "eligible encounters": len(eligible),
-        "eligible patients": int(eligible["patient_key"].nunique()),
+        "eligible patients": int(eligible["entity_key"].nunique()),
         "development (first part of the proxy clock)": int((development & ~dated).sum()),
         "development (matured discharges)": int((development & dated).sum()),
         "replay stream (set aside)": int((eligible["part"] == "replay").sum()),
@@ -170,11 +170,11 @@ def subgroups(encounters: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def patient_folds(patient_keys: "pd.Series[str]", *, folds: int) -> pd.Series:
+def patient_folds(entity_keys: "pd.Series[str]", *, folds: int) -> pd.Series:
     """Assign each encounter the fold of its patient: 0 to ``folds - 1``.
 
     The fold is a function of the keyed pseudonym alone, so a patient never changes fold when data are added,
     and no later model is judged on patients an earlier one was trained on.
     """
-    fold = patient_keys.map(lambda key: int(key[:12], 16) % folds)
+    fold = entity_keys.map(lambda key: int(key[:12], 16) % folds)
     return fold.astype("int8").rename("fold")

@@ -29,7 +29,7 @@ HISTORY_COLUMNS = [
 # What of a known encounter history is made from.
 KNOWN_COLUMNS = [
     "encounter_id",
-    "patient_key",
+    "entity_key",
     "time_in_hospital",
     "number_inpatient",
     "discharge_disposition_id",
@@ -65,20 +65,20 @@ def history_by_day(discharges: pd.DataFrame, known: pd.DataFrame) -> pd.DataFram
     Parameters
     ----------
     discharges
-        Columns of a discharge plus ``patient_key`` and ``discharge_date`` (text).
+        Columns of a discharge plus ``entity_key`` and ``discharge_date`` (text).
     known
         As for ``history_as_of``, with ``discharge_date``: the day an encounter arrived, missing where it was known from
         the start.
     """
     of_day = discharges[KNOWN_COLUMNS].assign(as_of=discharges[DAY])
-    views = of_day[["patient_key", "as_of"]].drop_duplicates()
-    seen = known.assign(place=np.arange(len(known))).merge(views, on="patient_key")
+    views = of_day[["entity_key", "as_of"]].drop_duplicates()
+    seen = known.assign(place=np.arange(len(known))).merge(views, on="entity_key")
     # In the order of what is known, since the first row of an encounter counts.
     seen = seen[seen[DAY].fillna("") <= seen["as_of"]].sort_values("place", kind="stable")
     both = pd.concat([seen[["as_of", *KNOWN_COLUMNS[:2]]], of_day[["as_of", *KNOWN_COLUMNS[:2]]]], ignore_index=True)
     renamed = pd.DataFrame({
         "encounter_id": both.groupby(["as_of", "encounter_id"]).ngroup(),  # in order of the numbers, within a day
-        "patient_key": both.groupby(["as_of", "patient_key"]).ngroup(),
+        "entity_key": both.groupby(["as_of", "entity_key"]).ngroup(),
     }).to_numpy()  # fmt: skip
     past = seen.drop(columns=["place", "as_of"]).assign(readmitted=_ended(seen))
     past[KNOWN_COLUMNS[:2]] = renamed[: len(seen)]
@@ -112,7 +112,7 @@ def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame
     Parameters
     ----------
     encounters
-        Rows to describe: ``encounter_id``, ``patient_key`` and the columns of a discharge.
+        Rows to describe: ``encounter_id``, ``entity_key`` and the columns of a discharge.
     known
         Every encounter known; may include ``encounters`` themselves and later ones, which are ignored. A
         column ``readmitted`` tells how an encounter ended, where that is known. ``<30`` and ``>30`` are known
@@ -124,31 +124,31 @@ def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame
     One row per encounter in the order (and with the index) of ``encounters``, with ``HISTORY_COLUMNS``.
     """
     # Only the patients asked for matter: a day of discharges must not cost a pass over ten years.
-    relevant = known["patient_key"].isin(encounters["patient_key"]) & ~known["encounter_id"].isin(
+    relevant = known["entity_key"].isin(encounters["entity_key"]) & ~known["encounter_id"].isin(
         encounters["encounter_id"]
     )
     # A hospital may deliver again what is already among the development encounters: it is one past stay, not two.
     past = _with_outcome(known[relevant].drop_duplicates("encounter_id"))
     asked = _with_outcome(encounters)
     rows = pd.concat([past, asked], ignore_index=True)
-    rows = rows.sort_values(["patient_key", "encounter_id"], kind="stable")
+    rows = rows.sort_values(["entity_key", "encounter_id"], kind="stable")
 
-    by_patient = rows.groupby("patient_key", sort=False)
+    by_patient = rows.groupby("entity_key", sort=False)
     prior = by_patient.cumcount()
     stay = rows["time_in_hospital"]
     early = (rows["outcome"] == "<30").astype("float64")
     described = pd.DataFrame(
         {
             "prior_encounters": prior.astype("float64"),
-            "prior_readmissions_30d": early.groupby(rows["patient_key"], sort=False).cumsum() - early,
+            "prior_readmissions_30d": early.groupby(rows["entity_key"], sort=False).cumsum() - early,
             "previous_outcome": by_patient["outcome"].shift(),
             "previous_time_in_hospital": by_patient["time_in_hospital"].shift(),
             "previous_disposition": by_patient["discharge_disposition_id"].shift(),
-            "prior_mean_time_in_hospital": (stay.groupby(rows["patient_key"], sort=False).cumsum() - stay)
+            "prior_mean_time_in_hospital": (stay.groupby(rows["entity_key"], sort=False).cumsum() - stay)
             / prior.where(prior > 0),
             "prior_max_number_inpatient": by_patient["number_inpatient"]
             .cummax()
-            .groupby(rows["patient_key"], sort=False)
+            .groupby(rows["entity_key"], sort=False)
             .shift(),
         }
     )
@@ -163,6 +163,6 @@ def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame
 def _with_outcome(rows: pd.DataFrame) -> pd.DataFrame:
     outcome = rows["readmitted"] if "readmitted" in rows.columns else None
     # Said explicitly, because a frame without rows (the first day of all) has no types to go by.
-    numbers = [column for column in KNOWN_COLUMNS if column not in ("encounter_id", "patient_key")]
+    numbers = [column for column in KNOWN_COLUMNS if column not in ("encounter_id", "entity_key")]
     typed = rows[KNOWN_COLUMNS].astype({"encounter_id": "int64"}).astype(dict.fromkeys(numbers, "float64"))
     return typed.assign(outcome=pd.Series(outcome, index=rows.index, dtype=object))

@@ -152,11 +152,11 @@ def make_bench(raw: pd.DataFrame, origin: str, model: ModelConfig, config: Drift
     # An encounter is a day's discharge in the order of the clock: what is later is not known.
     later = model_inputs(replayed, pd.concat([development, replayed], ignore_index=True))
     labels = development["readmitted_30d"].to_numpy()
-    folds = patient_folds(development["patient_key"], folds=model.folds).to_numpy()
+    folds = patient_folds(development["entity_key"], folds=model.folds).to_numpy()
     fitted = cross_validate(inputs, labels, folds, **model.fit_settings, seed=seed)
     test = folds == 0
     explained = explanations_of(
-        fitted.model, inputs[test].reset_index(drop=True), labels[test], development.loc[test, "patient_key"], seed=seed
+        fitted.model, inputs[test].reset_index(drop=True), labels[test], development.loc[test, "entity_key"], seed=seed
     )
     columns = watched_columns(explained.losses, config.columns)
 

@@ -223,11 +223,11 @@ class Bench:
         eligible = eligible_encounters(raw, key=key, replay_share=self.model.replay_share)
         development = eligible[eligible["part"] == "development"].reset_index(drop=True)
         inputs = model_inputs(development, development)
-        inputs = pd.concat([development[["encounter_id", "patient_key", "clock"]], inputs], axis=1)
+        inputs = pd.concat([development[["encounter_id", "entity_key", "clock"]], inputs], axis=1)
         patient = raw.set_index("encounter_id")["patient_nbr"]
         total = patient.map(patient.value_counts())
         inputs[LEAK] = total.loc[development["encounter_id"]].to_numpy()
-        folds = patient_folds(development["patient_key"], folds=self.model.folds).to_numpy()
+        folds = patient_folds(development["entity_key"], folds=self.model.folds).to_numpy()
         return Cohort(inputs, development["readmitted_30d"].to_numpy(), folds, key)
 
     def evidence(self, recipe: Scores, *, variation: int = 0, key_number: int = 0) -> pd.DataFrame:

@@ -74,13 +74,13 @@ def cohort_of(archive: Path | None, model: ModelConfig, key: bytes) -> tuple[pd.
     eligible = eligible_encounters(loaded.frame, key=key, replay_share=model.replay_share)
     development = eligible[eligible["part"] == "development"].reset_index(drop=True)
     frame = development.join(history_of(development, development)).join(_further_history(development))
-    return frame, frame["readmitted_30d"].to_numpy(), patient_folds(frame["patient_key"], folds=model.folds).to_numpy()
+    return frame, frame["readmitted_30d"].to_numpy(), patient_folds(frame["entity_key"], folds=model.folds).to_numpy()
 
 
 def _further_history(development: pd.DataFrame) -> pd.DataFrame:
     """Describe the past in ways that the shipped history does not; backwards only, like that."""
-    rows = development.sort_values(["patient_key", "encounter_id"], kind="stable")
-    patient = rows["patient_key"]
+    rows = development.sort_values(["entity_key", "encounter_id"], kind="stable")
+    patient = rows["entity_key"]
 
     def before(flag: pd.Series) -> pd.Series:
         return flag.groupby(patient, sort=False).cumsum() - flag
@@ -142,7 +142,7 @@ def _risk(log_odds: np.ndarray) -> np.ndarray:
 def trials_of(archive: Path | None, model: ModelConfig, *, key: int, only: str, told: Console) -> list[Trial]:
     """Fit and judge the variants whose name has the regular expression ``only``, under one key."""
     frame, labels, folds = cohort_of(archive, model, f"model development {key}".encode())
-    rows = pd.DataFrame({"encounter_key": frame["encounter_id"].astype(str), "patient_key": frame["patient_key"],
+    rows = pd.DataFrame({"row_key": frame["encounter_id"].astype(str), "entity_key": frame["entity_key"],
                          "label": labels})  # fmt: skip
     scores: dict[str, np.ndarray] = {}
     found = []

@@ -103,7 +103,7 @@ def scored_stream(raw: pd.DataFrame, model: ModelConfig, *, key: bytes, seed: in
     if stand_in:
         later = len(development) - int(len(development) * model.replay_share)
         development, stream = development.iloc[:later], development.iloc[later:].reset_index(drop=True)
-    folds = patient_folds(development["patient_key"], folds=model.folds).to_numpy()
+    folds = patient_folds(development["entity_key"], folds=model.folds).to_numpy()
     labels = development["readmitted_30d"].to_numpy()
     inputs = model_inputs(development, development)
     fitted = cross_validate(inputs, labels, folds, **model.fit_settings, seed=seed).model
@@ -113,11 +113,11 @@ def scored_stream(raw: pd.DataFrame, model: ModelConfig, *, key: bytes, seed: in
     known = pd.concat([development.assign(**{DAY: None}), arrived.assign(readmitted=None)], ignore_index=True)
     risks = score(fitted, model_inputs(arrived.drop(columns="readmitted"), known))
     listed = ranked(arrived[[DAY, "encounter_id"]].assign(risk=risks), model)
-    rows = listed.merge(arrived[["encounter_id", "patient_key", "gender", "race", "age", "readmitted_30d"]])
-    seen = set(development.loc[folds != 0, "patient_key"])
+    rows = listed.merge(arrived[["encounter_id", "entity_key", "gender", "race", "age", "readmitted_30d"]])
+    seen = set(development.loc[folds != 0, "entity_key"])
     rows = pd.concat([rows.drop(columns=["gender", "race"]), subgroups(rows)], axis=1)
     return rows.rename(columns={"risk": "score", "readmitted_30d": "label"}).assign(
-        seen=rows["patient_key"].isin(seen), month=rows[DAY].str[:7]
+        seen=rows["entity_key"].isin(seen), month=rows[DAY].str[:7]
     )
 
 

@@ -76,8 +76,8 @@ def test_the_replay_stream_is_the_last_tenth_of_the_clock(eligible: pd.DataFrame
 def test_no_patient_number_is_left_but_the_patients_stay_apart(raw: pd.DataFrame, eligible: pd.DataFrame) -> None:
     assert "patient_nbr" not in eligible.columns
     patients = raw.set_index("encounter_id")["patient_nbr"].loc[eligible["encounter_id"]]
-    assert eligible["patient_key"].nunique() == patients.nunique()
-    pairs = set(zip(eligible["patient_key"], patients, strict=True))
+    assert eligible["entity_key"].nunique() == patients.nunique()
+    pairs = set(zip(eligible["entity_key"], patients, strict=True))
     assert len(pairs) == patients.nunique()
 
 
@@ -87,7 +87,7 @@ def test_the_flow_of_the_cohort_adds_up(raw: pd.DataFrame, eligible: pd.DataFram
     assert flow["encounters in the source"] - excluded == flow["eligible encounters"] == len(eligible)
     parts = flow["development (first part of the proxy clock)"] + flow["replay stream (set aside)"]
     assert parts == flow["eligible encounters"]
-    assert flow["eligible patients"] == eligible["patient_key"].nunique()
+    assert flow["eligible patients"] == eligible["entity_key"].nunique()
 
 
 def as_discharges(rows: pd.DataFrame, day: str = "2024-01-01") -> pd.DataFrame:
@@ -191,8 +191,8 @@ def test_pseudonyms_differ_by_key_and_by_purpose() -> None:
 
 
 def test_all_encounters_of_a_patient_are_in_one_fold_and_all_folds_are_used(eligible: pd.DataFrame) -> None:
-    folds = patient_folds(eligible["patient_key"], folds=5)
-    assert folds.groupby(eligible["patient_key"]).nunique().max() == 1
+    folds = patient_folds(eligible["entity_key"], folds=5)
+    assert folds.groupby(eligible["entity_key"]).nunique().max() == 1
     shares = folds.value_counts(normalize=True)
     assert sorted(shares.index) == [0, 1, 2, 3, 4]
     assert shares.between(0.16, 0.24).all()
@@ -200,6 +200,6 @@ def test_all_encounters_of_a_patient_are_in_one_fold_and_all_folds_are_used(elig
 
 def test_a_patient_keeps_the_fold_when_data_are_added(raw: pd.DataFrame, eligible: pd.DataFrame) -> None:
     earlier = eligible_encounters(raw.head(1_000), key=KEY, replay_share=0.1)
-    then = patient_folds(earlier["patient_key"], folds=5).set_axis(earlier["encounter_id"])
-    now = patient_folds(eligible["patient_key"], folds=5).set_axis(eligible["encounter_id"])
+    then = patient_folds(earlier["entity_key"], folds=5).set_axis(earlier["encounter_id"])
+    now = patient_folds(eligible["entity_key"], folds=5).set_axis(eligible["encounter_id"])
     pd.testing.assert_series_equal(now.loc[then.index], then)

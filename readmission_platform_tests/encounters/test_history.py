@@ -16,7 +16,7 @@ Rows = list[dict[str, Any]]
 ENCOUNTER = st.fixed_dictionaries(
     {
         "encounter_id": st.integers(1, 60),
-        "patient_key": st.sampled_from(["a", "b", "c"]),
+        "entity_key": st.sampled_from(["a", "b", "c"]),
         "time_in_hospital": st.integers(1, 14),
         "number_inpatient": st.integers(0, 6),
         "discharge_disposition_id": st.integers(1, 30),
@@ -35,7 +35,7 @@ def past_in_plain_python(asked: Mapping[str, Any], rows: Rows) -> list[Any]:
     past = [
         row
         for row in sorted(rows, key=lambda row: row["encounter_id"])
-        if row["patient_key"] == asked["patient_key"] and row["encounter_id"] < asked["encounter_id"]
+        if row["entity_key"] == asked["entity_key"] and row["encounter_id"] < asked["encounter_id"]
     ]
     if not past:
         return [0.0, 0.0, None, np.nan, np.nan, np.nan, np.nan]
@@ -90,7 +90,7 @@ def stays(*outcomes: str | None) -> Rows:
     return [
         {
             "encounter_id": number,
-            "patient_key": "a",
+            "entity_key": "a",
             "time_in_hospital": number,
             "number_inpatient": 0,
             "discharge_disposition_id": 1,

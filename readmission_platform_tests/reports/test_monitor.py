@@ -84,9 +84,9 @@ def test_simulated_dates_are_said_to_be_simulated(page: str, home: Home, tmp_pat
 
 
 def test_no_encounter_patient_or_pseudonym_is_on_the_page(page: str, home: Home):
-    rows = home.lake.read("daily_predictions", columns=["encounter_id", "patient_key"])
+    rows = home.lake.read("daily_predictions", columns=["encounter_id", "entity_key"])
     assert not words_of(page) & set(rows["encounter_id"].astype(str))
-    assert not words_of(page) & set(rows["patient_key"])
+    assert not words_of(page) & set(rows["entity_key"])
 
 
 def test_no_count_of_one_to_ten_people_is_shown_or_can_be_worked_out(values: dict[str, Any], home: Home):
@@ -224,8 +224,8 @@ def test_after_the_first_17_days_it_says_what_is_not_known_yet(lived_home: Home,
     assert f"Monitoring, {landed[0]} to {landed[-1]}" in said
     received = [row["value"] for row in outcome.json["figures"] if row["figure"] == "encounters_received"]
     assert len(received) == 17
-    rows = home.lake.read("daily_predictions", columns=["encounter_id", "patient_key"])
-    assert not words_of(written) & {*rows["encounter_id"].astype(str), *rows["patient_key"]}
+    rows = home.lake.read("daily_predictions", columns=["encounter_id", "entity_key"])
+    assert not words_of(written) & {*rows["encounter_id"].astype(str), *rows["entity_key"]}
 
 
 def test_an_empty_home_has_a_page_as_well(tmp_path: Path):

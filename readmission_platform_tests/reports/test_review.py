@@ -125,9 +125,9 @@ def test_the_days_in_the_shadow_are_listed_with_their_agreement(page: str, value
 
 def test_no_encounter_patient_or_pseudonym_is_on_the_page(page: str, shadowed_home: Home):
     words = set(re.findall(r"\w+", text_of(page)))
-    encounters = shadowed_home.lake.read("eligible_encounters", columns=["encounter_id", "patient_key"])
+    encounters = shadowed_home.lake.read("eligible_encounters", columns=["encounter_id", "entity_key"])
     assert not words & set(encounters["encounter_id"].astype(str))
-    assert not words & set(encounters["patient_key"])
+    assert not words & set(encounters["entity_key"])
 
 
 def test_it_lies_among_the_versions_reports_by_default(shadowed_home: Home, changing: Callable[[Home], Home]):

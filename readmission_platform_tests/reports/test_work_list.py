@@ -33,7 +33,7 @@ PREDICTIONS = [
 
 def predictions(rows: list[dict[str, Any]] = PREDICTIONS) -> pd.DataFrame:
     return pd.DataFrame([
-        {"status": "scored", "withheld_because": None, "patient_key": "0123abcd", "contributions": "{}", **row}
+        {"status": "scored", "withheld_because": None, "entity_key": "0123abcd", "contributions": "{}", **row}
         for row in rows
     ])  # fmt: skip
 

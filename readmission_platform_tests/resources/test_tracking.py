@@ -310,7 +310,7 @@ def test_no_patient_is_in_the_artifacts_or_in_the_tracking_database(
     registered: tuple[Path, StoredModel], small_study: SmallStudy
 ) -> None:
     home, _ = registered
-    keys = small_study.development["patient_key"].head(300)
+    keys = small_study.development["entity_key"].head(300)
     encounters = small_study.development["encounter_id"].astype(str).head(300)
     assert encounters.str.len().min() >= 5
     wanted = [

@@ -23,8 +23,8 @@ def simulate_rows(n: int, *, seed: int = 0) -> pd.DataFrame:
     )
     return pd.DataFrame(
         {
-            "encounter_key": [f"e{i:08d}" for i in generator.permutation(n)],
-            "patient_key": [f"p{i:08d}" for i in patient],
+            "row_key": [f"e{i:08d}" for i in generator.permutation(n)],
+            "entity_key": [f"p{i:08d}" for i in patient],
             "fold": (patient % 5).astype("int8"),
             "clock": np.linspace(0, 1, n),
             "label": (generator.random(n) < risk).astype("int8"),

@@ -55,15 +55,15 @@ class Hospital:
 
     def _evidence(self) -> dict[str, Any]:
         """Version 1 was fitted on the patients 0 to 99 and tested on 100 to 119."""
-        patients = pd.DataFrame({"patient_key": [f"p{number}" for number in range(120)]})
+        patients = pd.DataFrame({"entity_key": [f"p{number}" for number in range(120)]})
         fold = np.where(patients.index < 100, 1, 0).astype("int8")
-        rows = patients.assign(version="1", fold=fold, encounter_key=patients["patient_key"] + "'s first")
+        rows = patients.assign(version="1", fold=fold, row_key=patients["entity_key"] + "'s first")
         written = self.home.lake.write("model_evidence", rows, partition=("version", ["1"]))
         return {"table": "model_evidence", "table_version": written.version, "digest": "sha256:evidence"}
 
     def learn(self, patients: "pd.Series[str]", encounters: list[str]) -> None:
         """Have version 2, trained on these encounters (pseudonyms) too, go live and take over all that was scored."""
-        rows = pd.DataFrame({"patient_key": patients.to_numpy(), "encounter_key": encounters, "version": "2"})
+        rows = pd.DataFrame({"entity_key": patients.to_numpy(), "row_key": encounters, "version": "2"})
         rows = rows.assign(fold=pd.Series(1, index=rows.index, dtype="int8"))
         written = self.home.lake.write("model_evidence", rows, partition=("version", ["2"]))
         evidence = {"table": "model_evidence", "table_version": written.version, "digest": "sha256:evidence"}
@@ -81,7 +81,7 @@ class Hospital:
             rows = pd.DataFrame(
                 {
                     "encounter_id": np.arange(per_day) + 1_000 * (number + 1),
-                    "patient_key": [f"p{patient}" for patient in rng.integers(0, 400, per_day)],
+                    "entity_key": [f"p{patient}" for patient in rng.integers(0, 400, per_day)],
                     "gender": rng.choice(["Female", "Male"], per_day),
                     "race": rng.choice(["Caucasian", "AfricanAmerican"], per_day),
                     "age": rng.choice(["[40-50)", "[60-70)", "[70-80)"], per_day),
@@ -94,13 +94,13 @@ class Hospital:
             )
             self.days[day] = rows
         together = pd.concat([self.days[day] for day in days], ignore_index=True)
-        discharged = together[["encounter_id", "patient_key", "gender", "race", "age", DAY]]
+        discharged = together[["encounter_id", "entity_key", "gender", "race", "age", DAY]]
         self.home.lake.write("daily_discharges", discharged, partition=(DAY, days))
         self.write_predictions(together)
 
     def write_predictions(self, rows: pd.DataFrame) -> None:
         """Write the work lists of some days."""
-        named = ["encounter_id", "patient_key", "risk", "flagged", "status", "model_version", DAY]
+        named = ["encounter_id", "entity_key", "risk", "flagged", "status", "model_version", DAY]
         scored = rows[[name for name in named if name in rows]].reset_index(drop=True)
         circumstances = {"artifact_digest": "sha256:artifact", "discharges_digest": "sha256:day"}
         self.home.lake.write(
@@ -124,7 +124,7 @@ class Hospital:
         chosen = list(self.days) if days is None else days
         outcomes = pd.concat([self.days[day] for day in chosen], ignore_index=True)
         table = outcomes.rename(columns={"outcome": "readmitted_30d"})
-        table = table[[DAY, "encounter_id", "patient_key", "readmitted_30d"]]
+        table = table[[DAY, "encounter_id", "entity_key", "readmitted_30d"]]
         self.home.lake.write("matured_outcomes", table, partition=(DAY, chosen))
 
     def change_outcomes(self, change: Any) -> None:

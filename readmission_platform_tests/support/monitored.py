@@ -61,7 +61,7 @@ def predictions(accounts: pd.DataFrame, *, switch: str, seed: int = 2) -> pd.Dat
         rank = risk.rank(ascending=False, method="first")
         parts.append(pd.DataFrame({
             "encounter_id": 70_000_000 + 1000 * place + np.arange(count),
-            "patient_key": [f"{place:016x}{row:016x}" for row in range(count)],
+            "entity_key": [f"{place:016x}{row:016x}" for row in range(count)],
             "risk": risk, "band": pd.cut(risk, [0, 0.1, 0.2, 0.3, 1.01], labels=BANDS, right=False).astype(object),
             "rank": rank.astype("Int64"), "flagged": rank <= max(1, round(0.1 * count)),
             "status": np.where(risk.isna(), "withheld", "scored"), "discharge_date": day,

@@ -49,7 +49,7 @@ def make_small_study(*, encounters: int, seed: int) -> SmallStudy:
     development = eligible[eligible["part"] == "development"].reset_index(drop=True)
     inputs = development.join(history_of(development, development))[MODEL_INPUTS]
     labels = development["readmitted_30d"].to_numpy()
-    folds = patient_folds(development["patient_key"], folds=5).to_numpy()
+    folds = patient_folds(development["entity_key"], folds=5).to_numpy()
     fitted = cross_validate(inputs, labels, folds, boosting=OVERCONFIDENT, target_smoothing=50.0, seed=seed)
     return SmallStudy(raw, eligible, development, inputs, labels, folds, fitted)
 

@@ -104,12 +104,12 @@ def _take_in_days(
 
 
 def _no_outcomes() -> pd.DataFrame:
-    empty = pd.DataFrame(columns=[DAY, "encounter_id", "patient_key", "readmitted_30d"])
+    empty = pd.DataFrame(columns=[DAY, "encounter_id", "entity_key", "readmitted_30d"])
     return empty.astype({"encounter_id": "int64", "readmitted_30d": "int8"})
 
 
 def _discharged(lake: Lake, days: Sequence[str]) -> pd.DataFrame:
-    columns = [DAY, "encounter_id", "patient_key"]
+    columns = [DAY, "encounter_id", "entity_key"]
     if not lake.exists(DISCHARGES_TABLE):
         return _no_outcomes()[columns]
     return lake.read(DISCHARGES_TABLE, columns=columns, where={DAY: days})

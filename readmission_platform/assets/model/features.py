@@ -52,7 +52,7 @@ def encounter_features(eligible_encounters: pd.DataFrame, project: ProjectResour
 
     development = eligible_encounters[eligible_encounters["part"] == "development"].reset_index(drop=True)
     inputs = model_inputs(development, development)
-    features = pd.concat([development[["encounter_id", "patient_key", "clock", "readmitted_30d"]], inputs], axis=1)
+    features = pd.concat([development[["encounter_id", "entity_key", "clock", "readmitted_30d"]], inputs], axis=1)
     features.attrs = eligible_encounters.attrs
     return dg.MaterializeResult(
         value=features,
@@ -91,7 +91,7 @@ def _tells_no_more_than_it_may(
     from readmission_platform.models.readmission_30d import firewall
     from readmission_platform.models.readmission_30d.features import IDENTIFIERS, OUTCOMES
 
-    patients = development["patient_key"]
+    patients = development["entity_key"]
     future = firewall.future_told(inputs, patients)
     yield check_result(
         "no_encounter_total",
@@ -140,12 +140,12 @@ def patient_split(eligible_encounters: pd.DataFrame, project: ProjectResource) -
     A patient never changes fold when data are added. Fold 0 holds the test patients of the shipped model.
     """
     development = eligible_encounters[eligible_encounters["part"] == "development"].reset_index(drop=True)
-    split = development[["encounter_id", "patient_key"]].assign(
-        fold=patient_folds(development["patient_key"], folds=project.model.folds)
+    split = development[["encounter_id", "entity_key"]].assign(
+        fold=patient_folds(development["entity_key"], folds=project.model.folds)
     )
     outcome = development["readmitted_30d"].groupby(split["fold"])
     per_fold = pd.DataFrame({"encounters": outcome.size(), "readmitted": outcome.sum(), "prevalence": outcome.mean()})
-    torn = int((split.groupby("patient_key")["fold"].nunique() > 1).sum())
+    torn = int((split.groupby("entity_key")["fold"].nunique() > 1).sum())
     spread = float((per_fold["prevalence"] - development["readmitted_30d"].mean()).abs().max())
     limit = project.model.max_fold_prevalence_difference
     return dg.MaterializeResult(

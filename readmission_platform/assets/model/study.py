@@ -203,7 +203,7 @@ class _Study:
         from readmission_platform.models.readmission_30d.reasons import by_concept
 
         test = np.flatnonzero(self.recorded.folds == 0)
-        patients = pd.factorize(self.recorded.features["patient_key"].iloc[test])[0]
+        patients = pd.factorize(self.recorded.features["entity_key"].iloc[test])[0]
         # The same encounters and the same shuffle for every seed: what differs is the model.
         chosen = patients_sample(patients, SHUFFLED, seed=self.seed)
         places = test[chosen]
@@ -263,7 +263,7 @@ class _Study:
         figures = key_figures(
             labels=labels[kept].astype(np.int64),
             scores=scores[kept],
-            patients=pd.factorize(frame["patient_key"][kept])[0],
+            patients=pd.factorize(frame["entity_key"][kept])[0],
             flag_share=self.model.flag_share,
             replicates=self.model.bootstrap_replicates,
             seed=self.model.seed,

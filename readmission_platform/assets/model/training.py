@@ -88,7 +88,7 @@ def candidate_model(
     measured = measured_on(study, fitted, stored, tracking, eligible_encounters)
     measured["permuted_labels_auroc"] = found.permuted_labels_auroc
     test = study.frame[study.test].reset_index(drop=True)
-    explained = explanations_of(fitted.model, test, study.labels[study.test], test["patient_key"], seed=study.seed)
+    explained = explanations_of(fitted.model, test, study.labels[study.test], test["entity_key"], seed=study.seed)
     trained = {
         "run_id": context.run.run_id,
         "mlflow_run_id": stored.mlflow_run_id,
@@ -188,8 +188,8 @@ def evidence_of(
     groups = subgroups(features)
     rows = pd.DataFrame(
         {
-            "encounter_key": pseudonyms(features["encounter_id"], key, purpose="encounter"),
-            "patient_key": features["patient_key"],
+            "row_key": pseudonyms(features["encounter_id"], key, purpose="encounter"),
+            "entity_key": features["entity_key"],
             "fold": folds.astype("int8"),
             "clock": features["clock"],
             "label": labels.astype("int8"),

@@ -36,8 +36,8 @@ from readmission_platform.evaluation.estimates.rows import (
 )
 
 COMPARISON_COLUMNS: dict[str, Kind] = {
-    "encounter_key": "key",
-    "patient_key": "key",
+    "row_key": "key",
+    "entity_key": "key",
     "label": "whole",
     "score": "number",
     "champion_score": "number",
@@ -51,7 +51,7 @@ def compare(
 
     Parameters
     ----------
-    rows : one row per encounter with ``encounter_key``, ``patient_key``, ``label``, ``score`` (challenger)
+    rows : one row per encounter with ``row_key``, ``entity_key``, ``label``, ``score`` (challenger)
         and ``champion_score``, both probabilities; neither model may have been trained on these rows.
     thresholds : probabilities at which net benefit is compared, at least one.
 
@@ -74,7 +74,7 @@ def compare(
     columns = read_columns(rows, kinds=COMPARISON_COLUMNS)
     labels = columns.whole["label"]
     require_labels(labels)
-    codes, patients = patient_codes(columns.text["patient_key"])
+    codes, patients = patient_codes(columns.text["entity_key"])
     rankings = {}
     for name in ("score", "champion_score"):
         scores = columns.number[name]

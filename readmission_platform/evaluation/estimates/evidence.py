@@ -144,7 +144,7 @@ def read_evidence(rows: pd.DataFrame) -> EvidenceArrays:
         require_finite(name, columns.number[name])
     if LOGISTIC in baselines:
         require_unit_interval(LOGISTIC, columns.number[LOGISTIC])
-    codes, patients = patient_codes(columns.text["patient_key"])
+    codes, patients = patient_codes(columns.text["entity_key"])
     return EvidenceArrays(
         labels=columns.whole["label"],
         scores=columns.number["score"],

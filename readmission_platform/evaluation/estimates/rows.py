@@ -20,8 +20,8 @@ Text: TypeAlias = list[str | None]
 
 # The order is part of the digest.
 EVIDENCE_COLUMNS: Mapping[str, Kind] = {
-    "encounter_key": "key",
-    "patient_key": "key",
+    "row_key": "key",
+    "entity_key": "key",
     "fold": "whole",
     "clock": "number",
     "label": "whole",
@@ -105,10 +105,10 @@ def read_columns(rows: pd.DataFrame, *, kinds: Mapping[str, Kind] = EVIDENCE_COL
         without = sum(value is None for value in text[name]) if kind == "key" else 0
         if without:
             raise InvalidEvidence(f"{name}: {without} of {len(rows)} rows have no key")
-    keys = text["encounter_key"]
+    keys = text["row_key"]
     repeated = len(keys) - len(set(keys))
     if repeated:
-        raise InvalidEvidence(f"encounter_key: {repeated} of {len(keys)} rows repeat an encounter")
+        raise InvalidEvidence(f"row_key: {repeated} of {len(keys)} rows repeat an encounter")
     order = sorted(range(len(keys)), key=lambda i: keys[i] or "")
     places = np.array(order, dtype=np.int64)
     return Columns(

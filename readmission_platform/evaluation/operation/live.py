@@ -61,7 +61,7 @@ def measured(rows: pd.DataFrame, *, flag_share: float, replicates: int, seed: in
     Parameters
     ----------
     rows
-        One per encounter: ``score`` (0 to 1), ``label`` (0 or 1), ``patient_key``; ``flagged`` (bool) where a work list
+        One per encounter: ``score`` (0 to 1), ``label`` (0 or 1), ``entity_key``; ``flagged`` (bool) where a work list
         said so, else the top ``flag_share`` counts as flagged; ``seen`` (bool: the version was trained on the patient)
         where that is known; with ``subgroups`` also ``gender``, ``race`` and ``age_band``.
     replicates, seed
@@ -81,7 +81,7 @@ def measured(rows: pd.DataFrame, *, flag_share: float, replicates: int, seed: in
     labels, scores = rows["label"].to_numpy(dtype=np.int64), rows["score"].to_numpy(dtype=np.float64)
     require_labels(labels)
     require_unit_interval("score", scores)
-    codes, patients = pd.factorize(rows["patient_key"], sort=True)
+    codes, patients = pd.factorize(rows["entity_key"], sort=True)
     cohorts = [
         _prepared(name, members, labels, scores, codes.astype(np.int64), rows.get("flagged"))
         for name, members in _members(rows, subgroups=subgroups).items()
@@ -273,7 +273,7 @@ def reliability(rows: pd.DataFrame, figures: pd.DataFrame, *, replicates: int, s
         What ``measured`` returned for these rows.
     """
     labels, scores = rows["label"].to_numpy(dtype=np.int64), rows["score"].to_numpy(dtype=np.float64)
-    codes, patients = pd.factorize(rows["patient_key"], sort=True)
+    codes, patients = pd.factorize(rows["entity_key"], sort=True)
     ranking = rank_rows(labels=labels, scores=scores, columns=codes.astype(np.int64))
     edges = equal_mass_edges(ranking)
 

@@ -80,7 +80,7 @@ def take_in_days(
         released=released,
     )
     accepted = taken.accepted
-    accepted.insert(1, "patient_key", pseudonyms(accepted["patient_nbr"], project.pseudonym_key, purpose="patient"))
+    accepted.insert(1, "entity_key", pseudonyms(accepted["patient_nbr"], project.pseudonym_key, purpose="patient"))
     accepted = accepted.drop(columns="patient_nbr")
     files_digests = {day: fingerprint_of((file.name, file.digest) for file in files) for day, files in landed.items()}
     accounts = taken.accounts.assign(

@@ -85,7 +85,7 @@ def score_days(
             continue
         read = InputVersions.newest(lake, record.encounters_version)
         found = load_scorer(tracking, record).score(rows, known_encounters(lake, rows, read))
-        scored.append(pd.concat([rows[["encounter_id", "patient_key", DAY]], found], axis=1).assign(
+        scored.append(pd.concat([rows[["encounter_id", "entity_key", DAY]], found], axis=1).assign(
             model_version=record.version, artifact_digest=record.artifact_digest,
             discharges_version=read.discharges, encounters_version=read.encounters,
             outcomes_version=pd.array([read.outcomes] * len(rows), dtype="Int64")))  # fmt: skip
@@ -111,24 +111,24 @@ def known_encounters(lake: Lake, discharges: pd.DataFrame, read: InputVersions) 
     as development from then on; it is known from its day, as it was before. Its outcome comes along as
     ``readmitted_30d``; from which day on that is known is for ``encounters.history`` to say.
     """
-    patients = sorted(set(discharges["patient_key"]))
+    patients = sorted(set(discharges["entity_key"]))
     stored = {field.name for field in lake.open(ENCOUNTERS_TABLE, read.encounters).schema().fields}
     development = lake.read(
         ENCOUNTERS_TABLE,
         version=read.encounters,
         columns=[*KNOWN_COLUMNS, "readmitted", *stored & {DAY}],
-        where={"part": ["development"], "patient_key": patients},
+        where={"part": ["development"], "entity_key": patients},
     )
     if DAY in development:
         development = development[development[DAY].isna()]
     arrived = lake.read(
-        DISCHARGES_TABLE, version=read.discharges, columns=[*KNOWN_COLUMNS, DAY], where={"patient_key": patients}
+        DISCHARGES_TABLE, version=read.discharges, columns=[*KNOWN_COLUMNS, DAY], where={"entity_key": patients}
     )
     ended = pd.Series(dtype="float64")
     if read.outcomes is not None:
         outcomes = lake.read(
             OUTCOMES_TABLE, version=read.outcomes, columns=["encounter_id", "readmitted_30d"],
-            where={"patient_key": patients},
+            where={"entity_key": patients},
         )  # fmt: skip
         ended = outcomes.set_index("encounter_id")["readmitted_30d"].astype("float64")
     arrived = arrived.assign(readmitted=None, readmitted_30d=arrived["encounter_id"].map(ended))

@@ -15,7 +15,7 @@ from readmission_platform.lifecycle.versions.version_facts import evidence_rows
 from readmission_platform.storage.lake import Lake
 
 PREDICTIONS_TABLE = "daily_predictions"
-_READ = ["encounter_id", "patient_key", "risk", "flagged", "status", DAY, "model_version"]
+_READ = ["encounter_id", "entity_key", "risk", "flagged", "status", DAY, "model_version"]
 _ONE = [DAY, "encounter_id"]
 
 
@@ -29,7 +29,7 @@ def scored_rows(lake: Lake, maturity: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    ``version``, ``discharge_date``, ``month`` (YYYY-MM), ``patient_key``, ``score``, ``flagged``, ``withheld``, ``due``
+    ``version``, ``discharge_date``, ``month`` (YYYY-MM), ``entity_key``, ``score``, ``flagged``, ``withheld``, ``due``
     (the day is old enough), ``label`` (missing unless the day has matured), ``gender``, ``race``, ``age_band``.
     """
     rows = _read(lake, PREDICTIONS_TABLE, _READ)
@@ -73,11 +73,11 @@ def rows_to_judge(rows: pd.DataFrame, records: Mapping[str, VersionRecord], lake
         if evidence is None:
             parts.append(own.assign(seen=None))
             continue
-        known = own[own["patient_key"].isin(evidence["patient_key"])]
+        known = own[own["entity_key"].isin(evidence["entity_key"])]
         keys = pseudonyms(known["encounter_id"], key, purpose="encounter")
-        learnt = known.index[pd.Series(keys, dtype=object).isin(evidence["encounter_key"]).to_numpy(dtype=bool)]
-        fitted = evidence.loc[evidence["fold"] != 0, "patient_key"]
-        parts.append(own.assign(seen=own["patient_key"].isin(fitted)).drop(index=learnt))
+        learnt = known.index[pd.Series(keys, dtype=object).isin(evidence["row_key"]).to_numpy(dtype=bool)]
+        fitted = evidence.loc[evidence["fold"] != 0, "entity_key"]
+        parts.append(own.assign(seen=own["entity_key"].isin(fitted)).drop(index=learnt))
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 

@@ -84,7 +84,7 @@ def gather(record: VersionRecord, lake: Lake, artifacts: Path, key: bytes) -> Re
     features, folds = _verified(lake, data), _verified(lake, split)
     if not features["encounter_id"].equals(folds["encounter_id"]):
         raise NotReproducible("data and split are of different encounters")
-    rows = _verified_rows(lake, record).set_index("encounter_key")["score"]
+    rows = _verified_rows(lake, record).set_index("row_key")["score"]
     keys = pseudonyms(features["encounter_id"], key, purpose="encounter")
     if set(keys) != set(rows.index):
         raise NotReproducible("the evidence rows are of other encounters, or the secret of the pseudonyms is another")

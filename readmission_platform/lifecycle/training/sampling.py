@@ -27,10 +27,10 @@ def train_on_sample(settings: Settings, source: SourceConfig, share: float) -> t
     key = pseudonym_key(settings)
     eligible = eligible_encounters(loaded.frame, key=key, replay_share=model.replay_share)
     # By the end of the pseudonym, since its beginning decides the fold.
-    drawn = eligible["patient_key"].map(lambda pseudonym: int(pseudonym[-8:], 16) < share * 2**32)
+    drawn = eligible["entity_key"].map(lambda pseudonym: int(pseudonym[-8:], 16) < share * 2**32)
     development = eligible[(eligible["part"] == "development") & drawn].reset_index(drop=True)
     features = development.join(history_of(development, development))
-    folds = patient_folds(features["patient_key"], folds=model.folds).to_numpy()
+    folds = patient_folds(features["entity_key"], folds=model.folds).to_numpy()
     labels = features["readmitted_30d"].to_numpy()
     fitted = cross_validate(features, labels, folds, **model.fit_settings, seed=model.seed)
     rows = evidence_of(features, labels, folds, fitted.scores, key)

@@ -70,7 +70,7 @@ def cohort_of(lake: Lake, eligible: pd.DataFrame, features: pd.DataFrame) -> dic
         "flow": _flow(lake, eligible),
         "missing": {str(name): _share(int(count), encounters) for name, count in missing.items() if count},
         "encounters": encounters,
-        "patients": int(features["patient_key"].nunique()),
+        "patients": int(features["entity_key"].nunique()),
     }
 
 

@@ -118,8 +118,8 @@ def champion_estimates(
 
 def shared_test_patients(rows: pd.DataFrame, champion_rows: pd.DataFrame) -> pd.DataFrame:
     """Return the evidence rows of the test patients of both versions, with the other's score as ``champion_score``."""
-    theirs = champion_rows.loc[champion_rows["fold"] == 0, ["encounter_key", "score"]]
-    return rows[rows["fold"] == 0].merge(theirs.rename(columns={"score": "champion_score"}), on="encounter_key")
+    theirs = champion_rows.loc[champion_rows["fold"] == 0, ["row_key", "score"]]
+    return rows[rows["fold"] == 0].merge(theirs.rename(columns={"score": "champion_score"}), on="row_key")
 
 
 def shadow_estimates(lake: Lake, record: VersionRecord, mean_score: float) -> tuple[dict[str, Any], int]:

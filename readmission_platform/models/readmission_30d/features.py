@@ -23,7 +23,7 @@ from readmission_platform.encounters.cohort import DRUG_COLUMNS, SOURCE_COLUMNS
 from readmission_platform.encounters.history import HISTORY_COLUMNS
 from readmission_platform.encounters.icd9 import CHAPTERS, category, chapter
 
-IDENTIFIERS = frozenset({"encounter_id", "patient_nbr", "patient_key", "clock", "part", "fold"})
+IDENTIFIERS = frozenset({"encounter_id", "patient_nbr", "entity_key", "clock", "part", "fold"})
 OUTCOMES = frozenset({"readmitted", "readmitted_30d"})
 
 # What a discharge and its history must bring for scoring.

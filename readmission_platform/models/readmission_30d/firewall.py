@@ -80,7 +80,7 @@ def changed_without_future(
     Parameters
     ----------
     encounters
-        Development encounters in the order of the clock, with ``patient_key`` and outcomes.
+        Development encounters in the order of the clock, with ``entity_key`` and outcomes.
     inputs_of
         Computes the inputs of encounters from the same encounters.
 
@@ -92,7 +92,7 @@ def changed_without_future(
     counted: dict[str, int] = {}
     for share in CUTS:
         past = encounters.iloc[: int(len(encounters) * share)]
-        last = ~past["patient_key"].duplicated(keep="last")
+        last = ~past["entity_key"].duplicated(keep="last")
         known = past.assign(
             readmitted=past["readmitted"].astype(object).mask(last, None),
             readmitted_30d=past["readmitted_30d"].astype("float64").mask(last),

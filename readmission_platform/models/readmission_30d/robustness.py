@@ -33,7 +33,7 @@ def narrower_cohorts(features: pd.DataFrame) -> Mapping[str, np.ndarray]:
     Parameters
     ----------
     features
-        The training table: ``MODEL_INPUTS``, ``encounter_id`` and ``patient_key``.
+        The training table: ``MODEL_INPUTS``, ``encounter_id`` and ``entity_key``.
     """
     past = features["prior_encounters"].to_numpy() > 0
     return {
@@ -46,7 +46,7 @@ def narrower_cohorts(features: pd.DataFrame) -> Mapping[str, np.ndarray]:
 
 def first_encounters(features: pd.DataFrame) -> np.ndarray:
     """Tell of each encounter whether it is its patient's first, shape (encounters,)."""
-    first = features.groupby("patient_key")["encounter_id"].transform("min")
+    first = features.groupby("entity_key")["encounter_id"].transform("min")
     return (features["encounter_id"] == first).to_numpy()
 
 
@@ -89,6 +89,6 @@ def study_with_everybody(raw: pd.DataFrame, *, key: bytes, replay_share: float, 
     return Study(
         frame=frame,
         labels=frame["readmitted_30d"].to_numpy(),
-        folds=patient_folds(frame["patient_key"], folds=folds).to_numpy(),
+        folds=patient_folds(frame["entity_key"], folds=folds).to_numpy(),
         shipped=frame["encounter_id"].isin(shipped["encounter_id"]).to_numpy(),
     )

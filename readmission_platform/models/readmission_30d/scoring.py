@@ -35,7 +35,7 @@ def score_discharges(model: RecalibratedClassifier, discharges: pd.DataFrame, kn
     Parameters
     ----------
     discharges
-        Columns of a discharge plus ``patient_key``; no outcome.
+        Columns of a discharge plus ``entity_key``; no outcome.
     known
         Every encounter known at that time; see ``history_of``.
     """
@@ -99,8 +99,8 @@ def serving_parity(
         How many patients to try, those with the longest history first: they have most to go wrong.
     """
     judged = encounters.assign(score=scores)
-    last = judged.groupby("patient_key")["encounter_id"].transform("max") == judged["encounter_id"]
-    length = judged.groupby("patient_key")["encounter_id"].transform("size")
+    last = judged.groupby("entity_key")["encounter_id"].transform("max") == judged["encounter_id"]
+    length = judged.groupby("entity_key")["encounter_id"].transform("size")
     chosen = judged[last & judged["score"].notna()]
     chosen = chosen.loc[length[chosen.index].sort_values(ascending=False, kind="stable").index[:patients]]
     discharges = chosen.drop(columns=["score", "readmitted", "readmitted_30d"], errors="ignore")

@@ -58,7 +58,7 @@ def test_what_is_known_of_patients_stays_when_somebody_trains_on_another_source(
     days = home.landed()[3:]
     of_source = home.lake.read("eligible_encounters")
     before = home.predictions().query("discharge_date in @days")
-    home.lake.write("eligible_encounters", of_source.assign(patient_key="a patient of another source"))
+    home.lake.write("eligible_encounters", of_source.assign(entity_key="a patient of another source"))
     score(home, "--from", days[0], "--to", days[-1])
     after = home.predictions().query("discharge_date in @days")
     assert after.set_index("encounter_id")["risk"].to_dict() == before.set_index("encounter_id")["risk"].to_dict()

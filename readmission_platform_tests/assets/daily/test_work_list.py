@@ -122,7 +122,7 @@ def test_the_list_ends_with_those_to_judge_by_hand(odd_home: Home):
 
 def test_the_list_holds_no_race_gender_payer_or_name_of_a_patient(odd_home: Home, odd: pd.DataFrame):
     discharges = odd_home.lake.read("daily_discharges", where={"discharge_date": [ODD_DAY]})
-    values = {*discharges["race"].dropna(), *discharges["gender"], *odd["patient_key"]}
+    values = {*discharges["race"].dropna(), *discharges["gender"], *odd["entity_key"]}
     for file in files(odd_home, ODD_DAY).iterdir():
         content = file.read_bytes()
         assert not [value for value in values if value.encode() in content], file.name

@@ -61,10 +61,10 @@ def test_the_outcomes_of_a_range_are_taken_in_and_counted_by_day(hospital: Hospi
     assert accounts[0] == {"date": FIRST, "expected": 40, "received": 40, "accepted": 40, "quarantined": 0,
                            "duplicate": 0, "coverage": 1.0}  # fmt: skip
     table = hospital.home.lake.read("matured_outcomes")
-    assert list(table.columns) == ["discharge_date", "encounter_id", "patient_key", "readmitted_30d"]
+    assert list(table.columns) == ["discharge_date", "encounter_id", "entity_key", "readmitted_30d"]
     assert str(table["readmitted_30d"].dtype) == "int8"
-    patients = hospital.days[FIRST].set_index("encounter_id")["patient_key"]
-    of_first = table[table["discharge_date"] == FIRST].set_index("encounter_id")["patient_key"]
+    patients = hospital.days[FIRST].set_index("encounter_id")["entity_key"]
+    of_first = table[table["discharge_date"] == FIRST].set_index("encounter_id")["entity_key"]
     assert of_first.sort_index().to_dict() == patients.sort_index().to_dict()
     # In one run, which shows on every day.
     with hospital.home.instance() as instance:
@@ -202,4 +202,4 @@ def test_a_day_has_matured_when_it_is_old_enough_and_nearly_all_of_its_outcomes_
     assert found.index[found["due"]].tolist() == DAYS
     matured = matured_discharges(hospital.home.lake, today=TODAY, coverage=0.95)
     assert set(matured["discharge_date"]) == {DAYS[0]}
-    assert {"gender", "patient_key", "readmitted_30d"} <= set(matured.columns)
+    assert {"gender", "entity_key", "readmitted_30d"} <= set(matured.columns)

@@ -65,7 +65,7 @@ def test_a_file_of_discharges_holds_no_outcome(lake: Lake, landing: Landing) -> 
     deliver(lake, landing, 1)
     cells = landing.read_day("2024-05-09")[0].cells
     assert cells is not None
-    assert not {"readmitted", "readmitted_30d", "patient_key"} & set(cells.columns)
+    assert not {"readmitted", "readmitted_30d", "entity_key"} & set(cells.columns)
 
 
 def test_delivering_the_same_days_again_changes_nothing(lake: Lake, landing: Landing) -> None:

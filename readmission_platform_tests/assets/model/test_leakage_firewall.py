@@ -39,7 +39,7 @@ def assert_nothing_was_trained(home: Home, result: dg.ExecuteInProcessResult) ->
 
 
 def total(encounters: pd.DataFrame) -> pd.Series:
-    return encounters.groupby("patient_key")["encounter_id"].transform("size")
+    return encounters.groupby("entity_key")["encounter_id"].transform("size")
 
 
 def identifier(encounters: pd.DataFrame) -> pd.Series:
@@ -77,8 +77,8 @@ def test_a_total_that_our_own_code_computes_stops_the_run_before_training(
     ingested_home: Home, changing: Callable[[Home], Home], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def leaking(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-        counted = known.groupby("patient_key")["encounter_id"].size()
-        return model_inputs(encounters, known).assign(prior_encounters=encounters["patient_key"].map(counted) - 1.0)
+        counted = known.groupby("entity_key")["encounter_id"].size()
+        return model_inputs(encounters, known).assign(prior_encounters=encounters["entity_key"].map(counted) - 1.0)
 
     monkeypatch.setattr(scoring, "model_inputs", leaking)
     home = changing(ingested_home)

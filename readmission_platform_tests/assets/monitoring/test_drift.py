@@ -121,7 +121,7 @@ def test_evidentlys_page_of_the_latest_window_lies_among_the_reports(judged_home
         f"{window.first_day}_{window.last_day}.html" for window in windows
     ]
     text = (folder / f"{windows[-1].first_day}_{windows[-1].last_day}.html").read_text(encoding="utf-8")
-    patients = judged_home.lake.read("daily_discharges", columns=["patient_key"])["patient_key"]
+    patients = judged_home.lake.read("daily_discharges", columns=["entity_key"])["entity_key"]
     assert not any(key in text for key in patients)
 
 

@@ -124,7 +124,7 @@ def test_patients_seen_in_training_and_unseen_ones_are_reported_apart(matured: t
     hospital = matured[0]
     table, rows = table_of(hospital), pd.concat(hospital.days.values())
     # Version 1 was fitted on p0 to p99; p100 to p119 were its test patients.
-    seen = rows["patient_key"].str[1:].astype(int) < 100
+    seen = rows["entity_key"].str[1:].astype(int) < 100
     assert row(table, measure="auroc", cohort="patients seen")["n"] == seen.sum()
     assert row(table, measure="auroc", cohort="patients unseen")["n"] == (~seen).sum()
     assert row(table, measure="auroc", cohort="patients seen")["result"] == ""
@@ -231,7 +231,7 @@ def test_a_version_is_not_judged_on_encounters_it_was_trained_on(hospital: Hospi
     hospital.mature()
     learnt = hospital.days[DAYS[0]]
     keys = pseudonyms(learnt["encounter_id"], bytes.fromhex(SECRET), purpose="encounter")
-    hospital.learn(learnt["patient_key"], keys)
+    hospital.learn(learnt["entity_key"], keys)
     result = judge(hospital)
     assert row(table_of(hospital), measure="auroc")["n"] == 4000 - 40
     (shown,) = result.asset_materializations_for_node("live_performance")
@@ -304,7 +304,7 @@ def test_without_a_version_in_production_it_is_skipped(tmp_path_factory: pytest.
 def test_no_patient_is_named_anywhere(matured: tuple[Hospital, Any]):
     hospital, result = matured
     (shown,) = result.asset_materializations_for_node("live_performance")
-    assert not {"patient_key", "encounter_id"} & set(table_of(hospital).columns)
+    assert not {"entity_key", "encounter_id"} & set(table_of(hospital).columns)
     texts = {name: value for name, value in shown.metadata.items() if name not in ("trend", "calibration")}
     assert "p100" not in str(texts)
 

@@ -86,7 +86,7 @@ def test_columns_that_are_not_evidence_are_not_covered(rows):
 
 def test_the_digest_never_changes_between_releases():
     """Digests in old ledgers must stay verifiable: another format needs a new name and a way to read both."""
-    row = {"encounter_key": "e", "patient_key": "p", "fold": 1, "clock": 0.5, "label": 1, "score": 0.25}
+    row = {"row_key": "e", "entity_key": "p", "fold": 1, "clock": 0.5, "label": 1, "score": 0.25}
     row |= {
         "gender": "Female",
         "race": None,
@@ -112,7 +112,7 @@ def test_a_later_column_is_covered_once_it_holds_something(rows):
 
 
 def test_the_digest_with_a_logistic_regression_never_changes_either():
-    row = {"encounter_key": "e", "patient_key": "p", "fold": 1, "clock": 0.5, "label": 1, "score": 0.25}
+    row = {"row_key": "e", "entity_key": "p", "fold": 1, "clock": 0.5, "label": 1, "score": 0.25}
     row |= {"gender": "Female", "race": None, "age_band": "70+", "lace": 7.0, "hospital": 3.0, "number_inpatient": 0.0}
     known = "sha256:837c5e39d2c4759d7e4886ac4177b569a7e214b78e727169b7bccdf93b0144ae"
     assert digest_rows(pd.DataFrame([row | {"logistic": 0.125}])) == known

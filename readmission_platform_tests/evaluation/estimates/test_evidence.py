@@ -107,9 +107,9 @@ def test_estimates_agree_with_metrics_computed_apart(rows, evidence):
 
 
 def test_the_latest_fifth_is_of_patients_by_their_first_encounter(rows, evidence):
-    first = rows.groupby("patient_key")["clock"].transform("min")
-    patients = rows.assign(first=first).drop_duplicates("patient_key").sort_values("first")["patient_key"]
-    late = rows[rows["patient_key"].isin(patients.tail(round(0.2 * len(patients))))]
+    first = rows.groupby("entity_key")["clock"].transform("min")
+    patients = rows.assign(first=first).drop_duplicates("entity_key").sort_values("first")["entity_key"]
+    late = rows[rows["entity_key"].isin(patients.tail(round(0.2 * len(patients))))]
     assert evidence["estimates"]["latest_auroc"]["n"] == len(late)
     value = late["label"].sum() / late["score"].sum()
     assert evidence["estimates"]["latest_observed_expected"]["value"] == pytest.approx(value)
@@ -154,8 +154,8 @@ WRONG_INPUTS = {
     "score as text": lambda rows: rows.assign(score=rows["score"].astype(str)),
     "clock outside": lambda rows: rows.assign(clock=rows["clock"] - 1),
     "baseline infinite": lambda rows: rows.assign(hospital=np.inf),
-    "repeated encounter": lambda rows: rows.assign(encounter_key="e1"),
-    "no patient": lambda rows: rows.assign(patient_key=None),
+    "repeated encounter": lambda rows: rows.assign(row_key="e1"),
+    "no patient": lambda rows: rows.assign(entity_key=None),
     "numbers as gender": lambda rows: rows.assign(gender=1.0),
     "column twice": lambda rows: rows.assign(x=0.5).rename(columns={"x": "score"}),
 }

@@ -14,7 +14,7 @@ from readmission_platform.evaluation.estimates.ranking import accumulate, auroc_
 
 def arrays(rows):
     labels = rows["label"].to_numpy().astype(np.int64)
-    patients = pd.factorize(rows["patient_key"])[0]
+    patients = pd.factorize(rows["entity_key"])[0]
     return labels, rows["score"].to_numpy(), rows["lace"].to_numpy(), patients
 
 

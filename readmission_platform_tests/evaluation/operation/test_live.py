@@ -33,7 +33,7 @@ def scored(n: int = 2000, seed: int = 1, *, per_day: int = 40) -> pd.DataFrame:
         {
             "score": score,
             "label": (rng.random(n) < score).astype("int8"),
-            "patient_key": [f"p{patient}" for patient in rng.integers(0, n // 2, n)],
+            "entity_key": [f"p{patient}" for patient in rng.integers(0, n // 2, n)],
             "flagged": pd.Series(score).groupby(day).rank(ascending=False) <= per_day * SHARE,
             "seen": rng.random(n) < 0.3,
             "gender": rng.choice(["Female", "Male"], n),
@@ -96,9 +96,9 @@ def test_every_figure_lies_in_its_interval(figures: pd.DataFrame) -> None:
 
 
 def test_a_patient_who_returns_often_makes_intervals_wider() -> None:
-    apart = scored().assign(patient_key=lambda rows: rows.index.astype(str))
-    together = apart.assign(patient_key=(apart.index // 40).astype(str))
-    together["label"] = together.groupby("patient_key")["label"].transform("first")
+    apart = scored().assign(entity_key=lambda rows: rows.index.astype(str))
+    together = apart.assign(entity_key=(apart.index // 40).astype(str))
+    together["label"] = together.groupby("entity_key")["label"].transform("first")
     apart["label"] = together["label"]
     width = [value(figures_of(each), "observed_expected", column="high") - value(
         figures_of(each), "observed_expected", column="low") for each in (apart, together)]  # fmt: skip

@@ -10,7 +10,7 @@ from readmission_platform.storage.lake import Lake
 
 
 def stays(*numbers: int, patient: str = "a", **columns: object) -> pd.DataFrame:
-    return pd.DataFrame({"encounter_id": numbers, "patient_key": patient, "time_in_hospital": 3, "number_inpatient": 0,
+    return pd.DataFrame({"encounter_id": numbers, "entity_key": patient, "time_in_hospital": 3, "number_inpatient": 0,
                          "discharge_disposition_id": 1, **columns})  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_the_replay_stream_is_known_only_as_it_arrives(lake: Lake):
 
 def test_the_outcome_of_a_discharge_comes_along_once_it_was_delivered(lake: Lake):
     assert known(lake)["readmitted_30d"].isna().all()
-    outcomes = pd.DataFrame({"discharge_date": "2024-01-01", "encounter_id": [3], "patient_key": "a",
+    outcomes = pd.DataFrame({"discharge_date": "2024-01-01", "encounter_id": [3], "entity_key": "a",
                              "readmitted_30d": pd.array([1], "int8")})  # fmt: skip
     lake.write("matured_outcomes", outcomes, partition=("discharge_date", ["2024-01-01"]))
     assert known(lake).set_index("encounter_id")["readmitted_30d"].dropna().to_dict() == {3: 1.0}

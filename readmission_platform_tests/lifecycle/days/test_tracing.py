@@ -123,7 +123,7 @@ def test_neither_output_holds_a_column_of_the_discharge_or_a_pseudonym(lived_hom
     text = lived_home.command("trace", str(row["encounter_id"])).out
     raw = set(DISCHARGE_COLUMNS) - {"encounter_id"}
     assert not raw & set(found.json["predictions"][0])
-    assert row["patient_key"] not in found.out + text
+    assert row["entity_key"] not in found.out + text
     assert str(row["discharge_date"]) in text
 
 

@@ -112,8 +112,8 @@ def test_no_pseudonym_of_a_patient_or_encounter_leaves_the_rows(contents: tuple[
     rows = pd.read_parquet(pd.io.common.BytesIO(files[dossier.ROWS]))
     elsewhere = b"".join(content for name, content in files.items() if name != dossier.ROWS).decode()
     words = set(re.findall(r"\w+", elsewhere))
-    assert set(re.findall(r"\w+", rows["patient_key"].iloc[0])) == {rows["patient_key"].iloc[0]}
-    assert not words & {*rows["patient_key"], *rows["encounter_key"]}
+    assert set(re.findall(r"\w+", rows["entity_key"].iloc[0])) == {rows["entity_key"].iloc[0]}
+    assert not words & {*rows["entity_key"], *rows["row_key"]}
 
 
 def test_the_approval_and_the_policy_stand_there_with_their_signatures(contents: tuple[bytes, Files]):

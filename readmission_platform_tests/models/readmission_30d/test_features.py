@@ -44,7 +44,7 @@ def column(matrix: np.ndarray, name: str) -> np.ndarray:
 
 def test_no_identifier_and_no_outcome_is_among_the_inputs() -> None:
     assert not set(MODEL_INPUTS) & (IDENTIFIERS | OUTCOMES)
-    assert {"encounter_id", "patient_nbr", "patient_key", "clock"} <= IDENTIFIERS
+    assert {"encounter_id", "patient_nbr", "entity_key", "clock"} <= IDENTIFIERS
     assert {"readmitted", "readmitted_30d"} <= OUTCOMES
     assert not set(feature_names()) & (IDENTIFIERS | OUTCOMES)
 
@@ -56,7 +56,7 @@ def test_the_inputs_are_the_discharge_and_its_history() -> None:
 def test_identifiers_and_outcomes_that_come_along_change_nothing(
     inputs: pd.DataFrame, encoder: EncounterEncoder
 ) -> None:
-    more = inputs.assign(encounter_id=range(len(inputs)), patient_key="x", readmitted="<30", readmitted_30d=1)
+    more = inputs.assign(encounter_id=range(len(inputs)), entity_key="x", readmitted="<30", readmitted_30d=1)
     np.testing.assert_array_equal(encoder.transform(more), encoder.transform(inputs))
 
 

@@ -34,7 +34,7 @@ def backwards(encounters: pd.DataFrame) -> pd.DataFrame:
 
 
 def total(encounters: pd.DataFrame) -> pd.Series:
-    return encounters.groupby("patient_key")["encounter_id"].transform("size")
+    return encounters.groupby("entity_key")["encounter_id"].transform("size")
 
 
 def own_outcome(encounters: pd.DataFrame) -> pd.Series:
@@ -42,7 +42,7 @@ def own_outcome(encounters: pd.DataFrame) -> pd.Series:
 
 
 def next_stay(encounters: pd.DataFrame) -> pd.Series:
-    return encounters.groupby("patient_key")["time_in_hospital"].shift(-1)
+    return encounters.groupby("entity_key")["time_in_hospital"].shift(-1)
 
 
 def risk_of_diagnosis(encounters: pd.DataFrame) -> pd.Series:
@@ -72,7 +72,7 @@ def test_an_input_that_is_computed_from_the_future_changes_when_the_future_is_de
 
 
 ROW = st.fixed_dictionaries({
-    "patient_key": st.sampled_from(["a", "b", "c", "d"]),
+    "entity_key": st.sampled_from(["a", "b", "c", "d"]),
     "time_in_hospital": st.integers(1, 14),
     "number_inpatient": st.integers(0, 6),
     "discharge_disposition_id": st.integers(1, 30),
@@ -115,7 +115,7 @@ def one_of_its_own(encounters: pd.DataFrame) -> pd.Series:
 
 
 def the_patient(encounters: pd.DataFrame) -> pd.Series:
-    return encounters["patient_key"]
+    return encounters["entity_key"]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_an_identifier_or_a_date_is_recognised_in_every_disguise(
 
 
 def test_no_shipped_input_tells_the_outcome_or_the_future_by_itself(small_study: SmallStudy) -> None:
-    patients = small_study.development["patient_key"]
+    patients = small_study.development["entity_key"]
     outcome, future = (
         outcome_told(small_study.inputs, small_study.labels, patients),
         future_told(small_study.inputs, patients),
@@ -142,7 +142,7 @@ def test_no_shipped_input_tells_the_outcome_or_the_future_by_itself(small_study:
 def test_an_outcome_that_the_source_delivers_as_a_category_is_told(small_study: SmallStudy) -> None:
     named = pd.Series(np.where(small_study.labels == 1, "ward 7", "ward 3"), index=small_study.inputs.index)
     told = outcome_told(
-        small_study.inputs.assign(payer_code=named), small_study.labels, small_study.development["patient_key"]
+        small_study.inputs.assign(payer_code=named), small_study.labels, small_study.development["entity_key"]
     )
     assert told.index[0] == "payer_code"
     assert told.iloc[0] == 1
@@ -153,13 +153,13 @@ def test_a_total_that_the_source_delivers_tells_the_future_in_every_disguise(
     small_study: SmallStudy, disguise: Callable[[pd.Series], pd.Series]
 ) -> None:
     planted = small_study.inputs.assign(number_diagnoses=disguise(total(small_study.development)))
-    told = future_told(planted, small_study.development["patient_key"])
+    told = future_told(planted, small_study.development["entity_key"])
     assert told.index[0] == "number_diagnoses"
     assert told.iloc[0] > 0.99
 
 
 def test_what_a_value_tells_is_judged_on_patients_it_was_not_learnt_from(small_study: SmallStudy) -> None:
-    labels, patients = small_study.labels, small_study.development["patient_key"]
+    labels, patients = small_study.labels, small_study.development["entity_key"]
     flag = pd.Series(np.where(np.random.default_rng(0).random(len(labels)) < 0.3, labels, 0), dtype="float64")
     # A flag that is up for some of the positives and for nobody else: its AUROC is known.
     told = outcome_told(pd.DataFrame({"flag": flag, "patient": patients}), labels, patients)

@@ -14,7 +14,7 @@ from readmission_platform_tests.support.small_study import KEY, SmallStudy
 
 def training_table(study: SmallStudy):
     return study.inputs.assign(
-        encounter_id=study.development["encounter_id"], patient_key=study.development["patient_key"]
+        encounter_id=study.development["encounter_id"], entity_key=study.development["entity_key"]
     )
 
 
@@ -28,13 +28,13 @@ def test_every_narrower_rule_keeps_some_encounters_and_leaves_some_out(small_stu
 def test_the_first_encounter_of_each_patient_is_the_one_without_a_past(small_study: SmallStudy) -> None:
     table = training_table(small_study)
     first = first_encounters(table)
-    assert first.sum() == table["patient_key"].nunique()
+    assert first.sum() == table["entity_key"].nunique()
     assert (first == (table["prior_encounters"] == 0).to_numpy()).all()
 
 
 def test_a_study_of_first_encounters_can_be_fitted(small_study: SmallStudy) -> None:
     study = study_of_first_encounters(training_table(small_study), small_study.labels, small_study.folds)
-    assert study.frame["patient_key"].is_unique
+    assert study.frame["entity_key"].is_unique
     assert len(study.frame) == len(study.labels) == len(study.folds) == study.shipped.sum()
     numbers = study.frame.select_dtypes("float")
     assert not numbers.isna().all().any()
@@ -47,8 +47,8 @@ def test_the_study_with_everybody_adds_deaths_and_hospice_and_opens_no_replay(sm
     assert len(added) > 0
     assert set(study.frame.loc[study.shipped, "encounter_id"]) == set(small_study.development["encounter_id"])
     assert not set(study.frame["encounter_id"]) & set(small_study.replayed["encounter_id"])
-    same_patients = study.frame.loc[study.shipped].set_index("encounter_id")["patient_key"]
-    assert (same_patients == small_study.development.set_index("encounter_id")["patient_key"]).all()
+    same_patients = study.frame.loc[study.shipped].set_index("encounter_id")["entity_key"]
+    assert (same_patients == small_study.development.set_index("encounter_id")["entity_key"]).all()
     ours = dict(zip(small_study.development["encounter_id"], small_study.folds, strict=True))
     assert [ours[e] for e in study.frame.loc[study.shipped, "encounter_id"]] == study.folds[study.shipped].tolist()
     assert np.isin(study.labels, [0, 1]).all()

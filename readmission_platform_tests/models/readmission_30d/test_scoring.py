@@ -35,7 +35,7 @@ def discharged(encounters: pd.DataFrame) -> pd.DataFrame:
 
 def test_patients_with_a_past_get_the_same_score_in_training_and_in_the_daily_path(small_study: SmallStudy) -> None:
     tested = small_study.development[small_study.folds == 0]
-    assert (tested["patient_key"].value_counts() > 1).sum() > 50
+    assert (tested["entity_key"].value_counts() > 1).sum() > 50
     difference = serving_parity(
         small_study.fitted.model, small_study.development, shipped_scores(small_study), patients=300
     )
@@ -58,7 +58,7 @@ def test_a_path_that_forgets_the_past_is_noticed(small_study: SmallStudy) -> Non
 def test_parity_presents_no_outcome_and_leaves_the_encounters_as_they_are(small_study: SmallStudy) -> None:
     before = small_study.development.copy()
     unknown = small_study.development.copy()
-    last = ~unknown["patient_key"].duplicated(keep="last")
+    last = ~unknown["entity_key"].duplicated(keep="last")
     # What the last encounter led to is not known when it is scored, so it may say anything.
     unknown.loc[last, "readmitted"] = "<30"
     scores = shipped_scores(small_study)
@@ -68,8 +68,8 @@ def test_parity_presents_no_outcome_and_leaves_the_encounters_as_they_are(small_
 
 def test_a_replayed_discharge_gets_the_history_it_has_in_the_whole_table(small_study: SmallStudy) -> None:
     replayed = small_study.replayed
-    first = replayed[~replayed["patient_key"].duplicated()]
-    returning = first[first["patient_key"].isin(small_study.development["patient_key"])].reset_index(drop=True)
+    first = replayed[~replayed["entity_key"].duplicated()]
+    returning = first[first["entity_key"].isin(small_study.development["entity_key"])].reset_index(drop=True)
     assert len(returning) > 30
     whole = history_as_of(returning, small_study.eligible)
     assert (whole["prior_encounters"] > 0).all()
@@ -156,12 +156,12 @@ def test_whatever_arrives_on_whichever_day_many_days_at_once_are_each_day_on_its
     arrivals: list[tuple[int, str, int, int]], earlier: list[tuple[int, str, int, str]], order: Random
 ) -> None:
     discharges = pd.DataFrame([
-        {"encounter_id": number, "patient_key": patient, "time_in_hospital": days, "number_inpatient": number % 4,
+        {"encounter_id": number, "entity_key": patient, "time_in_hospital": days, "number_inpatient": number % 4,
          "discharge_disposition_id": days, "discharge_date": f"2024-01-0{day}"}
         for number, patient, days, day in arrivals
     ])  # fmt: skip
     development = [
-        {"encounter_id": number, "patient_key": patient, "time_in_hospital": days, "number_inpatient": number % 3,
+        {"encounter_id": number, "entity_key": patient, "time_in_hospital": days, "number_inpatient": number % 3,
          "discharge_disposition_id": days, "discharge_date": None, "readmitted": outcome}
         for number, patient, days, outcome in earlier
     ]  # fmt: skip
