@@ -30,8 +30,8 @@ from readmission_platform.commands import (
 from readmission_platform.commands import policy as policies
 from readmission_platform.commands import quarantine as quarantining
 from readmission_platform.commands.terminal import err
-from readmission_platform.config import ConfigurationError
 from readmission_platform.foundation.errors import GovernanceError, Refused
+from readmission_platform.foundation.values import ConfigurationError
 
 app = typer.Typer(
     help="Governed prediction of 30-day readmission: train, judge, promote, score.",

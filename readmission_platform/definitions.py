@@ -40,7 +40,8 @@ from readmission_platform.automation.sensors import (
     reconciliation_sensor,
     staging_promotion_sensor,
 )
-from readmission_platform.config import Settings, environment_config, monitoring_config, settings
+from readmission_platform.config.environment import Settings, settings
+from readmission_platform.config.files import environment_config, monitoring_config
 from readmission_platform.resources.environment import environment_resources
 from readmission_platform.resources.lake import LakeIOManager
 

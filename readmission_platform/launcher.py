@@ -26,9 +26,10 @@ from readmission_platform.assets.model.rollback import RollbackConfig
 from readmission_platform.assets.model.stages import Stage
 from readmission_platform.automation.observation import observe_launched
 from readmission_platform.automation.run_facts import ACTOR_TAG
-from readmission_platform.config import ConfigurationError, Settings
+from readmission_platform.config.environment import Settings
 from readmission_platform.definitions import LOCATION, TERMINAL_LOGGER, build_definitions
 from readmission_platform.foundation.errors import GovernanceError
+from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.resources.environment import environment_resources
@@ -125,7 +126,7 @@ class Launcher:
 
     def ledger(self) -> Ledger:
         """Open the ledger."""
-        from readmission_platform.config import model_config
+        from readmission_platform.config.files import model_config
 
         return Ledger(self.settings.ledger_database, model=model_config(self.settings).name)
 

@@ -8,7 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
-from readmission_platform.config import PROJECT_ROOT, Settings
+from readmission_platform.config.environment import PROJECT_ROOT, Settings
 from readmission_platform.foundation.errors import Unavailable
 
 DAGSTER_PORTS = range(3000, 3050)

@@ -11,15 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from readmission_platform.config import (
-    Settings,
-    change_plan_config,
-    digest_of,
-    gate_policy,
-    model_config,
-    roles_config,
-)
+from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import change_plan_config, gate_policy, model_config, roles_config
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.chain import STAGES
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records

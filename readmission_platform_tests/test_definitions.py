@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
-from readmission_platform.config import PROJECT_ROOT, Settings
+from readmission_platform.config.environment import PROJECT_ROOT, Settings
 from readmission_platform.definitions import build_definitions
 from readmission_platform.governance.policy.gates import REQUIRED_GATES
 

@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from readmission_platform.config import ModelConfig, model_config, settings
+from readmission_platform.config.environment import settings
+from readmission_platform.config.files import model_config
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.history import HISTORY_COLUMNS
 from readmission_platform.encounters.synthetic import generate
 from readmission_platform_tests.benchmarks import public_protocols

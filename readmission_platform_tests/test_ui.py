@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from readmission_platform.config import PROJECT_ROOT
+from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform_tests.support.homes import BIN, Home
 from readmission_platform_tests.test_definitions import ASSETS, JOBS
 

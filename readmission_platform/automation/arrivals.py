@@ -29,7 +29,7 @@ from readmission_platform.assets.encounters.days import (
     stretches,
 )
 from readmission_platform.automation.jobs import completeness_job, scoring_job
-from readmission_platform.config import EnvironmentConfig
+from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.storage.landing import Landing

@@ -30,7 +30,7 @@ from readmission_platform.automation.watching import (
     watch_ledger,
     watch_limits,
 )
-from readmission_platform.config import EnvironmentConfig
+from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.governance.ledger.chain import utc_text
 from readmission_platform.operations.alerts.channels import ATTEMPTS, senders

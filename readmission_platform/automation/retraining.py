@@ -18,7 +18,8 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from readmission_platform.assets.model.stages import Stage, live_version
 from readmission_platform.automation.jobs import training_job
-from readmission_platform.config import EnvironmentConfig, MonitoringConfig, RetrainingConfig
+from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.config.monitoring import MonitoringConfig, RetrainingConfig
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.monitoring.live_verdicts import worse_measures

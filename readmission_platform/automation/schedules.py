@@ -8,7 +8,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from readmission_platform.assets.encounters.days import Progress, day_states, stretches
 from readmission_platform.assets.encounters.outcomes import days_to_take_in
 from readmission_platform.automation.jobs import monitoring_job, outcomes_job, scoring_job
-from readmission_platform.config import EnvironmentConfig
+from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.storage.landing import Landing

@@ -11,7 +11,7 @@ import dagster as dg
 from readmission_platform.assets.model.promotion import PromotionConfig, promotion_job
 from readmission_platform.assets.model.stages import Stage, live_version
 from readmission_platform.automation.jobs import projection_job
-from readmission_platform.config import EnvironmentConfig
+from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.versions.reconciliation import differences, record_once

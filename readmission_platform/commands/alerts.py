@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from readmission_platform.commands.terminal import Json, err, home, out, print_json
-from readmission_platform.config import AppriseChannel, alerts_config, channel_url, model_config
+from readmission_platform.config.alerts import AppriseChannel
+from readmission_platform.config.files import alerts_config, channel_url, model_config
 from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.summary import make_table
 
 if TYPE_CHECKING:
-    from readmission_platform.config import AlertsConfig, Settings
+    from readmission_platform.config.alerts import AlertsConfig
+    from readmission_platform.config.environment import Settings
     from readmission_platform.operations.database import Operations
 
 SEVERITIES = ("critical", "warning", "info")

@@ -10,7 +10,7 @@ from readmission_platform.commands.terminal import Json, home, out, print_json
 from readmission_platform.foundation.errors import BadInput, LedgerCorrupt, Refused
 
 if TYPE_CHECKING:
-    from readmission_platform.config import Settings
+    from readmission_platform.config.environment import Settings
     from readmission_platform.governance.demo_approver import Signer
     from readmission_platform.governance.ledger.audit import AuditReport
     from readmission_platform.governance.ledger.ledger import Ledger

@@ -9,15 +9,9 @@ from rich.markup import escape
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, out, print_json
-from readmission_platform.config import (
-    ChangePlan,
-    GatePolicy,
-    LimitSet,
-    PlanLimit,
-    change_plan_config,
-    gate_policy,
-    read_yaml,
-)
+from readmission_platform.config.change_plan import ChangePlan, PlanLimit
+from readmission_platform.config.files import change_plan_config, gate_policy, read_yaml
+from readmission_platform.config.governance import GatePolicy, LimitSet
 from readmission_platform.foundation.errors import BadInput
 
 if TYPE_CHECKING:

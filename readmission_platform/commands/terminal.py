@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from readmission_platform.config import Settings, settings
+from readmission_platform.config.environment import Settings, settings
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:

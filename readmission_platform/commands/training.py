@@ -19,7 +19,9 @@ from readmission_platform.commands.terminal import (
     print_json,
     source_config,
 )
-from readmission_platform.config import AdditionalGates, read_yaml, settings
+from readmission_platform.config.environment import settings
+from readmission_platform.config.files import read_yaml
+from readmission_platform.config.governance import AdditionalGates
 from readmission_platform.foundation.errors import BadInput, Refused, Unavailable
 
 
@@ -130,7 +132,7 @@ def train(
 
 
 def _known_gates(additional: dict[str, Any]) -> None:
-    from readmission_platform.config import gate_policy
+    from readmission_platform.config.files import gate_policy
 
     unknown = sorted(set(additional) - set(gate_policy(settings()).gates))
     if unknown:

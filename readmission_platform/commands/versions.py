@@ -8,7 +8,7 @@ import typer
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, launching, out, print_json
-from readmission_platform.config import settings
+from readmission_platform.config.environment import settings
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.resources.environment import environment_resources
 

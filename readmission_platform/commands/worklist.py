@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, out, print_json
-from readmission_platform.config import Settings
+from readmission_platform.config.environment import Settings
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:

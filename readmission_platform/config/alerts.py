@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from readmission_platform.config.values import Frozen
+from readmission_platform.foundation.values import Frozen
 
 
 class FileChannel(Frozen):

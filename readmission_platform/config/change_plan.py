@@ -10,7 +10,7 @@ import math
 from pydantic import Field, model_validator
 
 from readmission_platform.config.governance import LimitSet
-from readmission_platform.config.values import Frozen, Limits
+from readmission_platform.foundation.values import Frozen, Limits
 
 
 class Span(Frozen):

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from readmission_platform.config.values import ConfigurationError
+from readmission_platform.foundation.values import ConfigurationError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 

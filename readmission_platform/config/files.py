@@ -14,7 +14,7 @@ from readmission_platform.config.governance import EnvironmentConfig, GatePolicy
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.model_card import ModelCardConfig
 from readmission_platform.config.monitoring import MonitoringConfig
-from readmission_platform.config.values import ConfigurationError
+from readmission_platform.foundation.values import ConfigurationError
 
 ConfigModel = TypeVar("ConfigModel", bound=BaseModel)
 

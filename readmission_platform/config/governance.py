@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from readmission_platform.config.values import Frozen, Limits
+from readmission_platform.foundation.values import Frozen, Limits
 
 GateStage = Literal["candidate", "staging", "production"]
 

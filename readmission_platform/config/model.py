@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from readmission_platform.config.values import Frozen
+from readmission_platform.foundation.values import Frozen
 
 
 class BoostingConfig(Frozen):

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from readmission_platform.config.values import Frozen
+from readmission_platform.foundation.values import Frozen
 
 Standard = Literal["onc", "chai", "tripod_ai"]
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from readmission_platform.config.values import Frozen, Limits
+from readmission_platform.foundation.values import Frozen, Limits
 
 
 class DriftConfig(Frozen):

@@ -3,7 +3,7 @@
 What belongs here: reading a :class:`RolesConfig`. What does not: which roles are in force (``adoption``).
 """
 
-from readmission_platform.config import RolesConfig
+from readmission_platform.config.governance import RolesConfig
 from readmission_platform.foundation.errors import BadInput
 
 PERMISSIONS = (

@@ -16,8 +16,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from readmission_platform.config import canonical_json
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.values import canonical_json
 
 
 def create_key(path: Path) -> str:

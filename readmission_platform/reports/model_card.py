@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from readmission_platform.config import REQUIRED_ITEMS, REQUIRED_TEXTS, CardText, ModelCardConfig
+from readmission_platform.config.model_card import REQUIRED_ITEMS, REQUIRED_TEXTS, CardText, ModelCardConfig
 from readmission_platform.reports.card_tables import TABLES, Document, Table, label_of
 from readmission_platform.reports.review import NOTHING, figure, interval
 

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from readmission_platform.config import Settings, model_config
+from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import model_config
 
 if TYPE_CHECKING:
     from readmission_platform.resources.lake import LakeResource

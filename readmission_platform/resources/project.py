@@ -15,13 +15,9 @@ from typing import Any
 import dagster as dg
 
 from readmission_platform import __version__
-from readmission_platform.config import (
-    PROJECT_ROOT,
-    AlertsConfig,
-    EnvironmentConfig,
-    ModelConfig,
-    MonitoringConfig,
-    Settings,
+from readmission_platform.config.alerts import AlertsConfig
+from readmission_platform.config.environment import PROJECT_ROOT, Settings
+from readmission_platform.config.files import (
     alerts_config,
     change_plan_config,
     environment_config,
@@ -30,6 +26,9 @@ from readmission_platform.config import (
     monitoring_config,
     roles_config,
 )
+from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.config.model import ModelConfig
+from readmission_platform.config.monitoring import MonitoringConfig
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import PolicyInForce, ensure_adopted
 from readmission_platform.operations.database import Operations

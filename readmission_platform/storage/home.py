@@ -9,7 +9,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from readmission_platform.config import PROJECT_ROOT, Settings
+from readmission_platform.config.environment import PROJECT_ROOT, Settings
 
 
 def prepare_home(settings: Settings) -> Path:

@@ -5,7 +5,6 @@ What does not: what the columns mean. Dagster's own file IO manager is not used,
 overwrites destroys the previous good file; a Delta commit is all or nothing.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.foundation.steps import reached
 
 if TYPE_CHECKING:
@@ -31,32 +30,6 @@ KEPT = {"delta.logRetentionDuration": "interval 36500 days"}
 
 class TableMissing(BadInput):
     """A table, or the asked version of it, is not in the lake."""
-
-
-def frame_digest(frame: pd.DataFrame) -> str:
-    """Return ``sha256:<hex>`` over names and values of a frame in its row order.
-
-    How strings are stored (objects, Arrow, categories) makes no difference.
-    """
-    return _digest(frame.columns, _cell_hashes(frame))
-
-
-def group_digests(frame: pd.DataFrame, *, by: str) -> dict[str, str]:
-    """Return the ``frame_digest`` of the rows of each value of a column; each cell is hashed once."""
-    hashes = _cell_hashes(frame)
-    return {str(value): _digest(frame.columns, hashes[rows]) for value, rows in frame.groupby(by).indices.items()}
-
-
-def _cell_hashes(frame: pd.DataFrame) -> np.ndarray:
-    columns = [pd.util.hash_pandas_object(frame[name], index=False).to_numpy() for name in frame.columns]
-    return np.column_stack(columns) if columns else np.empty((len(frame), 0), dtype="uint64")
-
-
-def _digest(names: pd.Index, hashes: np.ndarray) -> str:
-    running = hashlib.sha256("\0".join(map(str, names)).encode())
-    for column in hashes.T:
-        running.update(np.ascontiguousarray(column).tobytes())
-    return "sha256:" + running.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import pandas as pd
 
 from readmission_platform.encounters.contract import missing_columns, parse_text
 from readmission_platform.foundation.errors import BadInput, Unavailable
-from readmission_platform.storage.lake import frame_digest
+from readmission_platform.foundation.frames import frame_digest
 
 UCI_URL = "https://archive.ics.uci.edu/static/public/296/diabetes+130-us+hospitals+for+years+1999-2008.zip"
 UCI_MEMBER = "diabetic_data.csv"

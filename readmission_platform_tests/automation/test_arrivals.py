@@ -16,7 +16,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG as LAST
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG as FIRST
 
 from readmission_platform.assets.encounters.days import day_states
-from readmission_platform.config import settings
+from readmission_platform.config.environment import settings
 from readmission_platform.storage.landing import Landing
 from readmission_platform_tests.support.homes import Home
 
@@ -201,7 +201,7 @@ def test_a_day_that_a_run_is_working_on_is_not_asked_for_a_second_time(home: Hom
 
 def test_the_morning_schedule_leaves_a_day_alone_that_was_scored_when_it_landed(home: Home):
     from readmission_platform.automation.schedules import daily_scoring_schedule
-    from readmission_platform.config import environment_config
+    from readmission_platform.config.files import environment_config
     from readmission_platform.definitions import build_definitions
 
     yesterday = home.landed()[-1]

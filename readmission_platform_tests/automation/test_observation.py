@@ -15,7 +15,7 @@ import pytest
 from readmission_platform.automation.observation import OBSERVED_AT_ONCE, RETRY_WAIT
 from readmission_platform.automation.run_facts import NOTHING_JUDGED
 from readmission_platform.automation.run_records import TRACKING_PAUSE
-from readmission_platform.config import settings
+from readmission_platform.config.environment import settings
 from readmission_platform.definitions import build_definitions
 from readmission_platform.operations.database import Operations
 from readmission_platform_tests.support.homes import ACTOR, Home, files_below

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from readmission_platform.automation.schedules import daily_outcomes_schedule
-from readmission_platform.config import environment_config
+from readmission_platform.config.files import environment_config
 from readmission_platform_tests.support.hospital import Hospital, days_from
 
 DAYS = days_from(date(2026, 3, 1), 4)

@@ -13,7 +13,8 @@ import pytest
 
 from readmission_platform.assets.model.stages import live_version
 from readmission_platform.automation.retraining import collecting, confirmed, cooling_down, source_of
-from readmission_platform.config import PROJECT_ROOT, Settings, environment_config, monitoring_config
+from readmission_platform.config.environment import PROJECT_ROOT, Settings
+from readmission_platform.config.files import environment_config, monitoring_config
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.monitoring.live_verdicts import COLUMNS
 from readmission_platform.lifecycle.monitoring.windows import columns_of, scored_by, windows_for
@@ -105,7 +106,7 @@ def test_a_version_that_collects_its_shadow_days_is_not_pushed_out(hospital: Hos
 
 
 def test_the_source_is_that_of_the_training_run_with_its_archive(hospital: Hospital):
-    from readmission_platform.config import settings
+    from readmission_platform.config.environment import settings
     from readmission_platform.definitions import build_definitions
 
     source = {"source": "uci", "archive": "/data/archive.zip"}
@@ -196,7 +197,7 @@ def test_without_an_alarm_there_is_nothing_to_do(home: Home):
 
 
 def test_while_a_training_is_under_way_neither_asks_for_another(home: Home):
-    from readmission_platform.config import settings
+    from readmission_platform.config.environment import settings
     from readmission_platform.definitions import build_definitions
 
     with home.instance() as instance:
@@ -251,7 +252,7 @@ def test_both_run_where_the_environment_says_so(environment: str, tmp_path: Path
 
 @pytest.mark.slow
 def test_what_comes_of_it_is_a_candidate_and_production_stays(home: Home):
-    from readmission_platform.config import settings
+    from readmission_platform.config.environment import settings
     from readmission_platform.definitions import build_definitions
 
     with sensor_of(home) as tick:

@@ -8,7 +8,8 @@ import dagster as dg
 import pytest
 
 from readmission_platform.automation.schedules import daily_scoring_schedule, monitoring_schedule
-from readmission_platform.config import Settings, environment_config
+from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import environment_config
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 

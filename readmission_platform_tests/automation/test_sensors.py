@@ -39,7 +39,7 @@ def test_the_newest_accepted_candidate_is_requested_once(challenged_home: Home):
 
 
 def test_the_run_it_asks_for_promotes_to_staging(challenged_home: Home, changing: Callable[[Home], Home]):
-    from readmission_platform.config import settings
+    from readmission_platform.config.environment import settings
     from readmission_platform.definitions import build_definitions
 
     home = changing(challenged_home)

@@ -20,7 +20,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from readmission_platform.automation.observation import observe_launched
 from readmission_platform.automation.watching import ERROR_SHARE_RUNS, own_figures
-from readmission_platform.config import settings
+from readmission_platform.config.environment import settings
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.operations.database import Operations, enter_run
 from readmission_platform.operations.observed_runs import AssetSeen, RunSeen

@@ -36,18 +36,15 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from readmission_platform.commands.terminal import console
-from readmission_platform.config import (
-    ConfigurationError,
-    DriftConfig,
-    ModelConfig,
-    model_config,
-    monitoring_config,
-    settings,
-)
+from readmission_platform.config.environment import settings
+from readmission_platform.config.files import model_config, monitoring_config
+from readmission_platform.config.model import ModelConfig
+from readmission_platform.config.monitoring import DriftConfig
 from readmission_platform.encounters.cohort import eligible_encounters, patient_folds
 from readmission_platform.evaluation.drift.stability import DRIFT, RISK, Reference, measure, reference_of
 from readmission_platform.evaluation.drift.windows import DriftLimits, alarming, verdicts, windows_of
 from readmission_platform.foundation.errors import GovernanceError
+from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.lifecycle.monitoring.windows import drift_limits
 from readmission_platform.lifecycle.training.explanations import explanations_of
 from readmission_platform.models.readmission_30d.features import MODEL_INPUTS

@@ -40,19 +40,15 @@ from threadpoolctl import threadpool_limits
 from readmission_platform.assets.encounters.ingestion import SourceConfig
 from readmission_platform.assets.model.training import evidence_of
 from readmission_platform.commands.terminal import console
-from readmission_platform.config import (
-    ConfigurationError,
-    GatePolicy,
-    LimitSet,
-    ModelConfig,
-    gate_policy,
-    model_config,
-    settings,
-)
+from readmission_platform.config.environment import settings
+from readmission_platform.config.files import gate_policy, model_config
+from readmission_platform.config.governance import GatePolicy, LimitSet
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.cohort import eligible_encounters, patient_folds
 from readmission_platform.encounters.history import HISTORY_COLUMNS
 from readmission_platform.evaluation.estimates.evidence import digest_rows
 from readmission_platform.foundation.errors import GovernanceError
+from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
 from readmission_platform.lifecycle.versions.version_facts import champion_estimates, estimates_of
 from readmission_platform.models.readmission_30d import features as encoding

@@ -28,7 +28,9 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from readmission_platform.commands.terminal import console
-from readmission_platform.config import ModelConfig, model_config, settings
+from readmission_platform.config.environment import settings
+from readmission_platform.config.files import model_config
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.cohort import eligible_encounters, patient_folds
 from readmission_platform.encounters.history import history_of
 from readmission_platform.encounters.icd9 import category

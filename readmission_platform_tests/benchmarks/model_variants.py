@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler, TargetEncoder
 
-from readmission_platform.config import ModelConfig
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.history import HISTORY_COLUMNS
 from readmission_platform.encounters.icd9 import category
 from readmission_platform.models.readmission_30d.features import (

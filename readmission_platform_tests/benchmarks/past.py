@@ -5,8 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from readmission_platform.config import canonical_json
 from readmission_platform.foundation.database import make_engine
+from readmission_platform.foundation.values import canonical_json
 from readmission_platform.governance.ledger import schema
 from readmission_platform.governance.ledger.chain import hash_of_text
 from readmission_platform.governance.ledger.ledger import Ledger

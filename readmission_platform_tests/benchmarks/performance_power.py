@@ -31,7 +31,10 @@ from rich.console import Console
 from rich.table import Table
 
 from readmission_platform.commands.terminal import console
-from readmission_platform.config import ModelConfig, PerformanceConfig, model_config, monitoring_config, settings
+from readmission_platform.config.environment import settings
+from readmission_platform.config.files import model_config, monitoring_config
+from readmission_platform.config.model import ModelConfig
+from readmission_platform.config.monitoring import PerformanceConfig
 from readmission_platform.encounters.cohort import MATURITY_DAYS, eligible_encounters, patient_folds, subgroups
 from readmission_platform.evaluation.operation.live import ALL, SEEN, UNSEEN
 from readmission_platform.lifecycle.days.scoring import DAY, ranked

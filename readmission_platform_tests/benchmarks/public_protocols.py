@@ -31,8 +31,11 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from readmission_platform.commands.terminal import console
-from readmission_platform.config import ConfigurationError, ModelConfig, model_config, settings
+from readmission_platform.config.environment import settings
+from readmission_platform.config.files import model_config
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.foundation.errors import GovernanceError
+from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.storage.sources import load_synthetic, load_uci
 from readmission_platform_tests.benchmarks.public.figures import Figure, figures
 from readmission_platform_tests.benchmarks.public.rules import same_rows, tabarena, tableshift

@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from readmission_platform.commands.terminal import console
-from readmission_platform.config import model_config, settings
+from readmission_platform.config.environment import settings
+from readmission_platform.config.files import model_config
 from readmission_platform.evaluation.operation.live import measured, suppressed
 from readmission_platform.storage.sources import load_synthetic, load_uci
 from readmission_platform_tests.benchmarks.performance_power import scored_stream

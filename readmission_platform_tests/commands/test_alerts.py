@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from readmission_platform.config import PROJECT_ROOT
+from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform.operations.alerts.records import Circumstances, settle
 from readmission_platform.operations.alerts.rules import Signal
 from readmission_platform.operations.database import Operations
@@ -23,7 +23,7 @@ def home(tmp_path: Path) -> Home:
     """A home with an alert about a check."""
     home = Home.new(tmp_path / "home")
     with home.lived_in() as current, Operations(current.operations_database) as operations:
-        from readmission_platform.config import alerts_config
+        from readmission_platform.config.files import alerts_config
 
         given = Circumstances(alerts_config(current), "local", "m", None, NOW, old_before=NOW)
         signal = Signal("check", "a/b", NOW, active=True, rule="blocking_check_failed", what="It broke.", where="here")
@@ -108,7 +108,7 @@ def test_the_shipped_rules_are_right_and_silent_channels_are_named(home: Home):
 def test_the_page_for_the_night_names_every_alert(home: Home):
     page = (PROJECT_ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
     with home.lived_in() as current:
-        from readmission_platform.config import alerts_config
+        from readmission_platform.config.files import alerts_config
 
         config = alerts_config(current)
     named = {name for name, rule in config.rules.items() if rule.enabled and rule.about != "heartbeat"}

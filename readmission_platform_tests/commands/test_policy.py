@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from readmission_platform.config import PROJECT_ROOT
+from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform_tests.support.homes import Home
 
 GATE = "discrimination_auroc"

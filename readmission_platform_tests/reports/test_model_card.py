@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from readmission_platform.config import PROJECT_ROOT, REQUIRED_ITEMS, REQUIRED_TEXTS, ModelCardConfig, read_yaml
+from readmission_platform.config.environment import PROJECT_ROOT
+from readmission_platform.config.files import read_yaml
+from readmission_platform.config.model_card import REQUIRED_ITEMS, REQUIRED_TEXTS, ModelCardConfig
 from readmission_platform.reports.card_tables import TABLES
 from readmission_platform.reports.model_card import card_html, card_markdown, card_of, gaps_of
 from readmission_platform_tests.support.altered import altered

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from readmission_platform.config import PROJECT_ROOT, Settings
+from readmission_platform.config.environment import PROJECT_ROOT, Settings
 from readmission_platform.storage.home import prepare_home, pseudonym_key, replace_file, write_secret
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.resources.lake import LakeIOManager
-from readmission_platform.storage.lake import Lake, TableMissing, frame_digest
+from readmission_platform.storage.lake import Lake, TableMissing
 
 DAY = "discharge_date"
 

@@ -14,8 +14,9 @@ import pytest
 from readmission_platform.encounters.contract import broken_rules
 from readmission_platform.encounters.synthetic import generate
 from readmission_platform.foundation.errors import BadInput, Unavailable
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.storage import sources
-from readmission_platform.storage.lake import Lake, frame_digest
+from readmission_platform.storage.lake import Lake
 from readmission_platform.storage.sources import UCI_MEMBER, load_synthetic, load_uci
 
 

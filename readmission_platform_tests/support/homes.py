@@ -20,7 +20,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from readmission_platform.config import PROJECT_ROOT, Settings, settings
+from readmission_platform.config.environment import PROJECT_ROOT, Settings, settings
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.lifecycle.days.scoring import CIRCUMSTANCES
 from readmission_platform.storage.home import prepare_home

@@ -74,7 +74,7 @@ def _run(home: Home, step: str | None, seconds: float | None, arguments: tuple[s
 
 def _live(environment: dict[str, str], trace: Path, step: str | None, arguments: tuple[str, ...]) -> None:
     from readmission_platform import cli
-    from readmission_platform.config import settings
+    from readmission_platform.config.environment import settings
 
     os.environ.clear()
     os.environ.update(environment)

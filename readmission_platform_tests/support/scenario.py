@@ -7,16 +7,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from readmission_platform.config import (
-    PROJECT_ROOT,
-    ChangePlan,
-    EnvironmentConfig,
-    GatePolicy,
-    ModelConfig,
-    Person,
-    RolesConfig,
-    read_yaml,
-)
+from readmission_platform.config.change_plan import ChangePlan
+from readmission_platform.config.environment import PROJECT_ROOT
+from readmission_platform.config.files import read_yaml
+from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, Person, RolesConfig
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records

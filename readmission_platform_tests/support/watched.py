@@ -11,7 +11,8 @@ from typing import Any
 import dagster as dg
 
 from readmission_platform.automation.observation import Observed, observation_sensor, observe
-from readmission_platform.config import environment_config, settings
+from readmission_platform.config.environment import settings
+from readmission_platform.config.files import environment_config
 from readmission_platform.operations.database import Operations
 from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.support.homes import MODEL, Home
@@ -165,7 +166,7 @@ def with_rules(home: Home, configs: Path, **changes: Any) -> Home:
 
     import yaml
 
-    from readmission_platform.config import PROJECT_ROOT
+    from readmission_platform.config.environment import PROJECT_ROOT
 
     shutil.copytree(PROJECT_ROOT / "configs", configs)
     file = configs / "alerts.yaml"

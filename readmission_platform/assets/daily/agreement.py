@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from readmission_platform.config import ModelConfig
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.evaluation.estimates.agreement import Agreement, agreement_of, disagreements
 from readmission_platform.storage.lake import Lake
 

@@ -24,12 +24,13 @@ from readmission_platform.assets.presentation import (
     table,
 )
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.lifecycle.days.scoring import CIRCUMSTANCES, DAY, score_days
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import TrackingResource
-from readmission_platform.storage.lake import Lake, frame_digest
+from readmission_platform.storage.lake import Lake
 
 PREDICTION_CHECK = {
     "every_encounter_scored_once": "Every accepted encounter of the day is there exactly once: scored, or withheld "

@@ -21,14 +21,16 @@ from readmission_platform.assets.presentation import (
     check_result,
     nothing_to_check,
 )
-from readmission_platform.config import Settings, model_config
+from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import model_config
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.days.scoring import DAY
 from readmission_platform.reports.work_list import JUDGE_BY_HAND, WorkList, listed, write_work_list
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
-from readmission_platform.storage.lake import Lake, frame_digest
+from readmission_platform.storage.lake import Lake
 
 PREDICTIONS_TABLE = "daily_predictions"
 FOLDER = "work_lists"

@@ -15,7 +15,7 @@ import pandas as pd
 
 from readmission_platform.assets.partitions import FIRST_DAY, daily_partitions
 from readmission_platform.assets.presentation import table
-from readmission_platform.config import EnvironmentConfig
+from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.lifecycle.days.scoring import DAY
 from readmission_platform.lifecycle.versions.version_facts import ACCOUNTING_TABLE, SHADOW_TABLE
 from readmission_platform.resources.lake import LakeResource

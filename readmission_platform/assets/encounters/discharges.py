@@ -14,13 +14,13 @@ import dagster as dg
 
 from readmission_platform.assets.partitions import daily_partitions
 from readmission_platform.assets.presentation import DATA_TEAM, blocking_specs, check_result, nothing_to_check, table
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.intake import COUNTS, FILES_TABLE, ROW_COUNTS, TakenIn, take_in_days
 from readmission_platform.lifecycle.days.quarantine import QUARANTINE_TABLE
 from readmission_platform.lifecycle.days.scoring import DAY, DISCHARGES_TABLE
 from readmission_platform.lifecycle.versions.version_facts import ACCOUNTING_TABLE
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
-from readmission_platform.storage.lake import frame_digest
 from readmission_platform.storage.landing import Landing
 
 DISCHARGE_CHECK = {

@@ -23,10 +23,11 @@ from readmission_platform.assets.presentation import (
 )
 from readmission_platform.encounters import cohort
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.scoring import DAY
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
-from readmission_platform.storage.lake import Lake, frame_digest
+from readmission_platform.storage.lake import Lake
 from readmission_platform.storage.landing import Landing
 from readmission_platform.storage.sources import UCI_SHA256, load_synthetic, load_uci
 

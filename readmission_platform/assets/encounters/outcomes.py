@@ -14,13 +14,14 @@ import pandas as pd
 
 from readmission_platform.assets.partitions import FIRST_DAY, daily_partitions
 from readmission_platform.assets.presentation import DATA_TEAM, blocking_specs, check_result, nothing_to_check, table
-from readmission_platform.config import EnvironmentConfig
+from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.encounters.cohort import has_matured
 from readmission_platform.encounters.landed import LandedFile
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.scoring import DAY, DISCHARGES_TABLE, OUTCOMES_TABLE
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
-from readmission_platform.storage.lake import Lake, frame_digest
+from readmission_platform.storage.lake import Lake
 from readmission_platform.storage.landing import Landing, fingerprint_of
 
 OUTCOME_QUARANTINE_TABLE = "quarantined_outcomes"

@@ -17,10 +17,10 @@ from readmission_platform.assets.presentation import (
     column_schema,
     table,
 )
-from readmission_platform.config import SingleInputLimits
+from readmission_platform.config.model import SingleInputLimits
 from readmission_platform.encounters.cohort import patient_folds
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.resources.project import ProjectResource
-from readmission_platform.storage.lake import frame_digest
 
 FEATURE_CHECKS = {
     "history_looks_backwards": "Every input of the model stays the same when all that happened later is deleted.",

@@ -13,7 +13,7 @@ import dagster as dg
 from pydantic import Field
 
 from readmission_platform.assets.presentation import PLATFORM_TEAM, check_result, nothing_to_check, table
-from readmission_platform.config import model_card_config
+from readmission_platform.config.files import model_card_config
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger

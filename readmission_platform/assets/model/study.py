@@ -18,7 +18,8 @@ from pydantic import Field
 from readmission_platform.assets.model.evidence_metadata import study_metadata
 from readmission_platform.assets.model.reproduction import record_of
 from readmission_platform.assets.presentation import PLATFORM_TEAM, check_result
-from readmission_platform.config import GatePolicy, ModelConfig
+from readmission_platform.config.governance import GatePolicy
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict

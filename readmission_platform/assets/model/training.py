@@ -20,8 +20,10 @@ from readmission_platform.assets.presentation import (
     picture,
     table,
 )
-from readmission_platform.config import ModelConfig, digest_of
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.cohort import pseudonyms, subgroups
+from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.promotion.decision import limit_set_of
 from readmission_platform.lifecycle.days.scoring import ENCOUNTERS_TABLE
 from readmission_platform.lifecycle.training.explanations import explanations_of
@@ -31,7 +33,7 @@ from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import TrackingResource
 from readmission_platform.storage.artifacts import StoredModel
-from readmission_platform.storage.lake import Lake, frame_digest
+from readmission_platform.storage.lake import Lake
 
 if TYPE_CHECKING:
     from readmission_platform.models.readmission_30d.model import CrossValidated

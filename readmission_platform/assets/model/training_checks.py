@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from readmission_platform.assets.presentation import check_result
-from readmission_platform.config import ModelConfig
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.resources.tracking import TrackingResource
 from readmission_platform.storage.artifacts import StoredModel, load_artifact
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from readmission_platform.assets.model.evidence_metadata import report_metadata
 from readmission_platform.assets.presentation import PLATFORM_TEAM, plain, table
-from readmission_platform.config import AdditionalGates
+from readmission_platform.config.governance import AdditionalGates
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.gates import REQUIRED_GATES, GateResult, evaluate_gates, verdict

@@ -22,6 +22,7 @@ from readmission_platform.assets.monitoring.drift_results import (
 from readmission_platform.assets.presentation import PLATFORM_TEAM, SCIENCE_TEAM, blocking_specs, nothing_to_check
 from readmission_platform.evaluation.drift.stability import DRIFT, RISK, Measured, measure
 from readmission_platform.evaluation.drift.windows import Window, judged
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.monitoring.comparable import scored_inputs, training_reference
 from readmission_platform.lifecycle.monitoring.windows import DRIFT_TABLE, Watched, drift_limits, watched_versions
@@ -29,7 +30,7 @@ from readmission_platform.lifecycle.versions.version_facts import EvidenceMissin
 from readmission_platform.reports.drift import PAGES_KEPT, drift_folder, keep_page
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
-from readmission_platform.storage.lake import Lake, frame_digest
+from readmission_platform.storage.lake import Lake
 
 # A longer backlog is worked off in several runs, so that none keeps others waiting for many minutes.
 WINDOWS_PER_RUN = 60

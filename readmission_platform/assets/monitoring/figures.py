@@ -18,6 +18,7 @@ from readmission_platform.encounters.cohort import has_matured
 from readmission_platform.evaluation.operation import figures as made
 from readmission_platform.evaluation.operation.catalogue import described
 from readmission_platform.evaluation.operation.shown import shown
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.timeline import timeline
 from readmission_platform.lifecycle.days.scoring import DAY
 from readmission_platform.lifecycle.monitoring.figure_sources import (
@@ -36,7 +37,7 @@ from readmission_platform.lifecycle.monitoring.figure_sources import (
 from readmission_platform.lifecycle.monitoring.windows import drift_limits
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
-from readmission_platform.storage.lake import Lake, frame_digest
+from readmission_platform.storage.lake import Lake
 from readmission_platform.storage.landing import Landing
 
 DAYS = 90

@@ -20,9 +20,11 @@ from readmission_platform.assets.presentation import (
     plain,
     table,
 )
-from readmission_platform.config import ModelConfig, PerformanceConfig
+from readmission_platform.config.model import ModelConfig
+from readmission_platform.config.monitoring import PerformanceConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.operation.live import ALL, reliability
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.policy.limits import describe
 from readmission_platform.lifecycle.days.scoring import DAY
@@ -38,7 +40,6 @@ from readmission_platform.lifecycle.monitoring.live_verdicts import (
 from readmission_platform.lifecycle.monitoring.scored import PREDICTIONS_TABLE, rows_to_judge, scored_rows
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
-from readmission_platform.storage.lake import frame_digest
 
 COMPLETE = "outcomes_complete"
 COUNTED = "every_encounter_counts_once"

@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from readmission_platform.config import canonical_json
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.values import canonical_json
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.promotion.verification import Check

@@ -18,8 +18,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from readmission_platform.config import canonical_json
 from readmission_platform.foundation.errors import BadInput, LedgerCorrupt
+from readmission_platform.foundation.values import canonical_json
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.chain import Pointer, utc_text
 from readmission_platform.governance.ledger.integrity import Head

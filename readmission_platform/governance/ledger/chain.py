@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from json.encoder import encode_basestring as json_text
 from typing import Any
 
-from readmission_platform.config import digest_of
 from readmission_platform.foundation.errors import LedgerCorrupt
+from readmission_platform.foundation.values import digest_of
 
 STAGES = ("staging", "production")
 GENESIS = "sha256:" + "0" * 64

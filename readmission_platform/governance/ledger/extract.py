@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from readmission_platform.config import canonical_json
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.values import canonical_json
 from readmission_platform.governance.ledger.chain import GENESIS, Event, is_intact
 from readmission_platform.governance.ledger.integrity import Head
 

@@ -16,10 +16,10 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from readmission_platform.config import canonical_json
 from readmission_platform.foundation import database
 from readmission_platform.foundation.errors import BadInput, Conflict, LedgerCorrupt
 from readmission_platform.foundation.steps import reached
+from readmission_platform.foundation.values import canonical_json
 from readmission_platform.governance.ledger import schema
 from readmission_platform.governance.ledger.chain import (
     STAGES,

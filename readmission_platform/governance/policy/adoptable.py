@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from readmission_platform.config import ChangePlan, GatePolicy, RolesConfig
+from readmission_platform.config.change_plan import ChangePlan
+from readmission_platform.config.governance import GatePolicy, RolesConfig
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.policy.change_plan import check_plan
 from readmission_platform.governance.policy.gates import check_policy

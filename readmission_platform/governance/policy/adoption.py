@@ -13,8 +13,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from readmission_platform.config import ChangePlan, EnvironmentConfig, GatePolicy, RolesConfig, digest_of
+from readmission_platform.config.change_plan import ChangePlan
+from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, RolesConfig
 from readmission_platform.foundation.errors import Refused
+from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.demo_approver import Signer, demo_keys, demo_signer
 from readmission_platform.governance.ledger.chain import Event, utc_text
 from readmission_platform.governance.ledger.ledger import Ledger

@@ -12,7 +12,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
-from readmission_platform.config import ChangePlan, LimitSet, PlanLimit, Span, Unchanged
+from readmission_platform.config.change_plan import ChangePlan, PlanLimit, Span, Unchanged
+from readmission_platform.config.governance import LimitSet
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.policy.gates import REQUIRED_GATES
 from readmission_platform.governance.policy.limits import bounds_of, describe, read_estimate, unusable_limit

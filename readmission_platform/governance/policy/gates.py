@@ -8,15 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
-from readmission_platform.config import (
-    AdditionalGates,
-    GatePolicy,
-    GateRule,
-    GateStage,
-    Limits,
-    LimitSet,
-)
+from readmission_platform.config.governance import AdditionalGates, GatePolicy, GateRule, GateStage, LimitSet
 from readmission_platform.foundation.errors import BadInput, PolicyError
+from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.policy.limits import (
     Estimate,
     Judgement,

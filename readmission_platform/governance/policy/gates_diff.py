@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from readmission_platform.config import GatePolicy, GateRule, GateStage, Limits, LimitSet
+from readmission_platform.config.governance import GatePolicy, GateRule, GateStage, LimitSet
+from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.policy.limits import Bound, bounds_of, describe
 
 Direction = Literal["tighter", "looser", "neutral", "not comparable"]

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from readmission_platform.config import GateRule, Limits
+from readmission_platform.config.governance import GateRule
+from readmission_platform.foundation.values import Limits
 
 Result = Literal["pass", "fail", "insufficient"]
 

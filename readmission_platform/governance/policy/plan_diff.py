@@ -6,7 +6,8 @@ What belongs here: a pure function over two plans. What does not: comparing a ve
 from collections.abc import Iterator
 from typing import get_args
 
-from readmission_platform.config import ChangePlan, LimitSet, PlanLimit, Span, Unchanged
+from readmission_platform.config.change_plan import ChangePlan, PlanLimit, Span, Unchanged
+from readmission_platform.config.governance import LimitSet
 from readmission_platform.governance.policy.gates_diff import Difference, Direction, direction_of
 from readmission_platform.governance.policy.limits import describe
 

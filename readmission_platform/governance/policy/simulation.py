@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from readmission_platform.config import AdditionalGates, GatePolicy, GateStage, LimitSet
+from readmission_platform.config.governance import AdditionalGates, GatePolicy, GateStage, LimitSet
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates

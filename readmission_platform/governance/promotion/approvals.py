@@ -11,8 +11,9 @@ from typing import Any
 
 from pydantic import ConfigDict, ValidationError
 
-from readmission_platform.config import Frozen, RolesConfig
+from readmission_platform.config.governance import RolesConfig
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.values import Frozen
 from readmission_platform.governance.ledger.chain import utc_text
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.roles import role_permits

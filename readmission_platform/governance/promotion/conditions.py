@@ -7,7 +7,7 @@ putting conditions together (``promotion``), and the gates (``policy``).
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from readmission_platform.config import LimitSet
+from readmission_platform.config.governance import LimitSet
 from readmission_platform.foundation.errors import LedgerCorrupt
 from readmission_platform.governance.ledger.chain import Event, Pointer, first_difference, is_intact, pointers_from
 from readmission_platform.governance.policy.change_plan import limits_missed, outside_of

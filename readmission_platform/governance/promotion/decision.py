@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from readmission_platform.config import AdditionalGates, EnvironmentConfig, GateStage, LimitSet
+from readmission_platform.config.governance import AdditionalGates, EnvironmentConfig, GateStage, LimitSet
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.demo_approver import demo_keys
 from readmission_platform.governance.ledger.chain import STAGES, Event, Pointer

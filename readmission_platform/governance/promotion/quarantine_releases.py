@@ -9,7 +9,7 @@ A released cell counts as missing. The record holds file, row, column and code o
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from readmission_platform.config import EnvironmentConfig
+from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.foundation.errors import Refused
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger

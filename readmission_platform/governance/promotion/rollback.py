@@ -7,7 +7,7 @@ line. A rollback needs a reason and no new approval; gates are not asked again, 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from readmission_platform.config import EnvironmentConfig
+from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord

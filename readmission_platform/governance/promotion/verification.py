@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from readmission_platform.config import AdditionalGates, RolesConfig
+from readmission_platform.config.governance import AdditionalGates, RolesConfig
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.demo_approver import demo_keys
 from readmission_platform.governance.ledger.chain import Event, pointers_from

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from readmission_platform.config import ModelConfig
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.history import KNOWN_COLUMNS
+from readmission_platform.foundation.frames import group_digests
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.resources.tracking import TrackingResource
 from readmission_platform.storage.artifacts import load_artifact
-from readmission_platform.storage.lake import Lake, group_digests
+from readmission_platform.storage.lake import Lake
 
 if TYPE_CHECKING:
     from readmission_platform.models.readmission_30d.scoring import Scorer

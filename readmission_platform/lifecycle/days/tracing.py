@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
@@ -23,7 +24,7 @@ from readmission_platform.lifecycle.days.scoring import (
     load_scorer,
 )
 from readmission_platform.resources.environment import Resources
-from readmission_platform.storage.lake import Lake, TableMissing, frame_digest
+from readmission_platform.storage.lake import Lake, TableMissing
 
 TABLES = {"production": "daily_predictions", "shadow": "shadow_predictions"}
 _SHOWN = ("band", "flagged", "withheld_because", "scored_at", "run_id", "model_version", "artifact_digest")

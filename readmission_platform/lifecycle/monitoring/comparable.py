@@ -6,12 +6,13 @@ What belongs here: reading, with digests verified. What does not: measuring (``e
 import numpy as np
 import pandas as pd
 
-from readmission_platform.config import DriftConfig
+from readmission_platform.config.monitoring import DriftConfig
 from readmission_platform.evaluation.drift.stability import RISK, Reference, reference_of
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.days.scoring import DAY, DISCHARGES_TABLE, InputVersions, known_encounters
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing, recorded_evidence
-from readmission_platform.storage.lake import Lake, TableMissing, frame_digest
+from readmission_platform.storage.lake import Lake, TableMissing
 
 
 def training_reference(lake: Lake, record: VersionRecord, columns: list[str], config: DriftConfig) -> Reference:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.config import ModelConfig, PerformanceConfig
+from readmission_platform.config.model import ModelConfig
+from readmission_platform.config.monitoring import PerformanceConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.operation.live import ALL, estimated, measure_names, measured, suppressed
 from readmission_platform.foundation.errors import BadInput

@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.config import Limits, PerformanceConfig
+from readmission_platform.config.monitoring import PerformanceConfig
 from readmission_platform.evaluation.operation.catalogue import MEASURES
 from readmission_platform.evaluation.operation.figures import ALL, MEASURED
 from readmission_platform.evaluation.operation.live import SEEN, UNSEEN
+from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.policy.limits import describe
 
 _COHORTS = {ALL: "everybody", SEEN: SEEN, UNSEEN: UNSEEN}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from readmission_platform.config import DriftConfig, digest_of
+from readmission_platform.config.monitoring import DriftConfig
 from readmission_platform.evaluation.drift.windows import (
     DriftLimits,
     Window,
@@ -17,6 +17,7 @@ from readmission_platform.evaluation.drift.windows import (
     verdicts,
     windows_of,
 )
+from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.promotion.case import DriftFacts

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from readmission_platform.config import PROJECT_ROOT
+from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform.foundation.errors import BadInput, GovernanceError
 from readmission_platform.lifecycle.training import rebuilding
 from readmission_platform.lifecycle.training.rebuilding import Rebuilt

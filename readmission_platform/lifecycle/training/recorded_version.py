@@ -14,11 +14,14 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from readmission_platform.config import ModelConfig, digest_of, read_yaml
+from readmission_platform.config.files import read_yaml
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.foundation.errors import BadInput, GovernanceError, Unavailable
+from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.versions.version_facts import evidence_rows
-from readmission_platform.storage.lake import Lake, TableMissing, frame_digest
+from readmission_platform.storage.lake import Lake, TableMissing
 
 
 class NotReproducible(GovernanceError):

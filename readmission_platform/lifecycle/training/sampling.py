@@ -5,7 +5,9 @@ from typing import Any
 
 from readmission_platform.assets.encounters.ingestion import Source, SourceConfig
 from readmission_platform.assets.model.training import evidence_of
-from readmission_platform.config import LimitSet, Settings, gate_policy, model_config
+from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import gate_policy, model_config
+from readmission_platform.config.governance import LimitSet
 from readmission_platform.encounters.cohort import eligible_encounters, patient_folds
 from readmission_platform.encounters.history import history_of
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.config import ModelConfig
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.cohort import CANNOT_BE_READMITTED, cohort_flow
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, hidden_cells
-from readmission_platform.storage.lake import Lake, frame_digest
+from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.storage.lake import Lake
 
 RAW_TABLE = "raw_encounters"
 FEATURES_TABLE = "encounter_features"

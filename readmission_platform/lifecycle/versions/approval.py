@@ -8,16 +8,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from readmission_platform.config import (
-    ChangePlan,
-    EnvironmentConfig,
-    GatePolicy,
-    RolesConfig,
-    Settings,
-    change_plan_config,
-    gate_policy,
-    roles_config,
-)
+from readmission_platform.config.change_plan import ChangePlan
+from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import change_plan_config, gate_policy, roles_config
+from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, RolesConfig
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.governance.demo_approver import DEMO_ROLE, Signer, demo_signer
 from readmission_platform.governance.ledger.chain import Event

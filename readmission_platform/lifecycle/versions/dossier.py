@@ -16,7 +16,8 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.config import ModelCardConfig, model_card_config
+from readmission_platform.config.files import model_card_config
+from readmission_platform.config.model_card import ModelCardConfig
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.dossier import manifest as dossier

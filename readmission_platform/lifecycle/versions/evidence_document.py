@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from readmission_platform.config import GatePolicy
+from readmission_platform.config.governance import GatePolicy
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, hide_telling_shares, suppress_small_cells
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import Event, Pointer

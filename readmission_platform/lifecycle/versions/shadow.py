@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from readmission_platform.assets.daily.agreement import both_scored
-from readmission_platform.config import ModelConfig
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.estimates.agreement import agreement_of, disagreements
 from readmission_platform.governance.ledger.versions import VersionRecord

@@ -7,8 +7,9 @@ What belongs here: reading bytes and rows again. What does not: what the compari
 from collections.abc import Mapping
 from typing import Any
 
-from readmission_platform.config import ModelConfig, digest_of
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.foundation.errors import BadInput, GovernanceError, LedgerCorrupt, Refused
+from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records

@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.config import DriftConfig, ModelConfig
+from readmission_platform.config.model import ModelConfig
+from readmission_platform.config.monitoring import DriftConfig
 from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.governance.ledger.chain import Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord

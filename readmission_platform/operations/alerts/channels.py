@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from readmission_platform.config import AlertsConfig, AppriseChannel, Settings, channel_url
+from readmission_platform.config.alerts import AlertsConfig, AppriseChannel
+from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import channel_url
 from readmission_platform.operations.alerts.states import message
 
 ATTEMPTS = 2

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from readmission_platform.config import AlertRule, AlertsConfig
+from readmission_platform.config.alerts import AlertRule, AlertsConfig
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import utc_text
 from readmission_platform.operations.alerts.outbox import enqueue, waiting

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from readmission_platform.config import AlertRule, AlertsConfig, RuleKind
+from readmission_platform.config.alerts import AlertRule, AlertsConfig, RuleKind
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.operations.observed_runs import CheckSeen, RunSeen, TickSeen
 

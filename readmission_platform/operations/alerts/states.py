@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from readmission_platform.config import AlertRule, AlertSeverity
+from readmission_platform.config.alerts import AlertRule, AlertSeverity
 from readmission_platform.operations.alerts.rules import Signal
 
 Notice = Literal["raised", "reminder", "recovered", "heartbeat", "test"]

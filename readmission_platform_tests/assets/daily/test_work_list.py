@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from readmission_platform.assets.daily.agreement import both_scored
-from readmission_platform.config import model_config
+from readmission_platform.config.files import model_config
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.versions.shadow import shadow_of
 from readmission_platform.lifecycle.versions.version_facts import shadow_days, shadow_estimates

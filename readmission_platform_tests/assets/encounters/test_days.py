@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readmission_platform.assets.encounters.days import DayState, Progress, completeness, expected_days, stretches
-from readmission_platform.config import Settings, environment_config
+from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import environment_config
 
 NEW_YORK = ZoneInfo("America/New_York")
 RULES = environment_config(Settings())

@@ -9,10 +9,10 @@ import pytest
 
 from readmission_platform.encounters.cohort import eligible_encounters
 from readmission_platform.encounters.history import HISTORY_COLUMNS
+from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.scoring import InputVersions, known_encounters
 from readmission_platform.models.readmission_30d.features import MODEL_INPUTS
 from readmission_platform.models.readmission_30d.scoring import model_inputs
-from readmission_platform.storage.lake import frame_digest
 from readmission_platform_tests.support.homes import SECRET, Home
 from readmission_platform_tests.support.hospital import days_from
 

@@ -145,7 +145,7 @@ def test_a_run_over_a_range_keeps_the_outcomes_of_a_day_whose_file_is_gone(hospi
         hospital.deliver(day, hospital.outcomes_of(day))
     take_in(hospital, "--from", DAYS[0], "--to", DAYS[1])
     (hospital.home.path / "landing/outcomes" / FIRST / "outcomes.csv").unlink()
-    from readmission_platform.config import settings
+    from readmission_platform.config.environment import settings
     from readmission_platform.definitions import build_definitions
 
     with hospital.home.instance() as instance:

@@ -64,7 +64,7 @@ def test_the_dagster_run_failed_at_the_check_and_shows_every_other_gate(blocked_
 
 def test_the_staging_sensor_does_not_ask_for_the_rejected_version(blocked_home: Home):
     from readmission_platform.automation.sensors import staging_promotion_sensor
-    from readmission_platform.config import environment_config
+    from readmission_platform.config.files import environment_config
     from readmission_platform.resources.project import ProjectResource
 
     with blocked_home.lived_in() as current, dg.DagsterInstance.ephemeral() as instance:

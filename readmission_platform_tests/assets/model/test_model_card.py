@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from readmission_platform.config import PROJECT_ROOT
+from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform_tests.support.homes import MODEL, Home
 
 CHECK = dg.AssetCheckKey(dg.AssetKey("model_card"), "model_card_complete")

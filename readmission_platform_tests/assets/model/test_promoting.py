@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from readmission_platform.config import PROJECT_ROOT
+from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform_tests.support.homes import BIN, MODEL, Home, Outcome
 
 

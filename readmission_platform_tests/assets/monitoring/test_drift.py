@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from readmission_platform.assets.monitoring.drift_results import ALARM_CHECK, JUDGED_CHECK
-from readmission_platform.config import PROJECT_ROOT, DriftConfig, monitoring_config
+from readmission_platform.config.environment import PROJECT_ROOT
+from readmission_platform.config.files import monitoring_config
+from readmission_platform.config.monitoring import DriftConfig
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.lifecycle.monitoring.comparable import training_reference
 from readmission_platform.lifecycle.monitoring.windows import columns_of, drift_facts, scored_by, windows_for

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from readmission_platform.assets.monitoring.figures import HEADLINES, figures, latest_figures
-from readmission_platform.config import PROJECT_ROOT
+from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform.evaluation.operation.catalogue import CATALOGUE
 from readmission_platform.evaluation.operation.figures import COLUMNS
 from readmission_platform.lifecycle.monitoring.figure_sources import DRIFT, SCORES, VOLUMES, why_absent

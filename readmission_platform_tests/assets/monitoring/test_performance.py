@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from readmission_platform.config import PROJECT_ROOT
+from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform.encounters.cohort import pseudonyms
 from readmission_platform_tests.support.homes import SECRET, Home
 from readmission_platform_tests.support.hospital import Hospital, days_ago, days_from

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from readmission_platform.config import ModelConfig
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.evaluation.estimates.bootstrap import bootstrap
 from readmission_platform.evaluation.estimates.ranking import accumulate, auroc_of, rank_rows
 from readmission_platform.models.readmission_30d.model import build_pipeline

@@ -6,7 +6,8 @@ The whole measurement, on real data, is `python -m readmission_platform_tests.be
 import numpy as np
 import pytest
 
-from readmission_platform.config import model_config, monitoring_config, settings
+from readmission_platform.config.environment import settings
+from readmission_platform.config.files import model_config, monitoring_config
 from readmission_platform_tests.benchmarks.drift_power import (
     ALARMS_ALLOWED,
     DAMAGES,

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readmission_platform.config import canonical_json
 from readmission_platform.foundation.errors import BadInput, Conflict, LedgerCorrupt
+from readmission_platform.foundation.values import canonical_json
 from readmission_platform.governance.ledger.chain import Pointer, event_hash, hash_of_text, no_pointers
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform_tests.support.forking import FORKING

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from readmission_platform.config import GatePolicy, RolesConfig, digest_of
+from readmission_platform.config.governance import GatePolicy, RolesConfig
 from readmission_platform.foundation.errors import BadInput, PolicyError, Refused
+from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.demo_approver import DEMO_APPROVER, Signer, demo_keys, demo_signer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import (

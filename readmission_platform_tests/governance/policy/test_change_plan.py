@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from readmission_platform.config import ChangePlan, digest_of
+from readmission_platform.config.change_plan import ChangePlan
 from readmission_platform.foundation.errors import BadInput, Conflict, Refused
+from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records

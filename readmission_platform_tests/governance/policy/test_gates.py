@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from readmission_platform.config import AdditionalGates, GatePolicy, GateRule, Limits
+from readmission_platform.config.governance import AdditionalGates, GatePolicy, GateRule
 from readmission_platform.foundation.errors import BadInput, PolicyError
+from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.policy.gates import (
     REQUIRED_GATES,
     check_policy,

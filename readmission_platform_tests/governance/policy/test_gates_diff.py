@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from readmission_platform.config import GatePolicy, GateRule, Limits
+from readmission_platform.config.governance import GatePolicy, GateRule
+from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.policy.gates_diff import GateChange, diff_policies
 from readmission_platform.governance.policy.limits import judge
 from readmission_platform_tests.support.scenario import POLICY

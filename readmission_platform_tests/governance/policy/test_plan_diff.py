@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from readmission_platform.config import ChangePlan, Span
+from readmission_platform.config.change_plan import ChangePlan, Span
 from readmission_platform.governance.policy.change_plan import outside_of
 from readmission_platform.governance.policy.plan_diff import diff_plans
 from readmission_platform_tests.governance.policy.test_change_plan import plan_with, put, trained

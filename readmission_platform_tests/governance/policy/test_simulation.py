@@ -2,8 +2,9 @@
 
 import pytest
 
-from readmission_platform.config import GatePolicy, Limits
+from readmission_platform.config.governance import GatePolicy
 from readmission_platform.foundation.errors import PolicyError
+from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.simulation import SimulatedVersion, simulate_policy
 from readmission_platform_tests.support.scenario import POLICY, Scenario, ready_for_production, ready_for_staging

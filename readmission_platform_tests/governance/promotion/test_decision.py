@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from readmission_platform.config import AdditionalGates, GatePolicy, Limits
+from readmission_platform.config.governance import AdditionalGates, GatePolicy
 from readmission_platform.foundation.errors import BadInput, Conflict, Refused
+from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.demo_approver import demo_signer
 from readmission_platform.governance.ledger.ledger import Ledger, Pointer
 from readmission_platform.governance.policy.adoption import ensure_adopted

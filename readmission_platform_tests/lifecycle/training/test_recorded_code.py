@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from readmission_platform.config import PROJECT_ROOT, model_config
+from readmission_platform.config.environment import PROJECT_ROOT
+from readmission_platform.config.files import model_config
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.training.rebuilding import rebuild

@@ -7,7 +7,8 @@ import dagster as dg
 import pytest
 
 from readmission_platform.assets.daily.agreement import AGREEMENT_CHECK, agreement_check, both_scored
-from readmission_platform.config import ModelConfig, model_config
+from readmission_platform.config.files import model_config
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.lifecycle.versions.shadow import shadow_of
 from readmission_platform.lifecycle.versions.version_facts import shadow_days, shadow_estimates

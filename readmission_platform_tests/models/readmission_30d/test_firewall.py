@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from readmission_platform.config import model_config
-from readmission_platform.config import settings as project_settings
+from readmission_platform.config.environment import settings as project_settings
+from readmission_platform.config.files import model_config
 from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS
 from readmission_platform.models.readmission_30d import firewall
 from readmission_platform.models.readmission_30d.features import MODEL_INPUTS

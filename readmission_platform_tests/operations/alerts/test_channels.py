@@ -10,7 +10,8 @@ import apprise
 import pytest
 import sqlalchemy as sa
 
-from readmission_platform.config import AlertsConfig, Settings
+from readmission_platform.config.alerts import AlertsConfig
+from readmission_platform.config.environment import Settings
 from readmission_platform.operations.alerts.channels import AppriseSender, FileSender, Sender, senders
 from readmission_platform.operations.alerts.outbox import GIVEN_UP_AFTER, deliver, enqueue, waiting
 from readmission_platform.operations.alerts.states import Alert, content

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from readmission_platform.config import AlertsConfig
+from readmission_platform.config.alerts import AlertsConfig
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.operations.alerts.records import Circumstances, acknowledge, find_alerts, settle
 from readmission_platform.operations.alerts.rules import Signal

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readmission_platform.config import AlertRule, AlertsConfig, alerts_config, settings
+from readmission_platform.config.alerts import AlertRule, AlertsConfig
+from readmission_platform.config.environment import settings
+from readmission_platform.config.files import alerts_config
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.operations.alerts.rules import (
     LONGEST_TEXT,
