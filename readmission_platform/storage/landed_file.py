@@ -1,7 +1,7 @@
 """Reading one landed file: its bytes into text cells, or the code of why that cannot be done.
 
 What belongs here: the formats (CSV, gzip CSV, Parquet) and how they are damaged. What does not: finding files
-(``landing``) and judging rows (``encounters.intake``). No error of a reader is passed on: such errors quote values.
+(``landing``) and judging rows (``intake.rows``). No error of a reader is passed on: such errors quote values.
 """
 
 import csv
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from readmission_platform.encounters.landed import LandedFile
+from readmission_platform.intake.files import LandedFile
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 # What a file may hold when it is unpacked: a few thousand bytes of gzip can otherwise fill the memory.
@@ -29,7 +29,7 @@ _ROW_LABELS = re.compile(r"__index_level_[0-9]+__")
 
 
 class _Damaged(Exception):
-    """A file that cannot be read; ``code`` says why (see ``encounters.quarantine``)."""
+    """A file that cannot be read; ``code`` says why (see ``intake.quarantine``)."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)

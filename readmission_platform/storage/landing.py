@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from readmission_platform.encounters.landed import LandedFile
+from readmission_platform.intake.files import LandedFile
 from readmission_platform.storage.landed_file import SUFFIXES, content_digest, read_file, shown_name
 
 __all__ = ["LandedFile", "Landing", "fingerprint_of"]

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from readmission_platform.encounters.cohort import CANNOT_BE_READMITTED, DISCHARGE_COLUMNS
-from readmission_platform.encounters.intake import take_in
-from readmission_platform.encounters.quarantine import CODES
 from readmission_platform.encounters.synthetic import generate
+from readmission_platform.intake.quarantine import CODES
+from readmission_platform.intake.rows import take_in
 from readmission_platform.storage import landed_file
 from readmission_platform.storage.landing import LandedFile, Landing, fingerprint_of
 from readmission_platform_tests.support.bad_deliveries import as_table, clean_rows, csv, in_parquet

@@ -10,7 +10,7 @@ FORKING.set_forkserver_preload(
     [
         "readmission_platform.cli",
         "readmission_platform.launcher",
-        "readmission_platform.encounters.intake",
+        "readmission_platform.intake.rows",
         "readmission_platform.models.readmission_30d.scoring",
         "readmission_platform.evaluation.estimates.evidence",
         "readmission_platform_tests.support.racers",

@@ -1,6 +1,6 @@
 """Intake: the discharges of each day, from the landing zone into the lake.
 
-What belongs here: ``daily_discharges`` and its accounting. What does not: judging rows (``encounters.intake``), reading
+What belongs here: ``daily_discharges`` and its accounting. What does not: judging rows (``intake.rows``), reading
 files (``storage.landed_file``), comparing with what was taken in before (``intake``), and scoring (``inference``).
 
 Four tables hold what became of a day; ``discharge_accounting`` is written last, so a day that has its account is there

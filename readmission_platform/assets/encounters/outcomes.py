@@ -1,7 +1,7 @@
 """Outcomes: what became of the discharges of each day, once 30 days are over.
 
 What belongs here: ``matured_outcomes`` with its accounting, and which days have matured. What does not: judging rows
-(``encounters.outcomes``), and what is made of them: training (``ingestion``) and live performance (``performance``).
+(``intake.outcomes``), and what is made of them: training (``ingestion``) and live performance (``performance``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +16,8 @@ from readmission_platform.assets.partitions import FIRST_DAY, daily_partitions
 from readmission_platform.assets.presentation import DATA_TEAM, blocking_specs, check_result, nothing_to_check, table
 from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.encounters.cohort import has_matured
-from readmission_platform.encounters.landed import LandedFile
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.intake.files import LandedFile
 from readmission_platform.lifecycle.days.scoring import DAY, DISCHARGES_TABLE, OUTCOMES_TABLE
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
@@ -93,7 +93,7 @@ def _take_in_days(
     found: Mapping[str, Sequence[LandedFile]], lake: Lake, today: date
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Take in the files of days; returns accepted outcomes, the account of each day, and quarantine lines."""
-    from readmission_platform.encounters.outcomes import take_in_outcomes
+    from readmission_platform.intake.outcomes import take_in_outcomes
 
     discharged = _discharged(lake, list(found))
     intake = take_in_outcomes(found, discharged=discharged, matured={day for day in found if has_matured(day, today)})

@@ -1,7 +1,7 @@
 """Releases: a person has quarantined rows taken in although cells of theirs broke a rule.
 
 What belongs here: deciding whether that may be, the record of it, and reading the records. What does not: which rules
-may be overruled at all (``encounters.quarantine``), and what the intake makes of a release (``encounters.intake``).
+may be overruled at all (``intake.quarantine``), and what the intake makes of a release (``intake.rows``).
 
 A released cell counts as missing. The record holds file, row, column and code of each cell, and never a value.
 """

@@ -1,6 +1,6 @@
 """Taking days in: what the lake knew before, the rows as they are now, and the account of each day.
 
-What belongs here: gathering what ``encounters.intake`` decides on, and comparing with what was taken in before. What
+What belongs here: gathering what ``intake.rows`` decides on, and comparing with what was taken in before. What
 does not: the decisions about rows, and writing the tables (``discharges``).
 """
 
@@ -13,8 +13,8 @@ import pandas as pd
 
 from readmission_platform.encounters.cohort import pseudonyms
 from readmission_platform.encounters.contract import RANGES
-from readmission_platform.encounters.landed import Place
 from readmission_platform.governance.promotion.quarantine_releases import RELEASED, released_cells
+from readmission_platform.intake.files import Place
 from readmission_platform.lifecycle.days.scoring import DAY, DISCHARGES_TABLE
 from readmission_platform.lifecycle.versions.version_facts import ACCOUNTING_TABLE
 from readmission_platform.resources.project import ProjectResource
@@ -38,7 +38,7 @@ class TakenIn:
         One row per day with files: ``discharge_date``, the counts, ``files_digest``, ``accepted_digest``, ``revision``
         and ``discharges_version`` (missing where the encounters have changed and their version is not yet known).
     quarantined, files
-        Lines of the quarantine, and the counts of each file (see ``encounters.intake.Intake``).
+        Lines of the quarantine, and the counts of each file (see ``intake.rows.Intake``).
     """
 
     discharges: pd.DataFrame
@@ -69,7 +69,7 @@ def take_in_days(
     landed: Mapping[str, Sequence[LandedFile]], days: Sequence[str], lake: Lake, project: ProjectResource
 ) -> TakenIn:
     """Take in the files of days; of the ``days`` that have none, what was taken in before stays."""
-    from readmission_platform.encounters.intake import ReleasedCell, take_in
+    from readmission_platform.intake.rows import ReleasedCell, take_in
 
     with project.ledger() as ledger:
         released = [ReleasedCell(*cell) for cell in released_cells(ledger.events(kind=RELEASED))]

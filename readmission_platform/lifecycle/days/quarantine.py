@@ -29,7 +29,7 @@ def quarantined(lake: Lake, *, first: str | None = None, last: str | None = None
 
     Lines of an older home have neither the file's name nor a code: these are empty until the day is taken in again.
     """
-    from readmission_platform.encounters.quarantine import DAY, LINE_TYPES
+    from readmission_platform.intake.quarantine import DAY, LINE_TYPES
 
     found = lake.read(QUARANTINE_TABLE) if lake.exists(QUARANTINE_TABLE) else pd.DataFrame(columns=list(LINE_TYPES))
     lines = found.reindex(columns=list(LINE_TYPES))
@@ -41,7 +41,7 @@ def quarantined(lake: Lake, *, first: str | None = None, last: str | None = None
 
 def summarised(lines: pd.DataFrame) -> list[dict[str, Any]]:
     """Count the rows of each day, file and code; 0 rows stand for a file as a whole."""
-    from readmission_platform.encounters.quarantine import DAY
+    from readmission_platform.intake.quarantine import DAY
 
     counted = lines.assign(row=lines["row"].where(lines["row"] > 0)).rename(columns={DAY: "date", "row": "rows"})
     by = ["date", "file", "file_digest", "code", "reason"]
@@ -51,7 +51,7 @@ def summarised(lines: pd.DataFrame) -> list[dict[str, Any]]:
 
 def explained(lines: pd.DataFrame) -> list[dict[str, Any]]:
     """Return lines with what to do about each, and whether the row may be released."""
-    from readmission_platform.encounters.quarantine import DAY, action_for, releasable
+    from readmission_platform.intake.quarantine import DAY, action_for, releasable
 
     return [
         {"date": line[DAY], **{name: line[name] for name in ("file", "file_digest", "row", "column", "code", "reason")},

@@ -8,9 +8,9 @@ import pytest
 
 from readmission_platform.assets.encounters.replay import Replayed, replay
 from readmission_platform.encounters.cohort import eligible_encounters
-from readmission_platform.encounters.intake import take_in
 from readmission_platform.encounters.synthetic import generate
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.intake.rows import take_in
 from readmission_platform.storage.lake import Lake
 from readmission_platform.storage.landing import Landing
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from readmission_platform.encounters.intake import take_in
+from readmission_platform.intake.rows import take_in
 from readmission_platform.lifecycle.days.intake import TakenIn
 from readmission_platform.storage.landing import LandedFile
 from readmission_platform_tests.support.bad_deliveries import SECRET, clean_rows

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from readmission_platform.encounters.intake import take_in
-from readmission_platform.encounters.quarantine import CODES
+from readmission_platform.intake.quarantine import CODES
+from readmission_platform.intake.rows import take_in
 from readmission_platform.storage.landing import Landing
 from readmission_platform_tests.support.bad_deliveries import BAD_FILES, ROWS, SECRET, BadFile, clean_rows, csv
 from readmission_platform_tests.support.homes import Home, files_below

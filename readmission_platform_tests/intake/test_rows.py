@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from readmission_platform.encounters.cohort import CANNOT_BE_READMITTED, DISCHARGE_COLUMNS, INTEGER_COLUMNS
 from readmission_platform.encounters.contract import NULLABLE, broken_rules
-from readmission_platform.encounters.intake import Intake, LandedFile, ReleasedCell, take_in
-from readmission_platform.encounters.landed import Place
-from readmission_platform.encounters.quarantine import CODES, LINE_TYPES, action_for, quarantine_lines, releasable
+from readmission_platform.intake.files import Place
+from readmission_platform.intake.quarantine import CODES, LINE_TYPES, action_for, quarantine_lines, releasable
+from readmission_platform.intake.rows import Intake, LandedFile, ReleasedCell, take_in
 from readmission_platform_tests.support.bad_deliveries import SECRET, clean_rows
 
 DAY, NEXT = "2024-03-01", "2024-03-02"

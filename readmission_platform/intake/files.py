@@ -12,7 +12,7 @@ import pandas as pd
 
 from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS
 from readmission_platform.encounters.contract import missing_columns
-from readmission_platform.encounters.quarantine import DAY
+from readmission_platform.intake.quarantine import DAY
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ import pandas as pd
 
 from readmission_platform.encounters.cohort import CANNOT_BE_READMITTED, DISCHARGE_COLUMNS, INTEGER_COLUMNS
 from readmission_platform.encounters.contract import MISSING_MARK, broken_rules, parse_text
-from readmission_platform.encounters.landed import Arrived, LandedFile, Place, numbered_rows, sort_out, whole_file_lines
-from readmission_platform.encounters.quarantine import DAY, quarantine_lines, releasable
+from readmission_platform.intake.files import Arrived, LandedFile, Place, numbered_rows, sort_out, whole_file_lines
+from readmission_platform.intake.quarantine import DAY, quarantine_lines, releasable
 
 COUNTS = ["received", "accepted", "quarantined", "duplicate"]
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from readmission_platform.encounters.landed import LandedFile
-from readmission_platform.encounters.outcomes import OutcomeIntake, take_in_outcomes
+from readmission_platform.intake.files import LandedFile
+from readmission_platform.intake.outcomes import OutcomeIntake, take_in_outcomes
 
 DAY = "2024-03-01"
 NEXT_DAY = "2024-03-02"

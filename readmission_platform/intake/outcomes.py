@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from readmission_platform.encounters.contract import MISSING_MARK, broken_rules, parse_text
-from readmission_platform.encounters.landed import LandedFile
-from readmission_platform.encounters.quarantine import CODES, DAY, LINE_TYPES
+from readmission_platform.intake.files import LandedFile
+from readmission_platform.intake.quarantine import CODES, DAY, LINE_TYPES
 
 ENCOUNTER, OUTCOME = "encounter_id", "readmitted_30d"
 OUTCOME_COLUMNS = [ENCOUNTER, OUTCOME]

@@ -1,0 +1,358 @@
+"""The contract: all that the platform may know of a model. Each package of ``models`` exposes one as ``CONTRACT``.
+
+What belongs here: the types of the contract. What does not: any model, and anything that the platform does with one.
+
+A model gives the probability of a binary outcome for each row of an entity at a time; the outcome becomes known after
+``maturity_days``. The platform owns pseudonyms, folds, evidence, gates, ledger, shadow and monitoring: a contract has no
+say in them and cannot leave them out. Importing a package of ``models`` must stay light, so the parts import scikit-learn
+and the like in their functions or in modules that these functions import.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel
+
+from readmission_platform.evaluation.estimates.schema import EvidenceSchema
+from readmission_platform.intake.contract import RowContract
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Words:
+    """How pages, checks and messages speak of the model.
+
+    Attributes
+    ----------
+    title
+        What the model predicts, as a heading: "30-day readmission".
+    row, rows
+        One row and several: "encounter", "encounters".
+    entity, entities
+        Whose rows they are: "patient", "patients".
+    event, events
+        The outcome as a noun: "readmission", "readmissions".
+    positive
+        The outcome as a participle, of a row that has it: "readmitted within 30 days".
+    delivery
+        What the files of a day hold: "discharges".
+    """
+
+    title: str
+    row: str
+    rows: str
+    entity: str
+    entities: str
+    event: str
+    events: str
+    positive: str
+    delivery: str
+
+
+@dataclass(frozen=True)
+class LandingFolders:
+    """Folders of the landing zone, each with a folder a day: rows to score, and their outcomes later.
+
+    Two models may read the same folders only if both say that they are ``shared``.
+    """
+
+    rows: str
+    outcomes: str
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """What somebody asked of a source; ``rows`` and ``seed`` are for generated ones, ``archive`` for published ones."""
+
+    archive: Path | None
+    rows: int
+    seed: int
+    cache: Path
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Raw rows, the digest of their content beside the one expected, and where they came from."""
+
+    frame: pd.DataFrame
+    digest: str
+    expected_digest: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where raw rows for training come from.
+
+    Attributes
+    ----------
+    words
+        For people: "Diabetes 130-US Hospitals for Years 1999-2008".
+    limits
+        Which set of limits of the gates applies. A version trained on a synthetic source goes live in ``local`` only.
+    options
+        Which of ``archive``, ``rows`` and ``seed`` of a request it takes.
+    load
+        Raises ``BadInput`` or ``Unavailable`` of ``foundation.errors``.
+    """
+
+    name: str
+    words: str
+    limits: Literal["real", "synthetic"]
+    options: frozenset[str]
+    load: Callable[[SourceRequest], Loaded]
+
+
+class DataPart(Protocol):
+    """From raw rows to inputs. Raw rows have the columns of the feed, and may have more."""
+
+    # What ``inputs_of`` needs of earlier rows of the same entity: columns of the feed (besides row, entity and day) ...
+    history_columns: tuple[str, ...]
+    # ... and columns of the cohort that only the source's own rows have, missing in rows that were delivered.
+    source_columns: tuple[str, ...]
+
+    def cohort(self, raw: pd.DataFrame, *, key: bytes, replay_share: float) -> pd.DataFrame:
+        """Select the rows that are studied, in the order of time.
+
+        Returns the feed's columns with the entity replaced by ``entity_key`` (a keyed pseudonym), plus ``clock``
+        (position in [0, 1)), ``part`` (``development`` or ``replay``, the latest ``replay_share``) and the outcome.
+        """
+        ...
+
+    def with_matured(self, cohort: pd.DataFrame, matured: pd.DataFrame) -> pd.DataFrame:
+        """Add delivered rows whose outcome has matured to the development part, with the feed's day column."""
+        ...
+
+    def flow(self, raw: pd.DataFrame, cohort: pd.DataFrame) -> dict[str, int]:
+        """Count rows at each step from the source to the parts of the study.
+
+        Steps that begin with "excluded", "added", "development" and "replay" have to add up; the first step counts the
+        source's rows, and "eligible rows" those of the cohort.
+        """
+        ...
+
+    def as_delivered(self, raw: pd.DataFrame) -> pd.DataFrame:
+        """Return raw rows as the feed would deliver them: its columns, and the outcome (0 or 1)."""
+        ...
+
+    def inputs_of(self, rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+        """Return ``inputs`` of rows, their history taken from the rows known. The same in training and in serving.
+
+        Rows that were delivered have a day, and know only what was known by that day.
+        """
+        ...
+
+    def forget(self, rows: pd.DataFrame, which: np.ndarray) -> pd.DataFrame:
+        """Return rows with all that tells the outcome of ``which`` (bool, shape (rows,)) missing."""
+        ...
+
+    def subgroups(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the attributes of the evidence schema, text or missing, one row each."""
+        ...
+
+    def baselines(self, inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> pd.DataFrame:
+        """Return the scores of the baselines of the evidence schema, float64; fitted ones out of fold."""
+        ...
+
+
+@dataclass(frozen=True)
+class CrossValidated:
+    """The model to ship (that of fold 0) and the out-of-fold scores, calibrated probabilities of shape (rows,)."""
+
+    model: Any
+    scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class ArtifactFormat:
+    """How a model is stored: file name, MLflow flavour, the packages that loading needs, and the types allowed in it."""
+
+    file: str
+    flavour: Literal["sklearn"]
+    packages: tuple[str, ...]
+    trusted_types: tuple[str, ...]
+
+
+class EstimatorPart(Protocol):
+    """Fitting, scoring, storing. ``settings`` validates the block ``settings`` of model.yaml; nobody else knows its fields."""
+
+    algorithm: str
+    settings: type[BaseModel]
+    artifact: ArtifactFormat
+
+    def cross_validate(
+        self,
+        inputs: pd.DataFrame,
+        labels: np.ndarray,
+        folds: np.ndarray,
+        settings: Mapping[str, Any],
+        *,
+        seed: int,
+        progress: Progress = ...,
+    ) -> CrossValidated:
+        """Fit one model a fold on the other folds; a row's score comes from models that never saw its entity."""
+        ...
+
+    def feature_names(self, model: Any) -> list[str]:
+        """Return what the fitted model splits on, for the record."""
+        ...
+
+    def score(self, model: Any, inputs: pd.DataFrame) -> np.ndarray:
+        """Return calibrated probabilities, shape (rows,)."""
+        ...
+
+    def unsound(self, model: Any, inputs: pd.DataFrame, risk: np.ndarray) -> list[str | None]:
+        """Say for each row why it cannot be scored soundly, without any of its values; None where it can."""
+        ...
+
+    def dump(self, model: Any) -> bytes:
+        """Return the model as the bytes of its artifact."""
+        ...
+
+    def load(self, content: bytes) -> Any:
+        """Load a model whose digest has been verified; raises ``ValueError`` for a type that is not trusted."""
+        ...
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What a version relies on: ``document`` for the evidence, ``importance`` by feature for monitoring."""
+
+    document: dict[str, Any]
+    importance: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Reliance:
+    """What one fitted model relies on, to be compared with another fit.
+
+    ``losses`` is the AUROC lost by concept (in one order for all fits), ``contributions`` has shape (rows, concepts),
+    and ``adds_up`` is the largest difference in log odds between contributions and the risk they explain.
+    """
+
+    losses: np.ndarray
+    contributions: np.ndarray
+    adds_up: float
+
+
+class ExplainPart(Protocol):
+    """Why a row has its risk, and what a version relies on."""
+
+    named_at_most: int
+
+    def explainer(self, model: Any) -> Callable[[pd.DataFrame, np.ndarray], tuple[list[str], list[str]]]:
+        """Return a function from inputs and their risks to reasons in words and contributions as JSON, one a row."""
+        ...
+
+    def explained(
+        self, model: Any, inputs: pd.DataFrame, labels: np.ndarray, entities: pd.Series, *, seed: int
+    ) -> Explained:
+        """Explain a model on rows of entities it never saw; small cells are hidden."""
+        ...
+
+    def reliance(
+        self, model: Any, inputs: pd.DataFrame, labels: np.ndarray, entities: np.ndarray, *, seed: int
+    ) -> Reliance:
+        """Measure what a model relies on, on rows of entities it never saw (``entities`` numbers them)."""
+        ...
+
+
+class WatchPart(Protocol):
+    """What drift monitoring compares."""
+
+    def watched_columns(self, importance: object, count: int) -> list[str]:
+        """Return the input columns to watch, most important first; all when the importance was not recorded."""
+        ...
+
+    def comparable(self, inputs: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+        """Return the columns as ordered numbers (float64) or as categories (text)."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """Inputs, labels, folds and ``entity_key`` of a study under another rule; ``shipped``: rows the shipped rule has too."""
+
+    frame: pd.DataFrame
+    labels: np.ndarray
+    folds: np.ndarray
+    shipped: np.ndarray
+
+
+@dataclass(frozen=True)
+class CohortRule:
+    """One other rule for who is studied: the name it is shown by, the study under it, and who it is judged on."""
+
+    name: str
+    table: TrainingTable
+    judged: Mapping[str, np.ndarray]
+
+
+class RobustnessPart(Protocol):
+    """Other rules for who is studied, to see whether the result hangs on ours."""
+
+    def narrower(self, features: pd.DataFrame) -> Mapping[str, np.ndarray]:
+        """Return which rows narrower rules keep, by the rule in words; the model stays as it is."""
+        ...
+
+    def refitted(
+        self, features: pd.DataFrame, labels: np.ndarray, folds: np.ndarray, raw: pd.DataFrame | None, *,
+        key: bytes, replay_share: float, fold_count: int,
+    ) -> Iterator[CohortRule]:  # fmt: skip
+        """Yield studies under rules that change training; those that need the raw rows only where there are any."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelContract:
+    """One model, as the platform sees it.
+
+    Attributes
+    ----------
+    purpose
+        One sentence: what is predicted, for whom, and when.
+    feed
+        Contract of delivered rows: names of row, entity, day and outcome, types, ranges and codes.
+    maturity_days
+        Days from a row's day until its outcome is known.
+    inputs, identifiers
+        What the model sees; columns that must never be among them.
+    evidence
+        Subgroups that fairness is judged for and baselines that have to be beaten; gates follow from both.
+    """
+
+    words: Words
+    purpose: str
+    feed: RowContract
+    landing: LandingFolders
+    maturity_days: int
+    sources: Mapping[str, Source]
+    inputs: tuple[str, ...]
+    identifiers: frozenset[str]
+    evidence: EvidenceSchema
+    data: DataPart
+    estimator: EstimatorPart
+    watch: WatchPart
+    explain: ExplainPart | None = None
+    robustness: RobustnessPart | None = None
+
+    @property
+    def row(self) -> str:
+        """Column that identifies a row."""
+        return self.feed.row
+
+    @property
+    def day(self) -> str:
+        """Column with the day of a row, text YYYY-MM-DD: the partition of daily tables."""
+        return self.feed.day
+
+    @property
+    def outcome(self) -> str:
+        """Column with the outcome, 0 or 1."""
+        return self.feed.outcome
