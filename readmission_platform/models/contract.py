@@ -55,6 +55,25 @@ class Words:
 
 
 @dataclass(frozen=True)
+class AssetNames:
+    """What the assets are called that speak of the model's own rows; tables have the names of their assets."""
+
+    raw: str
+    cohort: str
+    features: str
+    split: str
+    delivered: str
+
+    @classmethod
+    def of(cls, words: Words) -> "AssetNames":
+        """Make the names from the model's words: "patients" give ``patient_split``, "person-years" ``raw_person_years``."""
+        row, rows, entity, delivery = (
+            word.replace("-", "_").replace(" ", "_") for word in (words.row, words.rows, words.entity, words.delivery)
+        )
+        return cls(f"raw_{rows}", f"eligible_{rows}", f"{row}_features", f"{entity}_split", f"daily_{delivery}")
+
+
+@dataclass(frozen=True)
 class LandingFolders:
     """Folders of the landing zone, each with a folder a day: rows to score, and their outcomes later.
 
@@ -138,7 +157,7 @@ class DataPart(Protocol):
         ...
 
     def as_delivered(self, raw: pd.DataFrame) -> pd.DataFrame:
-        """Return raw rows as the feed would deliver them: its columns, and the outcome (0 or 1)."""
+        """Return raw rows as the feed would deliver them, in the order of time: its columns, and the outcome (0 or 1)."""
         ...
 
     def inputs_of(self, rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
@@ -341,6 +360,11 @@ class ModelContract:
     watch: WatchPart
     explain: ExplainPart | None = None
     robustness: RobustnessPart | None = None
+
+    @property
+    def names(self) -> AssetNames:
+        """Names of the assets that speak of the model's own rows."""
+        return AssetNames.of(self.words)
 
     @property
     def row(self) -> str:

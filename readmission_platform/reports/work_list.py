@@ -2,7 +2,7 @@
 
 What belongs here: which columns the list has, how it looks, and writing its files. What does not: predictions
 (``assets.daily.inference``) and when the list is made (``assets.daily.work_list``). Race, gender, payer and whatever
-names a patient are on no list: the encounter number is what the care team looks up.
+names a patient are on no list: the number of the row is what the care team looks up.
 """
 
 import io
@@ -16,9 +16,9 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 
+from readmission_platform.models.contract import Words
 from readmission_platform.storage.home import replace_file
 
-COLUMNS = ["rank", "encounter_id", "risk_percent", "band", "follow_up", "reasons", "status"]
 SCORED, JUDGE_BY_HAND = "scored", "not scored: judge by hand"
 PAGE, TABLE, DATA = "work_list.html", "work_list.csv", "work_list.parquet"
 # For its owner and the group that the care team is in.
@@ -30,47 +30,50 @@ _TEMPLATE = "work_list.html.j2"
 
 @dataclass(frozen=True)
 class WorkList:
-    """A day's list. ``rows`` has the columns of ``COLUMNS``: by rank, then those that were not scored."""
+    """A day's list. ``rows`` are as ``listed`` returns them: by rank, then those that were not scored."""
 
     day: str
     simulated: bool
     model: str
+    words: Words
     version: str
     source: str
     scored_at: str
     rows: pd.DataFrame
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the rows as plain values; what an encounter has not is None."""
+        """Return the rows as plain values; missing values are None."""
         return [{str(name): None if pd.isna(value) else value for name, value in row.items()}
                 for row in self.rows.to_dict("records")]  # fmt: skip
 
 
-def listed(predictions: pd.DataFrame) -> pd.DataFrame:
+def listed(predictions: pd.DataFrame, *, row: str) -> pd.DataFrame:
     """Turn a day's predictions into the rows of its list.
 
     Parameters
     ----------
     predictions
-        Rows of ``daily_predictions``; those made by older releases lack status and reasons.
+        Rows of ``daily_predictions``.
+    row
+        Column that identifies a row.
 
     Returns
     -------
-    ``COLUMNS``; rank and risk of those not scored are missing, and their reasons say why.
+    ``rank``, the row's identifier, ``risk_percent``, ``band``, ``follow_up``, ``reasons`` and ``status``; rank and risk of
+    those not scored are missing, and their reasons say why.
     """
-    frame = predictions.reindex(columns=[*predictions.columns, *{"status", "reasons", "withheld_because"}
-                                         - set(predictions.columns)])  # fmt: skip
+    frame = predictions
     withheld = frame["status"].eq("withheld")
     rows = pd.DataFrame({
         "rank": frame["rank"].astype("Int64"),
-        "encounter_id": frame["encounter_id"].astype("int64"),
+        row: frame[row].astype("int64"),
         "risk_percent": (100 * frame["risk"].astype("float64")).round(1),
         "band": frame["band"].map(lambda band: band.replace("_", " "), na_action="ignore"),
         "follow_up": frame["flagged"].map({True: "yes", False: "no"}).mask(withheld),
         "reasons": frame["withheld_because"].where(withheld, frame["reasons"]).fillna(""),
         "status": withheld.map({True: JUDGE_BY_HAND, False: SCORED}),
     })  # fmt: skip
-    return rows.sort_values(["rank", "encounter_id"], ignore_index=True)
+    return rows.sort_values(["rank", row], ignore_index=True)
 
 
 def write_work_list(found: WorkList, folder: Path) -> Mapping[str, Path]:
@@ -117,6 +120,7 @@ def page_html(found: WorkList) -> str:
     records = found.records()
     return _template().render(
         found=found,
+        row_column=found.rows.columns[1],
         flagged=[row for row in records if row["follow_up"] == "yes"],
         others=[row for row in records if row["follow_up"] == "no"],
         withheld=[row for row in records if row["status"] == JUDGE_BY_HAND],

@@ -11,13 +11,13 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from readmission_platform.assets.model.stages import live_version
 from readmission_platform.automation.retraining import collecting, confirmed, cooling_down, source_of
 from readmission_platform.config.environment import PROJECT_ROOT, Settings
 from readmission_platform.config.files import environment_config, monitoring_config
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.monitoring.live_verdicts import COLUMNS
 from readmission_platform.lifecycle.monitoring.windows import columns_of, scored_by, windows_for
+from readmission_platform.lifecycle.versions.stages import live_version
 from readmission_platform_tests.support.homes import Home
 from readmission_platform_tests.support.hospital import Hospital, days_from
 from readmission_platform_tests.support.scenario import Scenario

@@ -14,8 +14,8 @@ import pandas as pd
 from readmission_platform.assets.presentation import check_result, picture, table
 from readmission_platform.evaluation.drift.windows import DriftLimits, Verdict, alarming, completely_judged, verdicts
 from readmission_platform.lifecycle.monitoring.windows import Watched
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.drift import alarm_sentence, drift_folder, page_path, window_table
-from readmission_platform.resources.project import ProjectResource
 
 ALARM_CHECK, JUDGED_CHECK = "no_drift_alarm", "latest_windows_judged"
 ALARM_RULE = "What each version scores resembles its own training data, in all but a few of the latest windows."
@@ -88,22 +88,24 @@ def _unjudged(each: Watched, rows: pd.DataFrame, limits: DriftLimits) -> Iterato
 
 
 def drift_metadata(
-    watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits, project: ProjectResource
+    watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits, workspace: Workspace
 ) -> dict[str, Any]:
     """Return what the asset's page shows of each version: its latest window by column, and all windows over time."""
     shown: dict[str, Any] = {"limits": dg.MetadataValue.json(asdict(limits))}
     for each in watched:
         ours, named = of_version(each, rows), f"{each.stage}: version {each.record.version}"
-        shown[f"{named}, collecting"] = f"{each.collecting} of {project.monitoring.drift.window_encounters} encounters"
+        shown[f"{named}, collecting"] = (
+            f"{each.collecting} of {workspace.monitoring.drift.window_encounters} encounters"
+        )
         found = verdicts(ours, limits)
         if found:
-            shown |= {f"{named}, {what}": value for what, value in _shown(each, ours, found, project).items()}
+            shown |= {f"{named}, {what}": value for what, value in _shown(each, ours, found, workspace).items()}
     return shown
 
 
-def _shown(each: Watched, rows: pd.DataFrame, found: Sequence[Verdict], project: ProjectResource) -> dict[str, Any]:
+def _shown(each: Watched, rows: pd.DataFrame, found: Sequence[Verdict], workspace: Workspace) -> dict[str, Any]:
     latest = found[-1]
-    folder = drift_folder(project.settings.reports, project.model.name, each.record.version)
+    folder = drift_folder(workspace.reports, each.record.version)
     page = page_path(folder, latest.first_day, latest.last_day)
     return {
         "latest window": table(window_table(rows[rows["window"] == latest.window])),

@@ -54,9 +54,9 @@ class VersionRecord:
         return _text(self.evidence.get("digest"))
 
     @property
-    def encounters_version(self) -> int | None:
-        """Version of the table of eligible encounters it was trained on; None where an older release did not say."""
-        return _mapping(self.trained.get("encounters")).get("table_version")
+    def cohort_version(self) -> int:
+        """Version of the table of the cohort that it was trained on."""
+        return int(self.trained["cohort_table"]["table_version"])
 
     def additional_gates(self) -> list[Any]:
         """Return the additional gates of every validation; each of them keeps applying."""

@@ -16,10 +16,8 @@ from readmission_platform.evaluation.operation.live import ALL, estimated, measu
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.limits import bounds_of, read_estimate
-from readmission_platform.lifecycle.days.scoring import DAY
-from readmission_platform.storage.lake import Lake
+from readmission_platform.storage.tables import PERFORMANCE, ModelLake
 
-PERFORMANCE_TABLE = "live_performance"
 JUDGED, MEASURED, ESTIMATE = "judged", "measured", "estimate"
 HOLDS, WORSE, INSUFFICIENT, NOT_JUDGED = "holds", "worse", "insufficient", ""
 COLUMNS = [
@@ -35,7 +33,7 @@ def performance_of(
     settings: PerformanceConfig,
     model: ModelConfig,
     *,
-    lake: Lake,
+    lake: ModelLake,
 ) -> pd.DataFrame:
     """Return the table of live performance: the judged period of the live version, and the months of every version.
 
@@ -119,8 +117,8 @@ class Periods:
             .assign(
                 version=self.version,
                 period=period,
-                first_day=rows[DAY].min(),
-                last_day=rows[DAY].max(),
+                first_day=rows["day"].min(),
+                last_day=rows["day"].max(),
                 kind=kind,
             )
             .rename(columns={"promised_value": "promised"})
@@ -148,24 +146,24 @@ class Periods:
         return HOLDS if all(bound.holds(estimate) for bound in bounds_of(limits)) else WORSE
 
 
-def worse_measures(lake: Lake, version: str) -> list[str]:
+def worse_measures(lake: ModelLake, version: str) -> list[str]:
     """Return the measures that the judged period of a version found worse than their limits allow."""
-    if not lake.exists(PERFORMANCE_TABLE):
+    if not lake.exists(PERFORMANCE):
         return []
-    rows = lake.read(PERFORMANCE_TABLE, where={"version": [version], "period": [JUDGED], "result": [WORSE]})
+    rows = lake.read(PERFORMANCE, where={"version": [version], "period": [JUDGED], "result": [WORSE]})
     return sorted(rows["measure"])
 
 
 def latest_days(rows: pd.DataFrame, days: int) -> pd.DataFrame:
     """Return the rows of the latest so many days that there are rows of."""
-    return rows[rows[DAY].isin(sorted(set(rows[DAY]))[-days:])]
+    return rows[rows["day"].isin(sorted(set(rows["day"]))[-days:])]
 
 
-def _shown_before(lake: Lake) -> pd.DataFrame:
+def _shown_before(lake: ModelLake) -> pd.DataFrame:
     """Return the estimates of months that the table held before."""
-    if not lake.exists(PERFORMANCE_TABLE):
+    if not lake.exists(PERFORMANCE):
         return pd.DataFrame(columns=COLUMNS)
-    rows = lake.read(PERFORMANCE_TABLE)
+    rows = lake.read(PERFORMANCE)
     return rows[(rows["kind"] == ESTIMATE) & (rows["period"] != JUDGED)]
 
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from readmission_platform.config.change_plan import ChangePlan
-from readmission_platform.config.environment import Settings
 from readmission_platform.config.files import change_plan_config, gate_policy, roles_config
 from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, RolesConfig
 from readmission_platform.foundation.errors import BadInput, Refused
@@ -22,18 +21,17 @@ from readmission_platform.governance.promotion.approvals import approval_stateme
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest
 from readmission_platform.governance.signatures import load_key
 from readmission_platform.lifecycle.versions.decisions import consider
-from readmission_platform.resources.environment import environment_resources
-from readmission_platform.resources.project import ProjectResource
+from readmission_platform.lifecycle.workspace import Workspace
 
 DEMO_APPROVAL_DAYS = 7
-_READERS: dict[AdoptionKind, Callable[[Settings], GatePolicy | ChangePlan | RolesConfig]] = {
-    "policy_adopted": gate_policy,
-    "change_plan_adopted": change_plan_config,
-    "roles_adopted": roles_config,
+_READERS: dict[AdoptionKind, Callable[[Workspace], GatePolicy | ChangePlan | RolesConfig]] = {
+    "policy_adopted": lambda workspace: gate_policy(workspace.settings, workspace.name),
+    "change_plan_adopted": lambda workspace: change_plan_config(workspace.settings, workspace.name),
+    "roles_adopted": lambda workspace: roles_config(workspace.settings),
 }
 
 
-def approve_as_demo(decision: Decision, *, ledger: Ledger, project: ProjectResource) -> Event:
+def approve_as_demo(decision: Decision, *, ledger: Ledger, workspace: Workspace) -> Event:
     """Let the demo approver sign for a version, naming every gate that could not be judged.
 
     Raises
@@ -41,10 +39,10 @@ def approve_as_demo(decision: Decision, *, ledger: Ledger, project: ProjectResou
     Refused
         Where demonstrations are not allowed.
     """
-    rules: EnvironmentConfig = project.environment_rules
-    if not (rules.demo_approver and project.environment == "local"):
-        raise Refused([f"there is no demo approver in {project.environment}; somebody has to approve"])
-    signer = demo_signer(ledger, project.settings.keys)
+    rules: EnvironmentConfig = workspace.rules
+    if not (rules.demo_approver and workspace.environment == "local"):
+        raise Refused([f"there is no demo approver in {workspace.environment}; somebody has to approve"])
+    signer = demo_signer(ledger, workspace.settings.keys)
     events, pointers = ledger.snapshot()
     policy = in_force(events)
     if policy is None:
@@ -69,7 +67,7 @@ def approve_as_demo(decision: Decision, *, ledger: Ledger, project: ProjectResou
 
 
 def sign_approval(
-    settings: Settings,
+    workspace: Workspace,
     *,
     version: str,
     reason: str,
@@ -87,13 +85,12 @@ def sign_approval(
     Refused
         When the approval would not count; nothing is recorded.
     """
-    project = ProjectResource.of(settings)
     if (key is None) != (approver is None):
         raise BadInput("--key and --approver belong together")
-    with project.ledger() as ledger:
-        decision = _decision(version, reason, ledger, project)
+    with workspace.ledger() as ledger:
+        decision = _decision(version, reason, ledger, workspace)
         if key is None or approver is None:
-            return approve_as_demo(decision, ledger=ledger, project=project)
+            return approve_as_demo(decision, ledger=ledger, workspace=workspace)
         events, pointers = ledger.snapshot()
         policy, roles = in_force(events), roles_in_force(events)
         if policy is None or roles is None:
@@ -115,13 +112,12 @@ def sign_approval(
         return ledger.append("version_approved", signed, actor=approver, version=version)
 
 
-def _decision(version: str, reason: str, ledger: Ledger, project: ProjectResource) -> Decision:
-    request = PromotionRequest(version, "production", project.actor, replace=True, reason=reason)
-    _, tracking, lake = environment_resources(project.settings)
-    return consider(request, ledger=ledger, project=project, tracking=tracking, lake=lake)
+def _decision(version: str, reason: str, ledger: Ledger, workspace: Workspace) -> Decision:
+    request = PromotionRequest(version, "production", workspace.actor, replace=True, reason=reason)
+    return consider(request, ledger=ledger, workspace=workspace)
 
 
-def adopt_configuration(settings: Settings, kind: AdoptionKind, *, key: Path | None, signer: str | None) -> Event:
+def adopt_configuration(workspace: Workspace, kind: AdoptionKind, *, key: Path | None, signer: str | None) -> Event:
     """Put the gate policy, the change plan or the roles of ``configs/`` into force with a signature.
 
     Raises
@@ -133,13 +129,13 @@ def adopt_configuration(settings: Settings, kind: AdoptionKind, *, key: Path | N
     """
     if (key is None) != (signer is None):
         raise BadInput("--key and --signer belong together")
-    project = ProjectResource.of(settings)
-    demo = project.environment_rules.demo_approver and settings.environment == "local"
-    with project.ledger() as ledger:
+    settings = workspace.settings
+    demo = workspace.rules.demo_approver and settings.environment == "local"
+    with workspace.ledger() as ledger:
         if key is not None and signer is not None:
             who = Signer(signer, load_key(key))
         elif demo:
             who = demo_signer(ledger, settings.keys)
         else:
             raise Refused([f"there is no demo approver in {settings.environment}: sign with --key and --signer"])
-        return adopt(ledger, kind, _READERS[kind](settings), who, demo_allowed=demo)
+        return adopt(ledger, kind, _READERS[kind](workspace), who, demo_allowed=demo)

@@ -31,10 +31,10 @@ from readmission_platform.governance.promotion.verification import champion_then
 from readmission_platform.lifecycle.versions.dossier_verification import NOT_PROVEN, gate_table, verify_files
 from readmission_platform.lifecycle.versions.evidence_document import document_bytes, evidence_document
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing, evidence_rows
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.dossier import readme
 from readmission_platform.reports.evidence_report import evidence_html
 from readmission_platform.reports.model_card import card_html, card_markdown, card_of
-from readmission_platform.resources.environment import Resources
 from readmission_platform.storage.lake import Lake
 
 MADE = "dossier_made"
@@ -54,7 +54,7 @@ class Made:
     public_key: str
 
 
-def make_dossier(version: str, *, out: Path, ledger: Ledger, resources: Resources, signer: Signer) -> Made:
+def make_dossier(version: str, *, out: Path, ledger: Ledger, workspace: Workspace, signer: Signer) -> Made:
     """Gather, seal, verify and write the dossier of a version, and record in the ledger that it was handed out.
 
     Parameters
@@ -76,8 +76,8 @@ def make_dossier(version: str, *, out: Path, ledger: Ledger, resources: Resource
     entries = ledger.entries()
     events = events_of(entries)
     record = _validated(version, events, ledger.model)
-    environment, made_at = resources.project.environment, utc_text(datetime.now(UTC))
-    files = gathered(record, entries, resources)
+    environment, made_at = workspace.environment, utc_text(datetime.now(UTC))
+    files = gathered(record, entries, workspace)
     files[dossier.README] = readme(
         model=record.model, version=version, environment=environment, made_at=made_at, signer=signer.identity,
         demo=signer.demo, files=[*files, dossier.MANIFEST], not_proven=NOT_PROVEN, notes=_NOTES,
@@ -85,14 +85,14 @@ def make_dossier(version: str, *, out: Path, ledger: Ledger, resources: Resource
     head = {"seq": entries[-1].seq, "hash": entries[-1].hash}
     manifest = dossier.sealed(
         files, signer, model=record.model, version=version, environment=environment, made_at=made_at, ledger=head,
-        code_version=resources.project.code_version,
+        code_version=workspace.code_version,
     )  # fmt: skip
     _refuse_unless_whole(manifest, files)
     staged = _written_beside(out, {**files, dossier.MANIFEST: manifest})
     try:
         handed_out = {"manifest_digest": dossier.digest_of_bytes(manifest), "ledger_seq": head["seq"],
                       "signer": signer.identity, "demo": signer.demo}  # fmt: skip
-        ledger.append(MADE, handed_out, actor=resources.project.actor, version=version)
+        ledger.append(MADE, handed_out, actor=workspace.actor, version=version)
         staged.rename(out)
     except OSError as error:
         raise BadInput(f"--out: {out} cannot be written ({error.strerror})") from error
@@ -102,22 +102,20 @@ def make_dossier(version: str, *, out: Path, ledger: Ledger, resources: Resource
     return Made(out, statement, signed["public_key"])
 
 
-def gathered(record: VersionRecord, entries: Sequence[Entry], resources: Resources) -> dict[str, bytes]:
+def gathered(record: VersionRecord, entries: Sequence[Entry], workspace: Workspace) -> dict[str, bytes]:
     """Return the content of every file but the explanation and the manifest, by name."""
     events = events_of(entries)
-    lake = resources.lake.open()
+    lake = workspace.lake
     records = version_records(events, pointers_from(events))
-    document = evidence_document(
-        record.version, events=events, pointers=pointers_from(events), project=resources.project, lake=lake
-    )
-    demo_allowed = resources.project.environment == "local"
+    document = evidence_document(record.version, events=events, pointers=pointers_from(events), workspace=workspace)
+    demo_allowed = workspace.environment == "local"
     files = {
         dossier.LEDGER: extract_text(entries).encode(),
         dossier.DOCUMENT: document_bytes(document),
         dossier.GATES: json_bytes(gate_table(document)),
         dossier.ROWS: _parquet(_rows(lake, record)),
         **{name: json_bytes(content) for name, content in repeated(record, events, demo_allowed=demo_allowed).items()},
-        **pages(document, model_card_config(resources.project.settings)),
+        **pages(document, model_card_config(workspace.settings, workspace.name)),
     }
     champion = champion_then(record, records, events)
     if champion is not None:

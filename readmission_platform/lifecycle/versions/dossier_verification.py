@@ -30,7 +30,7 @@ from readmission_platform.governance.promotion.verification import (
     verify_version,
 )
 from readmission_platform.lifecycle.versions.evidence_document import FORMAT, document_from
-from readmission_platform.lifecycle.versions.version_facts import measured_at_training, shared_test_patients
+from readmission_platform.lifecycle.versions.version_facts import measured_at_training, shared_test_rows
 
 NOT_PROVEN = (
     "that the key belongs to whom the manifest names: compare it with one you got from elsewhere (--public-key)",
@@ -208,10 +208,11 @@ def _recomputed(opened: _Opened) -> tuple[dict[str, Any] | None, Recomputed]:
     settings = _part(opened.document, "settings")
     try:
         rows = _rows(opened.files[dossier.ROWS])
-        digest = digest_rows(rows)
+        schema = recorded_schema(opened.record)
+        digest = digest_rows(rows, schema)
         if digest != opened.record.evidence_digest:  # figures made from changed rows would mean nothing
             return None, Recomputed(stated, digest, None, settings_alike=True)
-        computed = evaluate(rows, **settings)
+        computed = evaluate(rows, schema=schema, **settings)
         estimates = dict(computed["estimates"]) | measured_at_training(opened.record)
         estimates |= _against_champion(opened, rows, settings)
     except (InvalidEvidence, BadInput, TypeError, KeyError):  # a setting too many, too few, or of another type
@@ -227,9 +228,9 @@ def _against_champion(opened: _Opened, rows: pd.DataFrame, settings: Mapping[str
     if champion is None or dossier.CHAMPION_ROWS not in opened.files:
         return {}
     theirs = _rows(opened.files[dossier.CHAMPION_ROWS])
-    if digest_rows(theirs) != champion.evidence_digest:
+    if digest_rows(theirs, recorded_schema(champion)) != champion.evidence_digest:
         raise BadInput("the champion's evidence rows are not those recorded")
-    both = shared_test_patients(rows, theirs)
+    both = shared_test_rows(rows, theirs)
     if both.empty:
         return {}
     return compare(both, **{name: settings[name] for name in ("thresholds", "replicates", "seed")})

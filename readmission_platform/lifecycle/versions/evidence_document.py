@@ -19,9 +19,8 @@ from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import in_force
 from readmission_platform.lifecycle.versions.version_facts import estimates_of, measured_at_training, recorded_evidence
-from readmission_platform.resources.project import ProjectResource
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.home import replace_file
-from readmission_platform.storage.lake import Lake
 
 FORMAT = "readmission-evidence-2"
 EVIDENCE_FILE = "evidence.json"
@@ -33,8 +32,7 @@ def evidence_document(
     *,
     events: Sequence[Event],
     pointers: Mapping[str, Pointer],
-    project: ProjectResource,
-    lake: Lake,
+    workspace: Workspace,
 ) -> dict[str, Any]:
     """Return the evidence document of a version: builtin types only, counts of 1 to 10 people hidden.
 
@@ -43,10 +41,11 @@ def evidence_document(
     events, pointers
         ``Ledger.snapshot()``.
 
-    Returns ------- ``format``, ``model``, ``version``, ``source``, ``provenance``, ``cohort``, all that
-    ``evaluation.estimates.evidence.evaluate`` returns (``n`` to ``comparisons``), ``explanations``, ``gates``,
-    ``verdict``, ``policy_digest`` and ``robustness``, in alphabetical order. What an older release did not record is
-    None, as are figures that are undefined or hidden.
+    Returns
+    -------
+    ``format``, ``model``, ``words``, ``version``, ``source``, ``provenance``, ``cohort``, all that ``evaluate`` of
+    ``evaluation.estimates.evidence`` returns (``n`` to ``comparisons``), ``explanations``, ``gates``, ``verdict``,
+    ``policy_digest`` and ``robustness``, in alphabetical order. Figures that are undefined or hidden are None.
 
     Raises
     ------
@@ -58,7 +57,7 @@ def evidence_document(
     record = version_records(events, pointers).get(version)
     if record is None:
         raise BadInput(f"there is no version {version}; `readmission status` lists them")
-    return document_from(record, _recomputed(record, project, lake), events=events)
+    return document_from(record, _recomputed(record, workspace), events=events)
 
 
 def document_from(record: VersionRecord, computed: Mapping[str, Any], *, events: Sequence[Event]) -> dict[str, Any]:
@@ -79,6 +78,7 @@ def document_from(record: VersionRecord, computed: Mapping[str, Any], *, events:
     document = {
         "format": FORMAT,
         "model": record.model,
+        "words": record.trained["model"]["words"],
         "version": version,
         "source": record.source,
         "provenance": _provenance(record),
@@ -96,9 +96,9 @@ def document_from(record: VersionRecord, computed: Mapping[str, Any], *, events:
     return canonical
 
 
-def write_document(document: Mapping[str, Any], project: ProjectResource) -> Path:
+def write_document(document: Mapping[str, Any], workspace: Workspace) -> Path:
     """Write a document where the reports of its version are, whole or not at all, and return where that is."""
-    target: Path = project.settings.reports / document["model"] / document["version"] / EVIDENCE_FILE
+    target = workspace.reports / document["version"] / EVIDENCE_FILE
     target.parent.mkdir(parents=True, exist_ok=True)
     replace_file(target, document_bytes(document))
     return target
@@ -125,8 +125,9 @@ def policy_of(events: Sequence[Event], digest: str | None) -> GatePolicy | None:
     return policy.policy if policy and digest is None else None
 
 
-def _recomputed(record: VersionRecord, project: ProjectResource, lake: Lake) -> dict[str, Any]:
-    return estimates_of(recorded_evidence(lake, record), str(record.evidence_digest), project.model)
+def _recomputed(record: VersionRecord, workspace: Workspace) -> dict[str, Any]:
+    rows = recorded_evidence(workspace.lake, record)
+    return estimates_of(rows, str(record.evidence_digest), workspace.config, workspace.contract.evidence)
 
 
 def _provenance(record: VersionRecord) -> dict[str, Any]:

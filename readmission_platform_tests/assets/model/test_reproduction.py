@@ -100,8 +100,8 @@ def test_a_model_made_with_other_settings_than_recorded_does_not_reproduce(train
     [(0.0, "identical"), (2**-12, "within_tolerance"), (2**-11, "within_tolerance"), (2**-10, "differs")],
 )
 def test_the_largest_difference_is_held_against_the_tolerance(trained_home: Home, apart: float, result: str):
-    from readmission_platform.assets.model.reproduction import compared
     from readmission_platform.lifecycle.training.rebuilding import Rebuilt
+    from readmission_platform.lifecycle.training.reproduction import compared
 
     recorded = recorded_of(trained_home)
     shifted = recorded.scores.copy()
@@ -116,8 +116,8 @@ def test_the_largest_difference_is_held_against_the_tolerance(trained_home: Home
 
 
 def test_a_risk_that_is_no_number_differs(trained_home: Home):
-    from readmission_platform.assets.model.reproduction import compared
     from readmission_platform.lifecycle.training.rebuilding import Rebuilt
+    from readmission_platform.lifecycle.training.reproduction import compared
 
     recorded = recorded_of(trained_home)
     broken, test = recorded.scores.copy(), recorded.scores[recorded.folds == 0]
