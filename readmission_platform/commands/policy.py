@@ -52,7 +52,7 @@ def policy_adopt(
     ] = None,
     signer: Annotated[str | None, typer.Option(help="Who you are in the roles in force; needed with --key.")] = None,
     roles: Annotated[
-        bool, typer.Option("--roles", help="Adopt configs/roles.yaml instead of configs/gates.yaml.")
+        bool, typer.Option("--roles", help="Adopt configs/roles.yaml instead, which holds for every model.")
     ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Adopt configs/change_plan.yaml instead of configs/gates.yaml.")

@@ -55,7 +55,7 @@ class VersionRecord:
 
     @property
     def encounters_version(self) -> int | None:
-        """Version of the table of eligible encounters it was trained on; None where an older release did not say."""
+        """Version of the table of eligible encounters it was trained on; None where that was not recorded."""
         return _mapping(self.trained.get("encounters")).get("table_version")
 
     def additional_gates(self) -> list[Any]:
@@ -70,7 +70,7 @@ def version_records(events: Iterable[Event], pointers: Mapping[str, Pointer]) ->
     Parameters
     ----------
     events
-        All events of one model, in order.
+        All events of one model and its environment, in order.
     pointers
         The stage pointers at the same moment.
     """

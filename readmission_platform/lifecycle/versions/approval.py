@@ -135,7 +135,9 @@ def adopt_configuration(settings: Settings, kind: AdoptionKind, *, key: Path | N
         raise BadInput("--key and --signer belong together")
     project = ProjectResource.of(settings)
     demo = project.environment_rules.demo_approver and settings.environment == "local"
-    with project.ledger() as ledger:
+    # Roles belong to the environment, which may have no model yet.
+    opened = Ledger.of_environment(settings.ledger_database) if kind == "roles_adopted" else project.ledger()
+    with opened as ledger:
         if key is not None and signer is not None:
             who = Signer(signer, load_key(key))
         elif demo:
