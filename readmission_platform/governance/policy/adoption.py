@@ -10,7 +10,7 @@ belongs to one model. The signed statement names what the adoption is for, a mod
 in another stream of the ledger has no effect.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -120,11 +120,23 @@ def adopt(
     Conflict
         When somebody else adopted something at the same moment that this adoption depends on.
     """
+    return _adopt_after(ledger.events(), ledger, kind, content, signer, demo_allowed=demo_allowed)
+
+
+def _adopt_after(
+    events: Sequence[Event],
+    ledger: Ledger,
+    kind: AdoptionKind,
+    content: GatePolicy | ChangePlan | RolesConfig,
+    signer: Signer,
+    *,
+    demo_allowed: bool = True,
+) -> Event:
+    """Adopt something provided that these events are still all that it depends on; raises as :func:`adopt` does."""
     adoptable = check_content(kind, content)
     if ledger.model == ENVIRONMENT and not adoptable.of_environment:
         raise BadInput(f"A {adoptable.words} belongs to a model, and no model is named.")
     stream = adoptable.stream(ledger.model)
-    events = ledger.events()
     before = roles_in_force(events, demo_allowed=demo_allowed)
     last_seq = max((event.seq for event in events if event.kind == kind and is_adoption(event)), default=0)
     plain = content.model_dump(mode="json")
@@ -209,9 +221,12 @@ def ensure_adopted(
 def _adopt_unless_there(
     ledger: Ledger, kind: AdoptionKind, content: GatePolicy | ChangePlan | RolesConfig, signer: Signer
 ) -> None:
-    """Adopt something for the first time, unless another process does so at this moment."""
+    """Adopt something for the first time, unless another process has done so by now or does so at this moment."""
+    events = ledger.events()
+    if kind not in everything_in_force(events).missing:
+        return
     try:
-        adopt(ledger, kind, content, signer)
+        _adopt_after(events, ledger, kind, content, signer)
     except Conflict:
         if kind in everything_in_force(ledger.events()).missing:
             raise
