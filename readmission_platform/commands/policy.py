@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, out, print_json, workspace
+from readmission_platform.commands.terminal import Json, home, out, print_json, workspace
 from readmission_platform.config.change_plan import ChangePlan, PlanLimit
 from readmission_platform.config.files import change_plan_config, gate_policy, read_yaml
 from readmission_platform.config.governance import GatePolicy, LimitSet
@@ -53,21 +53,24 @@ def policy_adopt(
     ] = None,
     signer: Annotated[str | None, typer.Option(help="Who you are in the roles in force; needed with --key.")] = None,
     roles: Annotated[
-        bool,
-        typer.Option("--roles", help="Adopt configs/roles.yaml, which holds for every model, instead of gates.yaml."),
+        bool, typer.Option("--roles", help="Adopt configs/roles.yaml instead, which holds for every model.")
     ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Adopt change_plan.yaml of the model instead of gates.yaml.")
     ] = False,
 ) -> None:
     """Put gates.yaml of a model (or change_plan.yaml, or roles.yaml) into force with a signature."""
-    from readmission_platform.lifecycle.versions.approval import adopt_configuration
+    from readmission_platform.lifecycle.versions.approval import adopt_configuration, adopt_roles
+    from readmission_platform.lifecycle.workspace import Platform
 
     if roles and plan:
         raise BadInput("--roles and --plan are adopted one after the other: give one of them")
     words = "roles" if roles else "change plan" if plan else "policy"
-    kind: AdoptionKind = "roles_adopted" if roles else "change_plan_adopted" if plan else "policy_adopted"
-    event = adopt_configuration(workspace(), kind, key=key, signer=signer)
+    if roles:
+        event = adopt_roles(Platform(home()), key=key, signer=signer)
+    else:
+        kind: AdoptionKind = "change_plan_adopted" if plan else "policy_adopted"
+        event = adopt_configuration(workspace(), kind, key=key, signer=signer)
     out.print(f"{words} {event.payload['digest'][:19]} in force (event {event.seq})")
 
 

@@ -70,7 +70,7 @@ def version_records(events: Iterable[Event], pointers: Mapping[str, Pointer]) ->
     Parameters
     ----------
     events
-        All events of one model, in order.
+        All events of one model and its environment, in order.
     pointers
         The stage pointers at the same moment.
     """

@@ -79,7 +79,7 @@ def verify_version(
     Parameters
     ----------
     events
-        All events of the model, in order.
+        All events of the model and its environment, in order.
     demo_allowed
         Whether the demo approver's signatures count (in ``local`` only).
     """

@@ -4,7 +4,6 @@ What belongs here: building the statement from what the ledger holds and having 
 signature counts; ``governance`` decides that when it is used.
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,16 +20,9 @@ from readmission_platform.governance.promotion.approvals import approval_stateme
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest
 from readmission_platform.governance.signatures import load_key
 from readmission_platform.lifecycle.versions.decisions import consider
-from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.lifecycle.workspace import Platform, Workspace
 
 DEMO_APPROVAL_DAYS = 7
-_READERS: dict[AdoptionKind, Callable[[Workspace], GatePolicy | ChangePlan | RolesConfig]] = {
-    "policy_adopted": lambda workspace: gate_policy(workspace.settings, workspace.name),
-    "change_plan_adopted": lambda workspace: change_plan_config(workspace.settings, workspace.name),
-    "roles_adopted": lambda workspace: roles_config(workspace.settings),
-}
-
-
 def approve_as_demo(decision: Decision, *, ledger: Ledger, workspace: Workspace) -> Event:
     """Let the demo approver sign for a version, naming every gate that could not be judged.
 
@@ -118,24 +110,54 @@ def _decision(version: str, reason: str, ledger: Ledger, workspace: Workspace) -
 
 
 def adopt_configuration(workspace: Workspace, kind: AdoptionKind, *, key: Path | None, signer: str | None) -> Event:
-    """Put the gate policy, the change plan or the roles of ``configs/`` into force with a signature.
+    """Put the gate policy or the change plan of a model, as they stand in the checkout, into force with a signature.
 
     Raises
     ------
     BadInput
         When the file lacks something required, or key and signer are not given together.
+    Conflict
+        When somebody else adopted one meanwhile.
     Refused
         When the signer may not adopt it.
     """
+    content: GatePolicy | ChangePlan
+    if kind == "policy_adopted":
+        content = gate_policy(workspace.settings, workspace.name)
+    else:
+        content = change_plan_config(workspace.settings, workspace.name)
+    with workspace.ledger() as ledger:
+        return _adopted(workspace.platform, ledger, kind, content, key=key, signer=signer)
+
+
+def adopt_roles(platform: Platform, *, key: Path | None, signer: str | None) -> Event:
+    """Put ``configs/roles.yaml`` into force for the whole environment, which may have no model yet.
+
+    Raises
+    ------
+    BadInput, Conflict, Refused
+        As :func:`adopt_configuration`.
+    """
+    with Ledger.of_environment(platform.settings.ledger_database) as ledger:
+        return _adopted(platform, ledger, "roles_adopted", roles_config(platform.settings), key=key, signer=signer)
+
+
+def _adopted(
+    platform: Platform,
+    ledger: Ledger,
+    kind: AdoptionKind,
+    content: GatePolicy | ChangePlan | RolesConfig,
+    *,
+    key: Path | None,
+    signer: str | None,
+) -> Event:
     if (key is None) != (signer is None):
         raise BadInput("--key and --signer belong together")
-    settings = workspace.settings
-    demo = workspace.rules.demo_approver and settings.environment == "local"
-    with workspace.ledger() as ledger:
-        if key is not None and signer is not None:
-            who = Signer(signer, load_key(key))
-        elif demo:
-            who = demo_signer(ledger, settings.keys)
-        else:
-            raise Refused([f"there is no demo approver in {settings.environment}: sign with --key and --signer"])
-        return adopt(ledger, kind, _READERS[kind](workspace), who, demo_allowed=demo)
+    demo = platform.rules.demo_approver and platform.environment == "local"
+    if key is not None and signer is not None:
+        who = Signer(signer, load_key(key))
+    elif demo:
+        who = demo_signer(ledger, platform.settings.keys)
+    else:
+        raise Refused([f"there is no demo approver in {platform.environment}: sign with --key and --signer"])
+    return adopt(ledger, kind, content, who, demo_allowed=demo)

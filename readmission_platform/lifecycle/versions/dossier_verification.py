@@ -103,7 +103,7 @@ def verify_files(
         opened = _opened(statement, files)
     except BadInput as error:
         return [*checks, Check("ledger_extract", "integrity", "fail", str(error))]
-    known = registered_to(signed["public_key"], opened.events)
+    known = registered_to(signed["public_key"], opened.events, demo_allowed=opened.demo_allowed)
     checks[0] = _said(checks[0], signed["public_key"], known, compared=public_key is not None)
     return [*checks, *_chain(opened, head), *_compared(opened)]
 
