@@ -61,7 +61,7 @@ def _make(version: str, target: Path, key: Path | None, *, as_json: bool) -> Non
             out=target,
             ledger=ledger,
             workspace=current,
-            signer=signer_of(current, key, ledger),
+            signer=signer_of(current.platform, key, ledger),
         )
     if as_json:
         print_json({"folder": str(made.folder), "public_key": made.public_key, **made.statement.model_dump()})

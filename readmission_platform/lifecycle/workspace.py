@@ -121,6 +121,12 @@ class Platform:
         return self.settings.code_version or _code_version()
 
     @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """Open the ledger at what belongs to the environment, whichever models it has."""
+        with Ledger.of_environment(self.settings.ledger_database) as ledger:
+            yield ledger
+
+    @contextmanager
     def operations(self) -> Iterator[Operations]:
         """Open the database of what the platform observed of itself."""
         with Operations(self.settings.operations_database) as operations:
