@@ -18,7 +18,7 @@ from readmission_platform.assets.presentation import (
     table,
 )
 from readmission_platform.config.model import SingleInputLimits
-from readmission_platform.encounters.cohort import patient_folds
+from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.resources.project import ProjectResource
 
@@ -141,7 +141,7 @@ def patient_split(eligible_encounters: pd.DataFrame, project: ProjectResource) -
     """
     development = eligible_encounters[eligible_encounters["part"] == "development"].reset_index(drop=True)
     split = development[["encounter_id", "entity_key"]].assign(
-        fold=patient_folds(development["entity_key"], folds=project.model.folds)
+        fold=entity_folds(development["entity_key"], folds=project.model.folds)
     )
     outcome = development["readmitted_30d"].groupby(split["fold"])
     per_fold = pd.DataFrame({"encounters": outcome.size(), "readmitted": outcome.sum(), "prevalence": outcome.mean()})

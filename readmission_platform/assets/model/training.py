@@ -21,8 +21,9 @@ from readmission_platform.assets.presentation import (
     table,
 )
 from readmission_platform.config.model import ModelConfig
-from readmission_platform.encounters.cohort import pseudonyms, subgroups
+from readmission_platform.encounters.cohort import subgroups
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.foundation.pseudonyms import pseudonyms
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.promotion.decision import limit_set_of
 from readmission_platform.lifecycle.days.scoring import ENCOUNTERS_TABLE

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from readmission_platform.encounters.cohort import pseudonyms, subgroups
+from readmission_platform.encounters.cohort import subgroups
+from readmission_platform.foundation.pseudonyms import pseudonyms
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.days.scoring import DAY, DISCHARGES_TABLE, OUTCOMES_TABLE
 from readmission_platform.lifecycle.versions.version_facts import evidence_rows

@@ -79,7 +79,7 @@ def gather(record: VersionRecord, lake: Lake, artifacts: Path, key: bytes) -> Re
     NotReproducible
         When something is not as recorded.
     """
-    from readmission_platform.encounters.cohort import pseudonyms
+    from readmission_platform.foundation.pseudonyms import pseudonyms
 
     data, split = record.trained.get("data"), _split_of(record, lake)
     if not (isinstance(data, dict) and isinstance(data.get("table_version"), int)):
