@@ -30,6 +30,7 @@ from readmission_platform.assets.encounters.days import (
 )
 from readmission_platform.automation.jobs import completeness_job, scoring_job
 from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.encounters.contract import LANDING
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.storage.landing import Landing
@@ -55,7 +56,7 @@ def landing_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
     def sensor(
         context: dg.SensorEvaluationContext, project: ProjectResource, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
-        landing, now = Landing(project.settings.landing), datetime.now(UTC)
+        landing, now = Landing(project.settings.landing, LANDING), datetime.now(UTC)
         looked_at = float(context.cursor or 0)
         changed = {day: landing.changed_at(day) for day in known_days(landing, today=now.date())}
         touched = {day: at for day, at in changed.items() if at > looked_at}
@@ -89,7 +90,7 @@ def completeness_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
     def sensor(
         context: dg.SensorEvaluationContext, project: ProjectResource, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
-        landing, now, gaps = Landing(project.settings.landing), datetime.now(UTC), project.monitoring.gaps
+        landing, now, gaps = Landing(project.settings.landing, LANDING), datetime.now(UTC), project.monitoring.gaps
         days = expected_days(known_days(landing, today=now.date()), rules, now=now, lookback=gaps.lookback_days)
         states = day_states(landing, lake.open(), days)
         with project.ledger() as ledger:

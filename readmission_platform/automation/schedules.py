@@ -9,6 +9,7 @@ from readmission_platform.assets.encounters.days import Progress, day_states, st
 from readmission_platform.assets.encounters.outcomes import days_to_take_in
 from readmission_platform.automation.jobs import monitoring_job, outcomes_job, scoring_job
 from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.encounters.contract import LANDING
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.storage.landing import Landing
@@ -40,7 +41,7 @@ def daily_scoring_schedule(rules: EnvironmentConfig) -> dg.ScheduleDefinition:
         now = context.scheduled_execution_time.astimezone(ZoneInfo(rules.timezone))
         # Calendar arithmetic, not 24 hours: a day of the clock change has 23 or 25.
         yesterday = now.date().fromordinal(now.date().toordinal() - 1).isoformat()
-        progress = day_states(Landing(project.settings.landing), lake.open(), [yesterday])[0].progress
+        progress = day_states(Landing(project.settings.landing, LANDING), lake.open(), [yesterday])[0].progress
         if progress is Progress.no_file:
             return dg.SkipReason(f"no files in landing/discharges/{yesterday}")
         if progress is Progress.complete:
@@ -66,7 +67,7 @@ def daily_outcomes_schedule(rules: EnvironmentConfig) -> dg.ScheduleDefinition:
         context: dg.ScheduleEvaluationContext, project: ProjectResource, lake: LakeResource
     ) -> list[dg.RunRequest] | dg.SkipReason:
         today = context.scheduled_execution_time.astimezone(ZoneInfo(rules.timezone)).date()
-        days = days_to_take_in(Landing(project.settings.landing), lake.open(), today=today)
+        days = days_to_take_in(Landing(project.settings.landing, LANDING), lake.open(), today=today)
         if not days:
             return dg.SkipReason("no day that is 30 days old has outcomes that were not taken in yet")
         return [

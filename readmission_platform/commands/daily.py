@@ -42,11 +42,12 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Take in and score a day, or all days of a range that have files, in one run."""
+    from readmission_platform.encounters.contract import LANDING
     from readmission_platform.storage.landing import Landing
 
     begin, end = _range(day, first, last)
     current = home()
-    landed = [found for found in Landing(current.landing).days() if begin <= found <= end]
+    landed = [found for found in Landing(current.landing, LANDING).days() if begin <= found <= end]
     if not landed:
         raise BadInput(f"no files in landing/discharges for {begin} to {end}; `readmission replay` delivers some")
     if version is not None and not reason.strip():
@@ -74,12 +75,13 @@ def outcomes(
     from readmission_platform.assets.encounters.days import stretches
     from readmission_platform.assets.encounters.outcomes import COUNTS, outcome_accounts
     from readmission_platform.assets.partitions import FIRST_DAY, daily_partitions
+    from readmission_platform.encounters.contract import LANDING
     from readmission_platform.storage.lake import Lake
     from readmission_platform.storage.landing import Landing
 
     begin, end = _range(day, first, last)
     current = home()
-    landed = [found for found in Landing(current.landing).days("outcomes") if begin <= found <= end]
+    landed = [found for found in Landing(current.landing, LANDING).days("outcomes") if begin <= found <= end]
     if not landed:
         raise BadInput(f"no files in landing/outcomes for {begin} to {end}; `readmission replay --outcomes` has some")
     strange = [found for found in landed if not daily_partitions.has_partition_key(found)]

@@ -16,6 +16,7 @@ import pandas as pd
 from readmission_platform.assets.partitions import FIRST_DAY, daily_partitions
 from readmission_platform.assets.presentation import table
 from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.encounters.contract import LANDING
 from readmission_platform.lifecycle.days.scoring import DAY
 from readmission_platform.lifecycle.versions.version_facts import ACCOUNTING_TABLE, SHADOW_TABLE
 from readmission_platform.resources.lake import LakeResource
@@ -140,7 +141,7 @@ def stretches(days: Sequence[str], *, longest: int) -> list[list[str]]:
 @dg.asset_check(asset="daily_predictions", name=COMPLETE_CHECK, description=_RULE)
 def every_day_complete(project: ProjectResource, lake: LakeResource) -> dg.AssetCheckResult:
     """Compare the days expected by now with the landing zone and the lake."""
-    landing, rules = Landing(project.settings.landing), project.environment_rules
+    landing, rules = Landing(project.settings.landing, LANDING), project.environment_rules
     now = datetime.now(UTC)
     days = expected_days(
         known_days(landing, today=now.date()), rules, now=now, lookback=project.monitoring.gaps.lookback_days
@@ -150,7 +151,7 @@ def every_day_complete(project: ProjectResource, lake: LakeResource) -> dg.Asset
 
 def strays(landing: Landing, *, today: date) -> int:
     """Return how many folders of discharges are no day up to today: nobody would ever look into them."""
-    folder = landing.root / "discharges"
+    folder = landing.folder()
     names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     days = {*daily_partitions.get_partition_keys(), today.isoformat()}
     return len(set(names) - days)

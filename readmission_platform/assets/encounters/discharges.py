@@ -14,6 +14,7 @@ import dagster as dg
 
 from readmission_platform.assets.partitions import daily_partitions
 from readmission_platform.assets.presentation import DATA_TEAM, blocking_specs, check_result, nothing_to_check, table
+from readmission_platform.encounters.contract import LANDING
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.intake import COUNTS, FILES_TABLE, ROW_COUNTS, TakenIn, take_in_days
 from readmission_platform.lifecycle.days.quarantine import QUARANTINE_TABLE
@@ -47,7 +48,7 @@ def daily_discharges(context: dg.AssetExecutionContext, project: ProjectResource
     Encounters accepted before are counted as duplicates. A day without a file is skipped, and stays as it was if it had
     been taken in. A day whose accepted encounters changed since has a new revision.
     """
-    landing, days, opened = Landing(project.settings.landing), list(context.partition_keys), lake.open()
+    landing, days, opened = Landing(project.settings.landing, LANDING), list(context.partition_keys), lake.open()
     landed = {day: files for day in days if (files := landing.read_day(day))}
     if not landed:
         why = f"no file in landing/discharges for {days[0]} to {days[-1]}"

@@ -1,8 +1,8 @@
 """Ingestion: encounters as they come from their source, and the cohort that is studied.
 
 What belongs here: ``raw_encounters`` and ``eligible_encounters`` with their checks.
-What does not: fetching and parsing (``storage.sources``), cohort rules (``encounters.cohort``) and taking in discharges
-and their outcomes (``discharges``, ``outcomes``).
+What does not: fetching and parsing (``encounters.sources``), cohort rules (``encounters.cohort``) and taking in
+discharges and their outcomes (``discharges``, ``outcomes``).
 """
 
 from enum import Enum
@@ -22,14 +22,16 @@ from readmission_platform.assets.presentation import (
     table,
 )
 from readmission_platform.encounters import cohort
+from readmission_platform.encounters.contract import ENCOUNTERS_WITH_OUTCOME, LANDING
+from readmission_platform.encounters.sources import load_synthetic, load_uci
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.days.scoring import DAY
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.storage.lake import Lake
 from readmission_platform.storage.landing import Landing
-from readmission_platform.storage.sources import UCI_SHA256, load_synthetic, load_uci
 
 RAW_CHECKS = {
     "digest_is_the_pinned_one": "The content is the one expected: the published file, or what the seed generates.",
@@ -79,13 +81,11 @@ def raw_encounters(config: SourceConfig, project: ProjectResource) -> dg.Materia
     doi 10.24432/C5230J, CC BY 4.0), its CSV pinned by sha256. Source `synthetic` is generated and labelled so.
     The data version is the digest of the content.
     """
-    if config.source is Source.uci:
-        archive = Path(config.archive) if config.archive else None
-        loaded = load_uci(archive=archive, cache=project.settings.home / "cache")
-        expected = f"sha256:{UCI_SHA256}"
-    else:
-        loaded = load_synthetic(encounters=config.encounters, seed=config.seed)
-        expected = frame_digest(loaded.frame)
+    archive = Path(config.archive) if config.archive else None
+    request = SourceRequest(
+        archive=archive, rows=config.encounters, seed=config.seed, cache=project.settings.home / "cache"
+    )
+    loaded = load_uci(request) if config.source is Source.uci else load_synthetic(request)
     # Written into the commit: which limits apply, and whether a model may go live, hangs on it.
     loaded.frame.attrs["source"] = config.source.value
     return dg.MaterializeResult(
@@ -98,7 +98,7 @@ def raw_encounters(config: SourceConfig, project: ProjectResource) -> dg.Materia
             "missingness": table(_missingness(loaded.frame, project.model.max_missing_fraction)),
             "dagster/column_schema": column_schema(loaded.frame),
         },
-        check_results=_raw_checks(loaded.frame, loaded.digest, expected, project),
+        check_results=_raw_checks(loaded.frame, loaded.digest, loaded.expected_digest, project),
     )
 
 
@@ -113,10 +113,8 @@ def _missingness(frame: pd.DataFrame, limits: dict[str, float]) -> list[dict[str
 
 
 def _raw_checks(frame: pd.DataFrame, digest: str, expected: str, project: ProjectResource) -> list[dg.AssetCheckResult]:
-    from readmission_platform.encounters.contract import broken_rules
-
     model = project.model
-    broken = broken_rules(frame)
+    broken = ENCOUNTERS_WITH_OUTCOME.broken_rules(frame)
     over = [row for row in _missingness(frame, model.max_missing_fraction) if row["missing"] > row["limit"]]  # type: ignore[operator]
     duplicated = int(frame["encounter_id"].duplicated().sum())
     summary = broken.groupby(["column", "reason"]).size().reset_index(name="rows").to_dict("records")
@@ -207,7 +205,7 @@ def _matured(project: ProjectResource, lake: Lake, source_cohort: str) -> pd.Dat
         today=hospital_day(project.environment_rules),
         coverage=project.monitoring.performance.outcome_coverage,
     )
-    return matured[~matured[DAY].isin(days_of_other_replays(Landing(project.settings.landing), source_cohort))]
+    return matured[~matured[DAY].isin(days_of_other_replays(Landing(project.settings.landing, LANDING), source_cohort))]
 
 
 def _adds_up(flow: dict[str, int]) -> bool:

@@ -15,9 +15,11 @@ import pandas as pd
 from readmission_platform.assets.partitions import FIRST_DAY, daily_partitions
 from readmission_platform.assets.presentation import DATA_TEAM, blocking_specs, check_result, nothing_to_check, table
 from readmission_platform.config.governance import EnvironmentConfig
-from readmission_platform.encounters.cohort import has_matured
+from readmission_platform.encounters.cohort import MATURITY_DAYS
+from readmission_platform.encounters.contract import ENCOUNTERS, LANDING
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.intake.files import LandedFile
+from readmission_platform.intake.outcomes import has_matured
 from readmission_platform.lifecycle.days.scoring import DAY, DISCHARGES_TABLE, OUTCOMES_TABLE
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
@@ -51,7 +53,7 @@ def matured_outcomes(context: dg.AssetExecutionContext, project: ProjectResource
     with other values than 0 and 1, or that contradict each other are quarantined with a code, never with values. A day
     without a file is skipped and keeps what it has.
     """
-    days, landing = list(context.partition_keys), Landing(project.settings.landing)
+    days, landing = list(context.partition_keys), Landing(project.settings.landing, LANDING)
     found = {day: files for day in days if (files := landing.read_day(day, kind="outcomes"))}
     if not found:
         why = f"no file in landing/outcomes for {days[0]} to {days[-1]}"
@@ -96,7 +98,8 @@ def _take_in_days(
     from readmission_platform.intake.outcomes import take_in_outcomes
 
     discharged = _discharged(lake, list(found))
-    intake = take_in_outcomes(found, discharged=discharged, matured={day for day in found if has_matured(day, today)})
+    matured = {day for day in found if has_matured(day, today, MATURITY_DAYS)}
+    intake = take_in_outcomes(found, ENCOUNTERS, maturity_days=MATURITY_DAYS, known_rows=discharged, matured=matured)
     accepted = intake.accepted.merge(discharged, on=[DAY, "encounter_id"])[list(_no_outcomes().columns)]
     expected = intake.accounts[DAY].map(discharged.groupby(DAY).size()).fillna(0).astype("int64")
     digests = [fingerprint_of((file.name, file.digest) for file in files) for files in found.values()]
@@ -126,7 +129,7 @@ def _recorded(lake: Lake, days: Sequence[str]) -> pd.DataFrame:
 
 def days_to_take_in(landing: Landing, lake: Lake, *, today: date) -> list[str]:
     """Return the days that are old enough and whose files or discharges changed since outcomes were taken in."""
-    days = [day for day in landing.days("outcomes") if day >= FIRST_DAY and has_matured(day, today)]
+    days = [day for day in landing.days("outcomes") if day >= FIRST_DAY and has_matured(day, today, MATURITY_DAYS)]
     taken_in: dict[str, tuple[str, int]] = {}
     if days and lake.exists(OUTCOME_ACCOUNTING_TABLE):
         rows = lake.read(OUTCOME_ACCOUNTING_TABLE, columns=[DAY, "files_digest", "expected"], where={DAY: days})
@@ -158,7 +161,7 @@ def day_maturity(lake: Lake, *, today: date, coverage: float) -> pd.DataFrame:
     known = pd.MultiIndex.from_frame(discharged[one]).isin(pd.MultiIndex.from_frame(outcomes[one]))
     days = discharged.assign(known=known).groupby(DAY).agg(expected=("encounter_id", "size"), known=("known", "sum"))
     days["coverage"] = days["known"] / days["expected"]
-    days["due"] = [has_matured(str(day), today) for day in days.index]
+    days["due"] = [has_matured(str(day), today, MATURITY_DAYS) for day in days.index]
     days["matured"] = days["due"] & (days["coverage"] >= coverage)
     return days
 

@@ -15,8 +15,10 @@ import pandas as pd
 from pydantic import Field
 
 from readmission_platform.assets.encounters.outcomes import hospital_day
-from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS, has_matured
+from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS, MATURITY_DAYS
+from readmission_platform.encounters.contract import LANDING
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.intake.outcomes import has_matured
 from readmission_platform.lifecycle.days.scoring import DAY, ENCOUNTERS_TABLE
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
@@ -101,8 +103,8 @@ def replay(
     present = set(landing.days())
     for day in dates:
         if day not in present:
-            landing.write_discharges(day, _chunk(stream, delivered[day], per_day)[DISCHARGE_COLUMNS])
-    matured = [day for day in dates if has_matured(day, hospital or today)] if outcomes else []
+            landing.write_rows(day, _chunk(stream, delivered[day], per_day)[DISCHARGE_COLUMNS])
+    matured = [day for day in dates if has_matured(day, hospital or today, MATURITY_DAYS)] if outcomes else []
     for day in matured:
         chunk = _chunk(stream, delivered[day], per_day)
         landing.write_outcomes(day, chunk[["encounter_id", "readmitted_30d"]])
@@ -177,7 +179,7 @@ def deliver_replay(
         raise BadInput(f"start: {config.start} is not a date of the form YYYY-MM-DD") from error
     delivered = replay(
         lake.open(),
-        Landing(project.settings.landing),
+        Landing(project.settings.landing, LANDING),
         days=config.days,
         start=start,
         today=today_utc(),

@@ -14,12 +14,14 @@ import pandas as pd
 
 from readmission_platform.assets.encounters.days import Progress, day_states, expected_days, known_days
 from readmission_platform.assets.presentation import PLATFORM_TEAM, blocking_specs, check_result, table
-from readmission_platform.encounters.cohort import has_matured
+from readmission_platform.encounters.cohort import MATURITY_DAYS
+from readmission_platform.encounters.contract import LANDING
 from readmission_platform.evaluation.operation import figures as made
 from readmission_platform.evaluation.operation.catalogue import described
 from readmission_platform.evaluation.operation.shown import shown
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.timeline import timeline
+from readmission_platform.intake.outcomes import has_matured
 from readmission_platform.lifecycle.days.scoring import DAY
 from readmission_platform.lifecycle.monitoring.figure_sources import (
     DRIFT,
@@ -94,7 +96,7 @@ def _from_lake(project: ProjectResource, lake: Lake, span: Range) -> list[pd.Dat
 def _due(volumes: pd.DataFrame, span: Range) -> pd.Series:
     """Return the encounters accepted by day, of the days whose outcomes can be known."""
     accepted = volumes.groupby(DAY)["accepted"].sum()
-    return accepted[[has_matured(str(day), span.in_hospital) for day in accepted.index]]
+    return accepted[[has_matured(str(day), span.in_hospital, MATURITY_DAYS) for day in accepted.index]]
 
 
 def _from_operations(project: ProjectResource, span: Range) -> list[pd.DataFrame]:
@@ -113,7 +115,7 @@ def _from_operations(project: ProjectResource, span: Range) -> list[pd.DataFrame
 
 
 def _days_behind(project: ProjectResource, lake: Lake, now: datetime) -> list[pd.DataFrame]:
-    landing = Landing(project.settings.landing)
+    landing = Landing(project.settings.landing, LANDING)
     landed, lookback = known_days(landing, today=now.date()), project.monitoring.gaps.lookback_days
     days = expected_days(landed, project.environment_rules, now=now, lookback=lookback)
     if not days or not completeness_is_recorded(lake):

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.encounters.cohort import pseudonyms
-from readmission_platform.encounters.contract import RANGES
+from readmission_platform.encounters.contract import ENCOUNTERS
+from readmission_platform.foundation.pseudonyms import pseudonyms
 from readmission_platform.governance.promotion.quarantine_releases import RELEASED, released_cells
 from readmission_platform.intake.files import Place
 from readmission_platform.lifecycle.days.scoring import DAY, DISCHARGES_TABLE
@@ -75,6 +75,7 @@ def take_in_days(
         released = [ReleasedCell(*cell) for cell in released_cells(ledger.events(kind=RELEASED))]
     taken = take_in(
         landed,
+        ENCOUNTERS,
         accepted_before=_accepted_before(lake, landed),
         taken_before=_taken_before(lake, landed),
         released=released,
@@ -108,7 +109,7 @@ def _accepted_before(lake: Lake, landed: Mapping[str, Sequence[LandedFile]]) -> 
     for file in (file for files in landed.values() for file in files):
         if file.cells is not None and list(file.cells.columns).count("encounter_id") == 1:
             numbers = pd.to_numeric(file.cells["encounter_id"], errors="coerce")
-            wanted.update(numbers[numbers.between(*RANGES["encounter_id"])].astype("int64"))
+            wanted.update(numbers[numbers.between(*ENCOUNTERS.whole_numbers[ENCOUNTERS.row])].astype("int64"))
     among = compute.field("encounter_id").isin(pa.array(wanted, pa.int64()))
     rows = lake.open(DISCHARGES_TABLE).to_pandas(columns=["encounter_id", DAY], filters=among)
     return dict(zip(rows["encounter_id"], rows[DAY], strict=True))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from readmission_platform.encounters.contract import ENCOUNTERS, LANDING
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.promotion.quarantine_releases import (
@@ -29,21 +30,21 @@ def quarantined(lake: Lake, *, first: str | None = None, last: str | None = None
 
     Lines of an older home have neither the file's name nor a code: these are empty until the day is taken in again.
     """
-    from readmission_platform.intake.quarantine import DAY, LINE_TYPES
+    from readmission_platform.intake.quarantine import line_types
 
-    found = lake.read(QUARANTINE_TABLE) if lake.exists(QUARANTINE_TABLE) else pd.DataFrame(columns=list(LINE_TYPES))
-    lines = found.reindex(columns=list(LINE_TYPES))
-    lines = lines[(lines[DAY] >= (first or "")) & (lines[DAY] <= (last or "9999"))]
+    day, columns = ENCOUNTERS.day, list(line_types(ENCOUNTERS))
+    found = lake.read(QUARANTINE_TABLE) if lake.exists(QUARANTINE_TABLE) else pd.DataFrame(columns=columns)
+    lines = found.reindex(columns=columns)
+    lines = lines[(lines[day] >= (first or "")) & (lines[day] <= (last or "9999"))]
     rows = lines.pop("row").astype("int64")
-    filled = lines.astype(object).where(lines.notna(), "").assign(row=rows)[list(LINE_TYPES)]
-    return filled.sort_values([DAY, "file", "file_digest", "row"], kind="stable", ignore_index=True)
+    filled = lines.astype(object).where(lines.notna(), "").assign(row=rows)[columns]
+    return filled.sort_values([day, "file", "file_digest", "row"], kind="stable", ignore_index=True)
 
 
 def summarised(lines: pd.DataFrame) -> list[dict[str, Any]]:
     """Count the rows of each day, file and code; 0 rows stand for a file as a whole."""
-    from readmission_platform.intake.quarantine import DAY
-
-    counted = lines.assign(row=lines["row"].where(lines["row"] > 0)).rename(columns={DAY: "date", "row": "rows"})
+    named = {ENCOUNTERS.day: "date", "row": "rows"}
+    counted = lines.assign(row=lines["row"].where(lines["row"] > 0)).rename(columns=named)
     by = ["date", "file", "file_digest", "code", "reason"]
     rows = counted.groupby(by)["rows"].nunique().reset_index()
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
@@ -51,11 +52,13 @@ def summarised(lines: pd.DataFrame) -> list[dict[str, Any]]:
 
 def explained(lines: pd.DataFrame) -> list[dict[str, Any]]:
     """Return lines with what to do about each, and whether the row may be released."""
-    from readmission_platform.intake.quarantine import DAY, action_for, releasable
+    from readmission_platform.intake.quarantine import action_for, releasable
 
+    shown = ("file", "file_digest", "row", "column", "code", "reason")
     return [
-        {"date": line[DAY], **{name: line[name] for name in ("file", "file_digest", "row", "column", "code", "reason")},
-         "releasable": releasable(line["column"], line["code"]), "action": action_for(line["column"], line["code"])}
+        {"date": line[ENCOUNTERS.day], **{name: line[name] for name in shown},
+         "releasable": releasable(ENCOUNTERS, line["column"], line["code"]),
+         "action": action_for(ENCOUNTERS, line["column"], line["code"])}
         for line in lines.to_dict("records")
     ]  # fmt: skip
 
@@ -105,7 +108,7 @@ def consider_release(
         raise BadInput(f"row {absent[0] if absent else ''} of this file is not in quarantine; "
                        f"`readmission quarantine show --date {day}` lists those that are")  # fmt: skip
     digest = str(lines["file_digest"].iloc[0])
-    landing = Landing(project.settings.landing)
+    landing = Landing(project.settings.landing, LANDING)
     if digest not in {file.digest for file in landing.read_day(day)}:
         raise BadInput(f"the file is no longer in landing/discharges/{day}, so its rows cannot be taken in")
     cells = [_cell(line) for line in explained(lines[lines["row"].isin(chosen)])]
