@@ -1,7 +1,7 @@
 """The component ``GovernedModel``: everything that Dagster shows and runs of one model, from twelve lines of YAML.
 
-What belongs here: putting together what the factories of ``assets`` and ``automation`` make of a model's entry. What does
-not: any model, and what belongs to the environment as a whole (``definitions``).
+What belongs here: putting together what the factories of ``assets`` and ``automation`` make of a model's entry. What
+does not: any model, and what belongs to the environment as a whole (``definitions``).
 
 ``configs/models/<name>/defs.yaml`` is such a component; its folder gives the model's name.
 """

@@ -203,6 +203,8 @@ def train(
     GateFailed
         Only when no version came of it; a version whose gates failed is returned, rejected.
     """
+    from readmission_platform.assets.model.validation import VALIDATION, ValidationConfig
+
     with launcher.workspace.ledger() as ledger:
         before = {event.version for event in ledger.events(kind="version_trained")}
     judged = ValidationConfig(additional_gates=dict(additional_gates or {}))

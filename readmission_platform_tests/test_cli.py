@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from readmission_platform.cli import COMMANDS
-from readmission_platform.encounters.contract import missing_columns
+from readmission_platform.encounters.contract import ENCOUNTERS_WITH_OUTCOME
 from readmission_platform_tests.support.homes import COHORT, MODEL, Home, Outcome
 
 STAGES = {"staging", "production"}
@@ -253,7 +253,7 @@ def test_an_archive_with_other_content_than_the_published_one_is_refused(
     empty_home: Home, lived_home: Home, tmp_path: Path
 ):
     rows = lived_home.lake.read("raw_encounters").head(50)
-    assert not missing_columns(rows, outcome=True)
+    assert not ENCOUNTERS_WITH_OUTCOME.missing_columns(rows)
     archive = tmp_path / "archive.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("diabetic_data.csv", rows.to_csv(index=False))

@@ -3,7 +3,7 @@
 What belongs here: names and tags. What does not: what an asset does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -15,6 +15,8 @@ from readmission_platform.models.contract import AssetNames, ModelContract, Word
 
 MODEL_TAG, COST_TAG = "readmission/model", "readmission/cost_center"
 LIFECYCLE_TAG = "readmission/lifecycle"
+
+Decorator = Callable[[Callable[..., Any]], dg.AssetsDefinition]
 
 
 class ModelAssets:
@@ -67,10 +69,6 @@ class ModelAssets:
         """Return the tags of a job: the model's, and the part of its life."""
         return {**self.tags, LIFECYCLE_TAG: part}
 
-    def inputs(self, **inputs: str) -> dict[str, dg.AssetIn]:
-        """Return inputs of an asset: parameter to the name of another asset of the model."""
-        return {parameter: dg.AssetIn(key=self.key(name)) for parameter, name in inputs.items()}
-
     def asset(
         self,
         name: str,
@@ -80,19 +78,24 @@ class ModelAssets:
         kinds: set[str],
         description: str,
         code_version: str = "1",
+        inputs: Mapping[str, str] | None = None,
         deps: Sequence[str] = (),
         blocking: Mapping[str, str] | None = None,
         warning: Mapping[str, str] | None = None,
         **more: Any,
-    ) -> dict[str, Any]:
-        """Return the arguments of ``dg.asset`` for an asset of the model.
+    ) -> Decorator:
+        """Return the decorator ``dg.asset`` for an asset of the model.
 
         Parameters
         ----------
+        inputs
+            Parameters of the function to names of assets of the model, whose tables they are.
         deps
             Names of assets of the model that it follows without reading what they return.
         blocking, warning
             Checks that the asset itself reports, so that no selection can leave them out: name to rule.
+        more
+            Further arguments of ``dg.asset``.
         """
         key = self.key(name)
         checks = [
@@ -100,8 +103,9 @@ class ModelAssets:
             for rules, blocks in ((blocking, True), (warning, False))
             for check, rule in (rules or {}).items()
         ]
-        return {
+        options: dict[str, Any] = {
             "key": key,
+            "ins": {parameter: dg.AssetIn(key=self.key(asset)) for parameter, asset in (inputs or {}).items()},
             "group_name": self.group(group),
             "owners": [*owners, self.entry.owner],
             "kinds": kinds,
@@ -110,15 +114,16 @@ class ModelAssets:
             "tags": self.tags,
             "deps": self.keys(*deps),
             "check_specs": checks,
-            **more,
         }
+        decorator: Decorator = dg.asset(**options, **more)
+        return decorator
 
-    def frame(self, name: str, **options: Any) -> dict[str, Any]:
-        """Return the arguments of ``dg.asset`` for an asset that returns a frame, which the lake keeps as a table."""
+    def frame(self, name: str, **options: Any) -> Decorator:
+        """Return the decorator for an asset that returns a frame, which the lake keeps as a table."""
         return self.asset(name, **options, dagster_type=dg.Any)
 
-    def daily(self, name: str, **options: Any) -> dict[str, Any]:
-        """Return the arguments of ``dg.asset`` for a daily asset; a day without anything to do yields nothing."""
+    def daily(self, name: str, **options: Any) -> Decorator:
+        """Return the decorator for a daily asset; a day without anything to do yields nothing."""
         return self.asset(
             name,
             **options,

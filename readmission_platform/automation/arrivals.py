@@ -49,8 +49,9 @@ def landing_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig
         minimum_interval_seconds=LANDING_SECONDS,
         default_status=status_of(rules.sensors_running),
         tags=model.tags,
-        description=f"Requests the days whose files in landing/{model.contract.landing.rows} are new or have changed, by "
-        f"content. Files that were written in the last {SETTLED_SECONDS} seconds are left to the next tick.",
+        description=f"Requests the days whose files in landing/{model.contract.landing.rows} are new or have "
+        f"changed, by content. Files that were written in the last {SETTLED_SECONDS} seconds are left to the next "
+        "tick.",
     )
     def sensor(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]

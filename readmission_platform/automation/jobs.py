@@ -5,8 +5,10 @@ One job cannot span the unpartitioned assets and the daily ones, so training and
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from readmission_platform.assets.feed.completeness import COMPLETE_CHECK
 from readmission_platform.assets.feed.ingestion import SourceConfig
@@ -19,7 +21,7 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.monitoring.figures import FIGURES
 from readmission_platform.storage.tables import DRIFT, OUTCOMES, PERFORMANCE, PREDICTIONS
 
-Job = dg.JobDefinition | dg.UnresolvedAssetJobDefinition  # the latter is what define_asset_job returns
+Job: TypeAlias = dg.JobDefinition | UnresolvedAssetJobDefinition
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
             # A version is reproduced and studied when somebody asks for it, and it has to be named.
             dg.AssetSelection.groups(*groups) - assets(REPRODUCTION, STUDY),
             "From the source to a judged candidate. Start here: 'Materialize all' cannot mix these assets with the "
-            f"daily ones. The launchpad is filled in for the source {default_source.source}; another source of the model "
-            "may want the path of an archive. A failing gate fails the run, and nothing moves.",
+            f"daily ones. The launchpad is filled in for the source {default_source.source}; another source of the "
+            "model may want the path of an archive. A failing gate fails the run, and nothing moves.",
             **{model.names.raw: default_source},
         ),
         promotion=promotion_job(model),
@@ -84,9 +86,9 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
             "study",
             "validation",
             assets(STUDY),
-            "Fit a recorded version again with other seeds and under other rules for who is studied, to see how much of "
-            "it is chance. Name the version in the launchpad. Takes about as long as a training for each seed and two "
-            "more; registers and promotes nothing.",
+            "Fit a recorded version again with other seeds and under other rules for who is studied, to see how much "
+            "of it is chance. Name the version in the launchpad. Takes about as long as a training for each seed and "
+            "two more; registers and promotes nothing.",
             **{STUDY: StudyConfig(version="1")},
         ),
         projection=job(
@@ -118,8 +120,9 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
             "outcomes",
             "monitoring",
             assets(OUTCOMES),
-            f"Take in which {words.rows} were {words.positive}, by day, from landing/{contract.landing.outcomes}. Choose "
-            f"days that are {contract.maturity_days} and more days old; `readmission replay --outcomes` writes some.",
+            f"Take in which {words.rows} were {words.positive}, by day, from landing/{contract.landing.outcomes}. "
+            f"Choose days that are {contract.maturity_days} and more days old; `readmission replay --outcomes` "
+            "writes some.",
         ),
         monitoring=job(
             "monitoring",

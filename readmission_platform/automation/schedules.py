@@ -64,7 +64,8 @@ def daily_outcomes_schedule(model: ModelAssets, jobs: ModelJobs, rules: Environm
         default_status=_status(rules.monitoring_schedule_running),
         tags=model.tags,
         description=f"Take in outcomes every day at {OUTCOMES_HOUR:02}:00 ({rules.timezone}): of the days that are "
-        f"{maturity} and more days old and whose files in landing/{folder}, or whose rows, changed since the last time.",
+        f"{maturity} and more days old and whose files in landing/{folder}, or whose rows, changed since the last "
+        "time.",
     )
     def schedule(
         context: dg.ScheduleEvaluationContext, platform: dg.ResourceParam[Platform]

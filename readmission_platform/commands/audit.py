@@ -24,7 +24,6 @@ def export_head(
 ) -> None:
     """Verify the ledger and sign where it ends; keep the file where whoever runs the database cannot reach it."""
     from readmission_platform.governance.ledger import audit
-
     from readmission_platform.lifecycle.workspace import Platform
 
     platform = Platform(home())

@@ -48,7 +48,7 @@ def _grounds(period: "Period") -> str:
 
 def trace(
     row: Annotated[
-        int, typer.Argument(metavar="ROW", help="Number of the encounter, or of whatever a row of the model is.")
+        int, typer.Argument(metavar="ROW", help="Number of the encounter, or other row.")
     ],
     day: Annotated[str | None, typer.Option("--date", help="Its day, YYYY-MM-DD; default: every one.")] = None,
     replay: Annotated[bool, typer.Option("--replay", help="Score it again from the inputs read then.")] = False,

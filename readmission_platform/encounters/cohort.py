@@ -7,24 +7,17 @@ Source of columns and codes: Diabetes 130-US Hospitals for Years 1999-2008 (Clor
 doi 10.24432/C5230J, CC BY 4.0).
 """
 
-import hashlib
-import hmac
-from collections.abc import Collection, Iterable
-from datetime import date
+from collections.abc import Collection
 
 import pandas as pd
+
+from readmission_platform.foundation.pseudonyms import pseudonyms
 
 DRUG_COLUMNS = (
     "metformin repaglinide nateglinide chlorpropamide glimepiride acetohexamide glipizide glyburide "
     "tolbutamide pioglitazone rosiglitazone acarbose miglitol troglitazone tolazamide examide citoglipton "
     "insulin glyburide-metformin glipizide-metformin glimepiride-pioglitazone "
     "metformin-rosiglitazone metformin-pioglitazone"
-).split()
-
-INTEGER_COLUMNS = (
-    "encounter_id patient_nbr admission_type_id discharge_disposition_id admission_source_id "
-    "time_in_hospital num_lab_procedures num_procedures num_medications number_outpatient "
-    "number_emergency number_inpatient number_diagnoses"
 ).split()
 
 SOURCE_COLUMNS = [
@@ -45,21 +38,6 @@ CANNOT_BE_READMITTED = DIED | HOSPICE
 
 # Whether somebody comes back within 30 days is known when the 30 days are over: sooner, later returns are missing.
 MATURITY_DAYS = 30
-
-
-def pseudonyms(identifiers: Iterable[object], key: bytes, *, purpose: str) -> list[str]:
-    """Return keyed pseudonyms (HMAC-SHA256, 32 hex digits) of identifiers.
-
-    The purpose separates the pseudonyms of patients from those of encounters, so that equal numbers do not
-    meet. Without the key they cannot be traced back by enumerating the (short) identifiers.
-    """
-    keyed = hmac.new(key, purpose.encode() + b"\0", hashlib.sha256)
-    out = []
-    for identifier in identifiers:
-        each = keyed.copy()
-        each.update(str(identifier).encode())
-        out.append(each.hexdigest()[:32])
-    return out
 
 
 def eligible_encounters(
@@ -95,11 +73,6 @@ def eligible_encounters(
     frame["part"] = ["development"] * (len(frame) - replayed) + ["replay"] * replayed
     frame["readmitted_30d"] = (frame["readmitted"] == "<30").astype("int8")
     return frame
-
-
-def has_matured(day: str, today: date) -> bool:
-    """Tell whether the outcome of a discharge of ``day`` (YYYY-MM-DD) can be known by ``today``."""
-    return (today - date.fromisoformat(day)).days >= MATURITY_DAYS
 
 
 def with_matured(eligible: pd.DataFrame, matured: pd.DataFrame) -> pd.DataFrame:
@@ -168,13 +141,3 @@ def subgroups(encounters: pd.DataFrame) -> pd.DataFrame:
             "age_band": pd.cut(decade, [-1, 49, 69, 200], labels=["<50", "50-70", "70+"]).astype(object),
         }
     )
-
-
-def patient_folds(entity_keys: "pd.Series[str]", *, folds: int) -> pd.Series:
-    """Assign each encounter the fold of its patient: 0 to ``folds - 1``.
-
-    The fold is a function of the keyed pseudonym alone, so a patient never changes fold when data are added,
-    and no later model is judged on patients an earlier one was trained on.
-    """
-    fold = entity_keys.map(lambda key: int(key[:12], 16) % folds)
-    return fold.astype("int8").rename("fold")

@@ -1,36 +1,70 @@
-"""The contract of a delivered row: its columns and what each may hold, of one model's feed.
+"""The contract of a delivered row: its columns and what each may hold, of one model's feed (checked by pandera).
 
-What belongs here: the shape of a contract. What does not: the columns of any model (its package has them), and what
-happens to rows that break the contract (``rows``).
+What belongs here: the shape of a contract, reading rows out of text by it, and naming the rules that a row breaks. What
+does not: the rule of one column (``rules``), the columns of any model (its package has them), and what happens to rows
+that break the contract (``rows``).
+
+Failures are reported by column and rule, never with the offending value: it is patient data.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pandas as pd
+
+from readmission_platform.intake import rules
+from readmission_platform.intake.rules import CELL_REASONS, LARGEST_EXACT
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+
+MISSING_MARK = "?"
+# Columns that the platform adds to rows.
+RESERVED = frozenset({"entity_key", "row_key", "clock", "part"})
+# Columns that stand beside the day while rows are taken in, in lines of the quarantine, and in accounts.
+BESIDE_THE_DAY = frozenset(
+    "file file_digest number row looked_at repeated identifier outcome ragged column code reason problem received "
+    "accepted quarantined duplicate files files_quarantined".split()
+)
+DELIVER = "Have the source deliver a corrected file."
 
 
 class Why(NamedTuple):
     """What a code of the quarantine means, and what to do about it."""
 
     reason: str
-    action: str
+    action: str = DELIVER
 
 
 class Pattern(NamedTuple):
-    """A regular expression that a text has to match, and the code of one that does not."""
+    """A regular expression that the whole of a text has to match, and the code of one that does not."""
 
     expression: str
     code: str
 
 
 class Excluded(NamedTuple):
-    """Delivered rows that the model is not made for: which column says so, under which code, and which rows they are."""
+    """Delivered rows that the model is not made for: which column says so, under which code, and which rows they are.
+
+    ``rows`` is given rows as ``RowContract.parse_text`` returns them, so a column of numbers may still be text.
+    """
 
     column: str
     code: str
     rows: Callable[[pd.DataFrame], "pd.Series[bool]"]
+
+
+class RowWords(NamedTuple):
+    """How messages about a delivery speak: of one row, of the rows of a day, and of what is still to happen to them.
+
+    ``row`` is also part of a code, ``unknown_<row>``: one word.
+    """
+
+    row: str = "row"
+    rows: str = "rows"
+    events: str = "outcomes"
 
 
 @dataclass(frozen=True)
@@ -46,17 +80,25 @@ class RowContract:
         Names of the columns that identify a row (a whole number) and whose row it is, and of those for the day and for
         the outcome (0 or 1) in files of outcomes.
     whole_numbers, numbers
-        Lowest and highest value of each whole number and of each decimal number.
+        Lowest and highest value of each whole number and of each decimal number, both allowed.
     vocabularies
         Allowed texts by column.
     patterns
         Expression that the texts of a column have to match.
     nullable
-        Columns that may miss a value. Columns with no rule hold short texts and may miss a value too.
+        Columns that may miss a value. Columns with no rule hold short texts and may miss a value too, but for
+        ``entity``.
     reasons
-        Codes that only this feed has, beside those of ``quarantine.CODES``.
+        Codes that only this feed has, beside those of ``quarantine.codes``: of its patterns and of what it excludes.
     excluded
         Rows that are well-formed and nevertheless not scored.
+    words
+        How messages speak of rows.
+
+    Raises
+    ------
+    ValueError
+        When the parts contradict each other.
     """
 
     columns: tuple[str, ...]
@@ -71,3 +113,136 @@ class RowContract:
     nullable: frozenset[str] = frozenset()
     reasons: Mapping[str, Why] = field(default_factory=dict)
     excluded: tuple[Excluded, ...] = ()
+    words: RowWords = field(default_factory=RowWords)
+
+    def __post_init__(self) -> None:
+        wrong = "; ".join(_contradictions(self))
+        if wrong:
+            raise ValueError(f"the contract of rows contradicts itself: {wrong}")
+
+    def may_miss(self, column: str) -> bool:
+        """Tell whether a cell of this column may be empty."""
+        return column in self.nullable or (
+            column in self.columns and column != self.entity and column not in _ruled(self)
+        )
+
+    def missing_columns(self, frame: pd.DataFrame) -> list[str]:
+        """Return the contract's columns that a frame lacks, in order."""
+        return [name for name in self.columns if name not in frame.columns]
+
+    def parse_text(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Turn a frame of text cells into the contract's types.
+
+        ``?`` and empty cells are missing; ``None`` is a text like any other. A column of numbers with a cell that is
+        none stays as it is, for the contract to name the cell's row.
+        """
+        parsed = {}
+        for name in frame.columns:
+            text = frame[name].astype(object)
+            column = text.copy()
+            column[text.isna() | text.isin([MISSING_MARK, ""])] = None
+            if name in self.whole_numbers:
+                number = rules.whole_numbers(column)
+                sound = (number % 1 == 0) & number.between(-LARGEST_EXACT, LARGEST_EXACT)
+            elif name in self.numbers:
+                number = rules.decimals(column)
+                sound = number.notna()
+            else:
+                parsed[name] = column
+                continue
+            sound |= column.isna() & self.may_miss(name)
+            parsed[name] = number.astype(self._number_type(name)) if bool(sound.all()) else column
+        return pd.DataFrame(parsed, index=frame.index)
+
+    def typed(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return rows that keep the contract with their numbers as numbers, also where broken rows stood beside them.
+
+        Whole numbers are int64 (float64 where they may be missing), decimal numbers float64.
+        """
+        names = [name for name in rows.columns if name in self.whole_numbers or name in self.numbers]
+        return rows.assign(**{name: pd.to_numeric(rows[name]).astype(self._number_type(name)) for name in names})
+
+    def _number_type(self, name: str) -> Literal["int64", "float64"]:
+        return "int64" if name in self.whole_numbers and not self.may_miss(name) else "float64"
+
+    def schema(self, columns: list[str] | None = None) -> "pa.DataFrameSchema":
+        """Return the pandera schema of these of the columns; default: of all."""
+        import pandera.pandas as pa
+
+        names = list(self.columns) if columns is None else columns
+        return pa.DataFrameSchema({name: _rule_of(self, name) for name in names}, strict=True)
+
+    def broken_rules(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Check every row against the contract: those of its columns that the frame has.
+
+        Returns
+        -------
+        One line per broken rule, by row and then in the order of the frame's columns: ``row`` (position in ``frame``,
+        missing when the whole column is at fault), ``column``, ``code`` and ``reason``. Empty when all is well. Holds
+        no values.
+        """
+        from pandera.errors import SchemaErrors
+
+        nothing = pd.DataFrame({"row": pd.Series(dtype="Int64"), "column": [], "code": [], "reason": []})
+        columns = [name for name in frame.columns if name in self.columns]
+        if frame.empty:
+            return nothing
+        try:
+            self.schema(columns).validate(frame[columns].reset_index(drop=True), lazy=True)
+        except SchemaErrors as errors:
+            cases = errors.failure_cases
+            code = cases["check"].astype(str).replace({"not_nullable": "missing_value"})
+            reasons = {**CELL_REASONS, **{name: why.reason for name, why in self.reasons.items()}}
+            lines = pd.DataFrame({
+                "row": cases["index"].astype("Int64"), "column": cases["column"].astype(str), "code": code,
+                "reason": code.map(reasons).fillna(code),
+            })  # fmt: skip
+            order = lines["column"].map({name: place for place, name in enumerate(columns)})
+            by_row = lines.assign(order=order).sort_values(["row", "order"], kind="stable").drop(columns="order")
+            return by_row.drop_duplicates(ignore_index=True)
+        return nothing
+
+
+def _ruled(contract: RowContract) -> list[str]:
+    """Return the columns that have a rule, once for each."""
+    return [*contract.whole_numbers, *contract.numbers, *contract.vocabularies, *contract.patterns]
+
+
+def _contradictions(contract: RowContract) -> list[str]:
+    columns, ruled = set(contract.columns), _ruled(contract)
+    spoken_of = {*ruled, *contract.nullable, *(each.column for each in contract.excluded)}
+    keys = (contract.row, contract.entity, contract.day, contract.outcome)
+    codes = {each.code for each in contract.patterns.values()} | {each.code for each in contract.excluded}
+    far = [name for name, limits in contract.whole_numbers.items() if max(map(abs, limits)) > LARGEST_EXACT]
+    found = {
+        "columns named twice": _repeated(contract.columns),
+        "columns with several rules": _repeated(ruled),
+        "rules about other columns": spoken_of - columns,
+        "missing among the columns": {contract.row, contract.entity} - columns,
+        "two of row, entity, day and outcome": _repeated(keys),
+        "may not be missing": {contract.row, contract.entity} & contract.nullable,
+        "has to be a whole number": {contract.row} - set(contract.whole_numbers),
+        "names that are the platform's": ({*columns, *keys} & RESERVED) | ({contract.day} & BESIDE_THE_DAY),
+        "ranges beyond 2**53": far,
+        "has to be one word": set() if contract.words.row.isidentifier() else {contract.words.row},
+        "codes without a reason": codes - set(contract.reasons),
+        "codes that every feed has": set(contract.reasons) & set(CELL_REASONS),
+    }
+    return [f"{what}: {', '.join(sorted(names))}" for what, names in found.items() if names]
+
+
+def _repeated(names: "tuple[str, ...] | list[str]") -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _rule_of(contract: RowContract, name: str) -> "pa.Column":
+    missing = contract.may_miss(name)
+    if name in contract.whole_numbers:
+        return rules.whole_number_column(contract.whole_numbers[name], nullable=missing)
+    if name in contract.numbers:
+        return rules.decimal_column(contract.numbers[name], nullable=missing)
+    if name in contract.vocabularies:
+        return rules.vocabulary_column(contract.vocabularies[name], nullable=missing)
+    if name in contract.patterns:
+        return rules.pattern_column(*contract.patterns[name], nullable=missing)
+    return rules.short_text_column(nullable=missing)

@@ -1,7 +1,7 @@
 """Files as they landed, and the rows of those that can be looked at.
 
 What belongs here: which files count at all (readable, with the right header, not taken in before), and numbering their
-rows. What does not: reading bytes (``storage.landed_file``) and judging rows (``intake``).
+rows. What does not: reading bytes (``storage.landed_file``) and judging rows (``rows``, ``outcomes``).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS
-from readmission_platform.encounters.contract import missing_columns
-from readmission_platform.intake.quarantine import DAY
+from readmission_platform.intake.contract import RowContract
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class LandedFile:
     cells
         Its cells as text, under the names of its header; None when it cannot be read.
     problem
-        The code of what is wrong with the file as a whole (see ``quarantine.CODES``).
+        The code of what is wrong with the file as a whole (see ``quarantine.codes``).
     ragged
         Rows (1 is the first after the header) with more or fewer cells than the header; theirs are all None.
     """
@@ -60,7 +58,9 @@ class Place(NamedTuple):
     name: str
 
 
-def sort_out(landed: Mapping[str, Sequence[LandedFile]], taken_before: Mapping[str, Place]) -> Iterator[Arrived]:
+def sort_out(
+    landed: Mapping[str, Sequence[LandedFile]], contract: RowContract, taken_before: Mapping[str, Place]
+) -> Iterator[Arrived]:
     """Yield the files of some days in order, with the fault of those whose rows are not looked at.
 
     Parameters
@@ -74,10 +74,10 @@ def sort_out(landed: Mapping[str, Sequence[LandedFile]], taken_before: Mapping[s
             places.setdefault(file.digest, []).append(Place(day, file.name))
     in_order = ((day, file) for day in sorted(landed) for file in landed[day])
     for number, (day, file) in enumerate(in_order):
-        fault = _unusable(file)
+        fault = unusable(file, contract.columns, optional=[contract.day])
         if file.cells is not None and len(file.cells):
             same, before = places[file.digest], taken_before.get(file.digest)
-            if DAY in file.cells.columns:
+            if contract.day in file.cells.columns:
                 # It says the day of each row: it may hold several days, or have lain in the wrong folder before.
                 same = [place for place in same if place.day == day]
                 before = before if before and before.day == day else None
@@ -95,14 +95,21 @@ def _original(same: Sequence[Place], before: Place | None, days: Collection[str]
     return next((place for place in same if place.day == before.day), same[0])
 
 
-def _unusable(file: LandedFile) -> tuple[str, str] | None:
+def unusable(file: LandedFile, wanted: Sequence[str], optional: Sequence[str] = ()) -> tuple[str, str] | None:
+    """Return column(s) and code of what is wrong with a file as a whole; None when its rows can be looked at.
+
+    Parameters
+    ----------
+    wanted, optional
+        The columns that its header has to name, and those that it may name.
+    """
     if file.cells is None:
         return "", file.problem or "file_unreadable"
     columns = file.cells.columns
-    missing = missing_columns(file.cells, outcome=False)
+    missing = [name for name in wanted if name not in columns]
     if missing:
         return ", ".join(missing), "column_missing"
-    unknown = ~columns.isin([*DISCHARGE_COLUMNS, DAY])
+    unknown = ~columns.isin([*wanted, *optional])
     if unknown.any():
         # Not named: a file without a header would have a patient's values for names.
         return f"{unknown.sum()} column(s)", "column_unknown"
@@ -111,20 +118,20 @@ def _unusable(file: LandedFile) -> tuple[str, str] | None:
     return None
 
 
-def numbered_rows(arrived: Sequence[Arrived]) -> pd.DataFrame:
+def numbered_rows(arrived: Sequence[Arrived], contract: RowContract) -> pd.DataFrame:
     """Return every row of every readable file.
 
     Returns
     -------
-    ``discharge_date``, ``file`` (name), ``file_digest``, ``number`` (of the file), ``row`` (1 is the first after the
+    The contract's day, ``file`` (name), ``file_digest``, ``number`` (of the file), ``row`` (1 is the first after the
     header), ``looked_at`` (whether the file has no fault), ``repeated`` (whether the file was taken in before).
     """
-    types: dict[str, Any] = {DAY: object, "file": object, "file_digest": object, "number": "int64", "row": "int64",
-             "looked_at": bool, "repeated": bool}  # fmt: skip
+    types: dict[str, Any] = {contract.day: object, "file": object, "file_digest": object, "number": "int64",
+             "row": "int64", "looked_at": bool, "repeated": bool}  # fmt: skip
     parts = [pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})]
     parts += [
         pd.DataFrame({
-            DAY: each.day, "file": each.file.name, "file_digest": each.file.digest, "number": each.number,
+            contract.day: each.day, "file": each.file.name, "file_digest": each.file.digest, "number": each.number,
             "row": range(1, each.rows + 1), "looked_at": each.fault is None,
             "repeated": each.fault == ("", "file_repeated"),
         })
@@ -133,16 +140,16 @@ def numbered_rows(arrived: Sequence[Arrived]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).astype(types)
 
 
-def whole_file_lines(arrived: Sequence[Arrived]) -> pd.DataFrame:
+def whole_file_lines(arrived: Sequence[Arrived], contract: RowContract) -> pd.DataFrame:
     """Return the quarantine's lines about files as a whole.
 
     A file that cannot be read, was taken in before, or has a wrong header and no rows has one line, for row 0. Each row
     under a wrong header has a line of its own.
     """
     lines = [
-        {DAY: each.day, "file_digest": each.file.digest, "file": each.file.name, "row": row, "column": each.fault[0],
-         "code": each.fault[1]}
+        {contract.day: each.day, "file_digest": each.file.digest, "file": each.file.name, "row": row,
+         "column": each.fault[0], "code": each.fault[1]}
         for each in arrived if each.fault is not None
         for row in (range(1, each.rows + 1) if each.rows and each.fault[0] else [0])
     ]  # fmt: skip
-    return pd.DataFrame(lines, columns=[DAY, "file_digest", "file", "row", "column", "code"])
+    return pd.DataFrame(lines, columns=[contract.day, "file_digest", "file", "row", "column", "code"])

@@ -1,14 +1,14 @@
-"""Taking in days of discharges: which rows are accepted, repeated, or set aside with a reason.
+"""Taking in days of delivered rows: which of them are accepted, repeated, or set aside with a reason.
 
 What belongs here: pure decisions about rows, of all files of some days in one pass. What does not: which files count
-(``landed``), tables (``assets.encounters.discharges``), and what the codes mean (``quarantine``).
+(``files``), the tables that the rows go into, and what the codes mean (``quarantine``).
 
-Several rows may be about one encounter:
+Several delivered rows may have the same identifier:
 
 - rows of one day that contradict each other are all set aside (``conflicting_rows``): whichever were taken, it would be
   a guess. A row that a person had released gives way to one that needs no release;
-- else one row is accepted and the others are duplicates. An encounter stays on the day that it was accepted on first,
-  so that taking days in again, in whatever order, changes nothing.
+- else one row is accepted and the others are duplicates. An identifier stays on the day that it was accepted on
+  first, so that taking days in again, in whatever order, changes nothing.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,10 +18,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from readmission_platform.encounters.cohort import CANNOT_BE_READMITTED, DISCHARGE_COLUMNS, INTEGER_COLUMNS
-from readmission_platform.encounters.contract import MISSING_MARK, broken_rules, parse_text
+from readmission_platform.intake.contract import MISSING_MARK, RowContract
 from readmission_platform.intake.files import Arrived, LandedFile, Place, numbered_rows, sort_out, whole_file_lines
-from readmission_platform.intake.quarantine import DAY, quarantine_lines, releasable
+from readmission_platform.intake.quarantine import quarantine_lines, releasable
 
 COUNTS = ["received", "accepted", "quarantined", "duplicate"]
 
@@ -42,29 +41,33 @@ class Intake:
     Attributes
     ----------
     accepted
-        The accepted rows in the order of their days, files and rows, with ``discharge_date``.
+        The accepted rows in the order of their days, files and rows, with the contract's day.
     quarantined
         Lines of the quarantine, one per broken rule (see ``quarantine.quarantine_lines``).
     files
-        One row per file: ``discharge_date``, ``file``, ``file_digest``, ``problem`` (code or None) and the counts.
+        One row per file: the contract's day, ``file``, ``file_digest``, ``problem`` (code or None) and the counts.
+    day
+        Name of the contract's day.
     """
 
     accepted: pd.DataFrame
     quarantined: pd.DataFrame
     files: pd.DataFrame
+    day: str
 
     @property
     def accounts(self) -> pd.DataFrame:
         """The counts of each day, with the number of ``files`` and of those among them that gave no rows at all."""
         whole = self.quarantined[(self.quarantined["row"] == 0) & (self.quarantined["code"] != "file_repeated")]
-        files = self.files.groupby(DAY)
+        files = self.files.groupby(self.day)
         accounts = files[COUNTS].sum().assign(files=files.size())
-        accounts["files_quarantined"] = whole.groupby(DAY).size().reindex(accounts.index, fill_value=0)
+        accounts["files_quarantined"] = whole.groupby(self.day).size().reindex(accounts.index, fill_value=0)
         return accounts.astype("int64").reset_index()
 
 
 def take_in(
     landed: Mapping[str, Sequence[LandedFile]],
+    contract: RowContract,
     *,
     accepted_before: Mapping[int, str] | None = None,
     taken_before: Mapping[str, Place] | None = None,
@@ -77,39 +80,40 @@ def take_in(
     landed
         The files of each day, all that there are.
     accepted_before
-        The day on which each encounter was accepted before, on whatever day.
+        The day on which each identifier was accepted before, on whatever day.
     taken_before
         The place from which the bytes with a digest were taken in before.
     released
         What people had taken in nevertheless; obeyed as far as the contract allows the column to miss a value.
     """
-    arrived = list(sort_out(landed, taken_before or {}))
-    rows = numbered_rows(arrived)
-    frame, faults = _judged(arrived, rows)
-    frame, faults, mended = _released(frame, faults, rows, released)
-    good = frame[~frame.index.isin(faults["at"])]
+    day = contract.day
+    arrived = list(sort_out(landed, contract, taken_before or {}))
+    rows = numbered_rows(arrived, contract)
+    frame, faults = _judged(arrived, rows, contract)
+    frame, faults, mended = _released(frame, faults, rows, released, contract)
     # Beside a broken cell a column is still text, and text such as "5.0" is a whole number to the contract.
-    good = good.assign(**{name: pd.to_numeric(good[name]).astype("int64") for name in INTEGER_COLUMNS})
-    good = good.assign(**{DAY: rows.loc[good.index, DAY], "mended": good.index.isin(mended)})
-    conflicts = _conflicts(good)
+    good = contract.typed(frame[~frame.index.isin(faults["at"])])
+    good = good.assign(**{day: rows.loc[good.index, day]})
+    conflicts = _conflicts(good, mended, contract)
     good = good.drop(index=conflicts)
-    accepted = _chosen(good, accepted_before or {}, landed)
-    faults = pd.concat([faults, _faults(conflicts, "encounter_id", "conflicting_rows")], ignore_index=True)
+    accepted = _chosen(good, mended, accepted_before or {}, landed, contract)
+    faults = pd.concat([faults, _faults(conflicts, contract.row, "conflicting_rows")], ignore_index=True)
     fate = pd.Series(np.where(rows["repeated"], "duplicate", "quarantined"), index=rows.index, dtype=object)
     fate[good.index] = "duplicate"
     fate[accepted] = "accepted"
-    lines = rows.loc[faults["at"], [DAY, "file_digest", "file", "row", "number"]].reset_index(drop=True)
+    lines = rows.loc[faults["at"], [day, "file_digest", "file", "row", "number"]].reset_index(drop=True)
     lines = lines.assign(column=faults["column"], code=faults["code"]).sort_values(["number", "row"], kind="stable")
     return Intake(
-        good.loc[accepted, [*DISCHARGE_COLUMNS, DAY]].reset_index(drop=True),
-        quarantine_lines(pd.concat([whole_file_lines(arrived), lines], ignore_index=True)),
-        _counted(arrived, rows["number"], fate),
+        good.loc[accepted, [*contract.columns, day]].reset_index(drop=True),
+        quarantine_lines(pd.concat([whole_file_lines(arrived, contract), lines], ignore_index=True), contract),
+        _counted(arrived, rows["number"], fate, day),
+        day,
     )
 
 
-def _judged(arrived: Sequence[Arrived], rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _judged(arrived: Sequence[Arrived], rows: pd.DataFrame, contract: RowContract) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows of the files without a fault in the contract's types, and the faults of these rows."""
-    wanted = [*DISCHARGE_COLUMNS, DAY]
+    wanted = [*contract.columns, contract.day]
     found = [each.file.cells for each in arrived if each.fault is None and each.file.cells is not None]
     empty = pd.DataFrame(columns=wanted, dtype=object)
     cells = pd.concat([empty, *(each.reindex(columns=wanted).astype(object) for each in found)], ignore_index=True)
@@ -118,15 +122,14 @@ def _judged(arrived: Sequence[Arrived], rows: pd.DataFrame) -> tuple[pd.DataFram
     place = rows.loc[cells.index]
     ragged = cells.index[[at in uneven for at in zip(place["number"], place["row"], strict=True)]]
     cells = cells.drop(index=ragged)
-    frame = parse_text(cells[DISCHARGE_COLUMNS])
-    broken = broken_rules(frame)
-    disposition = pd.to_numeric(frame["discharge_disposition_id"], errors="coerce")
-    ineligible = frame.index[disposition.isin(CANNOT_BE_READMITTED)]
+    frame = contract.parse_text(cells[list(contract.columns)])
+    broken = contract.broken_rules(frame)
+    told, folder = cells[contract.day], place.loc[cells.index, contract.day]
     faults = [
         _faults(ragged, "", "ragged_row"),
         _faults(frame.index.take(broken["row"].astype("int64").to_numpy()), broken["column"], broken["code"]),
-        _faults(ineligible, "discharge_disposition_id", "cannot_be_readmitted"),
-        _faults(_of_another_day(cells[DAY], rows.loc[cells.index, DAY]), DAY, "day_mismatch"),
+        *(_faults(frame.index[each.rows(frame)], each.column, each.code) for each in contract.excluded),
+        _faults(_of_another_day(told, folder), contract.day, "day_mismatch"),
     ]
     return frame, pd.concat(faults, ignore_index=True)
 
@@ -146,45 +149,56 @@ def _of_another_day(said: pd.Series, folder: pd.Series) -> pd.Index:
 
 
 def _released(
-    frame: pd.DataFrame, faults: pd.DataFrame, rows: pd.DataFrame, released: Collection[ReleasedCell]
+    frame: pd.DataFrame,
+    faults: pd.DataFrame,
+    rows: pd.DataFrame,
+    released: Collection[ReleasedCell],
+    contract: RowContract,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.Index]:
     """Take released cells for missing; returns rows and faults as they are then, and which rows have such cells."""
     place = rows.loc[faults["at"]]
     cells = map(ReleasedCell, place["file_digest"], place["row"], faults["column"], faults["code"])
     wanted = set(released)
-    obeyed = np.array([cell in wanted and releasable(cell.column, cell.code) for cell in cells], dtype=bool)
+    obeyed = np.array([cell in wanted and releasable(contract, cell.column, cell.code) for cell in cells], dtype=bool)
     mended = frame.copy() if obeyed.any() else frame
     for at, column in faults.loc[obeyed, ["at", "column"]].itertuples(index=False):
         mended.loc[at, column] = None
     return mended, faults[~obeyed].reset_index(drop=True), pd.Index(faults.loc[obeyed, "at"].unique())
 
 
-def _conflicts(good: pd.DataFrame) -> pd.Index:
-    """Return the rows whose encounter other rows of the same day tell differently."""
-    key = [DAY, "encounter_id"]
+def _conflicts(good: pd.DataFrame, mended: pd.Index, contract: RowContract) -> pd.Index:
+    """Return the rows that other rows of the same identifier and day contradict."""
+    key = [contract.day, contract.row]
     several = good[good.duplicated(key, keep=False)]
-    whole_beside = (~several["mended"]).groupby([several[name] for name in key]).transform("any")
-    competing = several[~(several["mended"] & whole_beside)]
-    versions = competing.drop_duplicates([DAY, *DISCHARGE_COLUMNS]).groupby(key).size()
+    whole = pd.Series(~several.index.isin(mended), index=several.index)
+    whole_beside = whole.groupby([several[name] for name in key]).transform("any")
+    competing = several[whole | ~whole_beside]
+    versions = competing.drop_duplicates([contract.day, *contract.columns]).groupby(key).size()
     contradicted = versions.index[versions > 1]
     return several.index[pd.MultiIndex.from_frame(several[key]).isin(contradicted)]
 
 
-def _chosen(good: pd.DataFrame, accepted_before: Mapping[int, str], days: Collection[str]) -> pd.Index:
-    """Return the one row of each encounter that is accepted; none where another day holds the encounter."""
-    home = good["encounter_id"].map(accepted_before)
+def _chosen(
+    good: pd.DataFrame,
+    mended: pd.Index,
+    accepted_before: Mapping[int, str],
+    days: Collection[str],
+    contract: RowContract,
+) -> pd.Index:
+    """Return the one row of each identifier that is accepted; none where another day holds the identifier."""
+    home = good[contract.row].map(accepted_before)
     free = good[home.isna() | home.isin(list(days))]
     # First the day it was accepted on before, then whole rows before mended ones, then the order of arrival.
-    ranked = pd.DataFrame({"encounter_id": free["encounter_id"], "moved": free[DAY] != home[free.index],
-                           "mended": free["mended"], "at": free.index})  # fmt: skip
-    first = ranked.sort_values(["moved", "mended", "at"]).drop_duplicates("encounter_id")
+    ranked = pd.DataFrame({"identifier": free[contract.row], "moved": free[contract.day] != home[free.index],
+                           "mended": free.index.isin(mended), "at": free.index})  # fmt: skip
+    first = ranked.sort_values(["moved", "mended", "at"]).drop_duplicates("identifier")
     return free.index[free.index.isin(first["at"])]
 
 
-def _counted(arrived: Sequence[Arrived], number: pd.Series, fate: pd.Series) -> pd.DataFrame:
+def _counted(arrived: Sequence[Arrived], number: pd.Series, fate: pd.Series, day: str) -> pd.DataFrame:
     counts = pd.crosstab(number, fate).reindex(range(len(arrived)), columns=COUNTS[1:], fill_value=0)
     return pd.DataFrame({
-        DAY: [each.day for each in arrived],
+        day: [each.day for each in arrived],
         "file": [each.file.name for each in arrived],
         "file_digest": [each.file.digest for each in arrived],
         "problem": [each.fault[1] if each.fault else None for each in arrived],

@@ -3,14 +3,13 @@
 What belongs here: the types of the contract. What does not: any model, and anything that the platform does with one.
 
 A model gives the probability of a binary outcome for each row of an entity at a time; the outcome becomes known after
-``maturity_days``. The platform owns pseudonyms, folds, evidence, gates, ledger, shadow and monitoring: a contract has no
-say in them and cannot leave them out. Importing a package of ``models`` must stay light, so the parts import scikit-learn
-and the like in their functions or in modules that these functions import.
+``maturity_days``. The platform owns pseudonyms, folds, evidence, gates, ledger, shadow and monitoring: a contract has
+no say in them and cannot leave them out. Importing a package of ``models`` must stay light, so the parts import
+scikit-learn and the like in their functions or in modules that these functions import.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -19,6 +18,29 @@ from pydantic import BaseModel
 
 from readmission_platform.evaluation.estimates.schema import EvidenceSchema
 from readmission_platform.intake.contract import RowContract
+from readmission_platform.intake.sources import LandingFolders, Loaded, Source, SourceRequest
+
+__all__ = [
+    "ArtifactFormat",
+    "AssetNames",
+    "CohortRule",
+    "CrossValidated",
+    "DataPart",
+    "EstimatorPart",
+    "ExplainPart",
+    "Explained",
+    "LandingFolders",
+    "Loaded",
+    "ModelContract",
+    "Progress",
+    "Reliance",
+    "RobustnessPart",
+    "Source",
+    "SourceRequest",
+    "TrainingTable",
+    "WatchPart",
+    "Words",
+]  # fmt: skip
 
 Progress = Callable[[int, int], None]
 
@@ -66,66 +88,11 @@ class AssetNames:
 
     @classmethod
     def of(cls, words: Words) -> "AssetNames":
-        """Make the names from the model's words: "patients" give ``patient_split``, "person-years" ``raw_person_years``."""
+        """Make the names from the model's words: the entity "patient" gives ``patient_split``."""
         row, rows, entity, delivery = (
             word.replace("-", "_").replace(" ", "_") for word in (words.row, words.rows, words.entity, words.delivery)
         )
         return cls(f"raw_{rows}", f"eligible_{rows}", f"{row}_features", f"{entity}_split", f"daily_{delivery}")
-
-
-@dataclass(frozen=True)
-class LandingFolders:
-    """Folders of the landing zone, each with a folder a day: rows to score, and their outcomes later.
-
-    Two models may read the same folders only if both say that they are ``shared``.
-    """
-
-    rows: str
-    outcomes: str
-    shared: bool = False
-
-
-@dataclass(frozen=True)
-class SourceRequest:
-    """What somebody asked of a source; ``rows`` and ``seed`` are for generated ones, ``archive`` for published ones."""
-
-    archive: Path | None
-    rows: int
-    seed: int
-    cache: Path
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """Raw rows, the digest of their content beside the one expected, and where they came from."""
-
-    frame: pd.DataFrame
-    digest: str
-    expected_digest: str
-    origin: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where raw rows for training come from.
-
-    Attributes
-    ----------
-    words
-        For people: "Diabetes 130-US Hospitals for Years 1999-2008".
-    limits
-        Which set of limits of the gates applies. A version trained on a synthetic source goes live in ``local`` only.
-    options
-        Which of ``archive``, ``rows`` and ``seed`` of a request it takes.
-    load
-        Raises ``BadInput`` or ``Unavailable`` of ``foundation.errors``.
-    """
-
-    name: str
-    words: str
-    limits: Literal["real", "synthetic"]
-    options: frozenset[str]
-    load: Callable[[SourceRequest], Loaded]
 
 
 class DataPart(Protocol):
@@ -157,7 +124,7 @@ class DataPart(Protocol):
         ...
 
     def as_delivered(self, raw: pd.DataFrame) -> pd.DataFrame:
-        """Return raw rows as the feed would deliver them, in the order of time: its columns, and the outcome (0 or 1)."""
+        """Return raw rows in the order of time as the feed would deliver them, with the outcome (0 or 1)."""
         ...
 
     def inputs_of(self, rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
@@ -190,7 +157,7 @@ class CrossValidated:
 
 @dataclass(frozen=True)
 class ArtifactFormat:
-    """How a model is stored: file name, MLflow flavour, the packages that loading needs, and the types allowed in it."""
+    """How a model is stored: file name, MLflow flavour, packages that loading needs, and the types allowed in it."""
 
     file: str
     flavour: Literal["sklearn"]
@@ -199,7 +166,10 @@ class ArtifactFormat:
 
 
 class EstimatorPart(Protocol):
-    """Fitting, scoring, storing. ``settings`` validates the block ``settings`` of model.yaml; nobody else knows its fields."""
+    """Fitting, scoring, storing.
+
+    ``settings`` validates the block ``settings`` of model.yaml; nobody else knows its fields.
+    """
 
     algorithm: str
     settings: type[BaseModel]
@@ -296,7 +266,10 @@ class WatchPart(Protocol):
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """Inputs, labels, folds and ``entity_key`` of a study under another rule; ``shipped``: rows the shipped rule has too."""
+    """Inputs, labels, folds and ``entity_key`` of a study under another rule.
+
+    ``shipped`` tells which rows the shipped rule has too.
+    """
 
     frame: pd.DataFrame
     labels: np.ndarray
@@ -338,6 +311,8 @@ class ModelContract:
         One sentence: what is predicted, for whom, and when.
     feed
         Contract of delivered rows: names of row, entity, day and outcome, types, ranges and codes.
+    raw
+        Contract of a source's raw rows, as ``sources`` load them: the columns of the feed, and what only a source has.
     maturity_days
         Days from a row's day until its outcome is known.
     inputs, identifiers
@@ -349,6 +324,7 @@ class ModelContract:
     words: Words
     purpose: str
     feed: RowContract
+    raw: RowContract
     landing: LandingFolders
     maturity_days: int
     sources: Mapping[str, Source]

@@ -57,10 +57,8 @@ def listed(predictions: pd.DataFrame, *, row: str) -> pd.DataFrame:
     row
         Column that identifies a row.
 
-    Returns
-    -------
-    ``rank``, the row's identifier, ``risk_percent``, ``band``, ``follow_up``, ``reasons`` and ``status``; rank and risk of
-    those not scored are missing, and their reasons say why.
+    Returns ------- ``rank``, the row's identifier, ``risk_percent``, ``band``, ``follow_up``, ``reasons`` and
+    ``status``; rank and risk of those not scored are missing, and their reasons say why.
     """
     frame = predictions
     withheld = frame["status"].eq("withheld")

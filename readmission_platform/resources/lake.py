@@ -13,7 +13,7 @@ from readmission_platform.storage.lake import Lake, TableMissing
 
 
 class LakeIOManager(dg.IOManager):
-    """Stores the frame an asset returns as the table of the asset's name in its model's lake; daily assets by partition.
+    """Stores the frame that an asset returns as a table of its model's lake; daily assets by partition.
 
     An asset with daily partitions names its partition column in ``metadata={"partition_column": ...}``; the
     rows of that column hold the partition key as text.

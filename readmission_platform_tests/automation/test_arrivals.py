@@ -17,6 +17,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG as FIRST
 
 from readmission_platform.assets.encounters.days import day_states
 from readmission_platform.config.environment import settings
+from readmission_platform.encounters.contract import LANDING
 from readmission_platform.storage.landing import Landing
 from readmission_platform_tests.support.homes import Home
 
@@ -66,8 +67,8 @@ def settle(home: Home, day: str, *, seconds_ago: float = 3600) -> None:
 
 def replace_files(home: Home, day: str, *, seconds_ago: float = 3600) -> None:
     """Deliver a day again with one encounter less, long enough ago to be taken in."""
-    landing = Landing(home.path / "landing")
-    landing.write_discharges(day, pd.DataFrame(landing.read_day(day)[0].cells).iloc[:-1])
+    landing = Landing(home.path / "landing", LANDING)
+    landing.write_rows(day, pd.DataFrame(landing.read_day(day)[0].cells).iloc[:-1])
     settle(home, day, seconds_ago=seconds_ago)
 
 
@@ -129,16 +130,16 @@ def test_days_missed_in_a_long_downtime_are_found_and_filled_in_stretches(traine
         asked = tick()
     assert days_of(asked) == [(landed[0], landed[-1])]
     run(home, next(request for request in asked if request.job_name == "scoring_job"))
-    states = day_states(Landing(home.path / "landing"), home.lake, landed)
+    states = day_states(Landing(home.path / "landing", LANDING), home.lake, landed)
     assert home.lake.read("daily_discharges")["discharge_date"].nunique() == len(landed)
     assert all(state.progress.value in ("to_score", "complete") for state in states)
 
 
 def test_more_than_five_missed_days_are_filled_with_the_version_in_production(home: Home):
-    landing = Landing(home.path / "landing")
+    landing = Landing(home.path / "landing", LANDING)
     missed = home.landed()[5:13]
     for day in missed:
-        landing.write_discharges(day, pd.DataFrame(landing.read_day(day)[0].cells).iloc[2:])
+        landing.write_rows(day, pd.DataFrame(landing.read_day(day)[0].cells).iloc[2:])
     with ticking(home, "completeness_sensor") as tick:
         asked = tick()
     assert days_of(asked) == [(missed[0], missed[-1])]

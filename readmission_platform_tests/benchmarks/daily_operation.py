@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from readmission_platform.encounters.contract import LANDING
 from readmission_platform.storage.lake import Lake
 from readmission_platform.storage.landing import Landing
 
@@ -66,7 +67,7 @@ def lived_in(folder: Path, source: list[str]) -> Path:
     spent(home, READMISSION, "train", *source)
     spent(home, READMISSION, "promote", "--version", "1", "--to-stage", "staging")
     spent(home, READMISSION, "replay", "--days", str(days_to_replay(home)), "--start", first)
-    days = Landing(home / "landing").days()
+    days = Landing(home / "landing", LANDING).days()
     spent(home, READMISSION, "score", "--from", days[0], "--to", days[SHADOW_DAYS - 1])
     spent(home, READMISSION, "approve", "--version", "1", "--reason", "measured")
     spent(home, READMISSION, "promote", "--version", "1", "--to-stage", "production")
@@ -81,14 +82,14 @@ def days_to_replay(home: Path) -> int:
 
 def land_a_day(home: Path) -> str:
     """Land a day of thirty discharges after the last one: new encounters of patients who were there before."""
-    landing = Landing(home / "landing")
+    landing = Landing(home / "landing", LANDING)
     days = landing.days()
     cells = pd.concat(
         [pd.DataFrame(landing.read_day(day)[0].cells) for day in days[-2:]], ignore_index=True
     ).head(DAY_OF)  # fmt: skip
     numbers = pd.to_numeric(cells["encounter_id"]) + 900_000_000
     day = (datetime.fromisoformat(days[-1]) + timedelta(days=1)).date().isoformat()
-    landing.write_discharges(day, cells.assign(encounter_id=numbers.astype(str)))
+    landing.write_rows(day, cells.assign(encounter_id=numbers.astype(str)))
     return day
 
 
@@ -107,7 +108,7 @@ def main() -> None:
     source = ["--source", "uci", "--archive", str(given.archive.absolute())] if given.archive else []
     with tempfile.TemporaryDirectory() as folder:
         home = lived_in(Path(folder), source)
-        left = Landing(home / "landing").days()[SHADOW_DAYS:]
+        left = Landing(home / "landing", LANDING).days()[SHADOW_DAYS:]
         filled = spent(home, READMISSION, "score", "--from", left[0], "--to", left[-1])
         report(f"{len(left)} days filled in one run, files to work lists", [filled])
         report("their drift report, every window", [spent(home, DAGSTER, *MONITORING)])

@@ -40,18 +40,20 @@ from readmission_platform.config.environment import settings
 from readmission_platform.config.files import model_config, monitoring_config
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.monitoring import DriftConfig
-from readmission_platform.encounters.cohort import eligible_encounters, patient_folds
+from readmission_platform.encounters.cohort import eligible_encounters
+from readmission_platform.encounters.sources import load_synthetic, load_uci
 from readmission_platform.evaluation.drift.stability import DRIFT, RISK, Reference, measure, reference_of
 from readmission_platform.evaluation.drift.windows import DriftLimits, alarming, verdicts, windows_of
+from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.foundation.values import ConfigurationError
+from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.monitoring.windows import drift_limits
 from readmission_platform.lifecycle.training.explanations import explanations_of
 from readmission_platform.models.readmission_30d.features import MODEL_INPUTS
 from readmission_platform.models.readmission_30d.model import RecalibratedClassifier, cross_validate, score
 from readmission_platform.models.readmission_30d.scoring import model_inputs
 from readmission_platform.models.readmission_30d.watched_inputs import comparable, watched_columns
-from readmission_platform.storage.sources import load_synthetic, load_uci
 
 WINDOWS = 60
 REPETITIONS = 6
@@ -149,7 +151,7 @@ def make_bench(raw: pd.DataFrame, origin: str, model: ModelConfig, config: Drift
     # An encounter is a day's discharge in the order of the clock: what is later is not known.
     later = model_inputs(replayed, pd.concat([development, replayed], ignore_index=True))
     labels = development["readmitted_30d"].to_numpy()
-    folds = patient_folds(development["entity_key"], folds=model.folds).to_numpy()
+    folds = entity_folds(development["entity_key"], folds=model.folds).to_numpy()
     fitted = cross_validate(inputs, labels, folds, **model.fit_settings, seed=seed)
     test = folds == 0
     explained = explanations_of(
@@ -326,8 +328,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     log = Console(stderr=True, highlight=False)
     try:
-        loaded = (load_uci(archive=asked.archive, cache=asked.archive.parent) if asked.archive
-                  else load_synthetic(encounters=asked.encounters, seed=asked.seed))  # fmt: skip
+        loaded = (load_uci(SourceRequest(archive=asked.archive)) if asked.archive
+                  else load_synthetic(SourceRequest(rows=asked.encounters, seed=asked.seed)))  # fmt: skip
         log.print(f"training on {loaded.origin}")
         bench = make_bench(loaded.frame, loaded.origin, model_config(settings()), monitoring_config(settings()).drift,
                            seed=asked.seed)  # fmt: skip

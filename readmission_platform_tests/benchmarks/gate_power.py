@@ -44,17 +44,19 @@ from readmission_platform.config.environment import settings
 from readmission_platform.config.files import gate_policy, model_config
 from readmission_platform.config.governance import GatePolicy, LimitSet
 from readmission_platform.config.model import ModelConfig
-from readmission_platform.encounters.cohort import eligible_encounters, patient_folds
+from readmission_platform.encounters.cohort import eligible_encounters
 from readmission_platform.encounters.history import HISTORY_COLUMNS
+from readmission_platform.encounters.sources import load_synthetic, load_uci
 from readmission_platform.evaluation.estimates.evidence import digest_rows
+from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
+from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.versions.version_facts import champion_estimates, estimates_of
 from readmission_platform.models.readmission_30d import features as encoding
 from readmission_platform.models.readmission_30d.model import build_pipeline, cross_validate
 from readmission_platform.models.readmission_30d.scoring import model_inputs
-from readmission_platform.storage.sources import load_synthetic, load_uci
 
 HONEST_SHARE = 0.9
 FIGURES = ("auroc", "average_precision_ratio", "brier_skill", "observed_expected", "calibration_slope")
@@ -223,7 +225,7 @@ class Bench:
         patient = raw.set_index("encounter_id")["patient_nbr"]
         total = patient.map(patient.value_counts())
         inputs[LEAK] = total.loc[development["encounter_id"]].to_numpy()
-        folds = patient_folds(development["entity_key"], folds=self.model.folds).to_numpy()
+        folds = entity_folds(development["entity_key"], folds=self.model.folds).to_numpy()
         return Cohort(inputs, development["readmitted_30d"].to_numpy(), folds, key)
 
     def evidence(self, recipe: Scores, *, variation: int = 0, key_number: int = 0) -> pd.DataFrame:
@@ -401,13 +403,13 @@ def make_bench(archive: Path | None) -> Bench:
         Console(stderr=True, soft_wrap=True, highlight=False),
     )
     if archive is not None:
-        loaded = load_uci(archive=archive, cache=archive.parent)
+        loaded = load_uci(SourceRequest(archive=archive))
         return Bench("real", loaded.origin, lambda _: loaded.frame, shipped, policy, log)
     usual = SourceConfig()
     return Bench(
         "synthetic",
         f"synthetic cohorts of {usual.encounters:,} encounters, seeds from {usual.seed}",
-        lru_cache(1)(lambda seed: load_synthetic(encounters=usual.encounters, seed=usual.seed + seed).frame),
+        lru_cache(1)(lambda seed: load_synthetic(SourceRequest(rows=usual.encounters, seed=usual.seed + seed)).frame),
         shipped,
         policy,
         log,

@@ -31,15 +31,17 @@ from readmission_platform.commands.terminal import console
 from readmission_platform.config.environment import settings
 from readmission_platform.config.files import model_config
 from readmission_platform.config.model import ModelConfig
-from readmission_platform.encounters.cohort import eligible_encounters, patient_folds
+from readmission_platform.encounters.cohort import eligible_encounters
 from readmission_platform.encounters.history import history_of
 from readmission_platform.encounters.icd9 import category
+from readmission_platform.encounters.sources import load_synthetic, load_uci
 from readmission_platform.evaluation.estimates.comparison import compare
+from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.evaluation.estimates.metrics import auroc
+from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.models.readmission_30d.features import (
     TARGET_STATISTICS,
 )
-from readmission_platform.storage.sources import load_synthetic, load_uci
 from readmission_platform_tests.benchmarks.model_variants import FURTHER_SEEDS, SHIPPED, Fit, variants
 
 
@@ -72,11 +74,11 @@ STACKED = "stacked: logistic regression over the three"
 
 def cohort_of(archive: Path | None, model: ModelConfig, key: bytes) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Return the development encounters with what variants may use, labels (n,) and folds (n,)."""
-    loaded = load_uci(archive=archive, cache=archive.parent) if archive else load_synthetic(encounters=40_000, seed=7)
+    loaded = load_uci(SourceRequest(archive=archive)) if archive else load_synthetic(SourceRequest(rows=40_000, seed=7))
     eligible = eligible_encounters(loaded.frame, key=key, replay_share=model.replay_share)
     development = eligible[eligible["part"] == "development"].reset_index(drop=True)
     frame = development.join(history_of(development, development)).join(_further_history(development))
-    return frame, frame["readmitted_30d"].to_numpy(), patient_folds(frame["entity_key"], folds=model.folds).to_numpy()
+    return frame, frame["readmitted_30d"].to_numpy(), entity_folds(frame["entity_key"], folds=model.folds).to_numpy()
 
 
 def _further_history(development: pd.DataFrame) -> pd.DataFrame:

@@ -35,13 +35,15 @@ from readmission_platform.config.environment import settings
 from readmission_platform.config.files import model_config, monitoring_config
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.monitoring import PerformanceConfig
-from readmission_platform.encounters.cohort import MATURITY_DAYS, eligible_encounters, patient_folds, subgroups
+from readmission_platform.encounters.cohort import MATURITY_DAYS, eligible_encounters, subgroups
+from readmission_platform.encounters.sources import load_synthetic, load_uci
+from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.evaluation.operation.live import ALL, SEEN, UNSEEN
+from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.days.scoring import DAY, ranked
 from readmission_platform.lifecycle.monitoring.live_verdicts import ESTIMATE, MEASURED, WORSE, Periods
 from readmission_platform.models.readmission_30d.model import cross_validate, score
 from readmission_platform.models.readmission_30d.scoring import model_inputs
-from readmission_platform.storage.sources import load_synthetic, load_uci
 
 FIRST_DAY = date(2024, 1, 1)
 MORE = 1.6
@@ -106,7 +108,7 @@ def scored_stream(raw: pd.DataFrame, model: ModelConfig, *, key: bytes, seed: in
     if stand_in:
         later = len(development) - int(len(development) * model.replay_share)
         development, stream = development.iloc[:later], development.iloc[later:].reset_index(drop=True)
-    folds = patient_folds(development["entity_key"], folds=model.folds).to_numpy()
+    folds = entity_folds(development["entity_key"], folds=model.folds).to_numpy()
     labels = development["readmitted_30d"].to_numpy()
     inputs = model_inputs(development, development)
     fitted = cross_validate(inputs, labels, folds, **model.fit_settings, seed=seed).model
@@ -227,11 +229,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     asked = parser.parse_args(arguments)
     model, rules = model_config(settings()), monitoring_config(settings()).performance
-    raw = load_uci(archive=asked.archive, cache=asked.archive.parent) if asked.archive else None
+    raw = load_uci(SourceRequest(archive=asked.archive)) if asked.archive else None
     origin = raw.origin if raw else f"synthetic cohorts of {asked.encounters:,} encounters"
     log, trials = Console(stderr=True, highlight=False), []
     for number in range(asked.seeds):
-        frame = raw.frame if raw else load_synthetic(encounters=asked.encounters, seed=7 + number).frame
+        frame = raw.frame if raw else load_synthetic(SourceRequest(rows=asked.encounters, seed=7 + number)).frame
         key = f"performance power, hospital {number}".encode()
         rows = scored_stream(frame, model, key=key, seed=model.seed + number, stand_in=raw is not None)
         stream = Stream(f"hospital {number}", rows)

@@ -34,9 +34,10 @@ from readmission_platform.commands.terminal import console
 from readmission_platform.config.environment import settings
 from readmission_platform.config.files import model_config
 from readmission_platform.config.model import ModelConfig
+from readmission_platform.encounters.sources import load_synthetic, load_uci
 from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.foundation.values import ConfigurationError
-from readmission_platform.storage.sources import load_synthetic, load_uci
+from readmission_platform.intake.sources import SourceRequest
 from readmission_platform_tests.benchmarks.public.figures import Figure, figures
 from readmission_platform_tests.benchmarks.public.rules import same_rows, tabarena, tableshift
 
@@ -98,8 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     try:
         model = model_config(settings())
-        loaded = (load_uci(archive=asked.archive, cache=asked.archive.parent) if asked.archive
-                  else load_synthetic(encounters=asked.encounters, seed=model.seed))  # fmt: skip
+        loaded = (load_uci(SourceRequest(archive=asked.archive)) if asked.archive
+                  else load_synthetic(SourceRequest(rows=asked.encounters, seed=model.seed)))  # fmt: skip
     except (GovernanceError, ConfigurationError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -23,8 +23,9 @@ from rich.table import Table
 from readmission_platform.commands.terminal import console
 from readmission_platform.config.environment import settings
 from readmission_platform.config.files import model_config
+from readmission_platform.encounters.sources import load_synthetic, load_uci
 from readmission_platform.evaluation.operation.live import measured, suppressed
-from readmission_platform.storage.sources import load_synthetic, load_uci
+from readmission_platform.intake.sources import SourceRequest
 from readmission_platform_tests.benchmarks.performance_power import scored_stream
 
 KEY = b"the replay stream, as reported"
@@ -33,7 +34,7 @@ KEY = b"the replay stream, as reported"
 def report_of(archive: Path | None) -> pd.DataFrame:
     """Return every measure of everybody, of patients seen and unseen in training, and of subgroups."""
     model = model_config(settings())
-    loaded = load_uci(archive=archive, cache=archive.parent) if archive else load_synthetic(encounters=40_000, seed=7)
+    loaded = load_uci(SourceRequest(archive=archive)) if archive else load_synthetic(SourceRequest(rows=40_000, seed=7))
     rows = scored_stream(loaded.frame, model, key=KEY, seed=model.seed, stand_in=False)
     found = measured(
         rows, flag_share=model.flag_share, replicates=model.bootstrap_replicates, seed=model.seed, subgroups=True

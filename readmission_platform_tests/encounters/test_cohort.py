@@ -1,8 +1,4 @@
-"""The cohort: who is in it, pseudonyms, and folds."""
-
-import hashlib
-import hmac
-from datetime import date
+"""The cohort: who is in it, and in which part."""
 
 import pandas as pd
 import pytest
@@ -10,13 +6,9 @@ import pytest
 from readmission_platform.encounters.cohort import (
     CANNOT_BE_READMITTED,
     DISCHARGE_COLUMNS,
-    INTEGER_COLUMNS,
     SOURCE_COLUMNS,
     cohort_flow,
     eligible_encounters,
-    has_matured,
-    patient_folds,
-    pseudonyms,
     subgroups,
     with_matured,
 )
@@ -38,7 +30,6 @@ def eligible(raw: pd.DataFrame) -> pd.DataFrame:
 def test_the_source_has_fifty_columns_and_a_discharge_lacks_only_the_outcome() -> None:
     assert len(SOURCE_COLUMNS) == len(set(SOURCE_COLUMNS)) == 50
     assert set(SOURCE_COLUMNS) - set(DISCHARGE_COLUMNS) == {"readmitted"}
-    assert set(INTEGER_COLUMNS) <= set(DISCHARGE_COLUMNS)
 
 
 def test_who_died_or_went_to_hospice_is_not_in_the_cohort_and_everybody_else_is(
@@ -99,11 +90,6 @@ def as_discharges(rows: pd.DataFrame, day: str = "2024-01-01") -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def replayed(eligible: pd.DataFrame) -> pd.DataFrame:
     return eligible[eligible["part"] == "replay"]
-
-
-@pytest.mark.parametrize(("day", "matured"), [("2024-01-01", True), ("2024-01-02", False)])
-def test_a_discharge_matures_thirty_days_later_and_not_sooner(day: str, matured: bool) -> None:
-    assert has_matured(day, date(2024, 1, 31)) is matured
 
 
 def test_with_nothing_matured_the_cohort_is_as_it_was_but_for_the_empty_date(eligible: pd.DataFrame) -> None:
@@ -172,34 +158,3 @@ def test_subgroups_are_gender_race_and_age_in_three_bands() -> None:
     found = subgroups(rows)
     assert found["gender"].isna().tolist() == [False, True, False]
     assert found["age_band"].tolist() == ["<50", "50-70", "70+"]
-
-
-def test_a_pseudonym_is_the_keyed_hash_of_purpose_and_identifier() -> None:
-    expected = hmac.new(KEY, b"patient\x0042", hashlib.sha256).hexdigest()[:32]
-    assert pseudonyms([42], KEY, purpose="patient") == [expected]
-
-
-def test_pseudonyms_differ_by_key_and_by_purpose() -> None:
-    one, other_key, other_purpose = (
-        set(pseudonyms(range(100), KEY, purpose="patient")),
-        set(pseudonyms(range(100), b"another key", purpose="patient")),
-        set(pseudonyms(range(100), KEY, purpose="encounter")),
-    )
-    assert len(one) == len(other_key) == len(other_purpose) == 100
-    assert not one & other_key
-    assert not one & other_purpose
-
-
-def test_all_encounters_of_a_patient_are_in_one_fold_and_all_folds_are_used(eligible: pd.DataFrame) -> None:
-    folds = patient_folds(eligible["entity_key"], folds=5)
-    assert folds.groupby(eligible["entity_key"]).nunique().max() == 1
-    shares = folds.value_counts(normalize=True)
-    assert sorted(shares.index) == [0, 1, 2, 3, 4]
-    assert shares.between(0.16, 0.24).all()
-
-
-def test_a_patient_keeps_the_fold_when_data_are_added(raw: pd.DataFrame, eligible: pd.DataFrame) -> None:
-    earlier = eligible_encounters(raw.head(1_000), key=KEY, replay_share=0.1)
-    then = patient_folds(earlier["entity_key"], folds=5).set_axis(earlier["encounter_id"])
-    now = patient_folds(eligible["entity_key"], folds=5).set_axis(eligible["encounter_id"])
-    pd.testing.assert_series_equal(now.loc[then.index], then)

@@ -3,19 +3,19 @@
 import pandas as pd
 import pytest
 
-from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS, DRUG_COLUMNS, INTEGER_COLUMNS, SOURCE_COLUMNS
+from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS, DRUG_COLUMNS, SOURCE_COLUMNS
 from readmission_platform.encounters.contract import (
+    ENCOUNTERS,
+    ENCOUNTERS_WITH_OUTCOME,
     NULLABLE,
     RANGES,
     VOCABULARIES,
-    broken_rules,
-    missing_columns,
-    parse_text,
 )
 from readmission_platform.encounters.synthetic import generate
 from readmission_platform_tests.support.small_study import text_cells
 
 SECRET = "Q7391-PATIENT"
+NUMBERS = list(RANGES)
 
 
 @pytest.fixture(scope="module")
@@ -33,36 +33,36 @@ def broken_by(cells: pd.DataFrame, values: dict[str, object], *, row: int = 2) -
     changed = cells.copy()
     for column, value in values.items():
         changed.loc[row, column] = value
-    return lines_of(broken_rules(parse_text(changed)))
+    return lines_of(ENCOUNTERS.broken_rules(ENCOUNTERS.parse_text(changed)))
 
 
 def test_every_encounter_of_the_synthetic_cohort_keeps_the_contract() -> None:
     raw = generate(encounters=2_000, seed=4)
-    assert broken_rules(raw).empty
-    assert broken_rules(parse_text(text_cells(raw))).empty
+    assert ENCOUNTERS_WITH_OUTCOME.broken_rules(raw).empty
+    assert ENCOUNTERS.broken_rules(ENCOUNTERS.parse_text(text_cells(raw))).empty
 
 
 def test_text_becomes_what_it_was_before_it_was_text(cells: pd.DataFrame) -> None:
     raw = generate(encounters=200, seed=3).head(6)[DISCHARGE_COLUMNS]
-    parsed = parse_text(cells)
-    assert (parsed.dtypes[INTEGER_COLUMNS] == "int64").all()
+    parsed = ENCOUNTERS.parse_text(cells)
+    assert (parsed.dtypes[NUMBERS] == "int64").all()
     pd.testing.assert_frame_equal(parsed.fillna("-"), raw.astype(parsed.dtypes.to_dict()).fillna("-"))
 
 
 @pytest.mark.parametrize("column", ["A1Cresult", "max_glu_serum"])
 def test_a_test_that_was_not_done_is_the_value_none_and_not_a_missing_value(cells: pd.DataFrame, column: str) -> None:
-    parsed = parse_text(cells.assign(**{column: "None"}))
+    parsed = ENCOUNTERS.parse_text(cells.assign(**{column: "None"}))
     assert parsed[column].tolist() == ["None"] * 6
-    assert broken_rules(parsed).empty
+    assert ENCOUNTERS.broken_rules(parsed).empty
 
 
 @pytest.mark.parametrize("mark", ["?", "", None, float("nan")])
 def test_what_may_be_missing_is_missing_however_it_is_written(cells: pd.DataFrame, mark: object) -> None:
     assert set(RANGES).isdisjoint(NULLABLE)
     marked = cells.assign(**{column: pd.Series([mark] * 6, dtype=object) for column in NULLABLE})
-    parsed = parse_text(marked)
+    parsed = ENCOUNTERS.parse_text(marked)
     assert parsed[sorted(NULLABLE)].to_numpy().tolist() == [[None] * len(NULLABLE)] * 6
-    assert broken_rules(parsed).empty
+    assert ENCOUNTERS.broken_rules(parsed).empty
 
 
 @pytest.mark.parametrize("mark", ["?", "", None])
@@ -73,11 +73,11 @@ def test_what_may_not_be_missing_is_named_when_it_is(cells: pd.DataFrame, mark: 
 
 @pytest.mark.parametrize("value", ["-5", "99999999999999999999", "1.5", SECRET, "nan", "1e400", "0x10", "True"])
 def test_a_number_that_is_out_of_range_or_not_whole_is_named(cells: pd.DataFrame, value: str) -> None:
-    lines = broken_by(cells, dict.fromkeys(INTEGER_COLUMNS, value))
-    assert {column for _, column, _ in lines} == set(INTEGER_COLUMNS)
+    lines = broken_by(cells, dict.fromkeys(NUMBERS, value))
+    assert {column for _, column, _ in lines} == set(NUMBERS)
     assert {row for row, _, _ in lines} == {2}
     assert {reason for _, _, reason in lines} <= {"not a whole number", "out of range"}
-    assert len(lines) == len(INTEGER_COLUMNS)  # one fault each, not two
+    assert len(lines) == len(NUMBERS)  # one fault each, not two
 
 
 def test_an_encounter_that_a_spreadsheet_rounded_is_not_taken_for_another(cells: pd.DataFrame) -> None:
@@ -99,7 +99,7 @@ def test_a_range_includes_its_ends_and_nothing_beyond(cells: pd.DataFrame) -> No
 
 
 def test_an_unknown_code_is_named(cells: pd.DataFrame) -> None:
-    coded = [name for name in VOCABULARIES if name != "readmitted"]
+    coded = list(VOCABULARIES)
     assert set(DRUG_COLUMNS) <= set(coded)
     assert broken_by(cells, dict.fromkeys(coded, SECRET)) == {(2, name, "unknown code") for name in coded}
 
@@ -113,7 +113,7 @@ def test_what_is_no_icd_9_code_is_named(cells: pd.DataFrame) -> None:
     codes = ["I50.9", "4280", "428.", ".5", "V", "diabetes", "250,83", "-428", "428.123", "428\n", "٤٢٨"]
     many = cells.iloc[[0] * len(codes)].reset_index(drop=True).assign(diag_2=codes)
     expected = {(row, "diag_2", "not an ICD-9 code") for row in range(len(codes))}
-    assert lines_of(broken_rules(parse_text(many))) == expected
+    assert lines_of(ENCOUNTERS.broken_rules(ENCOUNTERS.parse_text(many))) == expected
 
 
 @pytest.mark.parametrize("column", ["weight", "payer_code", "medical_specialty"])
@@ -126,7 +126,7 @@ def test_a_code_of_no_list_is_a_short_text_on_one_line(cells: pd.DataFrame, colu
 def test_lines_come_by_row_and_then_in_the_order_of_the_columns(cells: pd.DataFrame) -> None:
     changed = cells.copy()
     changed.loc[[1, 4], ["change", "race", "time_in_hospital"]] = SECRET
-    lines = broken_rules(parse_text(changed))
+    lines = ENCOUNTERS.broken_rules(ENCOUNTERS.parse_text(changed))
     assert list(zip(lines["row"], lines["column"], strict=True)) == [
         (row, column) for row in (1, 4) for column in ("race", "time_in_hospital", "change")
     ]
@@ -138,7 +138,7 @@ def test_each_broken_cell_has_its_own_line(cells: pd.DataFrame) -> None:
     changed.loc[0, "gender"] = SECRET
     changed.loc[4, ["gender", "age"]] = SECRET
     changed.loc[5, "time_in_hospital"] = "0"
-    assert lines_of(broken_rules(parse_text(changed))) == {
+    assert lines_of(ENCOUNTERS.broken_rules(ENCOUNTERS.parse_text(changed))) == {
         (0, "gender", "unknown code"),
         (4, "age", "unknown code"),
         (4, "gender", "unknown code"),
@@ -149,7 +149,7 @@ def test_each_broken_cell_has_its_own_line(cells: pd.DataFrame) -> None:
 def test_the_offending_value_appears_nowhere(
     cells: pd.DataFrame, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = broken_rules(parse_text(cells.assign(**dict.fromkeys(DISCHARGE_COLUMNS, SECRET))))
+    broken = ENCOUNTERS.broken_rules(ENCOUNTERS.parse_text(cells.assign(**dict.fromkeys(DISCHARGE_COLUMNS, SECRET))))
     assert set(broken["column"]) >= set(DISCHARGE_COLUMNS) - {"weight", "payer_code", "medical_specialty"}
     printed = capsys.readouterr()
     assert SECRET not in broken.to_csv() + repr(broken.attrs) + printed.out + printed.err + caplog.text
@@ -165,18 +165,19 @@ def test_a_whole_number_may_be_written_with_a_decimal_point(cells: pd.DataFrame)
 
 def test_missing_columns_are_listed_in_the_order_of_the_source() -> None:
     frame = pd.DataFrame(columns=[name for name in SOURCE_COLUMNS if name not in ("gender", "race", "readmitted")])
-    assert missing_columns(frame, outcome=False) == ["race", "gender"]
-    assert missing_columns(frame, outcome=True) == ["race", "gender", "readmitted"]
+    assert ENCOUNTERS.missing_columns(frame) == ["race", "gender"]
+    assert ENCOUNTERS_WITH_OUTCOME.missing_columns(frame) == ["race", "gender", "readmitted"]
 
 
 def test_a_frame_without_rows_breaks_no_rule(cells: pd.DataFrame) -> None:
-    assert broken_rules(parse_text(cells.iloc[:0])).empty
+    assert ENCOUNTERS.broken_rules(ENCOUNTERS.parse_text(cells.iloc[:0])).empty
 
 
 def test_the_outcome_is_one_of_the_three_the_source_knows() -> None:
-    assert VOCABULARIES["readmitted"] == ["NO", ">30", "<30"]
+    assert ENCOUNTERS_WITH_OUTCOME.vocabularies["readmitted"] == ("NO", ">30", "<30")
+    assert ENCOUNTERS.vocabularies == VOCABULARIES
     raw = generate(encounters=200, seed=3).head(3)
     raw.loc[1, "readmitted"] = "no"
-    assert broken_rules(raw).to_dict("records") == [
+    assert ENCOUNTERS_WITH_OUTCOME.broken_rules(raw).to_dict("records") == [
         {"row": 1, "column": "readmitted", "code": "unknown_code", "reason": "unknown code"}
     ]

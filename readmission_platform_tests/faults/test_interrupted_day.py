@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from readmission_platform.encounters.contract import LANDING
 from readmission_platform.lifecycle.days.scoring import CIRCUMSTANCES
 from readmission_platform.storage.landing import Landing
 from readmission_platform_tests.support.homes import Home
@@ -35,7 +36,7 @@ class Day:
         return ("score", "--date", self.day)
 
     def deliver(self, name: str) -> None:
-        Landing(self.home.path / "landing").write_discharges(self.day, self.deliveries[name])
+        Landing(self.home.path / "landing", LANDING).write_rows(self.day, self.deliveries[name])
 
     def partition(self, table: str) -> pd.DataFrame:
         """Return what a reader sees of the day now, whichever run wrote it."""
@@ -53,7 +54,7 @@ def changing_day(lived_home: Home, tmp_path_factory: pytest.TempPathFactory) -> 
     """A day with two deliveries: one with a broken row, and a longer one that corrects it."""
     home = lived_home.copy(tmp_path_factory.mktemp("interrupted") / "home")
     day = home.landed()[8]
-    whole = pd.DataFrame(Landing(home.path / "landing").read_day(day)[0].cells)
+    whole = pd.DataFrame(Landing(home.path / "landing", LANDING).read_day(day)[0].cells)
     broken = whole.head(20).copy()
     broken.loc[3, "time_in_hospital"] = "-1"
     return Day(home, day, {"short": broken, "long": whole})

@@ -1,14 +1,16 @@
 """The contract of outcome files: every row is accounted for, and nothing doubtful is used."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from readmission_platform.encounters.contract import ENCOUNTERS
 from readmission_platform.intake.files import LandedFile
-from readmission_platform.intake.outcomes import OutcomeIntake, take_in_outcomes
+from readmission_platform.intake.outcomes import OutcomeIntake, has_matured, outcome_reasons, take_in_outcomes
 
 DAY = "2024-03-01"
 NEXT_DAY = "2024-03-02"
@@ -25,7 +27,9 @@ def file_of(rows: Sequence[tuple[str | None, str | None]], name: str = "a.csv") 
 
 
 def taken_in(*files: LandedFile, matured: bool = True) -> OutcomeIntake:
-    return take_in_outcomes({DAY: files}, discharged=DISCHARGED, matured={DAY} if matured else set())
+    return take_in_outcomes(
+        {DAY: files}, ENCOUNTERS, maturity_days=30, known_rows=DISCHARGED, matured={DAY} if matured else set()
+    )
 
 
 def accepted(intake: OutcomeIntake) -> dict[int, int]:
@@ -104,6 +108,21 @@ def test_a_broken_outcome_beside_a_sound_one_contradicts_nothing() -> None:
     assert accepted(taken_in(file_of([("1", "5"), ("1", "1")]))) == {1: 1}
 
 
+@pytest.mark.parametrize(("day", "matured"), [("2024-01-01", True), ("2024-01-02", False)])
+def test_an_outcome_is_known_when_its_days_are_over_and_not_sooner(day: str, matured: bool) -> None:
+    assert has_matured(day, date(2024, 1, 31), 30) is matured
+    assert has_matured(day, date(2024, 1, 31), 31) is False
+
+
+def test_reasons_speak_of_encounters_and_readmissions_as_the_contract_does() -> None:
+    reasons = outcome_reasons(ENCOUNTERS, maturity_days=30)
+    assert reasons["not_matured"] == (
+        "the day is younger than 30 days, so later readmissions would be missing; take it in again then"
+    )
+    assert reasons["unknown_encounter"] == "not among the accepted discharges of the day"
+    assert reasons["conflicting_outcomes"].startswith("the encounter has both outcomes")
+
+
 def test_a_day_that_is_too_young_gives_nothing_and_every_row_says_why() -> None:
     intake = taken_in(file_of([("1", "0"), ("2", "1")]), matured=False)
     assert account(intake) == (2, 0, 2, 0)
@@ -112,7 +131,9 @@ def test_a_day_that_is_too_young_gives_nothing_and_every_row_says_why() -> None:
 
 def test_an_encounter_of_another_day_is_unknown_on_this_one() -> None:
     elsewhere = pd.concat([DISCHARGED, DISCHARGED.assign(discharge_date=NEXT_DAY, encounter_id=[5, 6, 7, 8])])
-    intake = take_in_outcomes({DAY: [file_of([("5", "1")])]}, discharged=elsewhere, matured={DAY})
+    intake = take_in_outcomes(
+        {DAY: [file_of([("5", "1")])]}, ENCOUNTERS, maturity_days=30, known_rows=elsewhere, matured={DAY}
+    )
     assert list(intake.quarantined["code"]) == ["unknown_encounter"]
 
 

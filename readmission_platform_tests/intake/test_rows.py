@@ -1,21 +1,24 @@
 """Intake: every row of a file is accepted, quarantined with a reason, or a duplicate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from readmission_platform.encounters.cohort import CANNOT_BE_READMITTED, DISCHARGE_COLUMNS, INTEGER_COLUMNS
-from readmission_platform.encounters.contract import NULLABLE, broken_rules
+from readmission_platform.encounters.cohort import CANNOT_BE_READMITTED, DISCHARGE_COLUMNS
+from readmission_platform.encounters.contract import ENCOUNTERS, NULLABLE, RANGES
 from readmission_platform.intake.files import Place
-from readmission_platform.intake.quarantine import CODES, LINE_TYPES, action_for, quarantine_lines, releasable
-from readmission_platform.intake.rows import Intake, LandedFile, ReleasedCell, take_in
+from readmission_platform.intake.quarantine import action_for, codes, line_types, quarantine_lines, releasable
+from readmission_platform.intake.rows import Intake, LandedFile, ReleasedCell
+from readmission_platform.intake.rows import take_in as take_in_rows
 from readmission_platform_tests.support.bad_deliveries import SECRET, clean_rows
 
 DAY, NEXT = "2024-03-01", "2024-03-02"
 CLEAN = clean_rows(10)
+NUMBERS = list(RANGES)
+CODES = codes(ENCOUNTERS)
 IDS = CLEAN["encounter_id"].astype("int64").tolist()
 BAD_CELLS = st.tuples(
     st.integers(0, len(CLEAN) - 1),
@@ -29,9 +32,13 @@ def landed(cells: pd.DataFrame, *, name: str = "a.csv", digest: str | None = Non
     return LandedFile(name, digest or f"sha256:{name}", cells, **more)  # type: ignore[arg-type]
 
 
+def take_in(landed: Mapping[str, Sequence[LandedFile]], **known: object) -> Intake:
+    return take_in_rows(landed, ENCOUNTERS, **known)  # type: ignore[arg-type]
+
+
 def one(cells: pd.DataFrame, **known: object) -> Intake:
     """Take in one file of one day."""
-    return take_in({DAY: [landed(cells)]}, **known)  # type: ignore[arg-type]
+    return take_in({DAY: [landed(cells)]}, **known)
 
 
 def changed(row: int = 0, **values: str) -> pd.DataFrame:
@@ -57,7 +64,7 @@ def accepted_ids(intake: Intake, day: str = DAY) -> list[int]:
     return intake.accepted.query("discharge_date == @day")["encounter_id"].tolist()
 
 
-def codes(intake: Intake) -> list[tuple[int, str, str]]:
+def faults(intake: Intake) -> list[tuple[int, str, str]]:
     lines = intake.quarantined
     return list(zip(lines["row"], lines["column"], lines["code"], strict=True))
 
@@ -82,11 +89,11 @@ def test_whatever_is_wrong_with_a_file_no_row_is_lost_and_none_is_taken_twice(
     assert counts(intake)[0] == len(cells)
     accepted = intake.accepted
     assert list(accepted.columns) == [*DISCHARGE_COLUMNS, "discharge_date"]
-    assert (accepted.dtypes[INTEGER_COLUMNS] == "int64").all()
+    assert (accepted.dtypes[NUMBERS] == "int64").all()
     assert accepted["encounter_id"].is_unique
     assert not set(accepted["encounter_id"]) & set(before)
     assert not set(accepted["discharge_disposition_id"]) & CANNOT_BE_READMITTED
-    assert broken_rules(accepted[DISCHARGE_COLUMNS]).empty
+    assert ENCOUNTERS.broken_rules(accepted[DISCHARGE_COLUMNS]).empty
     assert intake.quarantined["row"].between(1, size).all()
     assert set(intake.quarantined["code"]) <= set(CODES)
     assert SECRET not in intake.quarantined.to_csv()
@@ -99,14 +106,14 @@ def test_a_clean_file_is_accepted_whole_and_in_its_order() -> None:
     assert counts(intake) == (10, 10, 0, 0)
     assert accepted_ids(intake) == IDS
     assert intake.quarantined.empty
-    assert list(intake.quarantined.columns) == list(LINE_TYPES)
+    assert list(intake.quarantined.columns) == list(line_types(ENCOUNTERS))
 
 
 def test_a_file_with_a_header_and_no_rows_is_a_day_without_discharges() -> None:
     intake = one(CLEAN.iloc[:0])
     assert counts(intake) == (0, 0, 0, 0)
     assert intake.accounts[["files", "files_quarantined"]].to_numpy().tolist() == [[1, 0]]
-    assert (intake.accepted.dtypes[INTEGER_COLUMNS] == "int64").all()
+    assert (intake.accepted.dtypes[NUMBERS] == "int64").all()
 
 
 # ------------------------------------------------------------------------------------------------------- broken rows
@@ -117,13 +124,13 @@ def test_who_died_or_went_to_hospice_is_quarantined_with_the_reason() -> None:
     cells.loc[range(2, 8), "discharge_disposition_id"] = [str(code) for code in sorted(CANNOT_BE_READMITTED)]
     intake = one(cells)
     assert counts(intake) == (10, 4, 6, 0)
-    assert codes(intake) == [(row, "discharge_disposition_id", "cannot_be_readmitted") for row in range(3, 9)]
+    assert faults(intake) == [(row, "discharge_disposition_id", "cannot_be_readmitted") for row in range(3, 9)]
 
 
 def test_a_row_with_several_faults_is_one_quarantined_row_with_several_lines() -> None:
     intake = one(changed(gender=SECRET, age=SECRET))
     assert counts(intake) == (10, 9, 1, 0)
-    assert codes(intake) == [(1, "gender", "unknown_code"), (1, "age", "unknown_code")]
+    assert faults(intake) == [(1, "gender", "unknown_code"), (1, "age", "unknown_code")]
 
 
 def test_a_line_says_day_file_row_column_code_and_reason() -> None:
@@ -137,7 +144,7 @@ def test_a_ragged_row_is_set_aside_alone_and_the_others_keep_their_numbers() -> 
     cells.loc[4] = None
     intake = take_in({DAY: [landed(cells, ragged={5})]})
     assert counts(intake) == (10, 8, 2, 0)
-    assert codes(intake) == [(5, "", "ragged_row"), (8, "age", "unknown_code")]
+    assert faults(intake) == [(5, "", "ragged_row"), (8, "age", "unknown_code")]
 
 
 def test_decimal_points_beside_a_broken_cell_of_the_column_stop_nothing() -> None:
@@ -161,7 +168,7 @@ def test_a_row_that_says_another_day_is_set_aside(said: str) -> None:
     cells.loc[6, "discharge_date"] = said
     intake = one(cells)
     assert counts(intake) == (10, 9, 1, 0)
-    assert codes(intake) == [(7, "discharge_date", "day_mismatch")]
+    assert faults(intake) == [(7, "discharge_date", "day_mismatch")]
 
 
 # ----------------------------------------------------------------------------------------------------- broken files
@@ -171,13 +178,13 @@ def test_a_row_that_says_another_day_is_set_aside(said: str) -> None:
 def test_without_a_column_every_row_is_quarantined_and_the_column_named(column: str) -> None:
     intake = one(CLEAN.drop(columns=column))
     assert counts(intake) == (10, 0, 10, 0)
-    assert codes(intake) == [(row, column, "column_missing") for row in range(1, 11)]
+    assert faults(intake) == [(row, column, "column_missing") for row in range(1, 11)]
     assert intake.accounts["files_quarantined"].sum() == 0
 
 
 def test_without_a_column_and_without_rows_the_file_is_named() -> None:
     intake = one(CLEAN.drop(columns=["age", "gender"]).head(0))
-    assert codes(intake) == [(0, "gender, age", "column_missing")]
+    assert faults(intake) == [(0, "gender, age", "column_missing")]
     assert intake.accounts["files_quarantined"].sum() == 1
 
 
@@ -194,7 +201,7 @@ def test_a_file_that_brings_outcomes_is_not_a_file_of_discharges() -> None:
 def test_a_header_that_names_a_column_twice_leaves_no_row_to_trust() -> None:
     intake = one(pd.concat([CLEAN, CLEAN[["race"]]], axis=1))
     assert counts(intake) == (10, 0, 10, 0)
-    assert set(codes(intake)) == {(row, "race", "column_repeated") for row in range(1, 11)}
+    assert set(faults(intake)) == {(row, "race", "column_repeated") for row in range(1, 11)}
 
 
 def test_a_file_that_cannot_be_read_is_counted_as_a_file_and_stops_no_other() -> None:
@@ -202,7 +209,7 @@ def test_a_file_that_cannot_be_read_is_counted_as_a_file_and_stops_no_other() ->
     intake = take_in({DAY: [landed(CLEAN), unreadable]})
     assert counts(intake) == (10, 10, 0, 0)
     assert intake.accounts[["files", "files_quarantined"]].to_numpy().tolist() == [[2, 1]]
-    assert codes(intake) == [(0, "", "file_not_utf8")]
+    assert faults(intake) == [(0, "", "file_not_utf8")]
 
 
 def test_the_order_of_the_columns_does_not_matter() -> None:
@@ -229,7 +236,7 @@ def test_rows_of_a_day_that_contradict_each_other_are_all_set_aside(column: str)
     other = CLEAN.iloc[[0]].assign(**{column: "1" if column != "race" else "?"})
     same_file = one(pd.concat([CLEAN, other], ignore_index=True))
     assert counts(same_file) == (11, 9, 2, 0)
-    assert codes(same_file) == [(1, "encounter_id", "conflicting_rows"), (11, "encounter_id", "conflicting_rows")]
+    assert faults(same_file) == [(1, "encounter_id", "conflicting_rows"), (11, "encounter_id", "conflicting_rows")]
     several = take_in({DAY: [landed(CLEAN), landed(other, name="late.csv"), landed(CLEAN.head(1), name="later.csv")]})
     assert counts(several) == (12, 9, 3, 0)
     assert IDS[0] not in accepted_ids(several)
@@ -367,12 +374,12 @@ def test_two_corrected_rows_that_contradict_each_other_take_the_released_one_wit
 
 def test_only_a_broken_cell_that_may_be_missing_can_be_released() -> None:
     possible = {(column, code) for column in [*DISCHARGE_COLUMNS, "", "discharge_date"] for code in CODES
-                if releasable(column, code)}  # fmt: skip
+                if releasable(ENCOUNTERS, column, code)}  # fmt: skip
     assert possible == {(column, code) for column in NULLABLE for code in ("unknown_code", "not_icd9")}
 
 
 def test_every_code_says_what_it_means_and_what_to_do() -> None:
-    lines = quarantine_lines(pd.DataFrame({"row": 1, "column": "age", "code": list(CODES)}))
+    lines = quarantine_lines(pd.DataFrame({"row": 1, "column": "age", "code": list(CODES)}), ENCOUNTERS)
     assert not lines["reason"].isna().any()
-    assert all(action_for("age", code) for code in CODES)
-    assert "release" in action_for("race", "unknown_code")
+    assert all(action_for(ENCOUNTERS, "age", code) for code in CODES)
+    assert "release" in action_for(ENCOUNTERS, "race", "unknown_code")

@@ -12,11 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from readmission_platform.encounters.cohort import CANNOT_BE_READMITTED, DISCHARGE_COLUMNS
+from readmission_platform.encounters.contract import ENCOUNTERS, LANDING
 from readmission_platform.encounters.synthetic import generate
-from readmission_platform.intake.quarantine import CODES
+from readmission_platform.intake.quarantine import codes
 from readmission_platform.intake.rows import take_in
+from readmission_platform.intake.sources import LandingFolders
 from readmission_platform.storage import landed_file
-from readmission_platform.storage.landing import LandedFile, Landing, fingerprint_of
+from readmission_platform.storage.landing import Kind, LandedFile, Landing, fingerprint_of
 from readmission_platform_tests.support.bad_deliveries import as_table, clean_rows, csv, in_parquet
 
 DAY = "2024-03-01"
@@ -24,7 +26,7 @@ DAY = "2024-03-01"
 
 @pytest.fixture
 def landing(tmp_path: Path) -> Landing:
-    return Landing(tmp_path / "landing")
+    return Landing(tmp_path / "landing", LANDING)
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +59,17 @@ def test_days_with_a_file_are_listed_in_order_and_anything_else_is_not_a_day(lan
 
 
 def test_what_was_written_is_taken_in_again_unchanged(landing: Landing, discharges: pd.DataFrame) -> None:
-    landing.write_discharges(DAY, discharges)
+    landing.write_rows(DAY, discharges)
     (file,) = landing.read_day(DAY)
     assert file.problem is None
     assert file.cells is not None
-    accepted = take_in({DAY: [file]}).accepted[DISCHARGE_COLUMNS]
+    accepted = take_in({DAY: [file]}, ENCOUNTERS).accepted[DISCHARGE_COLUMNS]
     expected = discharges.astype(accepted.dtypes.to_dict())
     pd.testing.assert_frame_equal(accepted.fillna("-"), expected.fillna("-"))
 
 
 def test_csv_and_parquet_files_of_the_same_discharges_say_the_same(landing: Landing, discharges: pd.DataFrame) -> None:
-    landing.write_discharges(DAY, discharges)
+    landing.write_rows(DAY, discharges)
     # A file may choose its own types: numbers for diagnoses, floats for counts.
     typed = discharges.assign(
         diag_1=pd.Series([250.83, 428.0] * 6), num_medications=discharges["num_medications"].astype("float64")
@@ -76,7 +78,7 @@ def test_csv_and_parquet_files_of_the_same_discharges_say_the_same(landing: Land
     typed.to_parquet(put(landing, "later.parquet", b""))
     csv, parquet = landing.read_day(DAY)
     assert (csv.name, parquet.name) == ("discharges.csv", "later.parquet")
-    intake = take_in({DAY: [parquet]})
+    intake = take_in({DAY: [parquet]}, ENCOUNTERS)
     assert intake.quarantined.empty
     accepted = intake.accepted[DISCHARGE_COLUMNS]
     expected = as_text.astype(accepted.dtypes.to_dict())
@@ -84,7 +86,7 @@ def test_csv_and_parquet_files_of_the_same_discharges_say_the_same(landing: Land
 
 
 def test_the_digest_is_that_of_the_bytes(landing: Landing, discharges: pd.DataFrame) -> None:
-    path = landing.write_discharges(DAY, discharges)
+    path = landing.write_rows(DAY, discharges)
     before = landing.read_day(DAY)[0].digest
     assert landing.read_day(DAY)[0].digest == before
     path.write_bytes(path.read_bytes() + b"\n")
@@ -143,7 +145,7 @@ def test_a_cell_over_several_lines_gives_the_file_up_because_rows_may_have_been_
 def test_a_packed_file_says_what_the_file_says_and_has_a_digest_of_its_own(
     landing: Landing, discharges: pd.DataFrame
 ) -> None:
-    path = landing.write_discharges(DAY, discharges)
+    path = landing.write_rows(DAY, discharges)
     put(landing, "PACKED.CSV.GZ", gzip.compress(path.read_bytes()))
     packed, plain = landing.read_day(DAY)
     assert packed.cells is not None
@@ -217,16 +219,16 @@ def test_hidden_and_unfinished_files_and_other_formats_are_not_read(landing: Lan
     assert landing.ignored(DAY) == 3
 
 
-@pytest.mark.parametrize("kind", ["discharges", "outcomes"])
-def test_nothing_outside_the_landing_zone_is_read_through_a_link(landing: Landing, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["rows", "outcomes"])
+def test_nothing_outside_the_landing_zone_is_read_through_a_link(landing: Landing, tmp_path: Path, kind: Kind) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "secret.csv").write_bytes(b"encounter_id\n1\n")
-    folder = landing.root / kind / DAY
+    folder = landing.folder(kind) / DAY
     folder.mkdir(parents=True)
     (folder / "secret.csv").symlink_to(elsewhere / "secret.csv")
     (folder / "broken.csv").symlink_to(elsewhere / "gone.csv")
-    (landing.root / kind / "2024-03-02").symlink_to(elsewhere)
+    (landing.folder(kind) / "2024-03-02").symlink_to(elsewhere)
     assert landing.days(kind) == []
     assert landing.read_day(DAY, kind) == landing.read_day("2024-03-02", kind) == []
     assert landing.read_day("../../elsewhere", kind) == landing.read_day("..", kind) == []
@@ -238,7 +240,7 @@ def test_nothing_outside_the_landing_zone_is_read_through_a_link(landing: Landin
 def test_a_landing_zone_that_is_itself_a_link_is_read(landing: Landing, tmp_path: Path) -> None:
     put(landing, "a.csv", b"encounter_id\n1\n")
     (tmp_path / "mounted").symlink_to(landing.root)
-    assert Landing(tmp_path / "mounted").days() == [DAY]
+    assert Landing(tmp_path / "mounted", LANDING).days() == [DAY]
 
 
 def test_a_folder_of_no_date_is_no_day(landing: Landing) -> None:
@@ -324,8 +326,8 @@ def reads_or_says_why(landing: Landing, suffix: str, content: bytes) -> LandedFi
     (file,) = landing.read_day(DAY)
     assert file.digest == "sha256:" + hashlib.sha256(content).hexdigest()
     assert (file.cells is None) == (file.problem is not None)
-    assert file.problem is None or file.problem in CODES
-    intake = take_in({DAY: [file]})
+    assert file.problem is None or file.problem in codes(ENCOUNTERS)
+    intake = take_in({DAY: [file]}, ENCOUNTERS)
     account = intake.accounts.to_dict("records")[0]
     assert account["received"] == account["accepted"] + account["quarantined"] + account["duplicate"]
     return file
@@ -338,7 +340,7 @@ def reads_or_says_why(landing: Landing, suffix: str, content: bytes) -> LandedFi
     mark=st.sampled_from([b"", b"PAR1", b"\x1f\x8b"]),
 )
 def test_any_bytes_are_read_or_reported(tmp_path: Path, content: bytes, suffix: str, mark: bytes) -> None:
-    landing = Landing(tmp_path / "landing")
+    landing = Landing(tmp_path / "landing", LANDING)
     for path in (landing.root / "discharges" / DAY).glob("*"):
         path.unlink()
     reads_or_says_why(landing, suffix, mark + content + (mark if suffix == ".parquet" else b""))
@@ -353,7 +355,7 @@ def test_any_bytes_are_read_or_reported(tmp_path: Path, content: bytes, suffix: 
 def test_a_damaged_file_is_read_or_reported(
     tmp_path: Path, suffix: str, changes: list[tuple[float, int]], cut: float
 ) -> None:
-    landing = Landing(tmp_path / "landing")
+    landing = Landing(tmp_path / "landing", LANDING)
     for path in (landing.root / "discharges" / DAY).glob("*"):
         path.unlink()
     content = bytearray(FORMATS[suffix])
@@ -365,8 +367,8 @@ def test_a_damaged_file_is_read_or_reported(
 def test_a_day_that_is_delivered_again_replaces_the_file_and_outcomes_are_kept_apart(
     landing: Landing, discharges: pd.DataFrame
 ) -> None:
-    landing.write_discharges(DAY, discharges)
-    landing.write_discharges(DAY, discharges.head(3))
+    landing.write_rows(DAY, discharges)
+    landing.write_rows(DAY, discharges.head(3))
     landing.write_outcomes(DAY, pd.DataFrame({"encounter_id": [1], "readmitted_30d": [0]}))
     (file,) = landing.read_day(DAY)
     assert file.cells is not None
@@ -376,10 +378,21 @@ def test_a_day_that_is_delivered_again_replaces_the_file_and_outcomes_are_kept_a
     assert [path.name for folder in folders for path in folder.iterdir()] == ["discharges.csv", "outcomes.csv"]
 
 
+def test_each_model_has_its_own_folders_below_the_landing_zone(tmp_path: Path) -> None:
+    stays = Landing(tmp_path, LandingFolders(rows="stays", outcomes="deaths"))
+    stays.write_rows(DAY, pd.DataFrame({"stay": [1], "lactate": [None]}))
+    stays.write_outcomes(DAY, pd.DataFrame({"stay": [1], "died": [0]}))
+    assert (stays.days(), stays.days("outcomes")) == ([DAY], [DAY])
+    assert (tmp_path / "stays" / DAY / "stays.csv").read_text(encoding="utf-8") == "stay,lactate\n1,?\n"
+    assert [file.name for file in stays.read_day(DAY, "outcomes")] == ["deaths.csv"]
+    assert stays.folder("outcomes") == tmp_path / "deaths"
+    assert Landing(tmp_path, LANDING).days() == []
+
+
 def test_an_outcomes_file_may_be_named_by_the_day_it_was_sent_on(tmp_path: Path):
     folder = tmp_path / "outcomes" / "2026-01-05"
     folder.mkdir(parents=True)
     (folder / "outcomes_2026-02-06.csv").write_text("encounter_id,readmitted_30d\n1,0\n", encoding="utf-8")
-    file = Landing(tmp_path).read_day("2026-01-05", kind="outcomes")[0]
+    file = Landing(tmp_path, LANDING).read_day("2026-01-05", kind="outcomes")[0]
     assert file.problem is None
     assert len(pd.DataFrame(file.cells)) == 1

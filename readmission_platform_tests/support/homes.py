@@ -197,9 +197,10 @@ class Home:
 
     def landed(self) -> list[str]:
         """Return the days with files."""
+        from readmission_platform.encounters.contract import LANDING
         from readmission_platform.storage.landing import Landing
 
-        return Landing(self.path / "landing").days()
+        return Landing(self.path / "landing", LANDING).days()
 
 
 def files_below(folder: Path) -> list[Path]:

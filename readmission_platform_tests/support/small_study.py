@@ -6,9 +6,10 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS, eligible_encounters, patient_folds
+from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS, eligible_encounters
 from readmission_platform.encounters.history import history_of
 from readmission_platform.encounters.synthetic import generate
+from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.models.readmission_30d.features import MODEL_INPUTS
 from readmission_platform.models.readmission_30d.model import CrossValidated, cross_validate
 
@@ -49,7 +50,7 @@ def make_small_study(*, encounters: int, seed: int) -> SmallStudy:
     development = eligible[eligible["part"] == "development"].reset_index(drop=True)
     inputs = development.join(history_of(development, development))[MODEL_INPUTS]
     labels = development["readmitted_30d"].to_numpy()
-    folds = patient_folds(development["entity_key"], folds=5).to_numpy()
+    folds = entity_folds(development["entity_key"], folds=5).to_numpy()
     fitted = cross_validate(inputs, labels, folds, boosting=OVERCONFIDENT, target_smoothing=50.0, seed=seed)
     return SmallStudy(raw, eligible, development, inputs, labels, folds, fitted)
 

@@ -1,7 +1,7 @@
 """Inference: predictions by day, of the version in production and of the one in the shadow.
 
-What belongs here: ``shadow_predictions``, ``daily_predictions`` and their checks.
-What does not: taking rows in (``assets.feed.delivered``), which version is live (the ledger), and how a risk is computed
+What belongs here: ``shadow_predictions``, ``daily_predictions`` and their checks. What does not: taking rows in
+(``assets.feed.delivered``), which version is live (the ledger), and how a risk is computed
 (``lifecycle.days.scoring``).
 """
 
@@ -47,15 +47,13 @@ class ScoringConfig(dg.Config):
 def shadow_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the predictions in the shadow."""
 
-    @dg.asset(
-        ins=model.inputs(delivered=model.names.delivered),
-        **model.daily(
-            SHADOW, group="inference", owners=[PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"}, code_version="2",
+    @model.daily(
+            SHADOW, inputs={"delivered": model.names.delivered},
+        group="inference", owners=[PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"}, code_version="2",
             deps=[STAGING], blocking={SHADOW_CHECK: RULES[SHADOW_CHECK]}, warning={AGREEMENT_CHECK: AGREEMENT_RULE},
             # The work list does not wait for the shadow, and the shadow is compared with the list of the same day.
             op_tags={"dagster/priority": "-1"},
             description="What the version in staging says of the same days: for comparison only, never on a work list.",
-        ),
     )  # fmt: skip
     def shadow_predictions(
         context: dg.AssetExecutionContext, delivered: pd.DataFrame, platform: dg.ResourceParam[Platform]
@@ -83,16 +81,14 @@ def shadow_asset(model: ModelAssets) -> dg.AssetsDefinition:
 def predictions_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the predictions that make the work list."""
 
-    @dg.asset(
-        ins=model.inputs(delivered=model.names.delivered),
-        **model.daily(
-            PREDICTIONS, group="inference", owners=[CARE_TEAM, PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"},
+    @model.daily(
+            PREDICTIONS, inputs={"delivered": model.names.delivered},
+        group="inference", owners=[CARE_TEAM, PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"},
             code_version="2", deps=[PRODUCTION], blocking={SCORED_CHECK: RULES[SCORED_CHECK]},
             description="The predictions of each day: calibrated risk, why, rank, band, and the flag for the care "
-            "team's capacity. What the model cannot score soundly is withheld, marked and not ranked: judge it by hand. "
-            "A day is first scored with the version in production, read once when the run starts; scored again it keeps "
-            "the version recorded for it, unless another formerly approved version is named with a reason.",
-        ),
+            "team's capacity. What the model cannot score soundly is withheld, marked and not ranked: judge it by "
+            "hand. A day is first scored with the version in production, read once when the run starts; scored again "
+            "it keeps the version recorded for it, unless another formerly approved version is named with a reason.",
     )  # fmt: skip
     def daily_predictions(
         context: dg.AssetExecutionContext,

@@ -27,8 +27,7 @@ RULE = "Every prediction of the day is on the written list exactly once, with it
 def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the work lists."""
 
-    @dg.asset(
-        **model.asset(
+    @model.asset(
             WORK_LIST, group="inference", owners=[CARE_TEAM, PLATFORM_TEAM], kinds={"html", "csv", "parquet"},
             deps=[PREDICTIONS], blocking={CHECK: RULE}, partitions_def=daily_partitions,
             backfill_policy=dg.BackfillPolicy.single_run(), output_required=False,
@@ -36,7 +35,6 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
             f"Parquet. Flagged {model.words.rows} come first, with what stands out in plain words; who could not be "
             f"scored is to be judged by hand. The files lie in `reports/{model.entry.name}/{FOLDER}/<date>/`, readable "
             "by owner and group only, and are replaced when a day is scored again.",
-        )
     )  # fmt: skip
     def work_list(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)

@@ -1,7 +1,7 @@
 """The check that every day is complete by its hour.
 
-What belongs here: the check. What does not: how far a day is (``lifecycle.days.progress``), and requesting the runs that
-fill a gap (``automation.arrivals``).
+What belongs here: the check. What does not: how far a day is (``lifecycle.days.progress``), and requesting the runs
+that fill a gap (``automation.arrivals``).
 """
 
 from collections.abc import Sequence

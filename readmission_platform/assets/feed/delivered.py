@@ -1,11 +1,11 @@
 """Intake: the delivered rows of each day, from the landing zone into the lake.
 
 What belongs here: the asset of delivered rows and its accounting. What does not: judging rows (``intake.rows``),
-reading files (``storage.landed_file``), comparing with what was taken in before (``lifecycle.days.intake``), and scoring
-(``assets.daily.inference``).
+reading files (``storage.landed_file``), comparing with what was taken in before (``lifecycle.days.intake``), and
+scoring (``assets.daily.inference``).
 
-Four tables hold what became of a day; the accounting is written last, so a day that has its account is there as a whole.
-``revision`` counts how often the accepted rows of a day have changed.
+Four tables hold what became of a day; the accounting is written last, so a day that has its account is there as a
+whole. ``revision`` counts how often the accepted rows of a day have changed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,15 +28,14 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the accepted rows of each day."""
     words, folder = model.words, model.contract.landing.rows
 
-    @dg.asset(
-        **model.daily(
+    @model.daily(
             model.names.delivered, group="inference", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
             code_version="2", blocking=RULE,
-            description=f"The accepted {words.rows} of each day, from the files in `landing/{folder}/<date>/`. Rows that "
-            "break the contract of the feed are quarantined with file hash, row number and reason, never with values. "
-            f"{words.rows.capitalize()} accepted before are counted as duplicates. A day without a file is skipped, and "
-            f"stays as it was if it had been taken in. A day whose accepted {words.rows} changed has a new revision.",
-        )
+            description=f"The accepted {words.rows} of each day, from the files in `landing/{folder}/<date>/`. Rows "
+            "that break the contract of the feed are quarantined with file hash, row number and reason, never with "
+            f"values. {words.rows.capitalize()} accepted before are counted as duplicates. A day without a file is "
+            f"skipped, and stays as it was if it had been taken in. A day whose accepted {words.rows} changed has a "
+            "new revision.",
     )  # fmt: skip
     def delivered(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)

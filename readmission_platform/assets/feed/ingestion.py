@@ -68,12 +68,10 @@ def raw_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the raw rows."""
     sources = "; ".join(f"`{name}` is {source.words}" for name, source in model.contract.sources.items())
 
-    @dg.asset(
-        **model.frame(
+    @model.frame(
             model.names.raw, group="ingestion", owners=[DATA_TEAM], kinds={"pandas", "deltalake"}, blocking=RAW_CHECKS,
             description=f"{model.words.rows.capitalize()} as they come from their source. Source {sources}. The data "
             "version is the digest of the content.",
-        )
     )  # fmt: skip
     def raw(config: SourceConfig, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         workspace = model.workspace(platform)
@@ -137,15 +135,13 @@ def cohort_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the cohort that is studied."""
     words = model.words
 
-    @dg.asset(
-        ins=model.inputs(raw=model.names.raw),
-        **model.frame(
-            model.names.cohort, group="ingestion", owners=[DATA_TEAM], kinds={"pandas", "deltalake"}, code_version="2",
+    @model.frame(
+            model.names.cohort, inputs={"raw": model.names.raw},
+        group="ingestion", owners=[DATA_TEAM], kinds={"pandas", "deltalake"}, code_version="2",
             deps=[model.names.delivered, "matured_outcomes"], blocking=COHORT_CHECKS,
             description=f"The {words.rows} that are studied, {words.entities} behind keyed pseudonyms, in the order of "
             "time. The latest part is the replay stream: it is opened only as daily deliveries. Delivered "
             f"{words.rows} whose outcome has matured join the development part; they alone have a day.",
-        ),
     )  # fmt: skip
     def cohort(config: CohortConfig, raw: pd.DataFrame, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         workspace, contract = model.workspace(platform), model.contract
@@ -178,7 +174,7 @@ def _cohort_checks(studied: pd.DataFrame, flow: Mapping[str, int], workspace: Wo
     prevalence = float(studied[contract.outcome].mean())
     joined = int(studied[contract.day].notna().sum())
     observed = {
-        "flow_adds_up": (adds_up(flow, len(studied)), f"{len(studied):,} studied, {joined:,} of them matured deliveries",
+        "flow_adds_up": (adds_up(flow, len(studied)), f"{len(studied):,} studied, {joined:,} of them were delivered",
                          "A row is counted twice or not at all; see the contract's data.cohort and data.flow."),
         "outcome_prevalence_plausible": (low <= prevalence <= high, f"{prevalence:.4f} (from {low} to {high})",
                                          "Check how the outcome is derived before anything is trained."),

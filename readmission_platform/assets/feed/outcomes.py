@@ -26,15 +26,14 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the matured outcomes of each day."""
     words, folder, maturity = model.words, model.contract.landing.outcomes, model.contract.maturity_days
 
-    @dg.asset(
-        **model.daily(
+    @model.daily(
             OUTCOMES, group="monitoring", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
             deps=[model.names.delivered], blocking=RULE,
-            description=f"Which {words.rows} were {words.positive}, by day, from the files in `landing/{folder}/<date>/`. "
-            f"A day younger than {maturity} days is refused: later {words.events} have not happened yet. Rows of unknown "
-            f"{words.rows}, with other values than 0 and 1, or that contradict each other are quarantined with a code, "
-            "never with values. A day without a file is skipped and keeps what it has.",
-        )
+            description=f"Which {words.rows} were {words.positive}, by day, from the files in "
+            f"`landing/{folder}/<date>/`. A day younger than {maturity} days is refused: later {words.events} have "
+            f"not happened yet. Rows of unknown {words.rows}, with other values than 0 and 1, or that contradict "
+            "each other are quarantined with a code, never with values. A day without a file is skipped and keeps "
+            "what it has.",
     )  # fmt: skip
     def outcomes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)

@@ -13,7 +13,7 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import SCIENCE_TEAM, check_result, column_schema, table
 from readmission_platform.config.model import SingleInputLimits
 from readmission_platform.evaluation import leakage
-from readmission_platform.foundation.folds import entity_folds
+from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.models.contract import ModelContract
@@ -33,15 +33,13 @@ def features_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the training table's inputs."""
     words, contract = model.words, model.contract
 
-    @dg.asset(
-        ins=model.inputs(cohort=model.names.cohort),
-        **model.frame(
-            model.names.features, group="features", owners=[SCIENCE_TEAM], kinds={"pandas", "deltalake"},
+    @model.frame(
+            model.names.features, inputs={"cohort": model.names.cohort},
+        group="features", owners=[SCIENCE_TEAM], kinds={"pandas", "deltalake"},
             code_version="2", blocking=FEATURE_CHECKS,
             description=f"Inputs of the model for each {words.row} of the development part: the {words.row} itself and "
             f"the history of the {words.entity}. History looks only backwards; counting all {words.rows} of one "
             f"{words.entity} would leak the outcome. The replay stream is not here.",
-        ),
     )  # fmt: skip
     def features(cohort: pd.DataFrame, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         limits = model.workspace(platform).config.single_input_at_most
@@ -131,15 +129,13 @@ def split_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the folds."""
     words, contract = model.words, model.contract
 
-    @dg.asset(
-        ins=model.inputs(cohort=model.names.cohort),
-        **model.frame(
-            model.names.split, group="features", owners=[SCIENCE_TEAM], kinds={"pandas", "deltalake"},
+    @model.frame(
+            model.names.split, inputs={"cohort": model.names.cohort},
+        group="features", owners=[SCIENCE_TEAM], kinds={"pandas", "deltalake"},
             blocking=SPLIT_CHECKS,
             description=f"The fold of each {words.row} of the development part, decided by the keyed pseudonym of the "
             f"{words.entity} alone. A {words.entity} never changes fold when data are added. Fold 0 holds the test "
             f"{words.entities} of the shipped model.",
-        ),
     )  # fmt: skip
     def split(cohort: pd.DataFrame, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         config = model.workspace(platform).config

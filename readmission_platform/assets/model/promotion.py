@@ -106,12 +106,10 @@ def stage_assets(model: ModelAssets) -> list[dg.AssetsDefinition]:
     shown = "Materializing this promotes nothing: it shows the pointer, verifies the artifact and aligns the registry."
 
     def stage_asset(name: str, stage: Stage, follows: str, says: str) -> dg.AssetsDefinition:
-        @dg.asset(
-            **model.asset(
-                name, group="promotion", owners=[PLATFORM_TEAM], kinds={"mlflow"}, deps=[follows],
+        @model.asset(
+            name, group="promotion", owners=[PLATFORM_TEAM], kinds={"mlflow"}, deps=[follows],
                 blocking={CHECK: CHECK_RULE}, output_required=False, description=f"{says} {shown}",
-            )
-        )  # fmt: skip
+    )  # fmt: skip
         def projection(platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
             yield from _shown(stage.value, model.workspace(platform))
 

@@ -43,8 +43,7 @@ class ReproductionConfig(dg.Config):
 def reproduction_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset that reproduces a version."""
 
-    @dg.asset(
-        **model.asset(
+    @model.asset(
             REPRODUCTION, group="validation", owners=[PLATFORM_TEAM], kinds={"scikitlearn"}, deps=[CANDIDATE],
             pool="training", blocking={CHECK: RULE},
             description="A recorded version, fitted once more from its recorded data, split, settings, seed and code. "
@@ -52,7 +51,6 @@ def reproduction_asset(model: ModelAssets) -> dg.AssetsDefinition:
             "the stored model's. On the same kind of machine they are identical; otherwise the largest difference is "
             "held against a tolerance. The result goes into the ledger. Launch the reproduction job with a version, or "
             "use `readmission reproduce VERSION`.",
-        )
     )  # fmt: skip
     def reproduction(
         context: dg.AssetExecutionContext, config: ReproductionConfig, platform: dg.ResourceParam[Platform]

@@ -36,31 +36,17 @@ class StudyConfig(dg.Config):
     seeds: int = Field(default=SEEDS, ge=2, le=50, description="Number of seeds, beginning with the version's own.")
 
 
-@dataclass(frozen=True)
-class Fit:
-    """What one seed gave: out-of-fold risks, their gates, and how the model of fold 0 explains itself."""
-
-    scores: np.ndarray
-    estimates: dict[str, Any]
-    gates: list[GateResult]
-    losses: np.ndarray
-    contributions: np.ndarray
-    adds_up: float
-
-
 def study_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset that studies a version."""
 
-    @dg.asset(
-        **model.asset(
+    @model.asset(
             STUDY, group="validation", owners=[PLATFORM_TEAM], kinds={"scikitlearn"}, deps=[CANDIDATE], pool="training",
             warning={CHECK: RULE},
-            description="How stable a version is: fitted again with other seeds, and judged under other rules for who is "
-            "studied. Says how figures, scores, the list of the flagged and the reasons move when only chance changes, "
-            "and whether the result hangs on the cohort rule. The recorded data and recipe are used; nothing is "
-            "registered or promoted. The result goes into the ledger and into the version's report. Launch the study "
-            "job, or use `readmission study VERSION`.",
-        )
+            description="How stable a version is: fitted again with other seeds, and judged under other rules for "
+            "who is studied. Says how figures, scores, the list of the flagged and the reasons move when only chance "
+            "changes, and whether the result hangs on the cohort rule. The recorded data and recipe are used; "
+            "nothing is registered or promoted. The result goes into the ledger and into the version's report. "
+            "Launch the study job, or use `readmission study VERSION`.",
     )  # fmt: skip
     def robustness_study(
         context: dg.AssetExecutionContext, config: StudyConfig, platform: dg.ResourceParam[Platform]

@@ -40,17 +40,15 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset that trains and registers a version."""
     words, contract = model.words, model.contract
 
-    @dg.asset(
-        ins=model.inputs(features=model.names.features, split=model.names.split, cohort=model.names.cohort),
-        **model.asset(
-            CANDIDATE, group="training", owners=[SCIENCE_TEAM], kinds={"scikitlearn", "mlflow"}, code_version="2",
+    @model.asset(
+            CANDIDATE, inputs={"features": model.names.features, "split": model.names.split, "cohort": model.names.cohort},
+        group="training", owners=[SCIENCE_TEAM], kinds={"scikitlearn", "mlflow"}, code_version="2",
             pool="training", blocking=CHECKS,
             description=f"A model of {words.title} ({contract.estimator.algorithm}), registered in MLflow, with its "
-            f"evidence recorded in the ledger. One model is fitted a fold; each {words.row} is scored by the one that "
-            f"never saw its {words.entity}. The model of fold 0 is shipped; the {words.entities} of fold 0 are its test "
-            f"{words.entities}. A version registered here is a candidate and nothing more: only its evidence can take "
-            "it further.",
-        ),
+            f"evidence recorded in the ledger. One model is fitted a fold; each {words.row} is scored by the one "
+            f"that never saw its {words.entity}. The model of fold 0 is shipped; the {words.entities} of fold 0 are "
+            f"its test {words.entities}. A version registered here is a candidate and nothing more: only its "
+            "evidence can take it further.",
     )  # fmt: skip
     def candidate_model(
         context: dg.AssetExecutionContext,

@@ -1,8 +1,8 @@
 """Validation: the gates.
 
 What belongs here: ``validation_report``, which judges a version on its stored evidence, records the verdict in the
-ledger, and reports every gate as a blocking check. What does not: metrics (``evaluation``) and limits (``gates.yaml`` of
-the model, applied by ``governance.policy.gates``).
+ledger, and reports every gate as a blocking check. What does not: metrics (``evaluation``) and limits (``gates.yaml``
+of the model, applied by ``governance.policy.gates``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,15 +51,13 @@ def validation_asset(model: ModelAssets) -> dg.AssetsDefinition:
     names = judged_gates(model)
     rules = {**dict.fromkeys(names, judged), OTHER_GATES: f"Every gate that the policy has beyond these. {judged}"}
 
-    @dg.asset(
-        **model.asset(
+    @model.asset(
             VALIDATION, group="validation", owners=[PLATFORM_TEAM], kinds={"python"}, deps=[CANDIDATE], blocking=rules,
             output_required=True,
             description="The evidence about a version, judged by the gates of the policy in force. Metrics with 95 % "
-            f"intervals (bootstrap over {model.words.entities}) are computed from the version's stored out-of-fold rows. "
-            "The verdict, accepted or rejected, goes into the ledger; then each gate is reported as a check. A failing "
-            "gate fails this run, and the version can never be promoted. To try again, train a new version.",
-        )
+            f"intervals (bootstrap over {model.words.entities}) are computed from the version's stored out-of-fold "
+            "rows. The verdict, accepted or rejected, goes into the ledger; then each gate is reported as a check. A "
+            "failing gate fails this run, and the version can never be promoted. To try again, train a new version.",
     )  # fmt: skip
     def validation_report(
         context: dg.AssetExecutionContext, config: ValidationConfig, platform: dg.ResourceParam[Platform]

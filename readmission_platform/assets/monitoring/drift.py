@@ -45,15 +45,13 @@ _TYPES = {
 def drift_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of drift monitoring."""
 
-    @dg.asset(
-        **model.frame(
+    @model.frame(
             DRIFT_TABLE, group="monitoring", owners=[SCIENCE_TEAM, PLATFORM_TEAM], kinds={"evidently", "deltalake"},
             deps=[PREDICTIONS, SHADOW], blocking=JUDGED_RULES, warning={ALARM_CHECK: ALARM_RULE}, output_required=False,
-            description="What the version in production and the one in staging scored, against their own training data, "
-            f"by window. A window is as many whole days as hold enough {model.words.rows}. Each is compared once by "
-            "Evidently, column by column, and again when late data change it. Fewer are not judged: chance alone would "
-            "look like drift.",
-        )
+            description="What the version in production and the one in staging scored, against their own training "
+            f"data, by window. A window is as many whole days as hold enough {model.words.rows}. Each is compared "
+            "once by Evidently, column by column, and again when late data change it. Fewer are not judged: chance "
+            "alone would look like drift.",
     )  # fmt: skip
     def drift_report(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)

@@ -35,14 +35,12 @@ def figures_table(observed: pd.DataFrame) -> dg.MetadataValue:
 def figures_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the figures of operation."""
 
-    @dg.asset(
-        **model.frame(
+    @model.frame(
             FIGURES, group="monitoring", owners=[PLATFORM_TEAM], kinds={"pandas", "deltalake"},
             deps=[DRIFT, PERFORMANCE, PREDICTIONS], blocking={CHECK: RULE},
-            description="The figures of the last 90 days in one table: volumes, risks, drift, matured performance, runs. "
-            "Each figure's name, unit and meaning stand in docs/figures.md. `readmission monitor` shows the same table "
-            "as a page that prints well.",
-        )
+            description="The figures of the last 90 days in one table: volumes, risks, drift, matured performance, "
+            "runs. Each figure's name, unit and meaning stand in docs/figures.md. `readmission monitor` shows the "
+            "same table as a page that prints well.",
     )  # fmt: skip
     def monitoring_figures(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         workspace = model.workspace(platform)

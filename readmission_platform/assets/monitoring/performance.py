@@ -47,7 +47,7 @@ COUNTED_RULE = {COUNTED: "No row that was scored counts twice."}
 _RULES = {
     "live_discrimination": "On matured outcomes the version in production tells high risk from low as it should.",
     "live_calibration": "On matured outcomes the risks of the version in production mean what they say.",
-    "live_use": "On matured outcomes the flagged are the right ones: enough of the events found, enough flagged have one.",
+    "live_use": "On matured outcomes the flagged are the right ones: enough events found, enough of the flagged have one.",
     COMPLETE: "Of every day that is old enough nearly all outcomes have arrived.",
 }
 _TOPICS = {"auroc": "live_discrimination", "recall": "live_use", "ppv": "live_use", "accuracy": "live_use"}
@@ -65,16 +65,14 @@ def performance_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of live performance."""
     maturity_days = model.contract.maturity_days
 
-    @dg.asset(
-        **model.frame(
+    @model.frame(
             PERFORMANCE, group="monitoring", owners=[PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"},
             deps=[OUTCOMES, PREDICTIONS], blocking=COUNTED_RULE, warning=_RULES, output_required=False,
-            description=f"How the version in production does on {model.words.rows} whose outcome has matured, beside what "
-            "validation promised. Judged are the latest matured days of the version; months tell the trend. A day has "
-            f"matured when it is {maturity_days} days old and nearly all of its outcomes are there. Until then there is "
-            "an estimate, which takes each risk at its word; when a month matures, the estimate it had stays beside "
-            "what came of it. Withheld predictions are left out.",
-        )
+            description=f"How the version in production does on {model.words.rows} whose outcome has matured, beside "
+            "what validation promised. Judged are the latest matured days of the version; months tell the trend. A "
+            f"day has matured when it is {maturity_days} days old and nearly all of its outcomes are there. Until "
+            "then there is an estimate, which takes each risk at its word; when a month matures, the estimate it had "
+            "stays beside what came of it. Withheld predictions are left out.",
     )  # fmt: skip
     def live_performance(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)

@@ -26,7 +26,7 @@ def take_in_outcome_days(
     contract, day = lake.contract, lake.day
     delivered = delivered_rows(lake, list(found))
     intake = take_in_outcomes(
-        found, contract.feed, delivered=delivered,
+        found, contract.feed, maturity_days=contract.maturity_days, known_rows=delivered,
         matured={each for each in found if has_matured(each, today, contract.maturity_days)},
     )  # fmt: skip
     accepted = intake.accepted.merge(delivered, on=[day, lake.row])[list(no_outcomes(lake).columns)]

@@ -131,7 +131,7 @@ def stretches(days: Sequence[str], *, longest: int) -> list[list[str]]:
 
 def strays(landing: Landing, *, today: date) -> int:
     """Return how many folders of delivered rows are no day up to today: nobody would ever look into them."""
-    return sum(not _is_day_up_to(name, today) for name in landing.folders())
+    return sum(not _is_day_up_to(name, today) for name in landing.day_folders())
 
 
 def _is_day_up_to(name: str, today: date) -> bool:

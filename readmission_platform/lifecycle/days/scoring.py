@@ -1,8 +1,8 @@
 """Scoring delivered days, and scoring one again from what was read the first time.
 
 What belongs here: reading what is known of the entities at a table version, applying a version's artifact, and ranking
-a day. What does not: which version scores a day, and who may ask (``assets.daily.inference``, ``tracing``), and the list
-that the care team is given (``work_lists``).
+a day. What does not: which version scores a day, and who may ask (``assets.daily.inference``, ``tracing``), and the
+list that the care team is given (``work_lists``).
 """
 
 from collections.abc import Mapping

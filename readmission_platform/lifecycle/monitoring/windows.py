@@ -32,10 +32,8 @@ COMPARISON = 1
 def scored_by(lake: ModelLake, record: VersionRecord) -> pd.DataFrame:
     """Return every row that a version's artifact scored, in the shadow or for a work list, once.
 
-    Returns
-    -------
-    ``row``, ``day``, ``risk`` (NaN where it was withheld), and ``content``, which changes when the delivered rows of the
-    day do.
+    Returns ------- ``row``, ``day``, ``risk`` (NaN where it was withheld), and ``content``, which changes when the
+    delivered rows of the day do.
     """
     named = {lake.row: "row", lake.day: "day", "risk": "risk", "delivered_digest": "content"}
     parts = [pd.DataFrame({name: [] for name in named.values()})]

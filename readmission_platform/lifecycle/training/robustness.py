@@ -1,8 +1,8 @@
 """How much of a version is chance, and how much hangs on who was studied: measured by fitting it again.
 
-What belongs here: fitting the recipe of a recorded version on its recorded data with several seeds and under other rules
-for the cohort. What does not: the figures (``evaluation.estimates.seeds``), the rules (the contract's robustness), and
-recording what was found (``assets.model.study``).
+What belongs here: fitting the recipe of a recorded version on its recorded data with several seeds and under other
+rules for the cohort. What does not: the figures (``evaluation.estimates.seeds``), the rules (the contract's
+robustness), and recording what was found (``assets.model.study``).
 """
 
 from collections import Counter
@@ -120,7 +120,7 @@ class Study:
         return Fit(fitted.scores, estimates, gates, self._reliance(fitted.model))
 
     def _reliance(self, model: Any) -> Reliance | None:
-        """Measure what a fit relies on; the same rows and the same shuffle for every seed: what differs is the model."""
+        """Measure what a fit relies on, on the same rows for every seed: what differs is the model."""
         if self.contract.explain is None:
             return None
         test = self.table.test

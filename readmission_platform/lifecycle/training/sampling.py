@@ -3,9 +3,9 @@
 from typing import Any
 
 from readmission_platform.config.files import gate_policy
+from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.evaluation.estimates.rows import digest_rows
 from readmission_platform.foundation.errors import BadInput
-from readmission_platform.foundation.folds import entity_folds
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates
 from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.intake.sources import SourceRequest

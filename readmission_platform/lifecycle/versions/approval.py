@@ -23,6 +23,8 @@ from readmission_platform.lifecycle.versions.decisions import consider
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 
 DEMO_APPROVAL_DAYS = 7
+
+
 def approve_as_demo(decision: Decision, *, ledger: Ledger, workspace: Workspace) -> Event:
     """Let the demo approver sign for a version, naming every gate that could not be judged.
 

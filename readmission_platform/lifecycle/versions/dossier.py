@@ -35,7 +35,7 @@ from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.dossier import readme
 from readmission_platform.reports.evidence_report import evidence_html
 from readmission_platform.reports.model_card import card_html, card_markdown, card_of
-from readmission_platform.storage.lake import Lake
+from readmission_platform.storage.tables import ModelLake
 
 MADE = "dossier_made"
 _NOTES = {
@@ -159,7 +159,7 @@ def _validated(version: str, events: Sequence[Event], model: str) -> VersionReco
     return records[version]
 
 
-def _rows(lake: Lake, record: VersionRecord) -> pd.DataFrame:
+def _rows(lake: ModelLake, record: VersionRecord) -> pd.DataFrame:
     rows = evidence_rows(lake, record)
     if rows is None:
         raise EvidenceMissing(f"the evidence rows of version {record.version} are gone: restore the lake")

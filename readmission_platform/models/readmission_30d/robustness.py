@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from readmission_platform.encounters.cohort import eligible_encounters, patient_folds
+from readmission_platform.encounters.cohort import eligible_encounters
 from readmission_platform.encounters.history import HISTORY_COLUMNS, history_as_of
+from readmission_platform.evaluation.estimates.folds import entity_folds
 
 ELECTIVE = 3
 
@@ -89,6 +90,6 @@ def study_with_everybody(raw: pd.DataFrame, *, key: bytes, replay_share: float, 
     return Study(
         frame=frame,
         labels=frame["readmitted_30d"].to_numpy(),
-        folds=patient_folds(frame["entity_key"], folds=folds).to_numpy(),
+        folds=entity_folds(frame["entity_key"], folds=folds).to_numpy(),
         shipped=frame["encounter_id"].isin(shipped["encounter_id"]).to_numpy(),
     )

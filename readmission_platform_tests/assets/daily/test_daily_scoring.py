@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from readmission_platform import launcher as lifecycle
+from readmission_platform.encounters.contract import LANDING
 from readmission_platform.storage.landing import Landing
 from readmission_platform_tests.support.homes import Home, files_below
 
@@ -224,7 +225,7 @@ def test_a_day_has_a_new_revision_when_its_encounters_change_and_only_then(home:
 
 def test_the_account_names_the_files_as_the_landing_zone_does(home: Home):
     day = home.landed()[5]
-    assert account_of(home, day)["files_digest"] == Landing(home.path / "landing").fingerprint(day)
+    assert account_of(home, day)["files_digest"] == Landing(home.path / "landing", LANDING).fingerprint(day)
 
 
 def test_tables_of_an_older_release_go_on_with_the_revision_their_encounters_have(home: Home):

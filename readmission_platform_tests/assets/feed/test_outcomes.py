@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from readmission_platform.assets.encounters.outcomes import day_maturity, days_to_take_in, matured_discharges
+from readmission_platform.encounters.contract import LANDING
 from readmission_platform.storage.landing import Landing
 from readmission_platform_tests.support.homes import Home, files_below
 from readmission_platform_tests.support.hospital import LONG_AGO, Hospital, days_ago, days_from
@@ -173,7 +174,7 @@ def test_a_day_that_is_not_over_is_refused_in_one_line(hospital: Hospital):
 
 
 def test_days_are_taken_in_by_themselves_until_files_and_discharges_are_those_of_the_last_time(hospital: Hospital):
-    lake, landing = hospital.home.lake, Landing(hospital.home.path / "landing")
+    lake, landing = hospital.home.lake, Landing(hospital.home.path / "landing", LANDING)
     for day in (FIRST, days_ago(3)):
         hospital.deliver(day, hospital.outcomes_of(FIRST))
     assert days_to_take_in(landing, lake, today=TODAY) == [FIRST]

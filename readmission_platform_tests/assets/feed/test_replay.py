@@ -8,6 +8,7 @@ import pytest
 
 from readmission_platform.assets.encounters.replay import Replayed, replay
 from readmission_platform.encounters.cohort import eligible_encounters
+from readmission_platform.encounters.contract import ENCOUNTERS, LANDING
 from readmission_platform.encounters.synthetic import generate
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.intake.rows import take_in
@@ -33,7 +34,7 @@ def lake(tmp_path: Path, eligible: pd.DataFrame) -> Lake:
 
 @pytest.fixture
 def landing(tmp_path: Path) -> Landing:
-    return Landing(tmp_path / "landing")
+    return Landing(tmp_path / "landing", LANDING)
 
 
 def deliver(
@@ -46,7 +47,7 @@ def delivered(landing: Landing) -> list[int]:
     """Encounters of all days, in the order of the days."""
     found = []
     for day in landing.days():
-        intake = take_in({day: landing.read_day(day)})
+        intake = take_in({day: landing.read_day(day)}, ENCOUNTERS)
         assert len(intake.accepted) == intake.files["received"].sum() == PER_DAY
         found += intake.accepted["encounter_id"].tolist()
     return found

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from readmission_platform.config.environment import PROJECT_ROOT
-from readmission_platform.encounters.cohort import pseudonyms
+from readmission_platform.foundation.pseudonyms import pseudonyms
 from readmission_platform_tests.support.homes import SECRET, Home
 from readmission_platform_tests.support.hospital import Hospital, days_ago, days_from
 from readmission_platform_tests.support.scenario import Scenario

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from readmission_platform.encounters.contract import ENCOUNTERS
 from readmission_platform.intake.rows import take_in
 from readmission_platform.lifecycle.days.intake import TakenIn
 from readmission_platform.storage.landing import LandedFile
@@ -17,7 +18,7 @@ LANDED = {
 
 
 def taken_in() -> TakenIn:
-    taken = take_in(LANDED)
+    taken = take_in(LANDED, ENCOUNTERS)
     accounts = taken.accounts.assign(discharges_version=pd.array([None, 3], dtype="Int64"))
     return TakenIn(taken.accepted, accounts, taken.quarantined, taken.files)
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from readmission_platform.intake.quarantine import CODES
+from readmission_platform.encounters.contract import ENCOUNTERS, LANDING
+from readmission_platform.intake.quarantine import codes
 from readmission_platform.intake.rows import take_in
 from readmission_platform.storage.landing import Landing
 from readmission_platform_tests.support.bad_deliveries import BAD_FILES, ROWS, SECRET, BadFile, clean_rows, csv
@@ -24,7 +25,8 @@ def put(folder: Path, name: str, content: bytes) -> None:
 def test_the_corpus_is_large_and_knows_every_code_that_a_delivery_can_get():
     assert len(BAD_FILES) > 90
     assert len({bad.file_name for bad in BAD_FILES}) == len(BAD_FILES)
-    assert {bad.code for bad in BAD_FILES} == set(CODES) - {"file_repeated"}  # needs another file; see below
+    needs_another_file = {"file_repeated"}  # see below
+    assert {bad.code for bad in BAD_FILES} == set(codes(ENCOUNTERS)) - needs_another_file
 
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=lambda bad: bad.name)
@@ -32,8 +34,8 @@ def test_a_bad_file_gets_its_code_and_costs_nothing_but_its_own_rows(bad: BadFil
     folder = tmp_path / "discharges" / DAY
     put(folder, bad.file_name, bad.make(CLEAN))
     put(folder, "good.csv", csv(GOOD))
-    files = Landing(tmp_path).read_day(DAY)
-    taken = take_in({DAY: files})
+    files = Landing(tmp_path, LANDING).read_day(DAY)
+    taken = take_in({DAY: files}, ENCOUNTERS)
     lines = taken.quarantined
     assert bad.code in set(lines["code"])
     assert set(lines["file"]) == {bad.file_name}
@@ -112,7 +114,7 @@ def test_a_number_missing_in_all_rows_never_reaches_the_model(tmp_path: Path):
             folder / f"{column}.parquet"
         )
         put(folder, f"{column}_gone.csv", csv(CLEAN.drop(columns=column)))
-    taken = take_in({DAY: Landing(tmp_path).read_day(DAY)})
+    taken = take_in({DAY: Landing(tmp_path, LANDING).read_day(DAY)}, ENCOUNTERS)
     assert taken.accepted.empty
     assert set(taken.quarantined["code"]) == {"missing_value", "column_missing"}
     assert taken.files["quarantined"].eq(ROWS).all()

@@ -11,13 +11,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from readmission_platform.encounters.contract import broken_rules
+from readmission_platform.encounters import sources
+from readmission_platform.encounters.contract import ENCOUNTERS_WITH_OUTCOME
+from readmission_platform.encounters.sources import SYNTHETIC, UCI, UCI_MEMBER
 from readmission_platform.encounters.synthetic import generate
 from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.foundation.frames import frame_digest
-from readmission_platform.storage import sources
+from readmission_platform.intake.sources import Loaded, SourceRequest
 from readmission_platform.storage.lake import Lake
-from readmission_platform.storage.sources import UCI_MEMBER, load_synthetic, load_uci
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,14 @@ def zipped(content: bytes, *, member: str = UCI_MEMBER) -> bytes:
     return packed.getvalue()
 
 
+def load_uci(*, archive: Path | None, cache: Path | None) -> Loaded:
+    return UCI.load(SourceRequest(archive=archive, cache=cache))
+
+
+def synthetic(*, rows: int, seed: int) -> Loaded:
+    return SYNTHETIC.load(SourceRequest(rows=rows, seed=seed))
+
+
 def refused(archive: Path, cache: Path) -> str:
     """Load an unusable archive; returns the message, which is one line."""
     with pytest.raises(BadInput) as caught:
@@ -56,9 +65,9 @@ def test_a_local_archive_is_read_into_the_types_of_the_contract(published: bytes
     archive = tmp_path / "archive.zip"
     archive.write_bytes(zipped(published))
     loaded = load_uci(archive=archive, cache=tmp_path / "cache")
-    assert broken_rules(loaded.frame).empty
+    assert ENCOUNTERS_WITH_OUTCOME.broken_rules(loaded.frame).empty
     assert len(loaded.frame) == 300
-    assert loaded.digest == "sha256:" + hashlib.sha256(published).hexdigest()
+    assert loaded.digest == loaded.expected_digest == "sha256:" + hashlib.sha256(published).hexdigest()
     assert loaded.origin == "local archive archive.zip"
     assert "None" in set(loaded.frame["A1Cresult"])
     assert not (tmp_path / "cache").exists()
@@ -192,6 +201,11 @@ def test_the_archive_is_downloaded_once_and_then_taken_from_the_cache(
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["diabetes_130_us_hospitals.zip"]
 
 
+def test_without_a_cache_the_archive_is_downloaded_each_time(repository: type[_Repository]) -> None:
+    assert load_uci(archive=None, cache=None).digest == load_uci(archive=None, cache=None).digest
+    assert repository.asked == 2
+
+
 def test_a_download_that_breaks_off_is_not_kept(repository: type[_Repository], tmp_path: Path) -> None:
     repository.announced += 100
     with pytest.raises(Unavailable, match="could not be downloaded"):
@@ -208,10 +222,10 @@ def test_a_download_that_is_not_the_archive_is_not_kept(repository: type[_Reposi
 
 
 def test_the_synthetic_cohort_says_what_it_is_and_keeps_its_digest_in_the_lake(tmp_path: Path) -> None:
-    loaded = load_synthetic(encounters=300, seed=2)
+    loaded = synthetic(rows=300, seed=2)
     assert loaded.origin == "synthetic cohort of 300 encounters, seed 2"
-    assert loaded.digest == load_synthetic(encounters=300, seed=2).digest
-    assert loaded.digest != load_synthetic(encounters=300, seed=3).digest
+    assert loaded.digest == loaded.expected_digest == synthetic(rows=300, seed=2).digest
+    assert loaded.digest != synthetic(rows=300, seed=3).digest
     lake = Lake(tmp_path / "lake")
     assert lake.write("raw_encounters", loaded.frame).digest == loaded.digest
     assert frame_digest(lake.read("raw_encounters")) == loaded.digest
@@ -219,4 +233,4 @@ def test_the_synthetic_cohort_says_what_it_is_and_keeps_its_digest_in_the_lake(t
 
 def test_a_cohort_too_small_to_be_one_is_refused() -> None:
     with pytest.raises(BadInput, match="200"):
-        load_synthetic(encounters=50, seed=1)
+        synthetic(rows=50, seed=1)

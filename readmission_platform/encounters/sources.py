@@ -9,15 +9,15 @@ import io
 import os
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from readmission_platform.encounters.contract import missing_columns, parse_text
+from readmission_platform.encounters.contract import ENCOUNTERS_WITH_OUTCOME
 from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.intake.sources import Loaded, Source, SourceRequest
 
 UCI_URL = "https://archive.ics.uci.edu/static/public/296/diabetes+130-us+hospitals+for+years+1999-2008.zip"
 UCI_MEMBER = "diabetic_data.csv"
@@ -26,17 +26,8 @@ UCI_SHA256 = "0689e7ec031237dc63031b938805c48377748761a3b26acab621567afa24df97"
 DOWNLOAD_SECONDS = 60
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """Encounters in the source's columns, the digest of their content, and where they came from."""
-
-    frame: pd.DataFrame
-    digest: str
-    origin: str
-
-
-def load_synthetic(*, encounters: int, seed: int) -> Loaded:
-    """Generate the synthetic cohort.
+def load_synthetic(request: SourceRequest) -> Loaded:
+    """Generate the synthetic cohort; what is expected of it is what was generated.
 
     Raises
     ------
@@ -46,16 +37,18 @@ def load_synthetic(*, encounters: int, seed: int) -> Loaded:
     from readmission_platform.encounters.synthetic import generate
 
     try:
-        frame = generate(encounters=encounters, seed=seed)
+        frame = generate(encounters=request.rows, seed=request.seed)
     except ValueError as error:
         raise BadInput(str(error)) from error
     # Only missing values of one kind, as after reading from the lake.
     texts = frame.select_dtypes("object")
     frame = frame.assign(**texts.replace({np.nan: None}))
-    return Loaded(frame, frame_digest(frame), f"synthetic cohort of {encounters:,} encounters, seed {seed}")
+    digest = frame_digest(frame)
+    origin = f"synthetic cohort of {request.rows:,} encounters, seed {request.seed}"
+    return Loaded(frame, digest, expected_digest=digest, origin=origin)
 
 
-def load_uci(*, archive: Path | None, cache: Path) -> Loaded:
+def load_uci(request: SourceRequest) -> Loaded:
     """Read the public archive: the local one given, else the cached one, else downloaded and cached.
 
     Raises
@@ -65,19 +58,24 @@ def load_uci(*, archive: Path | None, cache: Path) -> Loaded:
     Unavailable
         When it has to be downloaded and cannot be.
     """
-    if archive is not None:
-        content = _member(_read(archive), archive.name)
-        return _parsed(content, f"local archive {archive.name}")
-    cached = cache / "diabetes_130_us_hospitals.zip"
-    if cached.exists():
+    if request.archive is not None:
+        content = _member(_read(request.archive), request.archive.name)
+        return _parsed(content, f"local archive {request.archive.name}")
+    cached = request.cache / "diabetes_130_us_hospitals.zip" if request.cache is not None else None
+    if cached is not None and cached.exists():
         return _parsed(_member(cached.read_bytes(), cached.name), "cached download from the UCI repository")
     packed = _download()
     loaded = _parsed(_member(packed, "the download"), "downloaded from the UCI repository")
-    cache.mkdir(parents=True, exist_ok=True)
+    if cached is not None:
+        _keep(packed, cached)
+    return loaded
+
+
+def _keep(packed: bytes, cached: Path) -> None:
+    cached.parent.mkdir(parents=True, exist_ok=True)
     staged = cached.with_suffix(f".{os.getpid()}")
     staged.write_bytes(packed)
     staged.replace(cached)
-    return loaded
 
 
 def _read(archive: Path) -> bytes:
@@ -117,7 +115,7 @@ def _parsed(content: bytes, origin: str) -> Loaded:
         header = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, nrows=0)
     except ValueError as error:  # empty, not text, or not a table
         raise BadInput(f"{UCI_MEMBER}: cannot be read as CSV; the file is not the published one") from error
-    missing = missing_columns(header, outcome=True)
+    missing = ENCOUNTERS_WITH_OUTCOME.missing_columns(header)
     if missing:
         raise BadInput(f"{UCI_MEMBER}: column(s) missing: {', '.join(missing)}")
     digest = hashlib.sha256(content).hexdigest()
@@ -126,5 +124,21 @@ def _parsed(content: bytes, origin: str) -> Loaded:
             f"{UCI_MEMBER}: sha256 is {digest[:12]}..., expected {UCI_SHA256[:12]}...; "
             "the file is not the published one"
         )
-    frame = parse_text(pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False))
-    return Loaded(frame, f"sha256:{digest}", origin)
+    frame = ENCOUNTERS_WITH_OUTCOME.parse_text(pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False))
+    return Loaded(frame, f"sha256:{digest}", expected_digest=f"sha256:{UCI_SHA256}", origin=origin)
+
+
+UCI = Source(
+    name="uci",
+    words="Diabetes 130-US Hospitals for Years 1999-2008",
+    limits="real",
+    options=frozenset({"archive"}),
+    load=load_uci,
+)
+SYNTHETIC = Source(
+    name="synthetic",
+    words="embedded synthetic cohort",
+    limits="synthetic",
+    options=frozenset({"rows", "seed"}),
+    load=load_synthetic,
+)

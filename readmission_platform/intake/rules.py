@@ -1,0 +1,108 @@
+"""The rule of one column: reading its numbers out of text, and checking its cells (pandera).
+
+What belongs here: what a cell of each kind may hold, and the code of one that does not. What does not: which column has
+which rule (``contract``).
+
+Cells are judged one by one rather than by the column's type, so that one bad cell costs one row.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+
+# Of texts that no list names; a longer one, or one over several lines, is no code.
+LONGEST_TEXT = 100
+# Beyond this a float skips numbers, so that two identifiers could become one.
+LARGEST_EXACT = 2**53
+# What can be wrong with one cell of any feed, by code.
+CELL_REASONS = {
+    "missing_value": "missing",
+    "not_a_whole_number": "not a whole number",
+    "not_a_number": "not a number",
+    "out_of_range": "out of range",
+    "unknown_code": "unknown code",
+}
+
+
+def whole_numbers(cells: pd.Series) -> pd.Series:
+    """Read whole numbers; what is no number becomes NaN.
+
+    Neither is a number with an exponent: spreadsheet programs write long ones so and round them, and a rounded
+    identifier is another row's.
+    """
+    number = pd.to_numeric(cells, errors="coerce")
+    if number.dtype == "float64" and cells.dtype == object:
+        number = number.mask(cells.astype("str").str.contains("e", case=False, regex=False))
+    return number
+
+
+def decimals(cells: pd.Series) -> pd.Series:
+    """Read decimal numbers, with an exponent or without; what is none, or is infinite, becomes NaN."""
+    number = pd.to_numeric(cells, errors="coerce").astype("float64")
+    return number.where(np.isfinite(number))
+
+
+def whole_number_column(limits: tuple[int, int], *, nullable: bool) -> "pa.Column":
+    """Return the rule of whole numbers from the first limit to the second."""
+    return _number_column(whole_numbers, _is_whole, "not_a_whole_number", limits, nullable=nullable)
+
+
+def decimal_column(limits: tuple[float, float], *, nullable: bool) -> "pa.Column":
+    """Return the rule of decimal numbers from the first limit to the second."""
+    return _number_column(decimals, _is_decimal, "not_a_number", limits, nullable=nullable)
+
+
+def vocabulary_column(texts: Sequence[str], *, nullable: bool) -> "pa.Column":
+    """Return the rule of texts that are in a list."""
+    import pandera.pandas as pa
+
+    return pa.Column(object, pa.Check.isin(list(texts), error="unknown_code"), nullable=nullable)
+
+
+def pattern_column(expression: str, code: str, *, nullable: bool) -> "pa.Column":
+    """Return the rule of texts that match an expression from their beginning to their end."""
+    pattern = re.compile(expression)
+    return _text_column(lambda text: pattern.fullmatch(text) is not None, code, nullable=nullable)
+
+
+def short_text_column(*, nullable: bool) -> "pa.Column":
+    """Return the rule of texts that no list names: short, on one line."""
+    return _text_column(
+        lambda text: len(text) <= LONGEST_TEXT and text.isprintable(), "unknown_code", nullable=nullable
+    )
+
+
+def _number_column(
+    read: Callable[[pd.Series], pd.Series],
+    is_sound: Callable[[pd.Series], pd.Series],
+    code: str,
+    limits: tuple[float, float],
+    *,
+    nullable: bool,
+) -> "pa.Column":
+    import pandera.pandas as pa
+
+    # What is no number at all is reported as that alone.
+    inside = pa.Check(lambda cells: read(cells).between(*limits) | ~is_sound(cells), error="out_of_range")
+    return pa.Column(None, [pa.Check(is_sound, error=code), inside], nullable=nullable)
+
+
+def _text_column(is_sound: Callable[[str], bool], code: str, *, nullable: bool) -> "pa.Column":
+    import pandera.pandas as pa
+
+    check = pa.Check(lambda cells: cells.map(lambda cell: isinstance(cell, str) and is_sound(cell)), error=code)
+    return pa.Column(object, check, nullable=nullable)
+
+
+def _is_whole(cells: pd.Series) -> pd.Series:
+    return whole_numbers(cells) % 1 == 0
+
+
+def _is_decimal(cells: pd.Series) -> pd.Series:
+    return decimals(cells).notna()

@@ -1,0 +1,77 @@
+"""Where rows come from, as types: sources of raw rows to train on, and folders of the landing zone.
+
+What belongs here: what a model says of its sources and folders, and what a source is asked and answers. What does not:
+any source (the packages that know one have it), and reading folders (``storage.landing``).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class LandingFolders:
+    """Folders of the landing zone, each with a folder a day: rows to score, and their outcomes later.
+
+    Two models may read the same folders only if both say that they are ``shared``.
+    """
+
+    rows: str
+    outcomes: str
+    shared: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceRequest:
+    """What somebody asked of a source, which takes of it what its ``options`` name.
+
+    Attributes
+    ----------
+    archive
+        Local copy of what a published source offers for download.
+    rows, seed
+        Size and seed of a generated source.
+    cache
+        Folder that downloads are kept in; without one they are not kept.
+    """
+
+    archive: Path | None = None
+    rows: int = 0
+    seed: int = 0
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Raw rows, the digest of their content beside the one expected, and where they came from."""
+
+    frame: pd.DataFrame
+    digest: str
+    expected_digest: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where raw rows for training come from.
+
+    Attributes
+    ----------
+    words
+        For people: "Diabetes 130-US Hospitals for Years 1999-2008".
+    limits
+        Which set of limits of the gates applies. A version trained on a synthetic source goes live in ``local`` only.
+    options
+        Which of ``archive``, ``rows`` and ``seed`` of a request it takes.
+    load
+        Raises ``BadInput`` or ``Unavailable`` of ``foundation.errors``.
+    """
+
+    name: str
+    words: str
+    limits: Literal["real", "synthetic"]
+    options: frozenset[str]
+    load: Callable[[SourceRequest], Loaded]
