@@ -63,7 +63,7 @@ def _write_prometheus(target: str, days: int) -> None:
     from readmission_platform.storage.home import replace_file
 
     project, _, lake = environment_resources(home())
-    text = exposition(figures(project, lake.open(), days=days))
+    text = exposition({project.model.name: figures(project, lake.open(), days=days)})
     if target == STANDARD_OUTPUT:
         sys.stdout.write(text.decode())
         return
