@@ -24,9 +24,10 @@ from readmission_platform.assets.encounters.replay import ReplayConfig
 from readmission_platform.assets.model.promotion import PromotionConfig
 from readmission_platform.assets.model.rollback import RollbackConfig
 from readmission_platform.assets.model.stages import Stage
-from readmission_platform.automation.observation import observe_launched
-from readmission_platform.automation.run_facts import ACTOR_TAG
+from readmission_platform.automation.observation import names_of, observe_launched
+from readmission_platform.automation.run_facts import ACTOR_TAG, MODEL_TAG
 from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import model_config
 from readmission_platform.definitions import LOCATION, TERMINAL_LOGGER, build_definitions
 from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.foundation.values import ConfigurationError
@@ -59,6 +60,7 @@ class Launcher:
 
     def __init__(self, settings: Settings, *, progress: Progress = lambda step, seconds: None) -> None:
         self.settings = settings
+        self._model = model_config(settings).name
         self.definitions = build_definitions(settings)
         self.instance = dg.DagsterInstance.get()
         # Nobody has observed those yet, and nobody may ever come by here with a sensor.
@@ -88,6 +90,7 @@ class Launcher:
             PROCESS_TAG: f"{os.getpid()}",
             HOST_TAG: gethostname(),
             ACTOR_TAG: self.settings.actor,
+            MODEL_TAG: self._model,
         }
         if days:
             tags |= {
@@ -110,7 +113,7 @@ class Launcher:
                 self._observe(run_id)
 
     def _observe(self, run_id: str) -> None:
-        """Have the run that ended observed; whatever is in the way of that, the sensor makes up for it."""
+        """Observe the finished run. If that fails, the sensor catches up."""
         resources = environment_resources(self.settings)
         try:
             observe_launched(
@@ -118,6 +121,7 @@ class Launcher:
                 [*self._unobserved, run_id],
                 project=resources.project,
                 tracking=resources.tracking,
+                names=names_of(resources.project),
             )
         except (GovernanceError, ConfigurationError, SQLAlchemyError, OSError) as error:
             logger.warning(f"the run was not observed completely ({type(error).__name__}); the sensor makes up for it")
@@ -126,9 +130,7 @@ class Launcher:
 
     def ledger(self) -> Ledger:
         """Open the ledger."""
-        from readmission_platform.config.files import model_config
-
-        return Ledger(self.settings.ledger_database, model=model_config(self.settings).name)
+        return Ledger(self.settings.ledger_database, model=self._model)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:

@@ -100,12 +100,13 @@ def _due(volumes: pd.DataFrame, span: Range) -> pd.Series:
 def _from_operations(project: ProjectResource, span: Range) -> list[pd.DataFrame]:
     from readmission_platform.operations.alerts.records import find_alerts
 
-    since, today = span.first.isoformat(), span.today.isoformat()
+    since, today, model = span.first.isoformat(), span.today.isoformat(), project.model.name
     with operations_of(project) as operations:
         if operations is None:
             return []
-        finished, of_assets = pd.DataFrame(operations.runs(since=since)), operations.asset_runs(since=since)
-        alerts = len(find_alerts(operations))
+        finished = pd.DataFrame(operations.runs(model=model, since=since))
+        of_assets = operations.asset_runs(model=model, since=since)
+        alerts = len(find_alerts(operations, model=model))
     return [
         *made.runs(finished, pd.DataFrame(of_assets), scoring=SCORES.table),
         made.single("alerts_open", alerts, first_day=today, last_day=today),

@@ -16,6 +16,7 @@ from readmission_platform.foundation.values import digest_of
 
 STAGES = ("staging", "production")
 GENESIS = "sha256:" + "0" * 64
+ENVIRONMENT = "*"  # the stream of events that belong to no model
 
 
 @dataclass(frozen=True)

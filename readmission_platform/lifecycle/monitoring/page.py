@@ -182,7 +182,7 @@ def _alerts(project: ProjectResource, span: Range) -> list[dict[str, Any]] | Non
     with operations_of(project) as operations:
         if operations is None:
             return None
-        found = find_alerts(operations, everything=True)
+        found = find_alerts(operations, everything=True, model=project.model.name)
     unresolved = sorted((each for each in found if each.resolved_at is None), key=lambda each: _ORDER[each.severity])
     ended = [each for each in found if each.resolved_at is not None and each.resolved_at.date() >= span.first]
     return [_alert(each) for each in [*unresolved, *ended[:RECENT_ALERTS]]]
