@@ -23,7 +23,7 @@ from readmission_platform.assets.feed.ingestion import SourceConfig
 from readmission_platform.assets.feed.replay import REPLAY_OP, ReplayConfig
 from readmission_platform.assets.model.promotion import PROMOTION_OP, PromotionConfig
 from readmission_platform.assets.model.rollback import ROLLBACK_OP, RollbackConfig
-from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.model_assets import MODEL_TAG, ModelAssets
 from readmission_platform.automation.observation import observe_launched
 from readmission_platform.automation.run_facts import ACTOR_TAG
 from readmission_platform.definitions import LOCATION, TERMINAL_LOGGER, build_definitions
@@ -99,6 +99,7 @@ class Launcher:
             PROCESS_TAG: f"{os.getpid()}",
             HOST_TAG: gethostname(),
             ACTOR_TAG: self.workspace.actor,
+            MODEL_TAG: self.workspace.name,
         }
         if days:
             tags |= {

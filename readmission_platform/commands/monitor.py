@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from readmission_platform.commands.terminal import Json, out, print_json, workspace
+from readmission_platform.commands.terminal import Json, model_asked_for, out, platform_here, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -61,8 +61,9 @@ def _write_prometheus(target: str, days: int) -> None:
     from readmission_platform.reports.prometheus import exposition
     from readmission_platform.storage.home import replace_file
 
-    current = workspace()
-    text = exposition({current.name: figures(current, days=days)})
+    asked = model_asked_for()
+    models = [each for each in platform_here().workspaces if asked in {None, each.name}]
+    text = exposition({each.name: figures(each, days=days) for each in models})
     if target == STANDARD_OUTPUT:
         sys.stdout.write(text.decode())
         return

@@ -20,7 +20,7 @@ from readmission_platform.foundation.errors import BadInput, Unavailable
 if TYPE_CHECKING:
     from readmission_platform.assets.feed.ingestion import SourceConfig
     from readmission_platform.launcher import Launcher
-    from readmission_platform.lifecycle.workspace import Workspace
+    from readmission_platform.lifecycle.workspace import Platform, Workspace
 
 # Into a file or a pipe tables are written wide: rich would take 80 columns, which tears most of them.
 _WIDE = 140
@@ -84,10 +84,26 @@ def workspace() -> "Workspace":
     BadInput
         When there is no such model, or several are in use and none was named.
     """
+    platform = platform_here()
+    return platform.model(_model_among(platform.models))
+
+
+def model_asked_for() -> str | None:
+    """Return the model that was asked for; None when none was, which then means all of them.
+
+    Raises
+    ------
+    BadInput
+        When there is no such model.
+    """
+    return None if _chosen.get() is None else workspace().name
+
+
+def platform_here() -> "Platform":
+    """Return the platform of this environment, with the home ready to be used."""
     from readmission_platform.lifecycle.workspace import Platform
 
-    platform = Platform(home())
-    return platform.model(_model_among(platform.models))
+    return Platform(home())
 
 
 def _model_among(names: Sequence[str]) -> str:

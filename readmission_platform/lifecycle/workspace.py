@@ -36,6 +36,7 @@ from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import PolicyInForce, ensure_adopted
 from readmission_platform.models.contract import LandingFolders, ModelContract
 from readmission_platform.operations.database import Operations
+from readmission_platform.operations.names import ModelNames
 from readmission_platform.storage.home import pseudonym_key
 from readmission_platform.storage.landing import Landing
 from readmission_platform.storage.registry import Registry
@@ -80,15 +81,10 @@ class Platform:
             raise ConfigurationError(f"there is no model {name} here; there are {', '.join(self.models)}")
         return self._workspaces[name]
 
-    def model_of_asset(self, key: str) -> str | None:
-        """Return the model that an asset belongs to, by its key as text (``prefix/name``), or None."""
-        prefix, _, rest = key.rpartition("/")
-        return next((name for name, entry in self._entries.items() if rest and entry.prefix == prefix), None)
-
-    def model_of_name(self, name: str) -> str | None:
-        """Return the model that a job, sensor or schedule belongs to: the one with the longest prefix that fits."""
-        fitting = [entry for entry in self._entries.values() if not entry.prefix or name.startswith(f"{entry.prefix}_")]
-        return max(fitting, key=lambda entry: len(entry.prefix)).name if fitting else None
+    @property
+    def names(self) -> ModelNames:
+        """Which model an asset, a job, a sensor or a schedule belongs to."""
+        return ModelNames({name: entry.prefix for name, entry in self._entries.items()})
 
     @property
     def environment(self) -> str:

@@ -23,10 +23,10 @@ class LakeIOManager(dg.IOManager):
         self._platform = platform
 
     def _table(self, key: dg.AssetKey) -> tuple[Lake, str]:
-        model = self._platform.model_of_asset(key.to_user_string())
-        if model is None:
-            raise TableMissing(f"{key.to_user_string()} belongs to no model in use, so the lake has no table for it")
-        return self._platform.model(model).lake, key.path[-1]
+        found = self._platform.names.of_asset(key.to_user_string())
+        if found.model is None or "/" in found.name:
+            raise TableMissing(f"{found.key} belongs to no model in use, so the lake has no table for it")
+        return self._platform.model(found.model).lake, found.name
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
         """Write the frame as one atomic commit that names the run."""

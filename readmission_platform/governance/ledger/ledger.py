@@ -198,6 +198,15 @@ class Ledger:
         with self._reading() as connection:
             return self._events(connection, kind=kind, version=version, after=after)
 
+    def events_of_all(self, *, kind: str | None = None, after: int = 0) -> list[Event]:
+        """Return the events of all models and of the environment in order, optionally of one kind or after a number."""
+        table = schema.events
+        query = sa.select(table).where(table.c.seq > after).order_by(table.c.seq)
+        if kind is not None:
+            query = query.where(table.c.kind == kind)
+        with self._reading() as connection:
+            return [schema.event_from(row) for row in connection.execute(query)]
+
     def pointers(self) -> dict[str, Pointer]:
         """Return the current pointer of every stage."""
         with self._reading() as connection:
