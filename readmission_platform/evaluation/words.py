@@ -4,10 +4,11 @@ What belongs here: how something is called. What does not: sentences of a page, 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from readmission_platform.evaluation.estimates.schema import MODEL, EvidenceSchema
+from readmission_platform.evaluation.operation.cohorts import ALL, SEEN, UNSEEN
 
 
 @dataclass(frozen=True)
@@ -122,13 +123,21 @@ class Wording:
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Wording":
         """Read how a document's figures are called: from its ``words``, ``schema`` and ``settings``."""
-        settings = document["settings"]
+        schema, settings = document["schema"], document["settings"]
         return cls(
             Words(**document["words"]),
-            EvidenceSchema.from_json(document["schema"]),
+            None if schema is None else EvidenceSchema.from_json(schema),
             settings["flag_share"],
             settings["wide_flag_share"],
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``of`` reads, for a page of plain values."""
+        return {
+            "words": asdict(self.words),
+            "schema": self.schema.to_json() if self.schema else None,
+            "settings": {"flag_share": self.flag_share, "wide_flag_share": self.wide_flag_share},
+        }
 
     def label(self, metric: str) -> str:
         """Return the words for a metric with how it is to be read; one without words is called by its name."""
@@ -152,6 +161,11 @@ class Wording:
     def group(self, attribute: str, name: str) -> str:
         """Return the words for a group: "Age group: 70+"."""
         return f"{_first_upper(self.attribute(attribute))}: {name}"
+
+    def cohort(self, name: str) -> str:
+        """Return the words for a cohort of operation: "everybody", "patients seen", or the group's name as it is."""
+        named = {ALL: "everybody", SEEN: f"{self.words.entities} seen", UNSEEN: f"{self.words.entities} unseen"}
+        return named.get(name, name)
 
     def score(self, name: str) -> str:
         """Return the words for a score that is compared: "the model", or those of a baseline."""

@@ -46,10 +46,6 @@ class Attribute:
     gate: str
     every_group: bool = True
 
-    def cohort(self, group: str) -> str:
-        """Return the name of a group's cohort in the figures of operation."""
-        return f"{self.gate}: {group}"
-
 
 @dataclass(frozen=True)
 class Baseline:

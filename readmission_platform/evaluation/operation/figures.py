@@ -18,10 +18,11 @@ from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.drift.stability import DRIFT, RISK
 from readmission_platform.evaluation.drift.windows import DriftLimits, alarming, judged, verdicts
 from readmission_platform.evaluation.operation.catalogue import CATALOGUE
+from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.shares import shares
 
 COLUMNS = ["figure", "unit", "first_day", "last_day", "version", "cohort", "kind", "value", "low", "high", "n"]
-ALL, MEASURED, ESTIMATE, JUDGED = "all", "measured", "estimate", "judged"
+MEASURED, ESTIMATE, JUDGED = "measured", "estimate", "judged"
 _NUMBERS = ("value", "low", "high", "n")
 _DAY = "day"
 _COUNTED = ("received", "accepted", "quarantined", "duplicate")

@@ -41,29 +41,14 @@ from readmission_platform.evaluation.estimates.ranking import (
 )
 from readmission_platform.evaluation.estimates.rows import require_labels, require_unit_interval
 from readmission_platform.evaluation.estimates.schema import EvidenceSchema
+from readmission_platform.evaluation.operation.cohorts import ALL, SEEN, UNSEEN, group_cohort
 
-# Everybody; of entities that the version was trained on, and of others.
-ALL, SEEN, UNSEEN = "all", "seen", "unseen"
 MEASURES = (
     *("auroc", "observed_expected", "calibration_slope", "brier", "brier_skill", "recall_at_flag", "ppv_at_flag"),
     "accuracy",
 )
 FIGURE_COLUMNS = ["cohort", "measure", "value", "low", "high", "n", "positives"]
 _NUMBERS = FIGURE_COLUMNS[2:]
-
-
-def validated_as(cohort: str, measure: str, schema: EvidenceSchema) -> str | None:
-    """Return the name of the estimate that validation made of the same measure and cohort, or None where it made none.
-
-    Of subgroups it estimates observed over expected only.
-    """
-    if cohort == ALL:
-        return measure
-    for attribute in schema.attributes:
-        beginning = attribute.cohort("")
-        if cohort.startswith(beginning):
-            return f"{measure}.{attribute.name}.{cohort.removeprefix(beginning)}"
-    return None
 
 
 def measured(
@@ -85,7 +70,7 @@ def measured(
     Returns
     -------
     One row per cohort and measure, in ``FIGURE_COLUMNS``: ``all``, ``seen``, ``unseen``, and those of the attributes'
-    groups (``Attribute.cohort``). What is undefined, such as an AUROC without positives, is missing. Counts are the
+    groups (``cohorts.group_cohort``). What is undefined, such as an AUROC without positives, is missing. Counts are the
     true ones: see ``suppressed``.
 
     Raises
@@ -142,7 +127,7 @@ def _members(rows: pd.DataFrame, schema: EvidenceSchema | None) -> dict[str, NDA
     for attribute in schema.attributes if schema else ():
         values = rows[attribute.name]
         for value in sorted(values.dropna().unique()):
-            members[attribute.cohort(str(value))] = (values == value).to_numpy(dtype=np.bool_)
+            members[group_cohort(attribute, str(value))] = (values == value).to_numpy(dtype=np.bool_)
     return members
 
 
