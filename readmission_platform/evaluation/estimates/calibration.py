@@ -136,13 +136,12 @@ def observed_expected(*, labels: IntArray, scores: FloatArray, weights: Weights 
     return float(ratio(np.asarray(row_weights @ labels), np.asarray(row_weights @ scores)))
 
 
-def equal_mass_bins(*, scores: FloatArray, bins: int = RELIABILITY_BINS, weights: Weights | None = None) -> IntArray:
-    """Assign each row (n,) to one of ``bins`` bins of equal weight by score; equal scores share a bin."""
-    row_weights = np.ones(len(scores)) if weights is None else weights.astype(np.float64)
-    if not row_weights.sum() > 0:
-        return np.zeros(len(scores), dtype=np.int64)
+def equal_mass_bins(*, scores: FloatArray, bins: int = RELIABILITY_BINS) -> IntArray:
+    """Assign each row (n,) to one of ``bins`` bins of equally many rows by score; equal scores share a bin."""
+    if not len(scores):
+        return np.zeros(0, dtype=np.int64)
     distinct, block = np.unique(scores, return_inverse=True)
-    mass = np.bincount(block, weights=row_weights, minlength=len(distinct))
+    mass = np.bincount(block, minlength=len(distinct))
     middle = (np.cumsum(mass) - mass / 2) / mass.sum()
     members: IntArray = np.minimum((middle * bins).astype(np.int64), bins - 1)[block]
     return members
