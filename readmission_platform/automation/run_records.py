@@ -91,7 +91,11 @@ def keep_audit(
 
 
 def keep_tracking(
-    operations: Operations, registry: Callable[[str], Registry], *, now: datetime, run_ids: Collection[str] | None = None
+    operations: Operations,
+    registry: Callable[[str], Registry],
+    *,
+    now: datetime,
+    run_ids: Collection[str] | None = None,
 ) -> int:
     """Track the runs that are still to be tracked, a bounded number; returns how many.
 

@@ -47,9 +47,7 @@ def _grounds(period: "Period") -> str:
 
 
 def trace(
-    row: Annotated[
-        int, typer.Argument(metavar="ROW", help="Number of the encounter, or other row.")
-    ],
+    row: Annotated[int, typer.Argument(metavar="ROW", help="Number of the encounter, or other row.")],
     day: Annotated[str | None, typer.Option("--date", help="Its day, YYYY-MM-DD; default: every one.")] = None,
     replay: Annotated[bool, typer.Option("--replay", help="Score it again from the inputs read then.")] = False,
     as_json: Json = False,
@@ -76,8 +74,8 @@ def trace(
     differing = [each for each in again if not (each["identical"] and each["inputs_as_recorded"])]
     if differing:
         days = ", ".join(f"{each['date']} ({each['kind']})" for each in differing)
-        raise VerificationFailed(f"scored again, this {current.contract.words.row} does not get the recorded risk from the recorded "
-                                 f"inputs: {days}")  # fmt: skip
+        raise VerificationFailed(f"scored again, this {current.contract.words.row} does not get the recorded risk from "
+                                 f"the recorded inputs: {days}")  # fmt: skip
 
 
 def _check_date(day: str) -> None:

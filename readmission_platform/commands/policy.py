@@ -114,7 +114,7 @@ def policy_simulate(
     adopted = _in_force(current)
     with current.ledger() as ledger:
         events, pointers = ledger.snapshot()
-    found = simulate_policy(proposed, events=events, pointers=pointers)
+    found = simulate_policy(proposed, required=current.required, events=events, pointers=pointers)
     changes = diff_policies(adopted.policy, proposed)
     if as_json:
         print_json({"versions": [each.to_json() for each in found], "changes": [each.to_json() for each in changes]})
@@ -151,7 +151,8 @@ def _unusable(content: GatePolicy | ChangePlan, current: "Workspace") -> str | N
     from readmission_platform.governance.policy.adoptable import check_content
 
     try:
-        check_content("policy_adopted" if isinstance(content, GatePolicy) else "change_plan_adopted", content)
+        kind: AdoptionKind = "policy_adopted" if isinstance(content, GatePolicy) else "change_plan_adopted"
+        check_content(kind, content, required=current.required)
     except BadInput as error:
         return str(error)
     return None

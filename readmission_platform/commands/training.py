@@ -72,7 +72,7 @@ def _show_run(found: dict[str, Any], record: "VersionRecord", current: "Workspac
     real, words = record.limit_set == "real", current.contract.words
     kind = f"real data ({found['source']})" if real else f"synthetic data: nothing here is about real {words.entities}"
     out.print(f"\n[bold]Version {found['version']}[/], trained on {kind}")
-    summary.show_estimates(out, found["estimates"])
+    summary.show_estimates(out, found["estimates"], current.wording)
     gates = record.gates
     count = {result: sum(gate["result"] == result for gate in gates) for result in ("pass", "fail", "insufficient")}
     unsure = [gate["gate"] for gate in gates if gate["result"] == "insufficient"]
@@ -160,7 +160,7 @@ def _train_sample(current: "Workspace", source: str, request: SourceRequest, sha
     if as_json:
         print_json({"sample": share, "estimates": document["estimates"], "gates": [gate.to_json() for gate in gates]})
         return
-    summary.show_estimates(out, document["estimates"])
+    summary.show_estimates(out, document["estimates"], current.wording)
     summary.show_gates(out, [gate.to_json() for gate in gates])
     out.print("A sample: nothing was registered or recorded.")
 

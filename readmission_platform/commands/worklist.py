@@ -38,7 +38,7 @@ def worklist(
     page = _page(current, found) if show or form == "html-path" else None
     if as_json or form == "json":
         print_json({"date": found.day, "simulated": found.simulated, "model": found.model, "version": found.version,
-                    "source": found.source, "scored_at": found.scored_at, found.words.rows.replace("-", "_"): found.records(),
+                    "source": found.source, "scored_at": found.scored_at, "rows": found.records(),
                     **({"page": page} if page else {})})  # fmt: skip
     elif form == "csv":
         typer.echo(csv_text(found.rows), nl=False)
@@ -53,7 +53,7 @@ def worklist(
 def _show(found: "WorkList") -> None:
     """Print everybody on the list: those to follow up, the rest, and those that were not scored."""
     note = " (simulated date)" if found.simulated else ""
-    kind = ", trained on synthetic data" if found.source == "synthetic" else ""
+    kind = ", trained on synthetic data" if found.limit_set == "synthetic" else ""
     out.print(f"[bold]Work list of {found.day}{note}[/]: version {found.version}{kind}, scored {found.scored_at}")
     rows, row_id = found.records(), str(found.rows.columns[1])
     ranked = ((str(row["rank"]), str(row[row_id]), f"{row['risk_percent']:.1f} %", row["band"],

@@ -31,9 +31,11 @@ from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.models import ModelEntry, models_in_use
 from readmission_platform.config.monitoring import MonitoringConfig
+from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import PolicyInForce, ensure_adopted
+from readmission_platform.governance.policy.required import RequiredGates, required_gates
 from readmission_platform.models.contract import LandingFolders, ModelContract
 from readmission_platform.operations.database import Operations
 from readmission_platform.operations.names import ModelNames
@@ -196,6 +198,16 @@ class Workspace:
         return monitoring_config(self.settings, self.name)
 
     @property
+    def required(self) -> RequiredGates:
+        """The gates that every policy of the model must have."""
+        return required_gates(self.contract.evidence)
+
+    @property
+    def wording(self) -> Wording:
+        """How the model's metrics, subgroups and rows are called."""
+        return Wording(self.contract.words, self.contract.evidence, self.config.flag_share, self.config.wide_flag_share)
+
+    @property
     def lake(self) -> ModelLake:
         """The tables of the model."""
         return ModelLake(self.settings.lake / self.name, self.contract)
@@ -229,6 +241,7 @@ class Workspace:
             policy=gate_policy(settings, self.name),
             plan=change_plan_config(settings, self.name),
             roles=roles_config(settings),
+            required=self.required,
             environment=self.rules,
             keys=settings.keys,
         )

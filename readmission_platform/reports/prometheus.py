@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from readmission_platform.evaluation.operation.catalogue import described
+from readmission_platform.evaluation.operation.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -52,7 +52,7 @@ def registry_of(figures: Mapping[str, pd.DataFrame]) -> "CollectorRegistry":
         return registry
     every = pd.concat(newest, ignore_index=True)
     for name, rows in every.groupby("figure", sort=True):
-        about = described(str(name))
+        about = CATALOGUE.get(str(name))
         meaning = f"{about.meaning} ({about.unit})" if about else str(name)
         _gauge(registry, str(name), meaning, rows, "value")
         for bound, words in _BOUNDS.items():

@@ -1,8 +1,8 @@
 """The care team's list of a day: the same rows as a page that prints well, for a spreadsheet, and for a program.
 
 What belongs here: which columns the list has, how it looks, and writing its files. What does not: predictions
-(``assets.daily.inference``) and when the list is made (``assets.daily.work_list``). Race, gender, payer and whatever
-names a patient are on no list: the number of the row is what the care team looks up.
+(``assets.daily.inference``) and when the list is made (``assets.daily.work_list``). Attributes such as race and gender,
+and whatever names a person, are on no list: the number of the row is what the care team looks up.
 """
 
 import io
@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 
-from readmission_platform.models.contract import Words
+from readmission_platform.evaluation.words import Words
 from readmission_platform.storage.home import replace_file
 
 SCORED, JUDGE_BY_HAND = "scored", "not scored: judge by hand"
@@ -30,14 +30,19 @@ _TEMPLATE = "work_list.html.j2"
 
 @dataclass(frozen=True)
 class WorkList:
-    """A day's list. ``rows`` are as ``listed`` returns them: by rank, then those that were not scored."""
+    """A day's list. ``rows`` has the columns of ``columns_of(row)``: by rank, then those that were not scored.
+
+    ``row`` is the column that identifies one of the model's rows.
+    """
 
     day: str
     simulated: bool
     model: str
+    row: str
     words: Words
     version: str
     source: str
+    limit_set: str | None
     scored_at: str
     rows: pd.DataFrame
 
@@ -45,6 +50,11 @@ class WorkList:
         """Return the rows as plain values; missing values are None."""
         return [{str(name): None if pd.isna(value) else value for name, value in row.items()}
                 for row in self.rows.to_dict("records")]  # fmt: skip
+
+
+def columns_of(row: str) -> list[str]:
+    """Return the columns of a list whose rows are identified by the column ``row``."""
+    return ["rank", row, "risk_percent", "band", "follow_up", "reasons", "status"]
 
 
 def listed(predictions: pd.DataFrame, *, row: str) -> pd.DataFrame:
@@ -55,20 +65,20 @@ def listed(predictions: pd.DataFrame, *, row: str) -> pd.DataFrame:
     predictions
         Rows of ``daily_predictions``.
     row
-        Column that identifies a row.
+        Column that identifies one.
 
-    Returns ------- ``rank``, the row's identifier, ``risk_percent``, ``band``, ``follow_up``, ``reasons`` and
-    ``status``; rank and risk of those not scored are missing, and their reasons say why.
+    Returns
+    -------
+    ``columns_of(row)``; rank and risk of those not scored are missing, and their reasons say why.
     """
-    frame = predictions
-    withheld = frame["status"].eq("withheld")
+    withheld = predictions["status"].eq("withheld")
     rows = pd.DataFrame({
-        "rank": frame["rank"].astype("Int64"),
-        row: frame[row].astype("int64"),
-        "risk_percent": (100 * frame["risk"].astype("float64")).round(1),
-        "band": frame["band"].map(lambda band: band.replace("_", " "), na_action="ignore"),
-        "follow_up": frame["flagged"].map({True: "yes", False: "no"}).mask(withheld),
-        "reasons": frame["withheld_because"].where(withheld, frame["reasons"]).fillna(""),
+        "rank": predictions["rank"].astype("Int64"),
+        row: predictions[row],
+        "risk_percent": (100 * predictions["risk"].astype("float64")).round(1),
+        "band": predictions["band"].map(lambda band: band.replace("_", " "), na_action="ignore"),
+        "follow_up": predictions["flagged"].map({True: "yes", False: "no"}).mask(withheld),
+        "reasons": predictions["withheld_because"].where(withheld, predictions["reasons"]).fillna(""),
         "status": withheld.map({True: JUDGE_BY_HAND, False: SCORED}),
     })  # fmt: skip
     return rows.sort_values(["rank", row], ignore_index=True)

@@ -51,7 +51,7 @@ class RunTracker:
         ended = _milliseconds(moment(run["ended_at"]))
         registry = self._registry(f"{run['model']} operations" if run["model"] else "operations")
         client = registry.client()
-        experiment = client.get_experiment_by_name(registry.name).experiment_id
+        experiment = registry.experiment()
         found = client.search_runs([experiment], f"tags.{RUN_TAG} = '{run['run_id']}'", max_results=1)
         if found and found[0].info.status != "RUNNING":
             return

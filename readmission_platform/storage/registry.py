@@ -75,6 +75,13 @@ class Registry:
             raise Unavailable(f"the model registry cannot be reached ({type(error).__name__})") from error
         return client
 
+    def experiment(self) -> str:
+        """Return the id of the experiment; raises as :meth:`client` does."""
+        found = self.client().get_experiment_by_name(self.name)
+        if found is None:
+            raise Unavailable(f"the experiment {self.name} was deleted; restore it in MLflow")
+        return str(found.experiment_id)
+
     def store(
         self, model: Any, *, form: ArtifactFormat, signature: object, tags: Mapping[str, str], title: str
     ) -> StoredModel:

@@ -41,7 +41,8 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
     words, contract = model.words, model.contract
 
     @model.asset(
-            CANDIDATE, inputs={"features": model.names.features, "split": model.names.split, "cohort": model.names.cohort},
+            CANDIDATE,
+            inputs={"features": model.names.features, "split": model.names.split, "cohort": model.names.cohort},
         group="training", owners=[SCIENCE_TEAM], kinds={"scikitlearn", "mlflow"}, code_version="2",
             pool="training", blocking=CHECKS,
             description=f"A model of {words.title} ({contract.estimator.algorithm}), registered in MLflow, with its "

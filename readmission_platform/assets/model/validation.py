@@ -41,8 +41,7 @@ class ValidationConfig(dg.Config):
 
 def judged_gates(model: ModelAssets) -> tuple[str, ...]:
     """Return the required gates that a version is judged by when it has been trained."""
-    required = required_gates(model.contract.evidence)
-    return (*required.stages["candidate"], *required.stages["staging"])
+    return required_gates(model.contract.evidence).names("candidate", "staging")
 
 
 def validation_asset(model: ModelAssets) -> dg.AssetsDefinition:
@@ -92,10 +91,12 @@ def _judged(
     if evidence is None or facts.estimates is None:
         was = "are gone" if facts.evidence_digest is None else "were changed"
         raise EvidenceMissing(f"the evidence rows of version {record.version} {was}; train it again")
+    if record.limit_set is None:
+        raise EvidenceMissing(f"no limits are known for the source of version {record.version}; train it again")
     results = evaluate_gates(
         facts.estimates,
         policy.policy,
-        required=required_gates(workspace.contract.evidence),
+        required=workspace.required,
         limit_set=record.limit_set,
         stages=("candidate", "staging"),
         additional=additional,

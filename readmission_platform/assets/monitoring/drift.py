@@ -80,7 +80,10 @@ def drift_asset(model: ModelAssets) -> dg.AssetsDefinition:
             value=rows,
             data_version=dg.DataVersion(frame_digest(rows.drop(columns="run_id"))),
             metadata=drift_metadata(watched, rows, limits, workspace),
-            check_results=[alarm_result(watched, rows, limits), judged_result(watched, rows, limits, problems)],
+            check_results=[
+                alarm_result(watched, rows, limits, model.words),
+                judged_result(watched, rows, limits, problems),
+            ],
         )
 
     return drift_report

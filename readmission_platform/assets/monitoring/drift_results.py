@@ -13,6 +13,7 @@ import pandas as pd
 
 from readmission_platform.assets.presentation import check_result, picture, table
 from readmission_platform.evaluation.drift.windows import DriftLimits, Verdict, alarming, completely_judged, verdicts
+from readmission_platform.evaluation.words import Words
 from readmission_platform.lifecycle.monitoring.windows import Watched
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.drift import alarm_sentence, drift_folder, page_path, window_table
@@ -23,7 +24,9 @@ JUDGED_RULES = {JUDGED_CHECK: "Every column of the latest windows was compared, 
 WINDOWS_SHOWN = 60
 
 
-def alarm_result(watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits) -> dg.AssetCheckResult:
+def alarm_result(
+    watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits, words: Words
+) -> dg.AssetCheckResult:
     """Return the check on the alarm: of each version what drifted, by how much, and what to do; only ever a warning."""
     told, alarms = [], 0
     for each in watched:
@@ -32,7 +35,9 @@ def alarm_result(watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLi
         drifted = alarming(found, limits)
         alarms += bool(drifted)
         named = (each.record.version, each.stage)
-        told.append(alarm_sentence(*named, drifted, ours) if drifted else _calm_sentence(each, found, limits))
+        told.append(
+            alarm_sentence(*named, drifted, ours, words) if drifted else _calm_sentence(each, found, limits, words)
+        )
     return dg.AssetCheckResult(
         check_name=ALARM_CHECK,
         passed=alarms == 0,
@@ -51,10 +56,10 @@ def of_version(each: Watched, rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["version"] == each.record.version]
 
 
-def _calm_sentence(each: Watched, found: Sequence[Verdict], limits: DriftLimits) -> str:
+def _calm_sentence(each: Watched, found: Sequence[Verdict], limits: DriftLimits, words: Words) -> str:
     named = f"Version {each.record.version} in {each.stage}"
     if not found:
-        return f"{named}: collecting, {each.collecting} encounters so far; nothing to judge yet."
+        return f"{named}: collecting, {each.collecting} {words.rows} so far; nothing to judge yet."
     latest = found[-limits.of_windows :]
     drifted = sum(verdict.drifted for verdict in latest)
     return f"{named}: {drifted} of the latest {len(latest)} windows drifted, alarm from {limits.alarm_windows}."

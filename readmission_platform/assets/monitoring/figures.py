@@ -9,7 +9,8 @@ import pandas as pd
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import PLATFORM_TEAM, check_result, table
 from readmission_platform.evaluation.operation import figures as made
-from readmission_platform.evaluation.operation.catalogue import described
+from readmission_platform.evaluation.operation.catalogue import CATALOGUE
+from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.shown import shown
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.monitoring.figure_sources import dates_are_simulated
@@ -26,7 +27,7 @@ RULE = "Every figure is in the catalogue, has a value, and no day follows its la
 def figures_table(observed: pd.DataFrame) -> dg.MetadataValue:
     """Show the newest value of every figure over everybody as a table in the UI, small cells hidden."""
     newest = shown(observed)
-    newest = newest[(newest["cohort"] == made.ALL) & ~newest["hidden"]].groupby(["figure", "kind"]).tail(1)
+    newest = newest[(newest["cohort"] == ALL) & ~newest["hidden"]].groupby(["figure", "kind"]).tail(1)
     columns = ["figure", "value", "low", "high", "unit", "kind", "first_day", "last_day", "version"]
     return table({name: None if pd.isna(value) else value for name, value in row.items()}
                  for row in newest[columns].to_dict("records"))  # fmt: skip
@@ -47,7 +48,7 @@ def figures_asset(model: ModelAssets) -> dg.AssetsDefinition:
         observed = figures(workspace)
         visible = shown(observed)
         newest = made.latest(visible[~visible["hidden"]], live=None)
-        known = observed["figure"].map(described).notna() & observed["value"].notna()
+        known = observed["figure"].isin(list(CATALOGUE)) & observed["value"].notna()
         known &= observed["first_day"] <= observed["last_day"]
         return dg.MaterializeResult(
             value=observed,

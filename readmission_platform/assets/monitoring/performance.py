@@ -19,10 +19,10 @@ from readmission_platform.assets.presentation import (
     plain,
     table,
 )
-from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.monitoring import PerformanceConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
-from readmission_platform.evaluation.operation.live import ALL, reliability
+from readmission_platform.evaluation.operation.cohorts import ALL
+from readmission_platform.evaluation.operation.live import reliability
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.policy.limits import describe
@@ -38,7 +38,7 @@ from readmission_platform.lifecycle.monitoring.live_verdicts import (
     performance_of,
 )
 from readmission_platform.lifecycle.monitoring.scored import rows_to_judge, scored_rows
-from readmission_platform.lifecycle.workspace import Platform
+from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.tables import OUTCOMES, PERFORMANCE, PREDICTIONS
 
 COMPLETE = "outcomes_complete"
@@ -47,10 +47,13 @@ COUNTED_RULE = {COUNTED: "No row that was scored counts twice."}
 _RULES = {
     "live_discrimination": "On matured outcomes the version in production tells high risk from low as it should.",
     "live_calibration": "On matured outcomes the risks of the version in production mean what they say.",
-    "live_use": "On matured outcomes the flagged are the right ones: enough events found, enough of the flagged have one.",
+    "live_use": "On matured outcomes the flagged are the right ones: enough events found, few flagged in vain.",
     COMPLETE: "Of every day that is old enough nearly all outcomes have arrived.",
 }
-_TOPICS = {"auroc": "live_discrimination", "recall": "live_use", "ppv": "live_use", "accuracy": "live_use"}
+_TOPICS = {
+    "auroc": "live_discrimination",
+    **dict.fromkeys(("recall_at_flag", "ppv_at_flag", "accuracy"), "live_use"),
+}
 _ACTION = (
     "Nothing is blocked. Look at months and subgroups below and at drift_report; a new training (it starts by itself "
     "where retraining is on) gives a candidate for the same gates, and `readmission rollback` returns to the version "
@@ -89,13 +92,13 @@ def performance_asset(model: ModelAssets) -> dg.AssetsDefinition:
         maturity = day_maturity(lake, today=hospital_day(workspace.rules), coverage=settings.outcome_coverage)
         scored, records = scored_rows(lake, maturity), version_records(events, pointers)
         rows = rows_to_judge(scored, records, lake, key=workspace.pseudonym_key)
-        found = performance_of(rows, records, live, settings, workspace.config, lake=lake)
+        found = performance_of(rows, records, live, settings, workspace)
         yield dg.MaterializeResult(
             value=found,
             data_version=dg.DataVersion(frame_digest(found)),
             metadata={
                 "left out": _left_out(scored, rows),
-                **_metadata(found, rows, maturity, live, settings, workspace.config),
+                **_metadata(found, rows, maturity, live, settings, workspace),
             },
             check_results=[_counted(scored), *_checks(found, maturity, live, settings)],
         )
@@ -117,7 +120,7 @@ def _checks(
 ) -> Iterator[dg.AssetCheckResult]:
     """Report one warning check per topic, and one on what the hospital has delivered."""
     of_live = found[(found["version"] == live) & (found["period"] == JUDGED) & (found["cohort"] == ALL)]
-    topics = of_live["measure"].map(lambda name: _TOPICS.get(str(name).split("_at_")[0], "live_calibration"))
+    topics = of_live["measure"].map(lambda name: _TOPICS.get(str(name), "live_calibration"))
     limited = of_live["measure"].isin(list(settings.limits))
     for name in (name for name in _RULES if name != COMPLETE):
         yield _topic(name, of_live[(topics == name) & limited], settings)
@@ -182,7 +185,7 @@ def _metadata(
     maturity: pd.DataFrame,
     live: str,
     settings: PerformanceConfig,
-    model: ModelConfig,
+    workspace: Workspace,
 ) -> dict[str, Any]:
     """Show the judged period, its subgroups, and the months with the estimates they had."""
     own = found[found["version"] == live]
@@ -199,7 +202,7 @@ def _metadata(
         "matured days": int(maturity["matured"].sum()),
         "dates": "as delivered; those of a replay are simulated",
     }
-    return shown | _pictures(measured, own[own["period"] != JUDGED], rows, live, settings, model)
+    return shown | _pictures(measured, own[own["period"] != JUDGED], rows, live, settings, workspace)
 
 
 def _left_out(scored: pd.DataFrame, rows: pd.DataFrame) -> str:
@@ -248,19 +251,20 @@ def _pictures(
     rows: pd.DataFrame,
     live: str,
     settings: PerformanceConfig,
-    model: ModelConfig,
+    workspace: Workspace,
 ) -> dict[str, dg.MetadataValue]:
     """Draw the months, and observed against predicted risk where there are enough readmissions."""
     from readmission_platform.reports.pictures.evidence import calibration_png, trend_png
 
+    wording, model = workspace.wording, workspace.config
     everybody = months[months["cohort"] == ALL]
     panels = {
-        label: [
+        wording.short(measure): [
             {"month": row["period"], "estimate": row["kind"] == ESTIMATE,
              **{name: _known(row[name]) for name in ("value", "low", "high", "promised")}}
             for row in _records(everybody[everybody["measure"] == measure])
         ]
-        for measure, label in (("auroc", "AUROC"), ("observed_expected", "Observed / expected"))
+        for measure in ("auroc", "observed_expected")
     }  # fmt: skip
     trend = trend_png(sorted(set(everybody["period"])), panels)
     drawn = {"trend": picture(trend, "By month: measured once matured, estimated before")}
@@ -270,5 +274,7 @@ def _pictures(
         curves = reliability(
             latest_days(own, settings.days), overall, replicates=model.bootstrap_replicates, seed=model.seed
         )
-        drawn["calibration"] = picture(calibration_png(curves), "Observed against predicted risk, matured outcomes")
+        drawn["calibration"] = picture(
+            calibration_png(curves, wording), "Observed against predicted risk, matured outcomes"
+        )
     return drawn

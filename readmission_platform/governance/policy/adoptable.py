@@ -19,6 +19,7 @@ from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
 from readmission_platform.governance.policy.change_plan import check_plan
 from readmission_platform.governance.policy.gates import check_policy
+from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.roles import check_roles
 
 AdoptionKind = Literal["policy_adopted", "change_plan_adopted", "roles_adopted"]
@@ -92,7 +93,7 @@ class Adoptable:
     """
 
     model: type[BaseModel]
-    check: Callable[[Any], None]
+    check: Callable[[Any, RequiredGates | None], None]
     permission: str
     of_environment: bool
     words: str
@@ -102,15 +103,32 @@ class Adoptable:
         return ENVIRONMENT if self.of_environment else model
 
 
-def _check_for_any_data(policy: GatePolicy) -> None:
-    check_policy(policy, "real")
-    check_policy(policy, "synthetic")
+def _check_policy(policy: GatePolicy, required: RequiredGates | None) -> None:
+    gates = _of_its_model(required)
+    check_policy(policy, "real", gates)
+    check_policy(policy, "synthetic", gates)
+
+
+def _check_plan(plan: ChangePlan, required: RequiredGates | None) -> None:
+    check_plan(plan, _of_its_model(required))
+
+
+def _check_roles(roles: RolesConfig, required: RequiredGates | None) -> None:
+    check_roles(roles)
+
+
+def _of_its_model(required: RequiredGates | None) -> RequiredGates:
+    if required is None:
+        raise TypeError("a policy or change plan is checked against the gates that its model requires: pass them")
+    return required
 
 
 ADOPTABLE: dict[str, Adoptable] = {
-    "policy_adopted": Adoptable(GatePolicy, _check_for_any_data, "adopt_policy", of_environment=False, words="policy"),
-    "change_plan_adopted": Adoptable(ChangePlan, check_plan, "adopt_policy", of_environment=False, words="change plan"),
-    "roles_adopted": Adoptable(RolesConfig, check_roles, "administer", of_environment=True, words="roles"),
+    "policy_adopted": Adoptable(GatePolicy, _check_policy, "adopt_policy", of_environment=False, words="policy"),
+    "change_plan_adopted": Adoptable(
+        ChangePlan, _check_plan, "adopt_policy", of_environment=False, words="change plan"
+    ),
+    "roles_adopted": Adoptable(RolesConfig, _check_roles, "administer", of_environment=True, words="roles"),
 }
 
 
@@ -120,8 +138,15 @@ def is_adoption(event: Event) -> bool:
     return adoptable is not None and adoptable.of_environment == (event.model == ENVIRONMENT)
 
 
-def check_content(kind: AdoptionKind, content: GatePolicy | ChangePlan | RolesConfig) -> Adoptable:
+def check_content(
+    kind: AdoptionKind, content: GatePolicy | ChangePlan | RolesConfig, *, required: RequiredGates | None = None
+) -> Adoptable:
     """Check that something holds all that is required of it before it can be adopted.
+
+    Parameters
+    ----------
+    required
+        The gates that the model requires (``required.required_gates``): needed for a policy and a change plan.
 
     Raises
     ------
@@ -131,5 +156,5 @@ def check_content(kind: AdoptionKind, content: GatePolicy | ChangePlan | RolesCo
     adoptable = ADOPTABLE[kind]
     if not isinstance(content, adoptable.model):
         raise BadInput(f"{kind} does not go with {type(content).__name__}.")
-    adoptable.check(content)
+    adoptable.check(content, required)
     return adoptable

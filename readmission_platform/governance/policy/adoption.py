@@ -35,6 +35,7 @@ from readmission_platform.governance.policy.adoptable import (
     check_content,
     is_adoption,
 )
+from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.roles import permitted
 from readmission_platform.governance.signatures import is_signed_by, sign
 
@@ -98,6 +99,7 @@ def adopt(
     content: GatePolicy | ChangePlan | RolesConfig,
     signer: Signer,
     *,
+    required: RequiredGates | None = None,
     demo_allowed: bool = True,
 ) -> Event:
     """Put a policy, a change plan or roles into force with a signature.
@@ -107,6 +109,8 @@ def adopt(
     ledger
         For a policy or a change plan, that of its model. Roles go to the environment from any model's ledger, or from
         the environment's own where there is no model yet.
+    required
+        As for :func:`check_content`.
     demo_allowed
         As for :func:`everything_in_force`.
 
@@ -120,7 +124,8 @@ def adopt(
     Conflict
         When somebody else adopted something at the same moment that this adoption depends on.
     """
-    return _adopt_after(ledger.events(), ledger, kind, content, signer, demo_allowed=demo_allowed)
+    events = ledger.events()
+    return _adopt_after(events, ledger, kind, content, signer, required=required, demo_allowed=demo_allowed)
 
 
 def _adopt_after(
@@ -130,10 +135,11 @@ def _adopt_after(
     content: GatePolicy | ChangePlan | RolesConfig,
     signer: Signer,
     *,
+    required: RequiredGates | None,
     demo_allowed: bool = True,
 ) -> Event:
     """Adopt something provided that these events are still all that it depends on; raises as :func:`adopt` does."""
-    adoptable = check_content(kind, content)
+    adoptable = check_content(kind, content, required=required)
     if ledger.model == ENVIRONMENT and not adoptable.of_environment:
         raise BadInput(f"A {adoptable.words} belongs to a model, and no model is named.")
     stream = adoptable.stream(ledger.model)
@@ -176,6 +182,7 @@ def ensure_adopted(
     policy: GatePolicy,
     plan: ChangePlan,
     roles: RolesConfig,
+    required: RequiredGates,
     environment: EnvironmentConfig,
     keys: Path,
 ) -> PolicyInForce:
@@ -190,6 +197,8 @@ def ensure_adopted(
         Of the model whose policy and plan they are; the roles are adopted for the environment.
     policy, plan, roles
         As they stand in the checkout; used on first adoption only.
+    required
+        The gates that the model requires.
     keys
         Folder of secret keys, for the demo approver.
 
@@ -211,7 +220,7 @@ def ensure_adopted(
             raise Refused([f"not in force here: {wanted}; adopt them in this order, each with a signature"])
         signer = demo_signer(ledger, keys)
         for kind in now.missing:
-            _adopt_unless_there(ledger, kind, contents[kind], signer)
+            _adopt_unless_there(ledger, kind, contents[kind], signer, required)
         now = everything_in_force(ledger.events(), demo_allowed=allowed)
     if now.policy is None or now.missing:
         raise Refused(["what was adopted did not come into force: run the audit of the ledger"])
@@ -219,14 +228,18 @@ def ensure_adopted(
 
 
 def _adopt_unless_there(
-    ledger: Ledger, kind: AdoptionKind, content: GatePolicy | ChangePlan | RolesConfig, signer: Signer
+    ledger: Ledger,
+    kind: AdoptionKind,
+    content: GatePolicy | ChangePlan | RolesConfig,
+    signer: Signer,
+    required: RequiredGates,
 ) -> None:
     """Adopt something for the first time, unless another process has done so by now or does so at this moment."""
     events = ledger.events()
     if kind not in everything_in_force(events).missing:
         return
     try:
-        _adopt_after(events, ledger, kind, content, signer)
+        _adopt_after(events, ledger, kind, content, signer, required=required)
     except Conflict:
         if kind in everything_in_force(ledger.events()).missing:
             raise

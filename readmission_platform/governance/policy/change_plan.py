@@ -15,15 +15,15 @@ from typing import Any, get_args
 from readmission_platform.config.change_plan import ChangePlan, PlanLimit, Span, Unchanged
 from readmission_platform.config.governance import LimitSet
 from readmission_platform.foundation.errors import BadInput
-from readmission_platform.governance.policy.gates import REQUIRED_GATES
 from readmission_platform.governance.policy.limits import bounds_of, describe, read_estimate, unusable_limit
+from readmission_platform.governance.policy.required import RequiredGates
 
 # What the flow's other steps count follows from these.
 _RULE_STEPS = ("excluded", "added")
 _AGAINST_CHAMPION = "champion_"
 
 
-def check_plan(plan: ChangePlan) -> None:
+def check_plan(plan: ChangePlan, required: RequiredGates) -> None:
     """Check what the shape of a plan cannot: that its gates exist and its limits can be applied.
 
     Raises
@@ -31,7 +31,7 @@ def check_plan(plan: ChangePlan) -> None:
     BadInput
         Naming the modification or limit, and what is wrong with it.
     """
-    gates = {gate for stage in REQUIRED_GATES.values() for gate in stage}
+    gates = set(required.names())
     for name, modification in plan.modifications.items():
         unknown = sorted(set(modification.verified_by) - gates)
         if unknown:

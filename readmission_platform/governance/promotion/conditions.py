@@ -104,12 +104,12 @@ def _unchanged(name: str, what: str, found: str | None, recorded: str | None) ->
 
 def source_allowed(case: Case) -> Condition:
     """A version trained on synthetic data reaches production in ``local`` only."""
-    source = case.record.source
-    if source not in ("uci", "synthetic"):
+    source, kind = case.record.source, case.record.limit_set
+    if source is None or kind is None:
         return condition("source_allowed", False, "its source of data is not known", "Train it anew.")
     may = case.environment.allow_synthetic_in_production and case.environment_name == LOCAL
-    holds = source != "synthetic" or case.request.to_stage != "production" or may
-    detail = f"trained on {source} data"
+    holds = kind != "synthetic" or case.request.to_stage != "production" or may
+    detail = f"trained on {kind} data ({source})"
     return condition("source_allowed", holds, detail, "Train a version on real data; this one is a demonstration.")
 
 

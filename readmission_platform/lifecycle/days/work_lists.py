@@ -29,15 +29,17 @@ def work_lists(workspace: Workspace, ledger: Ledger, *, days: Sequence[str]) -> 
     for day, rows in predictions.groupby(lake.day, sort=True):
         version = str(rows["model_version"].iloc[0])
         moment = str(rows["scored_at"].max())[:16].replace("T", " ")
-        source = records[version].source if version in records else _NOT_IN_SOURCE
+        record = records.get(version)
         lists.append(
             WorkList(
                 day=str(day),
                 simulated=str(day) in simulated,
                 model=workspace.name,
+                row=lake.row,
                 words=workspace.contract.words,
                 version=version,
-                source=str(source),
+                source=str(record.source if record else _NOT_IN_SOURCE),
+                limit_set=record.limit_set if record else None,
                 scored_at=f"{moment} UTC",
                 rows=listed(rows, row=lake.row),
             )

@@ -12,10 +12,13 @@ import pandas as pd
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.monitoring import PerformanceConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
-from readmission_platform.evaluation.operation.live import ALL, estimated, measure_names, measured, suppressed
+from readmission_platform.evaluation.estimates.schema import EvidenceSchema
+from readmission_platform.evaluation.operation.cohorts import ALL, validated_as
+from readmission_platform.evaluation.operation.live import MEASURES, estimated, measured, suppressed
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.limits import bounds_of, read_estimate
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.tables import PERFORMANCE, ModelLake
 
 JUDGED, MEASURED, ESTIMATE = "judged", "measured", "estimate"
@@ -31,9 +34,7 @@ def performance_of(
     records: Mapping[str, VersionRecord],
     live: str,
     settings: PerformanceConfig,
-    model: ModelConfig,
-    *,
-    lake: ModelLake,
+    workspace: Workspace,
 ) -> pd.DataFrame:
     """Return the table of live performance: the judged period of the live version, and the months of every version.
 
@@ -47,19 +48,19 @@ def performance_of(
     BadInput
         When there are limits on something that is not measured: they would hold for ever.
     """
-    unknown = sorted(set(settings.limits) - set(measure_names(model.flag_share)))
+    unknown = sorted(set(settings.limits) - set(MEASURES))
     if unknown:
         raise BadInput(
-            f"configs/monitoring.yaml: performance.limits: {', '.join(unknown)} is not measured; measured are "
-            f"{', '.join(measure_names(model.flag_share))}"
+            f"monitoring.yaml of {workspace.name}: performance.limits: {', '.join(unknown)} is not measured; measured "
+            f"are {', '.join(MEASURES)}"
         )
-    shown = _shown_before(lake)
+    shown = _shown_before(workspace.lake)
     parts = [pd.DataFrame(columns=COLUMNS)]
     for version, own in rows.groupby("version", sort=True):
         record = records.get(str(version))
         own = own.drop(columns="seen") if own["seen"].isna().any() else own.astype({"seen": bool})
         promised = ((record.validated_payload or {}).get("estimates") if record else None) or {}
-        periods = Periods(str(version), promised, settings, model)
+        periods = Periods(str(version), promised, settings, workspace.config, workspace.contract.evidence)
         if version == live:
             parts += periods.judged(own)
         for month, of_month in own.groupby("month", sort=True):
@@ -71,16 +72,22 @@ class Periods:
     """Figures of one version by period, with what validation promised and the result where it is judged."""
 
     def __init__(
-        self, version: str, promised: Mapping[str, Any], settings: PerformanceConfig, model: ModelConfig
+        self,
+        version: str,
+        promised: Mapping[str, Any],
+        settings: PerformanceConfig,
+        model: ModelConfig,
+        schema: EvidenceSchema,
     ) -> None:
         self.version, self.promised, self.settings, self.model = version, promised, settings, model
+        self.schema = schema
 
     def judged(self, rows: pd.DataFrame) -> list[pd.DataFrame]:
         """Judge the latest matured days; before there are any, estimate the latest days there are."""
         matured = latest_days(rows[rows["label"].notna()], self.settings.days)
         if matured.empty:
             return [self._estimated(JUDGED, latest_days(rows, self.settings.days))]
-        figures = self._measured(JUDGED, matured, subgroups=True)
+        figures = self._measured(JUDGED, matured, self.schema)
         return [figures, self._estimated(JUDGED, matured)]
 
     def month(self, month: str, rows: pd.DataFrame, shown: pd.DataFrame) -> list[pd.DataFrame]:
@@ -91,15 +98,15 @@ class Periods:
             return [estimate]
         keys = ["version", "period", "first_day", "last_day"]
         earlier = shown.merge(estimate[keys].drop_duplicates(), on=keys)
-        return [self._measured(month, matured, subgroups=False), estimate if earlier.empty else earlier]
+        return [self._measured(month, matured, None), estimate if earlier.empty else earlier]
 
-    def _measured(self, period: str, rows: pd.DataFrame, *, subgroups: bool) -> pd.DataFrame:
+    def _measured(self, period: str, rows: pd.DataFrame, schema: EvidenceSchema | None) -> pd.DataFrame:
         figures = measured(
             rows,
+            schema=schema,
             flag_share=self.model.flag_share,
             replicates=self.model.bootstrap_replicates,
             seed=self.model.seed,
-            subgroups=subgroups,
         )
         results = [self._result(period, row) for row in figures.to_dict("records")]
         return self._entries(period, rows, suppressed(figures), MEASURED).assign(result=results)
@@ -126,9 +133,7 @@ class Periods:
 
     def _promise(self, cohort: str, measure: str) -> Mapping[str, Any]:
         """Return what validation estimated: of subgroups it recorded observed over expected."""
-        attribute, _, group = cohort.partition(": ")
-        name = measure if cohort == ALL else f"{measure}.{attribute.replace('age', 'age_band')}.{group}"
-        promise = self.promised.get(name) or {}
+        promise = self.promised.get(validated_as(cohort, measure, self.schema) or "") or {}
         counts = [promise.get(count) for count in ("n", "positives")]
         few = any(count is not None and 0 < count < SMALLEST_SHOWN for count in counts)
         return {} if few else promise

@@ -5,15 +5,16 @@ the page looks (``reports.monitor``). Every number comes from the one table, sma
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from readmission_platform.evaluation.operation.figures import ALL, MEASURED
+from readmission_platform.evaluation.operation.cohorts import ALL
+from readmission_platform.evaluation.operation.figures import MEASURED
 from readmission_platform.evaluation.operation.shown import shown, totals_shown
+from readmission_platform.evaluation.words import Wording
 from readmission_platform.governance.ledger.timeline import timeline
 from readmission_platform.lifecycle.monitoring.figure_sources import (
     DRIFT,
@@ -71,11 +72,12 @@ def monitor_of(workspace: Workspace, *, days: int = DAYS, now: datetime | None =
         events, pointers = ledger.snapshot()
     live = pointers[PRODUCTION].version
     alerts = _alerts(workspace, span)
-    axis = _axis(observed, span)
+    axis, wording = _axis(observed, span), workspace.wording
     return {
         "figures": observed,
         "model": workspace.name,
-        "words": asdict(workspace.contract.words),
+        **wording.to_json(),
+        "maturity_days": workspace.contract.maturity_days,
         "environment": workspace.environment,
         "written_at": moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "first_day": axis.first.isoformat(),
@@ -83,17 +85,17 @@ def monitor_of(workspace: Workspace, *, days: int = DAYS, now: datetime | None =
         "simulated": dates_are_simulated(workspace),
         "standing": standing(
             visible, live=live, open_alerts=None if alerts is None else [each for each in alerts if each["open"]],
-            outcome_coverage=settings.outcome_coverage,
+            outcome_coverage=settings.outcome_coverage, wording=wording,
         ),
-        "headlines": _headlines(visible, live),
+        "headlines": _headlines(visible, live, wording),
         "nothing": _nothing(workspace, visible, days),
         "totals": totals_shown(observed),
         "drift": _drift(visible, live),
-        "performance": performance_shown(visible, live, settings),
+        "performance": performance_shown(visible, live, settings, wording),
         "alerts": alerts,
         "runs": _runs(visible),
         "versions": [period.to_json() for period in timeline(events) if period.stage == PRODUCTION],
-        "pictures": pictures_of(visible, axis, limits=edges_of(settings)),
+        "pictures": pictures_of(visible, axis, wording, limits=edges_of(settings)),
     }  # fmt: skip
 
 
@@ -128,14 +130,14 @@ def _newest(visible: pd.DataFrame, figure: str, *, version: str | None = None) -
     return None if rows.empty else plain_row(rows.iloc[-1])
 
 
-def _headlines(visible: pd.DataFrame, live: str | None) -> list[dict[str, Any]]:
+def _headlines(visible: pd.DataFrame, live: str | None, wording: Wording) -> list[dict[str, Any]]:
     """Return the handful of figures that stand on top; the newest of each, None where there is none yet."""
     chosen = (
-        ("encounters_received", "encounters received", None),
+        ("encounters_received", f"{wording.words.rows} received", None),
         ("mean_risk", "mean predicted risk", None),
         ("drifted_share", "of the columns drifted", live),
-        ("live_auroc", "AUROC on matured outcomes", live),
-        ("live_observed_expected", "observed / expected", live),
+        ("live_auroc", f"{wording.inline('auroc')} on matured outcomes", live),
+        ("live_observed_expected", wording.inline("observed_expected"), live),
         ("matured_coverage", "of the outcomes due are known", None),
     )
     return [{"figure": name, "label": label, "row": _newest(visible, name, version=version)}

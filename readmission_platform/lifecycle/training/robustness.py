@@ -18,7 +18,6 @@ from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.estimates.rows import digest_rows
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
-from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.lifecycle.training.recorded_version import Recorded, settings_of
 from readmission_platform.lifecycle.training.training_table import TrainingTable, evidence_of
 from readmission_platform.lifecycle.versions.version_facts import estimates_of
@@ -114,8 +113,10 @@ class Study:
         baselines = self.contract.data.baselines(self.inputs, table.labels, table.folds)
         rows = evidence_of(self.contract, table, fitted.scores, self.workspace.pseudonym_key, baselines=baselines)
         estimates = estimates_of(rows, digest_rows(rows, schema), self.config, schema)["estimates"]
+        if record.limit_set is None:
+            raise BadInput(f"version {record.version} was trained on an unknown source")
         gates = evaluate_gates(
-            estimates, self.policy, required=required_gates(schema), limit_set=record.limit_set, stages=("candidate",)
+            estimates, self.policy, required=self.workspace.required, limit_set=record.limit_set, stages=("candidate",)
         )
         return Fit(fitted.scores, estimates, gates, self._reliance(fitted.model))
 

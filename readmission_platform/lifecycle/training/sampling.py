@@ -7,7 +7,6 @@ from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.evaluation.estimates.rows import digest_rows
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates
-from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.training.training_table import TrainingTable, evidence_of
 from readmission_platform.lifecycle.versions.version_facts import estimates_of
@@ -36,7 +35,7 @@ def train_on_sample(
     schema = contract.evidence
     document = estimates_of(rows, digest_rows(rows, schema), config, schema)
     results = evaluate_gates(
-        document["estimates"], gate_policy(workspace.settings, workspace.name), required=required_gates(schema),
+        document["estimates"], gate_policy(workspace.settings, workspace.name), required=workspace.required,
         limit_set=chosen.limits, stages=("candidate",),
     )  # fmt: skip
     return document, results

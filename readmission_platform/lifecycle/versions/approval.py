@@ -16,6 +16,7 @@ from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.policy.adoption import AdoptionKind, adopt, in_force, roles_in_force
+from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion.approvals import approval_statement, check_approval, sign
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest
 from readmission_platform.governance.signatures import load_key
@@ -129,7 +130,7 @@ def adopt_configuration(workspace: Workspace, kind: AdoptionKind, *, key: Path |
     else:
         content = change_plan_config(workspace.settings, workspace.name)
     with workspace.ledger() as ledger:
-        return _adopted(workspace.platform, ledger, kind, content, key=key, signer=signer)
+        return _adopted(workspace.platform, ledger, kind, content, workspace.required, key=key, signer=signer)
 
 
 def adopt_roles(platform: Platform, *, key: Path | None, signer: str | None) -> Event:
@@ -140,8 +141,9 @@ def adopt_roles(platform: Platform, *, key: Path | None, signer: str | None) -> 
     BadInput, Conflict, Refused
         As :func:`adopt_configuration`.
     """
-    with Ledger.of_environment(platform.settings.ledger_database) as ledger:
-        return _adopted(platform, ledger, "roles_adopted", roles_config(platform.settings), key=key, signer=signer)
+    roles = roles_config(platform.settings)
+    with platform.ledger() as ledger:
+        return _adopted(platform, ledger, "roles_adopted", roles, None, key=key, signer=signer)
 
 
 def _adopted(
@@ -149,6 +151,7 @@ def _adopted(
     ledger: Ledger,
     kind: AdoptionKind,
     content: GatePolicy | ChangePlan | RolesConfig,
+    required: RequiredGates | None,
     *,
     key: Path | None,
     signer: str | None,
@@ -162,4 +165,4 @@ def _adopted(
         who = demo_signer(ledger, platform.settings.keys)
     else:
         raise Refused([f"there is no demo approver in {platform.environment}: sign with --key and --signer"])
-    return adopt(ledger, kind, content, who, demo_allowed=demo)
+    return adopt(ledger, kind, content, who, required=required, demo_allowed=demo)

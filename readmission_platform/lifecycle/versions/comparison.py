@@ -8,12 +8,13 @@ from typing import Any
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.versions.decisions import Considered
-from readmission_platform.reports.review import FIGURES
+from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.reports.review import compared
 from readmission_platform.storage.registry import Registry
 
 
 def version_changes(
-    record: VersionRecord, champion: VersionRecord | None, considered: Considered, registry: Registry
+    record: VersionRecord, champion: VersionRecord | None, considered: Considered, workspace: Workspace
 ) -> dict[str, Any]:
     """Return ``changes`` (what went in) and ``figures`` (how they did), ours beside the champion's.
 
@@ -26,12 +27,11 @@ def version_changes(
     ours = considered.gathered.facts.estimates or {}
     theirs = ((other.validated_payload or {}).get("estimates") or {}) if other else {}
     return {
-        "changes": _inputs(record, other, registry),
+        "changes": _inputs(record, other, workspace.registry),
         "figures": [
-            {"label": label, "ours": ours.get(metric), "theirs": theirs.get(metric),
+            {"label": workspace.wording.label(metric), "ours": ours[metric], "theirs": theirs.get(metric),
              "difference": ours.get(paired) if paired and other else None}
-            for metric, label, paired in FIGURES
-            if metric in ours
+            for metric, paired in compared(ours)
         ],
     }  # fmt: skip
 

@@ -55,6 +55,7 @@ def consider_closely(request: PromotionRequest, *, ledger: Ledger, workspace: Wo
         events=events,
         pointers=pointers,
         facts=gathered.facts,
+        required=workspace.required,
         environment=workspace.rules,
         environment_name=workspace.environment,
         now=datetime.now(UTC),

@@ -18,6 +18,7 @@ import pandas as pd
 
 from readmission_platform.config.files import model_card_config
 from readmission_platform.config.model_card import ModelCardConfig
+from readmission_platform.evaluation.words import Words
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.dossier import manifest as dossier
@@ -79,8 +80,8 @@ def make_dossier(version: str, *, out: Path, ledger: Ledger, workspace: Workspac
     environment, made_at = workspace.environment, utc_text(datetime.now(UTC))
     files = gathered(record, entries, workspace)
     files[dossier.README] = readme(
-        model=record.model, version=version, environment=environment, made_at=made_at, signer=signer.identity,
-        demo=signer.demo, files=[*files, dossier.MANIFEST], not_proven=NOT_PROVEN, notes=_NOTES,
+        model=record.model, words=Words(**record.words), version=version, environment=environment, made_at=made_at,
+        signer=signer.identity, demo=signer.demo, files=[*files, dossier.MANIFEST], not_proven=NOT_PROVEN, notes=_NOTES,
     ).encode()  # fmt: skip
     head = {"seq": entries[-1].seq, "hash": entries[-1].hash}
     manifest = dossier.sealed(

@@ -22,6 +22,7 @@ from readmission_platform.governance.ledger.audit import HeadStatement
 from readmission_platform.governance.ledger.chain import Event, pointers_from
 from readmission_platform.governance.ledger.extract import Entry, departure_from, events_of, first_break, read_extract
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.governance.promotion.verification import (
     ROUNDING,
     Check,
@@ -186,7 +187,13 @@ def _compared(opened: _Opened) -> Iterator[Check]:
     computed, found = _recomputed(opened)
     yield from (
         check
-        for check in verify_version(record, events=events, found=found, demo_allowed=opened.demo_allowed)
+        for check in verify_version(
+            record,
+            events=events,
+            found=found,
+            required=required_gates(record.evidence_schema),
+            demo_allowed=opened.demo_allowed,
+        )
         # What the policy of today says of the version is no matter of the dossier.
         if check.name != "gates_in_force"
     )
@@ -208,7 +215,7 @@ def _recomputed(opened: _Opened) -> tuple[dict[str, Any] | None, Recomputed]:
     settings = _part(opened.document, "settings")
     try:
         rows = _rows(opened.files[dossier.ROWS])
-        schema = recorded_schema(opened.record)
+        schema = opened.record.evidence_schema
         digest = digest_rows(rows, schema)
         if digest != opened.record.evidence_digest:  # figures made from changed rows would mean nothing
             return None, Recomputed(stated, digest, None, settings_alike=True)
@@ -228,7 +235,7 @@ def _against_champion(opened: _Opened, rows: pd.DataFrame, settings: Mapping[str
     if champion is None or dossier.CHAMPION_ROWS not in opened.files:
         return {}
     theirs = _rows(opened.files[dossier.CHAMPION_ROWS])
-    if digest_rows(theirs, recorded_schema(champion)) != champion.evidence_digest:
+    if digest_rows(theirs, champion.evidence_schema) != champion.evidence_digest:
         raise BadInput("the champion's evidence rows are not those recorded")
     both = shared_test_rows(rows, theirs)
     if both.empty:

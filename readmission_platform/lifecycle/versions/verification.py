@@ -62,7 +62,8 @@ def verify(version: str, *, ledger: Ledger, workspace: Workspace) -> list[Check]
     settings = record.trained.get("model_config")
     found = Recomputed(artifact, evidence, estimates, settings_alike=settings == digest_of(workspace.config))
     demo = rules.demo_approver and workspace.environment == "local"
-    return [chain_check(problem, len(events)), *verify_version(record, events=events, found=found, demo_allowed=demo)]
+    checks = verify_version(record, events=events, found=found, required=workspace.required, demo_allowed=demo)
+    return [chain_check(problem, len(events)), *checks]
 
 
 def raise_unless_verified(version: str, checks: list[Check]) -> None:
