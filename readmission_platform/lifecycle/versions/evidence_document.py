@@ -45,9 +45,10 @@ def evidence_document(
 
     Returns
     -------
-    ``format``, ``model``, ``words``, ``version``, ``source``, ``limit_set``, ``provenance``, ``cohort``, all that ``evaluate`` of
-    ``evaluation.estimates.evidence`` returns (``schema`` to ``comparisons``), ``explanations``, ``gates``, ``verdict``,
-    ``policy_digest`` and ``robustness``, in alphabetical order. Figures that are undefined or hidden are None.
+    ``format``, ``model``, ``words``, ``version``, ``source``, ``limit_set``, ``provenance``, ``cohort``, all that
+    ``evaluation.estimates.evidence.evaluate`` returns (``schema`` to ``comparisons``), ``explanations``, ``gates``,
+    ``verdict``, ``policy_digest`` and ``robustness``, in alphabetical order. Figures that are undefined or hidden are
+    None.
 
     Raises
     ------
