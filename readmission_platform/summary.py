@@ -13,6 +13,7 @@ from rich.table import Table
 
 from readmission_platform.config.environment import Settings
 from readmission_platform.config.files import change_plan_config, gate_policy, model_config, roles_config
+from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.chain import STAGES
@@ -20,16 +21,10 @@ from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import everything_in_force
 
-HEADLINES = {
-    "auroc": "AUROC (out of fold, by patient)",
-    "auroc_test": "AUROC (test patients)",
-    "average_precision_ratio": "average precision / prevalence",
-    "brier_skill": "Brier skill",
-    "calibration_slope": "calibration slope",
-    "observed_expected": "observed / expected",
-    "recall_at_10": "recall when 10 % are flagged",
-    "ppv_at_10": "precision when 10 % are flagged",
-}
+HEADLINES = (
+    *("auroc", "auroc_test", "average_precision_ratio", "brier_skill", "calibration_slope", "observed_expected"),
+    *("recall_at_flag", "ppv_at_flag"),
+)
 # What of a flagged encounter is shown: nothing that names the patient.
 _LISTED = ("discharge_date", "encounter_id", "rank", "risk", "band", "flagged", "reasons", "model_version",
            "artifact_digest", "scored_at", "run_id")  # fmt: skip
@@ -262,11 +257,11 @@ def reason_lines(reasons: Any) -> str:
     return escape(reasons.replace("; ", "\n")) if isinstance(reasons, str) else ""
 
 
-def show_estimates(console: Console, estimates: Mapping[str, Mapping[str, Any]]) -> None:
+def show_estimates(console: Console, estimates: Mapping[str, Mapping[str, Any]], wording: Wording) -> None:
     """Print the headline figures with their intervals."""
     rows = (
-        (label, interval_text(estimates[name]), f"{estimates[name]['n']:,}")
-        for name, label in HEADLINES.items()
+        (wording.short(name), interval_text(estimates[name]), f"{estimates[name]['n']:,}")
+        for name in HEADLINES
         if name in estimates
     )
     console.print(make_table(("quality", "estimate (95 % interval)", "n"), rows))

@@ -12,7 +12,8 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from readmission_platform.config.environment import PROJECT_ROOT, Settings
 from readmission_platform.definitions import build_definitions
-from readmission_platform.governance.policy.gates import REQUIRED_GATES
+from readmission_platform.governance.policy.required import required_gates
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 
 HEAVY = {"apprise", "dagster_mlflow", "deltalake", "evidently", "matplotlib", "mlflow", "scipy", "skops", "sklearn"}
 ASSETS = {
@@ -172,7 +173,7 @@ def test_every_asset_has_a_blocking_check_that_it_reports_itself(definitions: dg
             assert any(spec.blocking for spec in own) is (key.to_user_string() not in DESCRIBE_ONLY)
 
 
-@pytest.mark.parametrize("gate", [*REQUIRED_GATES["candidate"], *REQUIRED_GATES["staging"]])
+@pytest.mark.parametrize("gate", required_gates(SCHEMA).names("candidate", "staging"))
 def test_every_required_gate_is_a_blocking_check_that_cannot_be_deselected(definitions: dg.Definitions, gate: str):
     report = next(
         each

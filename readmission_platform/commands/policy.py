@@ -98,7 +98,9 @@ def policy_simulate(
 ) -> None:
     """Say which past versions another policy would have blocked or accepted, on the estimates recorded then."""
     from readmission_platform.governance.policy.gates_diff import diff_policies
+    from readmission_platform.governance.policy.required import required_gates
     from readmission_platform.governance.policy.simulation import simulate_policy
+    from readmission_platform.models.readmission_30d.evidence import SCHEMA
 
     proposed = read_yaml(gates, GatePolicy)
     problem = _unusable(proposed)
@@ -107,7 +109,7 @@ def policy_simulate(
     adopted = _in_force()
     with summary.open_ledger(home()) as ledger:
         events, pointers = ledger.snapshot()
-    found = simulate_policy(proposed, events=events, pointers=pointers)
+    found = simulate_policy(proposed, required=required_gates(SCHEMA), events=events, pointers=pointers)
     changes = diff_policies(adopted.policy, proposed)
     if as_json:
         print_json({"versions": [each.to_json() for each in found], "changes": [each.to_json() for each in changes]})
@@ -142,9 +144,12 @@ def _plan_in_force() -> "PlanInForce":
 def _unusable(content: GatePolicy | ChangePlan) -> str | None:
     """Say why a policy or a change plan cannot be adopted, or return None."""
     from readmission_platform.governance.policy.adoptable import check_content
+    from readmission_platform.governance.policy.required import required_gates
+    from readmission_platform.models.readmission_30d.evidence import SCHEMA
 
     try:
-        check_content("policy_adopted" if isinstance(content, GatePolicy) else "change_plan_adopted", content)
+        kind: AdoptionKind = "policy_adopted" if isinstance(content, GatePolicy) else "change_plan_adopted"
+        check_content(kind, content, required=required_gates(SCHEMA))
     except BadInput as error:
         return str(error)
     return None

@@ -22,6 +22,7 @@ from readmission_platform.commands.terminal import (
 from readmission_platform.config.environment import settings
 from readmission_platform.config.files import read_yaml
 from readmission_platform.config.governance import AdditionalGates
+from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.errors import BadInput, Refused, Unavailable
 
 
@@ -65,7 +66,7 @@ def run(
 def _show_run(found: dict[str, Any], gates: list[dict[str, Any]]) -> None:
     kind = "real data (UCI)" if found["source"] == "uci" else "synthetic data: nothing here is about real patients"
     out.print(f"\n[bold]Version {found['version']}[/], trained on {kind}")
-    summary.show_estimates(out, found["estimates"])
+    summary.show_estimates(out, found["estimates"], _wording())
     count = {result: sum(gate["result"] == result for gate in gates) for result in ("pass", "fail", "insufficient")}
     unsure = [gate["gate"] for gate in gates if gate["result"] == "insufficient"]
     out.print(f"\nGates: {count['pass']} passed, {count['fail']} failed, {count['insufficient']} could not be judged"
@@ -148,9 +149,16 @@ def _train_sample(config: Any, share: float, *, as_json: bool) -> None:
     if as_json:
         print_json({"sample": share, "estimates": document["estimates"], "gates": [gate.to_json() for gate in gates]})
         return
-    summary.show_estimates(out, document["estimates"])
+    summary.show_estimates(out, document["estimates"], _wording())
     summary.show_gates(out, [gate.to_json() for gate in gates])
     out.print("A sample: nothing was registered or recorded.")
+
+
+def _wording() -> Wording:
+    from readmission_platform.config.files import model_config
+    from readmission_platform.lifecycle.wording import wording_of
+
+    return wording_of(model_config(settings()))
 
 
 def demo_blocked(

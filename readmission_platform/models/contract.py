@@ -17,6 +17,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from readmission_platform.evaluation.estimates.schema import EvidenceSchema
+from readmission_platform.evaluation.words import Words
 from readmission_platform.intake.contract import RowContract
 from readmission_platform.intake.sources import LandingFolders, Loaded, Source, SourceRequest
 
@@ -42,37 +43,6 @@ __all__ = [
 ]  # fmt: skip
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Words:
-    """How pages, checks and messages speak of the model.
-
-    Attributes
-    ----------
-    title
-        What the model predicts, as a heading: "30-day readmission".
-    row, rows
-        One row and several: "encounter", "encounters".
-    entity, entities
-        Whose rows they are: "patient", "patients".
-    event, events
-        The outcome as a noun: "readmission", "readmissions".
-    positive
-        The outcome as a participle, of a row that has it: "readmitted within 30 days".
-    delivery
-        What the files of a day hold: "discharges".
-    """
-
-    title: str
-    row: str
-    rows: str
-    entity: str
-    entities: str
-    event: str
-    events: str
-    positive: str
-    delivery: str
 
 
 class DataPart(Protocol):

@@ -8,62 +8,37 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from readmission_platform.evaluation.estimates.schema import MODEL
+from readmission_platform.evaluation.words import Wording
 from readmission_platform.reports.review import NOTHING, count, figure, interval, signed
 
 Document = Mapping[str, Any]
 Row = Sequence[str]
 
-METRICS = {
-    "auroc": "AUROC: how well high risk is told from low",
-    "auroc_test": "AUROC on the test patients of this very model",
-    "average_precision": "Average precision",
-    "average_precision_ratio": "Average precision / share of readmissions",
-    "brier_skill": "Brier skill against telling everybody the average risk",
-    "calibration_slope": "Calibration slope (1 is right)",
-    "calibration_intercept": "Calibration intercept (0 is right)",
-    "observed_expected": "Observed / expected readmissions (1 is right)",
-    "ece": "Expected calibration error",
-    "recall_at_10": "Readmissions found when 10 % are flagged",
-    "ppv_at_10": "Flagged patients who are readmitted (10 % flagged)",
-    "recall_at_20": "Readmissions found when 20 % are flagged",
-    "latest_auroc": "AUROC on the latest fifth of the patients",
-    "latest_observed_expected": "Observed / expected on the latest fifth of the patients",
-    "equalised_odds_gender": "Equalised odds at the flag: gender",
-    "equalised_odds_race": "Equalised odds at the flag: race",
-    "equalised_odds_age_band": "Equalised odds at the flag: age",
-    "permuted_labels_auroc": "AUROC of a model trained on permuted labels (0.5 is right)",
-}
+_QUALITY = (
+    *("auroc", "auroc_test", "average_precision", "average_precision_ratio", "brier_skill", "calibration_slope"),
+    *("calibration_intercept", "observed_expected", "ece", "recall_at_flag", "ppv_at_flag", "recall_at_wide_flag"),
+    *("latest_auroc", "latest_observed_expected"),
+)
 _NET_BENEFIT = "net_benefit_at_"
-SCORES = {
-    "model": "this version",
-    "lace": "LACE, as far as the columns allow",
-    "hospital": "HOSPITAL, as far as the columns allow",
-    "number_inpatient": "number of inpatient stays in the year before",
-    "logistic": "logistic regression on the same encounters",
-}
-ATTRIBUTES = {"gender": "Gender", "race": "Race", "age_band": "Age"}
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the card; ``path`` is the part of the document it is made from."""
+    """A table of the card; ``path`` is the part of the document it is made from.
+
+    Title, headers and note name fields of ``Words`` in braces.
+    """
 
     name: str
     title: str
     path: str
     headers: tuple[str, ...]
-    rows: Callable[[Document], Iterable[Row]]
+    rows: Callable[[Document, Wording], Iterable[Row]]
     note: str = ""
 
 
-def label_of(metric: str) -> str:
-    """Return the words for an estimate, or its name."""
-    if metric.startswith(_NET_BENEFIT):
-        return f"Net benefit when followed up from a risk of {float(metric.removeprefix(_NET_BENEFIT)):.0%}"
-    return METRICS.get(metric, metric.replace("_", " "))
-
-
-def _release(document: Document) -> Iterator[Row]:
+def _release(document: Document, wording: Wording) -> Iterator[Row]:
     provenance = document["provenance"]
     yield "model", document["model"]
     yield "version", document["version"]
@@ -72,27 +47,28 @@ def _release(document: Document) -> Iterator[Row]:
     yield "verdict of the gates", {"pass": "accepted", "fail": "rejected"}.get(document["verdict"], "not judged yet")
 
 
-def _counts(document: Document) -> Iterator[Row]:
-    yield "encounters judged", count(document["n"])
-    yield "of them readmitted", count(document["positives"])
-    yield "patients", count(document["patients"])
-    yield "share readmitted", figure(document["prevalence"])
+def _counts(document: Document, wording: Wording) -> Iterator[Row]:
+    words = wording.words
+    yield f"{words.rows} judged", count(document["n"])
+    yield f"of them {words.positive}", count(document["positives"])
+    yield words.entities, count(document["patients"])
+    yield f"share {words.positive}", figure(document["prevalence"])
 
 
-def _cohort(document: Document) -> Iterator[Row]:
+def _cohort(document: Document, wording: Wording) -> Iterator[Row]:
     for step in (document["cohort"] or {}).get("flow") or ():
         yield step["step"], count(step["encounters"])
 
 
-def _missing(document: Document) -> Iterator[Row]:
+def _missing(document: Document, wording: Wording) -> Iterator[Row]:
     shares = (document["cohort"] or {}).get("missing") or {}
     for column, share in sorted(shares.items(), key=lambda each: (-(each[1] or 0), each[0])):
         yield column, "hidden" if share is None else f"{share:.1%}"
 
 
-def _recipe(document: Document) -> Iterator[Row]:
+def _recipe(document: Document, wording: Wording) -> Iterator[Row]:
     recipe = document["provenance"].get("recipe") or {}
-    for name, value in _flat("", recipe.get("settings") or {}):
+    for name, value in flat_settings(recipe.get("settings") or {}):
         yield name, f"{value}"
     if recipe:
         yield "algorithm", recipe["algorithm"]
@@ -100,31 +76,33 @@ def _recipe(document: Document) -> Iterator[Row]:
         yield "seed", f"{document['provenance']['seed']}"
 
 
-def _quality(document: Document) -> Iterator[Row]:
+def _quality(document: Document, wording: Wording) -> Iterator[Row]:
     estimates = document["estimates"]
+    attributes = wording.schema.attributes if wording.schema else ()
+    fairness = [f"equalised_odds_{attribute.name}" for attribute in attributes]
     benefits = sorted(name for name in estimates if name.startswith(_NET_BENEFIT))
-    for name in [*METRICS, *benefits]:
+    for name in [*_QUALITY, *fairness, "permuted_labels_auroc", *benefits]:
         if name in estimates:
             shown = estimates[name]
-            yield label_of(name), interval(shown), _people(shown.get("n")), _people(shown.get("positives"))
+            yield wording.label(name), interval(shown), _people(shown.get("n")), _people(shown.get("positives"))
 
 
-def _baselines(document: Document) -> Iterator[Row]:
-    yield SCORES["model"], interval(document["estimates"]["auroc"])
-    for each in document.get("baselines") or ():
-        yield SCORES.get(each["name"], each["name"]), interval(each["auroc"])
+def _baselines(document: Document, wording: Wording) -> Iterator[Row]:
+    yield wording.score(MODEL), interval(document["estimates"]["auroc"])
+    for each in document["baselines"]:
+        yield wording.score(each["name"]), interval(each["auroc"])
 
 
-def _comparisons(document: Document) -> Iterator[Row]:
-    for each in document.get("comparisons") or ():
-        first, second = (SCORES.get(each[side], each[side]) for side in ("first", "second"))
+def _comparisons(document: Document, wording: Wording) -> Iterator[Row]:
+    for each in document["comparisons"]:
+        first, second = (wording.score(each[side]) for side in ("first", "second"))
         yield first, second, signed(each["difference"])
 
 
-def _groups(document: Document) -> Iterator[Row]:
+def _groups(document: Document, wording: Wording) -> Iterator[Row]:
     for attribute, members in document["groups"].items():
         for name, group in members.items():
-            named = f"{ATTRIBUTES.get(attribute, attribute)}: {name}"
+            named = wording.group(attribute, name)
             why = group.get("reason", "") if group.get("result") == "insufficient" else ""
             verdict = f"insufficient: {why}" if why else group.get("result", "")
             if group.get("suppressed"):
@@ -134,32 +112,32 @@ def _groups(document: Document) -> Iterator[Row]:
                 yield named, _people(group["n"]), _people(group["positives"]), *figures, verdict
 
 
-def _importance(document: Document) -> Iterator[Row]:
+def _importance(document: Document, wording: Wording) -> Iterator[Row]:
     for each in ((document["explanations"] or {}).get("importance") or ())[:15]:
         yield each["feature"], interval({"value": each["loss"], "low": each["low"], "high": each["high"]})
 
 
-def _gates(document: Document) -> Iterator[Row]:
+def _gates(document: Document, wording: Wording) -> Iterator[Row]:
     for gate in sorted(document["gates"], key=lambda each: (not each["blocks"], each["result"] == "pass")):
         observed = interval({"value": gate["observed"], "low": gate["low"], "high": gate["high"]})
         additional = " (additional)" if gate.get("additional") else ""
         yield f"{gate['gate']}{additional}", gate["result"], observed, gate["limit"], gate["rule"]
 
 
-def _seeds(document: Document) -> Iterator[Row]:
+def _seeds(document: Document, wording: Wording) -> Iterator[Row]:
     seeds = (document["robustness"] or {}).get("seeds") or {}
     for each in seeds.get("figures") or ():
         spread = f"{figure(each['mean'])} ({figure(each['low'])} to {figure(each['high'])})"
-        yield label_of(each["name"]), spread, figure(each["sd"], 4)
+        yield wording.label(each["name"]), spread, figure(each["sd"], 4)
 
 
-def _rules(document: Document) -> Iterator[Row]:
+def _rules(document: Document, wording: Wording) -> Iterator[Row]:
     for each in (document["robustness"] or {}).get("cohort_rules") or ():
         figures = (interval(each["figures"].get(name)) for name in ("auroc", "observed_expected"))
         yield each["rule"], each["kind"], _people(each["n"]), *figures
 
 
-def _provenance(document: Document) -> Iterator[Row]:
+def _provenance(document: Document, wording: Wording) -> Iterator[Row]:
     provenance = document["provenance"]
     for name in ("trained_by", "run_id", "code_version", "artifact_digest", "evidence_digest"):
         yield name.replace("_", " "), provenance.get(name) or NOTHING
@@ -174,25 +152,25 @@ def _provenance(document: Document) -> Iterator[Row]:
 
 _TABLES = (
     Table("release", "This version", "version", ("what", "is"), _release),
-    Table("counts", "Encounters behind the figures", "n", ("what", "how many"), _counts),
-    Table("cohort", "From the source to the study", "cohort/flow", ("step", "encounters"), _cohort),
+    Table("counts", "{rows} behind the figures", "n", ("what", "how many"), _counts),
+    Table("cohort", "From the source to the study", "cohort/flow", ("step", "{rows}"), _cohort),
     Table("missing", "Missing values by input", "cohort/missing", ("input", "missing"), _missing),
     Table("recipe", "Recipe", "provenance/recipe", ("setting", "value"), _recipe),
-    Table("quality", "Figures", "estimates", ("figure", "estimate (95 % interval)", "n", "readmitted"), _quality,
-          "Out-of-fold by patient: each encounter is scored by a model that never saw its patient."),
+    Table("quality", "Figures", "estimates", ("figure", "estimate (95 % interval)", "n", "{events}"), _quality,
+          "Out-of-fold by {entity}: each {row} is scored by a model that never saw its {entity}."),
     Table("baselines", "Beside simpler scores", "baselines", ("score", "AUROC (95 % interval)"), _baselines),
     Table("comparisons", "Compared in pairs", "comparisons", ("first", "second", "AUROC, first less second"),
           _comparisons, "Where the interval contains 0, the two cannot be told apart."),
     Table("groups", "By group", "groups",
-          ("group", "encounters", "readmitted", "AUROC", "observed / expected", "found at the flag", "judged"), _groups,
+          ("group", "{rows}", "{events}", "AUROC", "observed / expected", "found at the flag", "judged"), _groups,
           "Counts of 1 to 10 people, and what they could be worked out from, are hidden."),
     Table("importance", "Importance", "explanations/importance",
           ("information", "AUROC lost when it is shuffled (95 % interval)"), _importance,
-          "What the model looks at on its test patients; not what causes readmissions."),
+          "What the model looks at on its test {entities}; not what causes {events}."),
     Table("seeds", "Over seeds", "robustness/seeds",
           ("figure", "mean (smallest to largest)", "standard deviation"), _seeds),
     Table("rules", "Under other cohort rules", "robustness/cohort_rules",
-          ("rule", "how", "encounters", "AUROC", "observed / expected"), _rules),
+          ("rule", "how", "{rows}", "AUROC", "observed / expected"), _rules),
     Table("gates", "Gates of acceptance", "gates", ("gate", "result", "observed", "limit", "what it asks"), _gates),
     Table("provenance", "Provenance", "provenance", ("what", "is"), _provenance),
 )  # fmt: skip
@@ -203,9 +181,10 @@ def _people(number: int | None) -> str:
     return NOTHING if number is None else count(number)
 
 
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _flat(f"{prefix}.{key}" if prefix else str(key), part)
-    else:
-        yield prefix, value
+def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every setting of a recipe, by its path with dots."""
+    for key, part in settings.items():
+        if isinstance(part, Mapping):
+            yield from flat_settings(part, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", part

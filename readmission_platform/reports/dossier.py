@@ -5,6 +5,8 @@ What belongs here: words. What does not: what is in the dossier (``lifecycle.ver
 
 from collections.abc import Mapping, Sequence
 
+from readmission_platform.evaluation.words import Words
+
 _CONTENTS = {
     "model_card.html": "the model card: what the model is for, and what it is not for",
     "model_card.md": "the same as text",
@@ -18,14 +20,14 @@ _CONTENTS = {
     "reproduction.json": "the newest attempt to build the model once more",
     "ledger.jsonl": "every event of the model up to the sealing, a line each, chained by hashes; of other models' "
     "events only their place in the chain",
-    "evidence_rows.parquet": "a row per encounter, pseudonymised: outcome, score, fold, subgroups, baselines",
+    "evidence_rows.parquet": "a line per {row}, pseudonymised: outcome, score, fold, subgroups, baselines",
     "champion_rows.parquet": "the same of the version that was in production when this one was judged",
     "manifest.json": "the digest of every other file, signed",
 }
 
 
 def readme(
-    *, model: str, version: str, environment: str, made_at: str, signer: str, demo: bool,
+    *, model: str, words: Words, version: str, environment: str, made_at: str, signer: str, demo: bool,
     files: Sequence[str], not_proven: Sequence[str], notes: Mapping[str, str],
 ) -> str:  # fmt: skip
     """Return the text.
@@ -39,7 +41,7 @@ def readme(
     notes
         Further remarks by heading.
     """
-    listed = "\n".join(f"- `{name}`: {_CONTENTS[name]}" for name in _CONTENTS if name in files)
+    listed = "\n".join(f"- `{name}`: {_CONTENTS[name].format(**vars(words))}" for name in _CONTENTS if name in files)
     further = "".join(f"\n## {heading}\n\n{text}\n" for heading, text in notes.items())
     signed = f"{signer}, as a demonstration: this signature approves nothing" if demo else signer
     return f"""# Dossier of {model}, version {version}

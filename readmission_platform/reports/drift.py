@@ -14,6 +14,7 @@ import pandas as pd
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.drift.stability import DRIFT, MISSING, RISK
 from readmission_platform.evaluation.drift.windows import Verdict
+from readmission_platform.evaluation.words import Words
 from readmission_platform.storage.home import replace_file
 
 # A page is 4 MB of HTML: what is older is in the table.
@@ -22,8 +23,8 @@ HIDDEN = f"fewer than {SMALLEST_SHOWN} people"
 NOT_A_NUMBER = "cannot be judged"
 _MEASURES = {DRIFT: "Evidently's stability index", MISSING: "missing values"}
 ALARM_ACTION = (
-    "Look at the columns named, in Evidently's page and at the source: new codes, an interface that changed, other "
-    "patients. If it stays, train on data like today's; until then weigh whether the list can still be relied on."
+    "Look at the columns named, in Evidently's page and at the source: new codes, an interface that changed, another "
+    "population. If it stays, train on data like today's; until then weigh whether the list can still be relied on."
 )
 
 
@@ -65,7 +66,7 @@ def _named(column: str) -> str:
     return "predicted risks" if column == RISK else column
 
 
-def alarm_sentence(version: str, stage: str, windows: Sequence[Verdict], rows: pd.DataFrame) -> str:
+def alarm_sentence(version: str, stage: str, windows: Sequence[Verdict], rows: pd.DataFrame, words: Words) -> str:
     """Say which windows of a version drifted, with each column's score and limit, and what to do.
 
     Parameters
@@ -79,7 +80,7 @@ def alarm_sentence(version: str, stage: str, windows: Sequence[Verdict], rows: p
         columns = "; ".join(f"{row['column']} ({row['measure']}) {row['score']}, limit {row['limit']}"
                             for row in window_table(drifted))  # fmt: skip
         told.append(f"window {verdict.window} ({verdict.first_day} to {verdict.last_day}): {columns}")
-    said = f"Version {version} in {stage} sees other encounters than it was trained on."
+    said = f"Version {version} in {stage} sees other {words.rows} than it was trained on."
     return f"{said} {'. '.join(told)}. {ALARM_ACTION}"
 
 

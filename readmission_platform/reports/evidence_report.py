@@ -14,82 +14,51 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from readmission_platform.evaluation.words import Wording
+from readmission_platform.reports.card_tables import flat_settings
 from readmission_platform.reports.pictures import comparisons as evidence_plots
 from readmission_platform.reports.pictures import evidence as plots
 from readmission_platform.reports.review import NOTHING, figure, interval, short, signed
 from readmission_platform.storage.home import replace_file
 
-Draw = Callable[[Mapping[str, Any]], bytes]
+Draw = Callable[[Mapping[str, Any], Wording], bytes]
 
 _TEMPLATE = "evidence_report.html.j2"
 
-# Estimates in the order in which they are read, by section, in plain words. Gains over other scores and figures of
-# groups have tables of their own.
-SECTIONS: Mapping[str, Mapping[str, str]] = {
-    "Telling high risk from low": {
-        "auroc": "AUROC",
-        "auroc_test": "AUROC on the test patients of this very model",
-        "average_precision": "Average precision",
-        "average_precision_ratio": "Average precision over prevalence",
-        "latest_auroc": "AUROC on the latest fifth of the patients",
-    },
-    "Meaning what it says": {
-        "calibration_slope": "Calibration slope (1 is right)",
-        "calibration_intercept": "Calibration intercept (0 is right)",
-        "observed_expected": "Observed / expected readmissions (1 is right)",
-        "latest_observed_expected": "Observed / expected on the latest fifth of the patients",
-        "ece": "Expected calibration error, ten groups of equal size",
-        "brier": "Brier score (lower is better)",
-        "brier_skill": "Brier skill against always telling the average risk",
-    },
-    "Use at capacity": {
-        "recall_at_*": "Readmissions found when * % are flagged",
-        "ppv_at_*": "Flagged who are readmitted, * % flagged",
-        "net_benefit_at_*": "Net benefit when followed up from a risk of *",
-    },
-    "Even-handedness": {
-        "equalised_odds_gender": "Equalised odds, gender (0 is even)",
-        "equalised_odds_race": "Equalised odds, race",
-        "equalised_odds_age_band": "Equalised odds, age",
-        "auroc_gap.gender": "AUROC gap between genders",
-        "auroc_gap.race": "AUROC gap between races",
-        "auroc_gap.age_band": "AUROC gap between age groups",
-    },
-    "Against the version in production then (above 0 is better, but for the Brier score)": {
-        "champion_auroc_difference": "AUROC, difference",
-        "champion_average_precision_difference": "Average precision, difference",
-        "champion_brier_difference": "Brier score, difference (below 0 is better)",
-        "champion_net_benefit_difference": "Net benefit, mean difference over the thresholds in use",
-        "champion_net_benefit_difference_at_*": "Net benefit, difference at *",
-    },
-    "Flagged from a risk of one half on (asked for by older handbooks; nobody is flagged so)": {
-        "accuracy": "Accuracy",
-        "precision": "Precision",
-        "recall": "Recall",
-        "f1": "F1",
-    },
-    "On the artifact itself": {
-        "roundtrip_difference": "Largest difference of a risk after storing and loading",
-        "parity_difference": "Largest difference of a risk between training and daily scoring",
-        "permuted_labels_auroc": "AUROC of the recipe trained on labels dealt out at random (0.5 is right)",
-    },
+# Estimates in the order in which they are read, by section; * stands for a threshold or an attribute. Gains over other
+# scores and figures of groups have tables of their own.
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Discrimination": ("auroc", "auroc_test", "average_precision", "average_precision_ratio", "latest_auroc"),
+    "Calibration": (
+        *("calibration_slope", "calibration_intercept", "observed_expected", "latest_observed_expected", "ece"),
+        *("brier", "brier_skill"),
+    ),
+    "Use at capacity": ("recall_at_flag", "ppv_at_flag", "recall_at_wide_flag", "net_benefit_at_*"),
+    "Fairness": ("equalised_odds_*", "auroc_gap.*"),
+    "Against the version in production then (above 0 is better, but for the Brier score)": (
+        *("champion_auroc_difference", "champion_average_precision_difference", "champion_brier_difference"),
+        *("champion_net_benefit_difference", "champion_net_benefit_difference_at_*"),
+    ),
+    "At the flag, by the names of older handbooks": ("accuracy", "precision", "recall", "f1"),
+    "On the artifact itself": ("roundtrip_difference", "parity_difference", "permuted_labels_auroc"),
 }
+# Captions name fields of ``Words`` in braces.
 PICTURES: Mapping[str, tuple[Draw, str]] = {
-    "calibration": (lambda d: plots.calibration_png(d["curves"]), "Observed against predicted risk, in tenths of the "
-                    "encounters, and below how many encounters have which risk."),
-    "roc": (lambda d: plots.roc_png(d["curves"]), "Sensitivity against false alarms."),
-    "precision": (lambda d: plots.precision_recall_png(d["curves"]), "How many of the flagged are readmitted."),
-    "decision": (lambda d: plots.decision_curve_png(d["curves"]), "Whether acting on the prediction is worth it. Point "
-                 "scores are turned into risks on these very encounters, which favours them."),
-    "groups": (lambda d: evidence_plots.groups_png(d["groups"]), "By subgroup; hollow where there are too few "
-               "readmissions to judge the group by itself."),
-    "comparisons": (lambda d: evidence_plots.comparisons_png(d["comparisons"]), "Every score against every other, on "
-                    "the same encounters and the same bootstrap replicates."),
+    "calibration": (lambda d, w: plots.calibration_png(d["curves"], w), "Observed against predicted risk, in tenths of "
+                    "the {rows}, and below how many {rows} have which risk."),
+    "roc": (lambda d, w: plots.roc_png(d["curves"], w), "Sensitivity against false alarms."),
+    "precision": (lambda d, w: plots.precision_recall_png(d["curves"], w), "How many of the flagged are {events}."),
+    "decision": (lambda d, w: plots.decision_curve_png(d["curves"], w), "Whether acting on the prediction is worth it. "
+                 "Point scores are turned into risks on these very {rows}, which favours them."),
+    "groups": (lambda d, w: evidence_plots.groups_png(d["groups"], w), "By subgroup; hollow where there are too few "
+               "{events} to judge the group by itself, or no gate does."),
+    "comparisons": (lambda d, w: evidence_plots.comparisons_png(d["comparisons"], w), "Every score against every "
+                    "other, on the same {rows} and the same bootstrap replicates."),
 }  # fmt: skip
 IMPORTANCE: tuple[Draw, str] = (
-    lambda d: plots.importances_png(_drawn_importance(d), title="What the model relies on",
-                                    axis="AUROC lost when it is shuffled"),
-    "On test patients, with 95 % interval over patients.",
+    lambda d, _: plots.importances_png(_drawn_importance(d), title="What the model relies on",
+                                       axis="AUROC lost when it is shuffled"),
+    "On test {entities}, with 95 % interval over {entities}.",
 )  # fmt: skip
 # Inches: an effect stands beside its table.
 _BESIDE = 4.0
@@ -97,14 +66,14 @@ _BESIDE = 4.0
 
 def evidence_html(document: Mapping[str, Any]) -> str:
     """Render the page of an evidence document (see ``lifecycle.versions.evidence_document``)."""
+    wording = Wording.of(document)
     return _template().render(
         document,
-        sections=list(_sections(document["estimates"])),
-        pictures=_pictures(document),
+        sections=list(_sections(document["estimates"], wording)),
+        pictures=_pictures(document, wording),
         effects=_effects(document),
-        attributes=evidence_plots.ATTRIBUTES,
-        scores=evidence_plots.SCORES,
-        figures=evidence_plots.FIGURES,
+        recipe_settings=list(flat_settings((document["provenance"]["recipe"] or {}).get("settings") or {})),
+        wording=wording,
     )
 
 
@@ -116,30 +85,36 @@ def write_report(document: Mapping[str, Any], target: Path) -> Path:
     return target
 
 
-def _sections(estimates: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for title, named in SECTIONS.items():
-        rows = [{"label": label, **estimates[name]} for pattern, words in named.items()
-                for name, label in _matching(pattern, words, estimates)]  # fmt: skip
+def _sections(estimates: Mapping[str, Any], wording: Wording) -> Iterator[dict[str, Any]]:
+    for title, patterns in SECTIONS.items():
+        rows = [{"label": wording.label(name), **estimates[name]}
+                for pattern in patterns for name in _matching(pattern, estimates, wording)]  # fmt: skip
         if rows:
             yield {"title": title, "rows": rows}
 
 
-def _matching(pattern: str, words: str, estimates: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _matching(pattern: str, estimates: Mapping[str, Any], wording: Wording) -> Iterator[str]:
+    """Yield the estimates of a pattern: by threshold, or in the order of the schema's attributes."""
     if not pattern.endswith("*"):
-        yield from ((name, words) for name in estimates if name == pattern)
+        yield from (name for name in estimates if name == pattern)
         return
     prefix = pattern[:-1]
-    found = sorted((name.removeprefix(prefix) for name in estimates if name.startswith(prefix)), key=float)
-    yield from ((prefix + end, words.replace("*", end)) for end in found)
+    attributes = [attribute.name for attribute in wording.schema.attributes] if wording.schema else []
+    ends = [name.removeprefix(prefix) for name in estimates if name.startswith(prefix)]
+    known = [name for name in attributes if name in ends]
+    yield from (prefix + end for end in [*known, *sorted(set(ends) - set(known), key=float)])
 
 
-def _pictures(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def _pictures(document: Mapping[str, Any], wording: Wording) -> dict[str, dict[str, str]]:
     drawn: dict[str, tuple[Draw, str]] = dict(PICTURES)
     if document["explanations"]:
         drawn["importance"] = IMPORTANCE
     if document["robustness"]:
-        drawn["seeds"] = (lambda d: evidence_plots.seeds_png(d["robustness"]["seeds"]), "A dot for each seed.")
-    return {name: {"source": _source(draw(document)), "caption": caption} for name, (draw, caption) in drawn.items()}
+        drawn["seeds"] = (lambda d, w: evidence_plots.seeds_png(d["robustness"]["seeds"], w), "A dot for each seed.")
+    return {
+        name: {"source": _source(draw(document, wording)), "caption": caption.format(**vars(wording.words))}
+        for name, (draw, caption) in drawn.items()
+    }
 
 
 def _source(picture: bytes) -> str:

@@ -15,7 +15,8 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from readmission_platform.config.model_card import REQUIRED_ITEMS, REQUIRED_TEXTS, CardText, ModelCardConfig
-from readmission_platform.reports.card_tables import TABLES, Document, Table, label_of
+from readmission_platform.evaluation.words import Wording
+from readmission_platform.reports.card_tables import TABLES, Document, Table
 from readmission_platform.reports.review import NOTHING, figure, interval
 
 TEXT, EVIDENCE = "text/", "evidence/"
@@ -28,20 +29,24 @@ def card_of(document: Document, config: ModelCardConfig) -> dict[str, Any]:
 
     Returns
     -------
-    ``model``, ``version``, ``source``, ``sections`` (texts and tables), ``crosswalks``, and ``gaps``: what keeps the
-    card from being complete. What is not available says why.
+    ``model``, ``version``, ``source``, ``words``, ``sections`` (texts and tables), ``crosswalks``, and ``gaps``: what
+    keeps the card from being complete. What is not available says why.
     """
+    wording = Wording.of(document)
     return {
         "model": document["model"],
         "version": document["version"],
         "source": document["source"],
         "verdict": document["verdict"],
+        "words": document["words"],
         "sections": [
             {
                 "id": name,
                 "title": section.title,
                 "texts": [_text(each, config.texts[each], document["source"]) for each in section.texts],
-                "tables": [_table(TABLES[each], document, config) for each in section.tables if each in TABLES],
+                "tables": [
+                    _table(TABLES[each], document, wording, config) for each in section.tables if each in TABLES
+                ],
             }
             for name, section in config.sections.items()
         ],
@@ -53,7 +58,7 @@ def card_of(document: Document, config: ModelCardConfig) -> dict[str, Any]:
                     {
                         "item": item.item,
                         "asks": item.asks,
-                        "answers": [_answer(each, document, config) for each in item.answers],
+                        "answers": [_answer(each, document, wording, config) for each in item.answers],
                         "not_available": item.not_available or None,
                     }
                     for item in walk.items
@@ -144,16 +149,21 @@ def _words(text: CardText, source: str | None) -> str:
     return (text.text or text.by_source.get(source or "", "")).strip()
 
 
-def _table(table: Table, document: Document, config: ModelCardConfig) -> dict[str, Any]:
-    rows = [list(row) for row in table.rows(document)]
+def _table(table: Table, document: Document, wording: Wording, config: ModelCardConfig) -> dict[str, Any]:
+    rows = [list(row) for row in table.rows(document, wording)]
     return {
         "id": table.name,
-        "title": table.title,
-        "headers": list(table.headers),
+        "title": _titled(table, wording),
+        "headers": [header.format(**vars(wording.words)) for header in table.headers],
         "rows": rows,
-        "note": table.note if rows else "",
+        "note": table.note.format(**vars(wording.words)) if rows else "",
         "not_available": None if rows else _reason(table.path, config),
     }
+
+
+def _titled(table: Table, wording: Wording) -> str:
+    title = table.title.format(**vars(wording.words))
+    return title[:1].upper() + title[1:]
 
 
 def _reason(path: str, config: ModelCardConfig) -> str:
@@ -162,7 +172,7 @@ def _reason(path: str, config: ModelCardConfig) -> str:
     return next((config.unrecorded[each] for each in [*beginnings, ""] if each in config.unrecorded), "not recorded")
 
 
-def _answer(answer: str, document: Document, config: ModelCardConfig) -> dict[str, Any]:
+def _answer(answer: str, document: Document, wording: Wording, config: ModelCardConfig) -> dict[str, Any]:
     """Return where an answer stands, what it says in short, and why there is none where there is none."""
     path = answer.split("/", 1)[-1]
     if answer.startswith(TEXT):
@@ -175,19 +185,19 @@ def _answer(answer: str, document: Document, config: ModelCardConfig) -> dict[st
     table = _table_for(path)
     empty = value is None or value == {} or value == [] or (_is_estimate(value) and value["value"] is None)
     return {
-        "words": _short(path, value, table),
+        "words": _short(path, value, table, wording),
         "target": f"table-{table.name}" if table else None,
         "not_available": _reason(path, config) if empty else None,
     }
 
 
-def _short(path: str, value: Any, table: Table | None) -> str:
+def _short(path: str, value: Any, table: Table | None, wording: Wording) -> str:
     """Write a figure with its interval, a number or a word; of everything larger, the table that shows it."""
     name = path.rpartition("/")[2]
     if _is_estimate(value):
-        return f"{label_of(name)}: {interval(value)}"
+        return f"{wording.label(name)}: {interval(value)}"
     if isinstance(value, bool) or value is None or isinstance(value, Mapping | list):
-        return f"table “{table.title}”" if table else name.replace("_", " ")
+        return f"table “{_titled(table, wording)}”" if table else name.replace("_", " ")
     return f"{name.replace('_', ' ')}: {value if isinstance(value, str) else figure(value) if value else NOTHING}"
 
 

@@ -13,31 +13,25 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 
-from readmission_platform.evaluation.operation.catalogue import MEASURES
+from readmission_platform.evaluation.words import Wording
 from readmission_platform.reports.pictures import trends as trend_plots
 from readmission_platform.reports.pictures.time_axis import TimeAxis
 from readmission_platform.reports.review import NOTHING, count, figure, interval
 
-DRAWN = (("auroc", "AUROC"), ("observed_expected", "observed / expected"), ("calibration_slope", "calibration slope"))
-SHORT = {
-    "auroc": "AUROC: how well high risk is told from low",
-    "observed_expected": "Observed / expected readmissions (1 is right)",
-    "calibration_slope": "Calibration slope (1 is right)",
-    "brier": "Brier score (lower is better)",
-    "brier_skill": "Brier skill against the prevalence",
-    "recall": "Readmissions found among the flagged",
-    "ppv": "Flagged patients who are readmitted",
-    "accuracy": "Accuracy at the flag (saying no to everybody gets about .89)",
-}
+# Measures that are drawn by month.
+DRAWN = ("auroc", "observed_expected", "calibration_slope")
 _TEMPLATE = "monitor.html.j2"
 
 
 def monitor_html(page: Mapping[str, Any]) -> str:
     """Render the page, given as ``lifecycle.monitoring.page.monitor_of`` returns it."""
-    return _template().render({name: value for name, value in page.items() if name != "figures"})
+    shown = {name: value for name, value in page.items() if name != "figures"}
+    return _template().render(shown, wording=Wording.of(page))
 
 
-def pictures_of(visible: pd.DataFrame, axis: TimeAxis, *, limits: Mapping[str, tuple[float, float]]) -> dict[str, str]:
+def pictures_of(
+    visible: pd.DataFrame, axis: TimeAxis, wording: Wording, *, limits: Mapping[str, tuple[float, float]]
+) -> dict[str, str]:
     """Return the pictures of what there is, by name, as images that a page can hold.
 
     Parameters
@@ -48,15 +42,15 @@ def pictures_of(visible: pd.DataFrame, axis: TimeAxis, *, limits: Mapping[str, t
     there = set(visible["figure"])
     found = {}
     if "encounters_received" in there:
-        found["volume"] = trend_plots.volume_svg(visible, axis)
+        found["volume"] = trend_plots.volume_svg(visible, axis, wording)
     if "column_drifted" in there:
         found["drift"] = trend_plots.drift_svg(visible, axis)
     if {"mean_risk", "risk_band_share"} & there:
-        found["risks"] = trend_plots.risk_svg(visible, axis)
-    for measure, label in DRAWN:
+        found["risks"] = trend_plots.risk_svg(visible, axis, wording)
+    for measure in DRAWN:
         if f"monthly_{measure}" in there:
             found[measure] = trend_plots.performance_svg(
-                visible, axis, measure=measure, label=label, limits=limits.get(measure)
+                visible, axis, wording, measure=measure, limits=limits.get(measure)
             )
     return {name: f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for name, svg in found.items()}
 
@@ -65,7 +59,7 @@ def pictures_of(visible: pd.DataFrame, axis: TimeAxis, *, limits: Mapping[str, t
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
-        "figure": figure, "interval": interval, "count": people, "percent": percent, "words": words, "short": short,
+        "figure": figure, "interval": interval, "count": people, "percent": percent, "short": short,
     }  # fmt: skip
     return environment.from_string(files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8"))
 
@@ -78,11 +72,6 @@ def percent(value: float | None) -> str:
 def people(value: float | None) -> str:
     """Write a number of people, hiding 1 to 10."""
     return NOTHING if value is None else count(round(value))
-
-
-def words(name: str) -> str:
-    """Say what a measure is."""
-    return SHORT.get(name.rpartition("_at_")[0] or name, MEASURES.get(name, ("", name))[1])
 
 
 def short(day: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from readmission_platform.evaluation.operation.catalogue import described
+from readmission_platform.evaluation.operation.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -37,7 +37,7 @@ def registry_of(figures: pd.DataFrame) -> "CollectorRegistry":
     registry = CollectorRegistry()
     newest = newest_rows(figures)
     for name, rows in newest.groupby("figure", sort=True):
-        about = described(str(name))
+        about = CATALOGUE.get(str(name))
         meaning = f"{about.meaning} ({about.unit})" if about else str(name)
         _gauge(registry, str(name), meaning, rows, "value")
         for bound, words in _BOUNDS.items():

@@ -5,7 +5,7 @@ loads nothing from anywhere: style and pictures are inside it.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,27 +13,16 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
+from readmission_platform.evaluation.words import Wording
 from readmission_platform.reports.pictures import evidence as plots
 
-# What is compared with the version in production: metric, plain words, and the paired difference if there is one.
-FIGURES = (
-    ("auroc", "AUROC: how well high risk is told from low", "champion_auroc_difference"),
-    ("auroc_test", "AUROC on the test patients of this very model", None),
-    ("average_precision", "Average precision", "champion_average_precision_difference"),
-    ("brier", "Brier score (lower is better)", "champion_brier_difference"),
-    ("calibration_slope", "Calibration slope (1 is right)", None),
-    ("observed_expected", "Observed / expected readmissions (1 is right)", None),
-    ("recall_at_10", "Readmissions found when 10 % are flagged", None),
-    ("ppv_at_10", "Flagged patients who are readmitted (10 % flagged)", None),
-    ("net_benefit_at_0.2", "Net benefit when followed up from 20 % risk", "champion_net_benefit_difference_at_0.2"),
-    ("latest_auroc", "AUROC on the latest fifth of the patients", None),
+# Figures that are compared with those of the version in production, in this order. Of a net benefit, each there is.
+COMPARED = (
+    *("auroc", "auroc_test", "average_precision", "brier", "calibration_slope", "observed_expected", "recall_at_flag"),
+    *("ppv_at_flag", "net_benefit_at_*", "latest_auroc"),
 )
-PICTURES = (
-    (plots.calibration_png, "Observed against predicted risk, in tenths of the encounters."),
-    (plots.roc_png, "Sensitivity against false alarms, beside the scores wards compute by hand."),
-    (plots.precision_recall_png, "How many of the flagged are readmitted, by how many are flagged."),
-    (plots.decision_curve_png, "Whether acting on the prediction is worth it, by threshold."),
-)
+# The paired difference to the version in production, of the figures that have one.
+_PAIRED = {name: f"champion_{name}_difference" for name in ("auroc", "average_precision", "brier")}
 NOTHING = "\N{EN DASH}"
 _TEMPLATE = "review.html.j2"
 
@@ -44,17 +33,35 @@ def review_html(page: Mapping[str, Any]) -> str:
     Parameters
     ----------
     page
-        As ``lifecycle.versions.review.review_of`` returns it. Counts of 1 to 10 people are hidden here once more.
+        As ``lifecycle.versions.review.review_of`` returns it; ``words`` holds the model's ``Words``, and ``flag`` what
+        the flag is called. Counts of 1 to 10 people are hidden here once more.
     """
     return _template().render(page)
 
 
-def pictures_of(evidence: Mapping[str, Any]) -> list[dict[str, str]]:
+def compared(names: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield the figures to compare, of those there are, each with the name of its paired difference or None."""
+    there = list(names)
+    for wanted in COMPARED:
+        if wanted.endswith("*"):
+            found = sorted(name for name in there if name.startswith(wanted[:-1]))
+            yield from ((name, name.replace("net_benefit_at", "champion_net_benefit_difference_at")) for name in found)
+        elif wanted in there:
+            yield wanted, _PAIRED.get(wanted)
+
+
+def pictures_of(evidence: Mapping[str, Any], wording: Wording) -> list[dict[str, str]]:
     """Return the plots of an evidence document, small cells hidden already, as images that a page can hold."""
-    curves = evidence["curves"]
+    curves, rows = evidence["curves"], wording.words.rows
+    drawn = (
+        (plots.calibration_png, f"Observed against predicted risk, in tenths of the {rows}."),
+        (plots.roc_png, "Sensitivity against false alarms, beside the scores that the model has to beat."),
+        (plots.precision_recall_png, f"How many of the flagged are {wording.words.events}, by how many are flagged."),
+        (plots.decision_curve_png, "Whether acting on the prediction is worth it, by threshold."),
+    )
     return [
-        {"source": f"data:image/png;base64,{base64.b64encode(draw(curves)).decode()}", "caption": caption}
-        for draw, caption in PICTURES
+        {"source": f"data:image/png;base64,{base64.b64encode(draw(curves, wording)).decode()}", "caption": caption}
+        for draw, caption in drawn
     ]
 
 

@@ -1,8 +1,8 @@
 """The care team's list of a day: the same rows as a page that prints well, for a spreadsheet, and for a program.
 
 What belongs here: which columns the list has, how it looks, and writing its files. What does not: predictions
-(``assets.daily.inference``) and when the list is made (``assets.daily.work_list``). Race, gender, payer and whatever
-names a patient are on no list: the encounter number is what the care team looks up.
+(``assets.daily.inference``) and when the list is made (``assets.daily.work_list``). Attributes such as race and gender,
+and whatever names a person, are on no list: the number of the row is what the care team looks up.
 """
 
 import io
@@ -16,9 +16,9 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 
+from readmission_platform.evaluation.words import Words
 from readmission_platform.storage.home import replace_file
 
-COLUMNS = ["rank", "encounter_id", "risk_percent", "band", "follow_up", "reasons", "status"]
 SCORED, JUDGE_BY_HAND = "scored", "not scored: judge by hand"
 PAGE, TABLE, DATA = "work_list.html", "work_list.csv", "work_list.parquet"
 # For its owner and the group that the care team is in.
@@ -30,47 +30,57 @@ _TEMPLATE = "work_list.html.j2"
 
 @dataclass(frozen=True)
 class WorkList:
-    """A day's list. ``rows`` has the columns of ``COLUMNS``: by rank, then those that were not scored."""
+    """A day's list. ``rows`` has the columns of ``columns_of(row)``: by rank, then those that were not scored.
+
+    ``row`` is the column that identifies one of the model's rows.
+    """
 
     day: str
     simulated: bool
     model: str
+    row: str
+    words: Words
     version: str
     source: str
     scored_at: str
     rows: pd.DataFrame
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the rows as plain values; what an encounter has not is None."""
+        """Return the rows as plain values; missing values are None."""
         return [{str(name): None if pd.isna(value) else value for name, value in row.items()}
                 for row in self.rows.to_dict("records")]  # fmt: skip
 
 
-def listed(predictions: pd.DataFrame) -> pd.DataFrame:
+def columns_of(row: str) -> list[str]:
+    """Return the columns of a list whose rows are identified by the column ``row``."""
+    return ["rank", row, "risk_percent", "band", "follow_up", "reasons", "status"]
+
+
+def listed(predictions: pd.DataFrame, *, row: str) -> pd.DataFrame:
     """Turn a day's predictions into the rows of its list.
 
     Parameters
     ----------
     predictions
-        Rows of ``daily_predictions``; those made by older releases lack status and reasons.
+        Rows of ``daily_predictions``.
+    row
+        Column that identifies one.
 
     Returns
     -------
-    ``COLUMNS``; rank and risk of those not scored are missing, and their reasons say why.
+    ``columns_of(row)``; rank and risk of those not scored are missing, and their reasons say why.
     """
-    frame = predictions.reindex(columns=[*predictions.columns, *{"status", "reasons", "withheld_because"}
-                                         - set(predictions.columns)])  # fmt: skip
-    withheld = frame["status"].eq("withheld")
+    withheld = predictions["status"].eq("withheld")
     rows = pd.DataFrame({
-        "rank": frame["rank"].astype("Int64"),
-        "encounter_id": frame["encounter_id"].astype("int64"),
-        "risk_percent": (100 * frame["risk"].astype("float64")).round(1),
-        "band": frame["band"].map(lambda band: band.replace("_", " "), na_action="ignore"),
-        "follow_up": frame["flagged"].map({True: "yes", False: "no"}).mask(withheld),
-        "reasons": frame["withheld_because"].where(withheld, frame["reasons"]).fillna(""),
+        "rank": predictions["rank"].astype("Int64"),
+        row: predictions[row],
+        "risk_percent": (100 * predictions["risk"].astype("float64")).round(1),
+        "band": predictions["band"].map(lambda band: band.replace("_", " "), na_action="ignore"),
+        "follow_up": predictions["flagged"].map({True: "yes", False: "no"}).mask(withheld),
+        "reasons": predictions["withheld_because"].where(withheld, predictions["reasons"]).fillna(""),
         "status": withheld.map({True: JUDGE_BY_HAND, False: SCORED}),
     })  # fmt: skip
-    return rows.sort_values(["rank", "encounter_id"], ignore_index=True)
+    return rows.sort_values(["rank", row], ignore_index=True)
 
 
 def write_work_list(found: WorkList, folder: Path) -> Mapping[str, Path]:

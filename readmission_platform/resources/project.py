@@ -31,6 +31,8 @@ from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.monitoring import MonitoringConfig
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import PolicyInForce, ensure_adopted
+from readmission_platform.governance.policy.required import required_gates
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.operations.database import Operations
 from readmission_platform.storage.home import pseudonym_key
 
@@ -119,6 +121,7 @@ class ProjectResource(dg.ConfigurableResource[Any]):
             policy=gate_policy(settings),
             plan=change_plan_config(settings),
             roles=roles_config(settings),
+            required=required_gates(SCHEMA),
             environment=self.environment_rules,
             keys=settings.keys,
         )

@@ -7,10 +7,9 @@ import pandas as pd
 import pytest
 
 from readmission_platform.governance.demo_approver import Signer
-from readmission_platform.governance.policy.adoption import adopt
 from readmission_platform_tests.support.bad_deliveries import SECRET, clean_rows, csv
 from readmission_platform_tests.support.homes import Home, Outcome
-from readmission_platform_tests.support.scenario import KEYS, POLICY, STAFFED_ROLES
+from readmission_platform_tests.support.scenario import KEYS, POLICY, STAFFED_ROLES, adopt
 
 DAY = "2024-02-29"
 CELLS = clean_rows(12)

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-SETTINGS = {"flag_share": 0.1, "wide_flag_share": 0.2, "thresholds": (0.1, 0.15, 0.2, 0.3), "seed": 7}
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
+
+SETTINGS = {"schema": SCHEMA, "flag_share": 0.1, "wide_flag_share": 0.2, "thresholds": (0.1, 0.15, 0.2, 0.3), "seed": 7}
 
 
 def simulate_rows(n: int, *, seed: int = 0) -> pd.DataFrame:

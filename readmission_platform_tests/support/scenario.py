@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from readmission_platform.config.model import ModelConfig
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
-from readmission_platform.governance.policy.adoption import adopt, in_force
+from readmission_platform.governance.policy import adoption
+from readmission_platform.governance.policy.adoption import in_force
 from readmission_platform.governance.policy.gates import evaluate_gates, verdict
+from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.governance.promotion.approvals import approval_statement, public_key_text, sign
 from readmission_platform.governance.promotion.case import DriftFacts
 from readmission_platform.governance.promotion.decision import (
@@ -27,8 +30,12 @@ from readmission_platform.governance.promotion.decision import (
     decide,
     limit_set_of,
 )
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 
 MODEL = "readmission_30d"
+REQUIRED = required_gates(SCHEMA)
+adopt = partial(adoption.adopt, required=REQUIRED)
+ensure_adopted = partial(adoption.ensure_adopted, required=REQUIRED)
 POLICY = read_yaml(PROJECT_ROOT / "configs" / "gates.yaml", GatePolicy)
 PLAN = read_yaml(PROJECT_ROOT / "configs" / "change_plan.yaml", ChangePlan)
 MODEL_CONFIG = read_yaml(PROJECT_ROOT / "configs" / "model.yaml", ModelConfig)
@@ -95,9 +102,9 @@ def honest_estimates() -> dict[str, Any]:
         "calibration_slope": 1.0,
         "observed_expected": 1.006,
         "ece": 0.005,
-        "recall_at_10": 0.232,
-        "ppv_at_10": 0.266,
-        "recall_at_20": 0.38,
+        "recall_at_flag": 0.232,
+        "ppv_at_flag": 0.266,
+        "recall_at_wide_flag": 0.38,
         "latest_auroc": 0.647,
         "latest_observed_expected": 0.84,
         "equalised_odds_gender": 0.005,
@@ -191,7 +198,7 @@ class Scenario:
         """Record the validation of a version under the policy in force."""
         limit_set = limit_set_of(self.record(version).source)
         assert limit_set is not None
-        gates = evaluate_gates(honest_estimates(), POLICY, limit_set=limit_set, stages=["candidate"])
+        gates = evaluate_gates(honest_estimates(), POLICY, required=REQUIRED, limit_set=limit_set, stages=["candidate"])
         payload = {
             "verdict": verdict(gates),
             "gates": [gate.to_json() for gate in gates],
@@ -253,6 +260,7 @@ class Scenario:
             events=events,
             pointers=pointers,
             facts=self.facts,
+            required=REQUIRED,
             environment=self.environment,
             environment_name=self.environment_name,
             now=self.now,

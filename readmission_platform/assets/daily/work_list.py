@@ -27,6 +27,7 @@ from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.days.scoring import DAY
+from readmission_platform.models.readmission_30d.evidence import WORDS
 from readmission_platform.reports.work_list import JUDGE_BY_HAND, WorkList, listed, write_work_list
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
@@ -34,6 +35,7 @@ from readmission_platform.storage.lake import Lake
 
 PREDICTIONS_TABLE = "daily_predictions"
 FOLDER = "work_lists"
+ROW = "encounter_id"
 LIST_CHECK = {
     "every_encounter_listed_once": "Every prediction of the day is on the written list exactly once, with its flag."
 }
@@ -70,7 +72,7 @@ def work_list(context: dg.AssetExecutionContext, project: ProjectResource, lake:
     differing = [each.day for each, paths in zip(lists, written, strict=True)
                  if not pd.read_parquet(paths["parquet"]).equals(each.rows)]  # fmt: skip
     every = pd.concat([each.rows.assign(**{DAY: each.day}) for each in lists], ignore_index=True)
-    twice = int(every["encounter_id"].duplicated().sum())
+    twice = int(every[ROW].duplicated().sum())
     for each, paths in zip(lists, written, strict=True):
         files = {kind: dg.MetadataValue.path(str(path)) for kind, path in paths.items()}
         context.add_asset_metadata({**files, **_account(each)}, partition_key=each.day)
@@ -107,8 +109,19 @@ def work_lists(lake: Lake, settings: Settings, ledger: Ledger, *, days: Sequence
         version = str(rows["model_version"].iloc[0])
         moment = str(rows["scored_at"].max())[:16].replace("T", " ")
         source = records[version].source if version in records else _NOT_IN_SOURCE
-        lists.append(WorkList(str(day), str(day) in simulated, model_config(settings).name, version, str(source),
-                              f"{moment} UTC", listed(rows)))  # fmt: skip
+        lists.append(
+            WorkList(
+                day=str(day),
+                simulated=str(day) in simulated,
+                model=model_config(settings).name,
+                row=ROW,
+                words=WORDS,
+                version=version,
+                source=str(source),
+                scored_at=f"{moment} UTC",
+                rows=listed(rows, row=ROW),
+            )
+        )
     return lists
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from readmission_platform.assets.presentation import picture, plain, table
+from readmission_platform.evaluation.words import Wording
 
 
 def report_metadata(document: Mapping[str, Any], report: Path) -> dict[str, Any]:
@@ -18,6 +19,7 @@ def report_metadata(document: Mapping[str, Any], report: Path) -> dict[str, Any]
     from readmission_platform.reports.pictures import evidence as plots
     from readmission_platform.reports.pictures.comparisons import effects_png, groups_png
 
+    wording = Wording.of(document)
     curves, auroc = document["curves"], document["estimates"]["auroc"]
     explanations = document["explanations"] or {"importance": [], "effects": []}
     return {
@@ -38,11 +40,11 @@ def report_metadata(document: Mapping[str, Any], report: Path) -> dict[str, Any]
             {"AUROC of": pair["first"], "less that of": pair["second"], **pair["difference"]}
             for pair in document["comparisons"]
         ),
-        "ROC curve": picture(plots.roc_png(curves), "Sensitivity against false alarms"),
-        "precision and recall": picture(plots.precision_recall_png(curves), "Precision against recall"),
-        "calibration": picture(plots.calibration_png(curves), "Observed against predicted risk"),
-        "decision curve": picture(plots.decision_curve_png(curves), "Net benefit by threshold"),
-        "subgroups": picture(groups_png(document["groups"]), "Observed over expected and AUROC by subgroup"),
+        "ROC curve": picture(plots.roc_png(curves, wording), "Sensitivity against false alarms"),
+        "precision and recall": picture(plots.precision_recall_png(curves, wording), "Precision against recall"),
+        "calibration": picture(plots.calibration_png(curves, wording), "Observed against predicted risk"),
+        "decision curve": picture(plots.decision_curve_png(curves, wording), "Net benefit by threshold"),
+        "subgroups": picture(groups_png(document["groups"], wording), "Observed over expected and AUROC by subgroup"),
         "effects": picture(effects_png(explanations["effects"]), "What the model does with an input"),
     }
 
@@ -76,7 +78,7 @@ def study_metadata(document: Mapping[str, Any], report: Path) -> dict[str, Any]:
             }
             for row in found["cohort_rules"]
         ),
-        "seeds": picture(seeds_png(seeds), "The same recipe with other seeds"),
+        "seeds": picture(seeds_png(seeds, Wording.of(document)), "The same recipe with other seeds"),
     }
 
 

@@ -23,10 +23,12 @@ from readmission_platform.config.model import ModelConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
+from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.governance.promotion.decision import limit_set_of
 from readmission_platform.lifecycle.training.recorded_version import Recorded, gather, settings_of
 from readmission_platform.lifecycle.training.training_record import RAW_TABLE
 from readmission_platform.lifecycle.versions.evidence_document import evidence_document, policy_of, write_document
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import TrackingResource
@@ -157,11 +159,10 @@ class _Study:
 
     def _seeds(self, used: list[int], fits: list[Fit]) -> dict[str, Any]:
         from readmission_platform.evaluation.estimates.agreement import rank_correlation
-        from readmission_platform.evaluation.estimates.pooled import share_name
         from readmission_platform.evaluation.estimates.seeds import between, likeness_of_scores, spread_of
 
         share = self.model.flag_share
-        names = ["auroc", "brier_skill", "calibration_slope", "observed_expected", f"recall_at_{share_name(share)}"]
+        names = ["auroc", "brier_skill", "calibration_slope", "observed_expected", "recall_at_flag"]
         failed = Counter(gate.gate for fit in fits for gate in fit.gates if gate.blocks)
         pairs = [(one, other) for place, one in enumerate(fits) for other in fits[place + 1 :]]
         importance = between([rank_correlation(one.losses, other.losses) for one, other in pairs])
@@ -188,11 +189,13 @@ class _Study:
         features, folds = self.recorded.features, self.recorded.folds
         fitted = cross_validate(features, self.labels, folds, **self.settings, seed=seed)
         rows = evidence_of(features, self.labels, folds, fitted.scores, self.project.pseudonym_key)
-        estimates = estimates_of(rows, digest_rows(rows), self.model)["estimates"]
+        estimates = estimates_of(rows, digest_rows(rows, SCHEMA), self.model)["estimates"]
         limit_set = limit_set_of(self.recorded.record.source)
         if limit_set is None:
             raise BadInput(f"version {self.recorded.record.version} was trained on an unknown source")
-        gates = evaluate_gates(estimates, self.policy, limit_set=limit_set, stages=("candidate",))
+        gates = evaluate_gates(
+            estimates, self.policy, required=required_gates(SCHEMA), limit_set=limit_set, stages=("candidate",)
+        )
         return Fit(fitted.scores, estimates, gates, *self._explained(fitted.model))
 
     def _explained(self, model: Any) -> tuple[np.ndarray, np.ndarray, float]:

@@ -30,6 +30,7 @@ from readmission_platform.lifecycle.days.scoring import ENCOUNTERS_TABLE
 from readmission_platform.lifecycle.training.explanations import explanations_of
 from readmission_platform.lifecycle.training.training_record import FEATURES_TABLE, cohort_of, recipe_of, split_of
 from readmission_platform.lifecycle.versions.version_facts import EVIDENCE_TABLE
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import TrackingResource
@@ -170,7 +171,7 @@ def _kept_evidence(lake: Lake, rows: pd.DataFrame, version: str, run_id: str) ->
         partition=("version", [version]),
         metadata={"run_id": run_id},
     )
-    return {"table": EVIDENCE_TABLE, "table_version": written.version, "digest": digest_rows(rows)}
+    return {"table": EVIDENCE_TABLE, "table_version": written.version, "digest": digest_rows(rows, SCHEMA)}
 
 
 def evidence_of(

@@ -16,15 +16,18 @@ from readmission_platform.assets.presentation import PLATFORM_TEAM, plain, table
 from readmission_platform.config.governance import AdditionalGates
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
-from readmission_platform.governance.policy.gates import REQUIRED_GATES, GateResult, evaluate_gates, verdict
+from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
+from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.governance.promotion.decision import limit_set_of
 from readmission_platform.lifecycle.versions.evidence_document import evidence_document, write_document
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing, evidence_rows, version_facts
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import TrackingResource
 
-JUDGED = (*REQUIRED_GATES["candidate"], *REQUIRED_GATES["staging"])
+REQUIRED = required_gates(SCHEMA)
+JUDGED = REQUIRED.names("candidate", "staging")
 OTHER_GATES = "other_gates"
 
 
@@ -93,6 +96,7 @@ def validation_report(
         results = evaluate_gates(
             facts.estimates,
             policy.policy,
+            required=REQUIRED,
             limit_set=limit_set,
             stages=("candidate", "staging"),
             additional=additional,

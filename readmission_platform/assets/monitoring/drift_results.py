@@ -14,6 +14,7 @@ import pandas as pd
 from readmission_platform.assets.presentation import check_result, picture, table
 from readmission_platform.evaluation.drift.windows import DriftLimits, Verdict, alarming, completely_judged, verdicts
 from readmission_platform.lifecycle.monitoring.windows import Watched
+from readmission_platform.models.readmission_30d.evidence import WORDS
 from readmission_platform.reports.drift import alarm_sentence, drift_folder, page_path, window_table
 from readmission_platform.resources.project import ProjectResource
 
@@ -32,7 +33,7 @@ def alarm_result(watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLi
         drifted = alarming(found, limits)
         alarms += bool(drifted)
         named = (each.record.version, each.stage)
-        told.append(alarm_sentence(*named, drifted, ours) if drifted else _calm_sentence(each, found, limits))
+        told.append(alarm_sentence(*named, drifted, ours, WORDS) if drifted else _calm_sentence(each, found, limits))
     return dg.AssetCheckResult(
         check_name=ALARM_CHECK,
         passed=alarms == 0,

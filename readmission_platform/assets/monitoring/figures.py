@@ -17,7 +17,8 @@ from readmission_platform.assets.presentation import PLATFORM_TEAM, blocking_spe
 from readmission_platform.encounters.cohort import MATURITY_DAYS
 from readmission_platform.encounters.contract import LANDING
 from readmission_platform.evaluation.operation import figures as made
-from readmission_platform.evaluation.operation.catalogue import described
+from readmission_platform.evaluation.operation.catalogue import CATALOGUE
+from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.shown import shown
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.timeline import timeline
@@ -82,7 +83,8 @@ def latest_figures(
 
 def _from_lake(project: ProjectResource, lake: Lake, span: Range) -> list[pd.DataFrame]:
     volumes, scores, outcomes, drift, performance = (
-        read(lake, source, span) for source in (VOLUMES, SCORES, OUTCOMES, DRIFT, PERFORMANCE)
+        read(lake, source, span).rename(columns={DAY: "day"})
+        for source in (VOLUMES, SCORES, OUTCOMES, DRIFT, PERFORMANCE)
     )
     return [
         *(made.volumes(volumes) if len(volumes) else []),
@@ -95,7 +97,7 @@ def _from_lake(project: ProjectResource, lake: Lake, span: Range) -> list[pd.Dat
 
 def _due(volumes: pd.DataFrame, span: Range) -> pd.Series:
     """Return the encounters accepted by day, of the days whose outcomes can be known."""
-    accepted = volumes.groupby(DAY)["accepted"].sum()
+    accepted = volumes.groupby("day")["accepted"].sum()
     return accepted[[has_matured(str(day), span.in_hospital, MATURITY_DAYS) for day in accepted.index]]
 
 
@@ -166,7 +168,7 @@ def _stretches(scored: pd.DataFrame) -> list[tuple[str, str, str]]:
 def figures_table(observed: pd.DataFrame) -> dg.MetadataValue:
     """Show the newest value of every figure over everybody as a table in the UI, small cells hidden."""
     newest = shown(observed)
-    newest = newest[(newest["cohort"] == made.ALL) & ~newest["hidden"]].groupby(["figure", "kind"]).tail(1)
+    newest = newest[(newest["cohort"] == ALL) & ~newest["hidden"]].groupby(["figure", "kind"]).tail(1)
     columns = ["figure", "value", "low", "high", "unit", "kind", "first_day", "last_day", "version"]
     return table({name: None if pd.isna(value) else value for name, value in row.items()}
                  for row in newest[columns].to_dict("records"))  # fmt: skip
@@ -190,7 +192,7 @@ def monitoring_figures(project: ProjectResource, lake: LakeResource) -> dg.Mater
     observed = figures(project, lake.open())
     visible = shown(observed)
     newest = made.latest(visible[~visible["hidden"]], live=None)
-    known = observed["figure"].map(described).notna() & observed["value"].notna()
+    known = observed["figure"].isin(list(CATALOGUE)) & observed["value"].notna()
     known &= observed["first_day"] <= observed["last_day"]
     return dg.MaterializeResult(
         value=observed,

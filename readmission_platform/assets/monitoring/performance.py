@@ -23,7 +23,8 @@ from readmission_platform.assets.presentation import (
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.monitoring import PerformanceConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
-from readmission_platform.evaluation.operation.live import ALL, reliability
+from readmission_platform.evaluation.operation.cohorts import ALL
+from readmission_platform.evaluation.operation.live import reliability
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.policy.limits import describe
@@ -38,6 +39,7 @@ from readmission_platform.lifecycle.monitoring.live_verdicts import (
     performance_of,
 )
 from readmission_platform.lifecycle.monitoring.scored import PREDICTIONS_TABLE, rows_to_judge, scored_rows
+from readmission_platform.lifecycle.wording import wording_of
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 
@@ -50,7 +52,10 @@ _RULES = {
     "live_use": "On matured outcomes the flagged are the right ones: enough readmissions found, enough flagged return.",
     COMPLETE: "Of every day that is 30 days old nearly all outcomes have arrived.",
 }
-_TOPICS = {"auroc": "live_discrimination", "recall": "live_use", "ppv": "live_use", "accuracy": "live_use"}
+_TOPICS = {
+    "auroc": "live_discrimination",
+    **dict.fromkeys(("recall_at_flag", "ppv_at_flag", "accuracy"), "live_use"),
+}
 _ACTION = (
     "Nothing is blocked. Look at months and subgroups below and at drift_report; a new training (it starts by itself "
     "where retraining is on) gives a candidate for the same gates, and `readmission rollback` returns to the version "
@@ -121,7 +126,7 @@ def _checks(
 ) -> Iterator[dg.AssetCheckResult]:
     """Report one warning check per topic, and one on what the hospital has delivered."""
     of_live = found[(found["version"] == live) & (found["period"] == JUDGED) & (found["cohort"] == ALL)]
-    topics = of_live["measure"].map(lambda name: _TOPICS.get(str(name).split("_at_")[0], "live_calibration"))
+    topics = of_live["measure"].map(lambda name: _TOPICS.get(str(name), "live_calibration"))
     limited = of_live["measure"].isin(list(settings.limits))
     for name in (name for name in _RULES if name != COMPLETE):
         yield _topic(name, of_live[(topics == name) & limited], settings)
@@ -259,14 +264,15 @@ def _pictures(
     """Draw the months, and observed against predicted risk where there are enough readmissions."""
     from readmission_platform.reports.pictures.evidence import calibration_png, trend_png
 
+    wording = wording_of(model)
     everybody = months[months["cohort"] == ALL]
     panels = {
-        label: [
+        wording.short(measure): [
             {"month": row["period"], "estimate": row["kind"] == ESTIMATE,
              **{name: _known(row[name]) for name in ("value", "low", "high", "promised")}}
             for row in _records(everybody[everybody["measure"] == measure])
         ]
-        for measure, label in (("auroc", "AUROC"), ("observed_expected", "Observed / expected"))
+        for measure in ("auroc", "observed_expected")
     }  # fmt: skip
     trend = trend_png(sorted(set(everybody["period"])), panels)
     drawn = {"trend": picture(trend, "By month: measured once matured, estimated before")}
@@ -276,5 +282,7 @@ def _pictures(
         curves = reliability(
             latest_days(own, settings.days), overall, replicates=model.bootstrap_replicates, seed=model.seed
         )
-        drawn["calibration"] = picture(calibration_png(curves), "Observed against predicted risk, matured outcomes")
+        drawn["calibration"] = picture(
+            calibration_png(curves, wording), "Observed against predicted risk, matured outcomes"
+        )
     return drawn

@@ -48,26 +48,26 @@ class Window:
 
 
 def windows_of(scored: pd.DataFrame, *, size: int, compared_with: str) -> tuple[list[Window], int]:
-    """Cut scored encounters into windows.
+    """Cut scored rows into windows.
 
     Parameters
     ----------
     scored
-        One row per encounter: ``encounter_id``, ``discharge_date`` (text) and ``content`` (text that changes when what
-        is known of the encounter does).
+        ``row`` (what identifies it), ``day`` (text, YYYY-MM-DD) and ``content`` (text that changes when what is known
+        of the row does).
     size
-        A window closes with the day on which it holds so many encounters.
+        A window closes with the day on which it holds so many rows.
     compared_with
         Text that changes when the comparison would be another one.
 
     Returns
     -------
-    The closed windows in order, and how many encounters wait in the open rest.
+    The closed windows in order, and how many rows wait in the open rest.
     """
     found: list[Window] = []
     waiting: list[tuple[str, pd.DataFrame]] = []
     held = 0
-    for day, rows in scored.groupby("discharge_date", sort=True):
+    for day, rows in scored.groupby("day", sort=True):
         waiting.append((str(day), rows))
         held += len(rows)
         if held >= size:
@@ -79,8 +79,7 @@ def windows_of(scored: pd.DataFrame, *, size: int, compared_with: str) -> tuple[
 def _closed(number: int, days: Sequence[tuple[str, pd.DataFrame]], compared_with: str) -> Window:
     rows = pd.concat([each for _, each in days])
     running = hashlib.sha256(compared_with.encode())
-    for line in sorted(f"{encounter} {content}" for encounter, content in
-                       zip(rows["encounter_id"], rows["content"], strict=True)):  # fmt: skip
+    for line in sorted(f"{row} {content}" for row, content in zip(rows["row"], rows["content"], strict=True)):
         running.update(f"\n{line}".encode())
     return Window(number, days[0][0], days[-1][0], len(rows), "sha256:" + running.hexdigest())
 

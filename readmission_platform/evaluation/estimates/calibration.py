@@ -1,7 +1,7 @@
 """Calibration: whether the probabilities mean what they say.
 
-What belongs here: recalibration slope and intercept, observed/expected, expected calibration error,
-reliability bins. What does not: recalibrating a model, which is part of fitting it (``science``).
+What belongs here: recalibration slope and intercept, observed/expected, reliability bins. What does not: recalibrating
+a model, which is part of fitting it.
 """
 
 from dataclasses import dataclass
@@ -136,13 +136,12 @@ def observed_expected(*, labels: IntArray, scores: FloatArray, weights: Weights 
     return float(ratio(np.asarray(row_weights @ labels), np.asarray(row_weights @ scores)))
 
 
-def equal_mass_bins(*, scores: FloatArray, bins: int = RELIABILITY_BINS, weights: Weights | None = None) -> IntArray:
-    """Assign each row (n,) to one of ``bins`` bins of equal weight by score; equal scores share a bin."""
-    row_weights = np.ones(len(scores)) if weights is None else weights.astype(np.float64)
-    if not row_weights.sum() > 0:
-        return np.zeros(len(scores), dtype=np.int64)
+def equal_mass_bins(*, scores: FloatArray, bins: int = RELIABILITY_BINS) -> IntArray:
+    """Assign each row (n,) to one of ``bins`` bins of equally many rows by score; equal scores share a bin."""
+    if not len(scores):
+        return np.zeros(0, dtype=np.int64)
     distinct, block = np.unique(scores, return_inverse=True)
-    mass = np.bincount(block, weights=row_weights, minlength=len(distinct))
+    mass = np.bincount(block, minlength=len(distinct))
     middle = (np.cumsum(mass) - mass / 2) / mass.sum()
     members: IntArray = np.minimum((middle * bins).astype(np.int64), bins - 1)[block]
     return members
@@ -152,16 +151,6 @@ def equal_mass_edges(ranking: Ranking, *, bins: int = RELIABILITY_BINS) -> IntAr
     """Return the places (bins + 1,) in a ranking at which its equal-mass bins begin; a bin may be empty."""
     members = equal_mass_bins(scores=ranking.scores, bins=bins)
     return np.searchsorted(members, np.arange(bins + 1), side="left").astype(np.int64)
-
-
-def expected_calibration_error(
-    *, labels: IntArray, scores: FloatArray, bins: int = RELIABILITY_BINS, weights: Weights | None = None
-) -> float:
-    """Return the mean of |observed share - mean probability| over equal-mass bins (Naeini et al. 2015)."""
-    row_weights = np.ones(len(labels)) if weights is None else weights.astype(np.float64)
-    members = equal_mass_bins(scores=scores, bins=bins, weights=weights)
-    difference = np.bincount(members, weights=row_weights * (labels - scores), minlength=bins)
-    return float(ratio(np.asarray(np.abs(difference).sum()), np.asarray(row_weights.sum())))
 
 
 def reliability_bins(*, labels: IntArray, scores: FloatArray, bins: int = RELIABILITY_BINS) -> list[dict[str, float]]:

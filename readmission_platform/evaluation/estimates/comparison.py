@@ -28,18 +28,15 @@ from readmission_platform.evaluation.estimates.ranking import (
 )
 from readmission_platform.evaluation.estimates.rows import (
     InvalidEvidence,
-    Kind,
     patient_codes,
     read_columns,
     require_labels,
     require_unit_interval,
 )
+from readmission_platform.evaluation.estimates.schema import ROW_COLUMNS, Kind
 
 COMPARISON_COLUMNS: dict[str, Kind] = {
-    "row_key": "key",
-    "entity_key": "key",
-    "label": "whole",
-    "score": "number",
+    **{name: ROW_COLUMNS[name] for name in ("row_key", "entity_key", "label", "score")},
     "champion_score": "number",
 }
 

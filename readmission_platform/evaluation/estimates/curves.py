@@ -1,10 +1,11 @@
 """Curves for the pictures: at most 200 points each, rounded, plain lists.
 
 What belongs here: the points of ROC, precision-recall, reliability and decision curves. What does not:
-drawing them (``plots``). The first ten flagged encounters are left out of the precision-recall curve, and the
+drawing them (``plots``). The first ten flagged rows are left out of the precision-recall curve, and the
 rest is thinned, so that a curve cannot be read as a list of people.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -78,20 +79,19 @@ def decision(
     *,
     labels: IntArray,
     scores: FloatArray,
-    points: dict[str, FloatArray],
-    risks: dict[str, FloatArray],
+    points: Mapping[str, FloatArray],
+    risks: Mapping[str, FloatArray],
     thresholds: tuple[float, ...],
 ) -> dict[str, Any]:
-    """Return net benefit of the model, of following up all or none, of each point score and of other risks.
+    """Return net benefit of the model, of following up all or none, and of the baselines.
 
     Parameters
     ----------
-    points : point scores (n,) by name, turned into probabilities first; one that cannot be fitted has no
+    points : point scores (n,) of baselines by name, turned into probabilities first; one that cannot be fitted has no
         points.
-    risks : other probabilities (n,) by name, taken as they are.
+    risks : probabilities (n,) of baselines by name, taken as they are.
     thresholds : the thresholds in use, kept beside the curves as ``thresholds_in_use``.
     """
-    grid = DECISION_THRESHOLDS
     if len(labels) == 0:
         return {
             "thresholds": [],
@@ -99,20 +99,24 @@ def decision(
             "model": [],
             "treat_all": [],
             "treat_none": [],
+            "baselines": {},
         }
-    curves: dict[str, Any] = {
+    grid = DECISION_THRESHOLDS
+    others: dict[str, FloatArray | None] = {
+        **{name: decision_curves.probability_from_points(labels=labels, points=each) for name, each in points.items()},
+        **risks,
+    }
+
+    def benefit(probabilities: FloatArray | None) -> list[float]:
+        if probabilities is None:
+            return []
+        return _listed(decision_curves.curve(labels=labels, scores=probabilities, thresholds=grid))
+
+    return {
         "thresholds": _listed(grid),
         "thresholds_in_use": list(thresholds),
-        "model": _listed(decision_curves.curve(labels=labels, scores=scores, thresholds=grid)),
+        "model": benefit(scores),
         "treat_all": _listed(decision_curves.treat_all(prevalence=float(labels.mean()), thresholds=grid)),
         "treat_none": [0.0] * len(grid),
+        "baselines": {name: benefit(probabilities) for name, probabilities in others.items()},
     }
-    for name, values in points.items():
-        risk = decision_curves.probability_from_points(labels=labels, points=values)
-        if risk is None:
-            curves[name] = []
-        else:
-            curves[name] = _listed(decision_curves.curve(labels=labels, scores=risk, thresholds=grid))
-    for name, risk in risks.items():
-        curves[name] = _listed(decision_curves.curve(labels=labels, scores=risk, thresholds=grid))
-    return curves

@@ -16,7 +16,6 @@ from readmission_platform.evaluation.estimates.ranking import (
     FloatArray,
     IntArray,
     Running,
-    Weights,
     flag_at_threshold,
     flagged,
     ratio,
@@ -27,11 +26,6 @@ def net_benefit_of(running: Running, *, threshold: float) -> FloatArray:
     """Return the net benefit (r,) of flagging probabilities of at least ``threshold`` (between 0 and 1)."""
     chosen, found = flagged(running, flag=flag_at_threshold(running, threshold=threshold))
     return ratio(found - (chosen - found) * threshold / (1 - threshold), running.total)
-
-
-def net_benefit(*, labels: IntArray, scores: FloatArray, threshold: float, weights: Weights | None = None) -> float:
-    """Return the net benefit per encounter of one set of rows; NaN for no rows."""
-    return float(net_benefit_of(running_weights(labels=labels, scores=scores, weights=weights), threshold=threshold)[0])
 
 
 def treat_all(*, prevalence: float, thresholds: FloatArray) -> FloatArray:
@@ -48,8 +42,8 @@ def curve(*, labels: IntArray, scores: FloatArray, thresholds: FloatArray) -> Fl
 def probability_from_points(*, labels: IntArray, points: FloatArray) -> FloatArray | None:
     """Turn a point score into probabilities (n,) by logistic regression on the same rows; None without a fit.
 
-    LACE and HOSPITAL give points, and a decision curve needs probabilities. Fitting on the rows that are
-    judged favours them, so what the model gains over them is not flattered.
+    Scores that people compute by hand give points, and a decision curve needs probabilities. Fitting on the rows that
+    are judged favours them, so what the model gains over them is not flattered.
     """
     everyone = np.ones((1, len(points)))
     fit = recalibrate(x=points, total=everyone, positive=everyone * labels)

@@ -26,27 +26,21 @@ from readmission_platform.evaluation.estimates.pooled import (
     Prepared,
     compared_pairs,
     prepare,
-    share_name,
     statistics,
 )
 from readmission_platform.evaluation.estimates.ranking import Ranking
 from readmission_platform.evaluation.estimates.rows import (
-    ATTRIBUTES,
-    BASELINES,
-    LATER_COLUMNS,
     InvalidEvidence,
     category_codes,
     digest_rows,
-    evidence_kinds,
+    evidence_columns,
     patient_codes,
     read_columns,
     require_finite,
     require_labels,
     require_unit_interval,
 )
-
-# The one baseline whose scores are probabilities.
-LOGISTIC = "logistic"
+from readmission_platform.evaluation.estimates.schema import EvidenceSchema
 
 __all__ = ["InvalidEvidence", "builtin_estimate", "digest_rows", "evaluate", "require_settings"]
 
@@ -54,6 +48,7 @@ __all__ = ["InvalidEvidence", "builtin_estimate", "digest_rows", "evaluate", "re
 def evaluate(
     rows: pd.DataFrame,
     *,
+    schema: EvidenceSchema,
     flag_share: float,
     wide_flag_share: float,
     thresholds: Iterable[float],
@@ -64,21 +59,22 @@ def evaluate(
 
     Parameters
     ----------
-    rows : evidence rows, one per development encounter (``rows.EVIDENCE_COLUMNS``); their order does not
-        matter.
-    flag_share, wide_flag_share : shares of the encounters flagged, between 0 and 1; they name the estimates
-        ``recall_at_10``, ``ppv_at_10`` and ``recall_at_20`` (in percent).
+    rows : evidence rows (``rows.evidence_columns``); their order does not matter.
+    schema : the attributes whose groups are compared, and the baselines that the model is compared with.
+    flag_share, wide_flag_share : shares of the rows flagged, between 0 and 1, for the estimates ``recall_at_flag`` and
+        ``ppv_at_flag``, and ``recall_at_wide_flag``.
     thresholds : probabilities at which net benefit is reported, between 0 and 1.
     replicates : number of patient-cluster bootstrap replicates behind every 95 % percentile interval.
     seed : seed of the bootstrap; the same rows and settings give the same document.
 
     Returns
     -------
-    Builtin types only, ready for JSON: ``n``, ``positives``, ``patients``, ``prevalence``, ``settings``,
-    ``estimates`` (name to value, low, high, n, positives), ``curves``, ``groups``, ``baselines`` (AUROC of each
-    score the model is compared with) and ``comparisons`` (AUROC of the first less that of the second, for each
-    pair of them and the model, on the same replicates). Undefined figures are None. In the estimates that compare
-    groups, n and positives count the rows of the compared groups (0 when fewer than two can be compared).
+    Builtin types only, ready for JSON: ``schema`` (as given), ``n``, ``positives``, ``patients`` (how many entities),
+    ``prevalence``, ``settings``, ``estimates`` (name to value, low, high, n, positives), ``curves``, ``groups``,
+    ``baselines`` (AUROC of each score the model is compared with) and ``comparisons`` (AUROC of the first less that of
+    the second, for each pair of them and the model, on the same replicates). Undefined figures are None. In the
+    estimates that compare groups, n and positives count the rows of the compared groups (0 when fewer than two can be
+    compared).
 
     Raises
     ------
@@ -87,7 +83,7 @@ def evaluate(
     """
     in_use = tuple(float(t) for t in thresholds)
     require_settings(shares=(flag_share, wide_flag_share), thresholds=in_use, replicates=replicates)
-    arrays = read_evidence(rows)
+    arrays = read_evidence(rows, schema)
     prepared = prepare(arrays, flag_share=flag_share, wide_flag_share=wide_flag_share, thresholds=in_use)
     found = bootstrap(
         partial(statistics, prepared),
@@ -98,6 +94,7 @@ def evaluate(
     )
     n, positives = prepared.overall.n, prepared.overall.p
     return {
+        "schema": schema.to_json(),
         "n": n,
         "positives": positives,
         "patients": arrays.patients,
@@ -110,9 +107,9 @@ def evaluate(
             "seed": int(seed),
         },
         "estimates": _estimates(prepared, found),
-        "curves": _curves(arrays, found, thresholds=in_use, flag_share=flag_share),
+        "curves": _curves(arrays, schema, found, thresholds=in_use, flag_share=flag_share),
         "groups": {
-            attribute: {group.name: _group(group, found) for group in groups}
+            attribute.name: {group.name: _group(group, found) for group in groups}
             for attribute, groups in prepared.groups.items()
         },
         "baselines": [{"name": name, "auroc": _interval(found["baseline_auroc", name])} for name in prepared.baselines],
@@ -132,18 +129,17 @@ def require_settings(*, shares: Iterable[float], thresholds: Iterable[float], re
         raise InvalidEvidence("at least one bootstrap replicate is needed")
 
 
-def read_evidence(rows: pd.DataFrame) -> EvidenceArrays:
+def read_evidence(rows: pd.DataFrame, schema: EvidenceSchema) -> EvidenceArrays:
     """Check evidence rows and turn them into arrays in canonical order; raises ``InvalidEvidence``."""
-    kinds = evidence_kinds(rows)
+    kinds = evidence_columns(rows, schema)
     columns = read_columns(rows, kinds=kinds)
-    baselines = [*BASELINES, *(name for name in LATER_COLUMNS if name in kinds)]
     require_labels(columns.whole["label"])
     require_unit_interval("score", columns.number["score"])
     require_unit_interval("clock", columns.number["clock"])
-    for name in baselines:
-        require_finite(name, columns.number[name])
-    if LOGISTIC in baselines:
-        require_unit_interval(LOGISTIC, columns.number[LOGISTIC])
+    baselines = [baseline for baseline in schema.baselines if baseline.name in kinds]
+    for baseline in baselines:
+        check = require_unit_interval if baseline.probability else require_finite
+        check(baseline.name, columns.number[baseline.name])
     codes, patients = patient_codes(columns.text["entity_key"])
     return EvidenceArrays(
         labels=columns.whole["label"],
@@ -152,8 +148,8 @@ def read_evidence(rows: pd.DataFrame) -> EvidenceArrays:
         patients=patients,
         fold=columns.whole["fold"],
         clock=columns.number["clock"],
-        baselines={name: columns.number[name] for name in baselines},
-        members={name: category_codes(columns.text[name]) for name in ATTRIBUTES},
+        baselines={baseline.name: columns.number[baseline.name] for baseline in baselines},
+        members={attribute: category_codes(columns.text[attribute.name]) for attribute in schema.attributes},
     )
 
 
@@ -178,9 +174,10 @@ def _estimates(prepared: Prepared, found: Mapping[Key, Estimate]) -> dict[str, A
     }
     counted = {name: (rows.n, rows.p) for name, rows in slices.items()}
     for attribute, groups in prepared.groups.items():
-        counted[f"equalised_odds_{attribute}"] = _compared(compared_in_equalised_odds(groups))
-        counted[f"auroc_gap.{attribute}"] = _compared(compared_in_auroc_gap(groups))
+        counted[f"equalised_odds_{attribute.name}"] = _compared(compared_in_equalised_odds(groups))
+        counted[f"auroc_gap.{attribute.name}"] = _compared(compared_in_auroc_gap(groups))
     n, positives = prepared.overall.n, prepared.overall.p
+    by_name = {(group.attribute.name, group.name): group for groups in prepared.groups.values() for group in groups}
     estimates: dict[str, Any] = {
         "rows": {"value": float(n), "low": float(n), "high": float(n), "n": n, "positives": positives}
     }
@@ -189,7 +186,7 @@ def _estimates(prepared: Prepared, found: Mapping[Key, Estimate]) -> dict[str, A
             rows, cases = counted.get(key[0], (n, positives))
             estimates[key[0]] = builtin_estimate(estimate, n=rows, positives=cases)
         elif key[0] == "groups" and key[3] == "observed_expected":
-            group = next(g for g in prepared.groups[key[1]] if g.name == key[2])
+            group = by_name[key[1], key[2]]
             estimates[f"observed_expected.{key[1]}.{key[2]}"] = builtin_estimate(
                 estimate, n=group.n, positives=group.positives
             )
@@ -203,22 +200,26 @@ def _compared(groups: list[Group]) -> tuple[int, int]:
 
 
 def _group(group: Group, found: Mapping[Key, Estimate]) -> dict[str, Any]:
-    figures = {m: _interval(found["groups", group.attribute, group.name, m]) for m in GROUP_MEASURES}
+    figures = {m: _interval(found["groups", group.attribute.name, group.name, m]) for m in GROUP_MEASURES}
     return {"n": group.n, "positives": group.positives, "patients": group.patients, **figures}
 
 
 def _curves(
-    arrays: EvidenceArrays, found: Mapping[Key, Estimate], *, thresholds: tuple[float, ...], flag_share: float
+    arrays: EvidenceArrays,
+    schema: EvidenceSchema,
+    found: Mapping[Key, Estimate],
+    *,
+    thresholds: tuple[float, ...],
+    flag_share: float,
 ) -> dict[str, Any]:
     labels, scores = arrays.labels, arrays.scores
-    points = {name: arrays.baselines[name] for name in ("lace", "hospital")}
-    others = {name: arrays.baselines[name] for name in ("lace", "hospital", LOGISTIC) if name in arrays.baselines}
+    probabilities = {baseline.name for baseline in schema.baselines if baseline.probability}
     baselines = {
         name: {
             **curves.roc(labels=labels, scores=values),
             "auroc": _interval(found["baseline_auroc", name]),
         }
-        for name, values in others.items()
+        for name, values in arrays.baselines.items()
     }
     calibration = curves.calibration(labels=labels, scores=scores)
     for entry in calibration["bins"]:
@@ -226,7 +227,6 @@ def _curves(
         # All or none positive: resampling would show no uncertainty at all, which is not so.
         certain = entry["positives"] in (0, entry["n"])
         entry["low"], entry["high"] = (None, None) if certain else (_number(estimate.low), _number(estimate.high))
-    percent = share_name(flag_share)
     return {
         "roc": {
             **curves.roc(labels=labels, scores=scores),
@@ -239,8 +239,8 @@ def _curves(
             "prevalence": float(np.mean(labels)) if len(labels) else None,
             "flag": {
                 "share": float(flag_share),
-                "recall": _number(found[(f"recall_at_{percent}",)].value),
-                "precision": _number(found[(f"ppv_at_{percent}",)].value),
+                "recall": _number(found[("recall_at_flag",)].value),
+                "precision": _number(found[("ppv_at_flag",)].value),
             },
         },
         "calibration": {
@@ -251,8 +251,8 @@ def _curves(
         "decision": curves.decision(
             labels=labels,
             scores=scores,
-            points=points,
-            risks={LOGISTIC: others[LOGISTIC]} if LOGISTIC in others else {},
+            points={name: values for name, values in arrays.baselines.items() if name not in probabilities},
+            risks={name: values for name, values in arrays.baselines.items() if name in probabilities},
             thresholds=thresholds,
         ),
     }

@@ -23,6 +23,7 @@ from readmission_platform.evaluation.estimates.ranking import (
     auroc_of,
     rank_rows,
 )
+from readmission_platform.evaluation.estimates.schema import Attribute
 
 # Below this the sampling error of a rate or an AUROC exceeds the gaps the gates look for.
 MIN_POSITIVES_COMPARED = 100
@@ -33,7 +34,7 @@ GROUP_MEASURES = ("auroc", "observed_expected", "tpr", "fpr")
 class Group:
     """One subgroup: its rows sorted by score, and how many rows, positives and patients it has."""
 
-    attribute: str
+    attribute: Attribute
     name: str
     ranking: Ranking
     patients: int
@@ -51,7 +52,7 @@ class Group:
 
 def make_groups(
     *,
-    attribute: str,
+    attribute: Attribute,
     members: Mapping[str, NDArray[np.bool_]],
     labels: IntArray,
     scores: FloatArray,
@@ -78,8 +79,8 @@ def spread(values: Sequence[FloatArray], *, replicates: int) -> FloatArray:
 
 
 def compared_in_equalised_odds(groups: Sequence[Group]) -> list[Group]:
-    """Return the groups whose error rates are compared: all, but of race those with 100 positives or more."""
-    return [g for g in groups if g.attribute != "race" or g.positives >= MIN_POSITIVES_COMPARED]
+    """Return the groups whose error rates are compared: all, or those with 100 positives, as the attribute says."""
+    return [g for g in groups if g.attribute.every_group or g.positives >= MIN_POSITIVES_COMPARED]
 
 
 def compared_in_auroc_gap(groups: Sequence[Group]) -> list[Group]:
@@ -104,7 +105,7 @@ def group_statistics(*, groups: Sequence[Group], counts: Counts, flag: Flag) -> 
     for group in groups:
         running = accumulate(ranking=group.ranking, weights=counts)
         capacity = capacity_of(running, flag=flag)
-        key = ("groups", group.attribute, group.name)
+        key = ("groups", group.attribute.name, group.name)
         values[*key, "auroc"] = auroc_of(running)
         values[*key, "observed_expected"] = observed_expected_of(running)
         values[*key, "tpr"] = capacity.recall
@@ -113,7 +114,7 @@ def group_statistics(*, groups: Sequence[Group], counts: Counts, flag: Flag) -> 
 
 
 def gap_statistics(
-    *, attribute: str, groups: Sequence[Group], values: Mapping[Key, FloatArray], replicates: int
+    *, attribute: Attribute, groups: Sequence[Group], values: Mapping[Key, FloatArray], replicates: int
 ) -> dict[Key, FloatArray]:
     """Compute ``equalised_odds_<attribute>`` and ``auroc_gap.<attribute>``, (r,), from the groups' figures.
 
@@ -122,11 +123,11 @@ def gap_statistics(
     """
 
     def gap(compared: Sequence[Group], measure: str) -> FloatArray:
-        figures = [values["groups", attribute, g.name, measure] for g in compared]
+        figures = [values["groups", attribute.name, g.name, measure] for g in compared]
         return spread(figures, replicates=replicates)
 
     odds = compared_in_equalised_odds(groups)
     return {
-        (f"equalised_odds_{attribute}",): np.maximum(gap(odds, "tpr"), gap(odds, "fpr")),
-        (f"auroc_gap.{attribute}",): gap(compared_in_auroc_gap(groups), "auroc"),
+        (f"equalised_odds_{attribute.name}",): np.maximum(gap(odds, "tpr"), gap(odds, "fpr")),
+        (f"auroc_gap.{attribute.name}",): gap(compared_in_auroc_gap(groups), "auroc"),
     }

@@ -38,15 +38,27 @@ from readmission_platform.evaluation.estimates.ranking import (
     weighted_sum,
     weighted_sum_by_place,
 )
+from readmission_platform.evaluation.estimates.schema import MODEL, Attribute
 
-MODEL = "model"
 LATEST_SHARE = 0.2
 TEST_FOLD = 0
 
 
 @dataclass(frozen=True)
 class EvidenceArrays:
-    """Checked evidence of ``n`` rows in canonical order; ``codes`` (n,) number the patients from 0."""
+    """Checked evidence of ``n`` rows in canonical order.
+
+    Attributes
+    ----------
+    codes
+        Number of each row's entity, from 0, shape (n,).
+    patients
+        How many entities there are.
+    baselines
+        Scores (n,) by name, those that are there.
+    members
+        For each attribute its groups by name, each as the rows (n,) that belong to it.
+    """
 
     labels: IntArray
     scores: FloatArray
@@ -55,7 +67,7 @@ class EvidenceArrays:
     fold: IntArray
     clock: FloatArray
     baselines: Mapping[str, FloatArray]
-    members: Mapping[str, Mapping[str, NDArray[np.bool_]]]
+    members: Mapping[Attribute, Mapping[str, NDArray[np.bool_]]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,7 @@ class Prepared:
     test: Ranking
     latest: Ranking
     baselines: Mapping[str, Ranking]
-    groups: Mapping[str, list[Group]]
+    groups: Mapping[Attribute, list[Group]]
     bin_edges: IntArray
     squared_errors: FloatArray
     recalibration_edges: IntArray
@@ -79,11 +91,6 @@ class Prepared:
 def threshold_name(threshold: float) -> str:
     """Return the estimate name of a threshold's net benefit, such as ``net_benefit_at_0.15``."""
     return f"net_benefit_at_{threshold:g}"
-
-
-def share_name(share: float) -> str:
-    """Return a share as it appears in estimate names, in percent: ``10`` for 0.1."""
-    return f"{100 * share:g}"
 
 
 def compared_pairs(prepared: Prepared) -> list[tuple[str, str]]:
@@ -187,13 +194,12 @@ def _calibration(prepared: Prepared, overall: Running) -> dict[Key, FloatArray]:
 
 
 def _use(prepared: Prepared, overall: Running) -> dict[Key, FloatArray]:
-    narrow, wide = prepared.flag_share, prepared.wide_flag_share
-    at_flag = capacity_of(overall, flag=flag_at_share(overall, share=narrow))
-    at_wide_flag = capacity_of(overall, flag=flag_at_share(overall, share=wide))
+    at_flag = capacity_of(overall, flag=flag_at_share(overall, share=prepared.flag_share))
+    at_wide_flag = capacity_of(overall, flag=flag_at_share(overall, share=prepared.wide_flag_share))
     values: dict[Key, FloatArray] = {
-        (f"recall_at_{share_name(narrow)}",): at_flag.recall,
-        (f"ppv_at_{share_name(narrow)}",): at_flag.ppv,
-        (f"recall_at_{share_name(wide)}",): at_wide_flag.recall,
+        ("recall_at_flag",): at_flag.recall,
+        ("ppv_at_flag",): at_flag.ppv,
+        ("recall_at_wide_flag",): at_wide_flag.recall,
         ("accuracy",): at_flag.accuracy,
         ("precision",): at_flag.ppv,
         ("recall",): at_flag.recall,

@@ -7,38 +7,19 @@ does not: any metric. Messages name columns and counts, never a value: the rows 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from readmission_platform.evaluation.estimates.ranking import FloatArray, IntArray
+from readmission_platform.evaluation.estimates.schema import ROW_COLUMNS, EvidenceSchema, Kind
 
-Kind: TypeAlias = Literal["key", "category", "whole", "number"]
 Text: TypeAlias = list[str | None]
 
-# The order is part of the digest.
-EVIDENCE_COLUMNS: Mapping[str, Kind] = {
-    "row_key": "key",
-    "entity_key": "key",
-    "fold": "whole",
-    "clock": "number",
-    "label": "whole",
-    "score": "number",
-    "gender": "category",
-    "race": "category",
-    "age_band": "category",
-    "lace": "number",
-    "hospital": "number",
-    "number_inpatient": "number",
-}
-# Evidence of older releases lacks it. Where it is there, it is covered by the digest, whose format says so.
-LATER_COLUMNS: Mapping[str, Kind] = {"logistic": "number"}
-ATTRIBUTES = ("gender", "race", "age_band")
-BASELINES = ("lace", "hospital", "number_inpatient")
-DIGEST_FORMAT = b"readmission-evidence-1"
-LATER_DIGEST_FORMAT = b"readmission-evidence-2"
+# Names the way in which rows are digested; another way needs another name.
+DIGEST_FORMAT = b"evidence-rows-1"
 
 
 class InvalidEvidence(ValueError):
@@ -47,21 +28,30 @@ class InvalidEvidence(ValueError):
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns of a frame in canonical order of rows (by encounter key), as plain arrays or lists."""
+    """Columns of a frame in canonical order of rows (by row key), as plain arrays or lists."""
 
     text: dict[str, Text]
     whole: dict[str, IntArray]
     number: dict[str, FloatArray]
 
 
-def evidence_kinds(rows: pd.DataFrame) -> Mapping[str, Kind]:
-    """Return the columns that are evidence in these rows; a later column that holds nothing is not there."""
-    there = {
-        name: kind
-        for name, kind in LATER_COLUMNS.items()
-        if name in rows.columns and len(rows) and not bool(np.all(rows[name].isna()))
+def evidence_columns(rows: pd.DataFrame, schema: EvidenceSchema) -> dict[str, Kind]:
+    """Return the columns of evidence by name, in their order: those of every model, attributes, baselines.
+
+    A fitted baseline may be left out as a whole: one that has no column, or nothing in it, is not among them.
+    """
+    kinds = dict(ROW_COLUMNS)
+    kinds |= {attribute.name: "category" for attribute in schema.attributes}
+    kinds |= {
+        baseline.name: "number"
+        for baseline in schema.baselines
+        if not (baseline.fitted and _holds_nothing(rows, baseline.name))
     }
-    return {**EVIDENCE_COLUMNS, **there}
+    return kinds
+
+
+def _holds_nothing(rows: pd.DataFrame, name: str) -> bool:
+    return name not in rows.columns or bool(np.all(rows[name].isna()))
 
 
 def _text(name: str, column: "pd.Series[str]") -> Text:
@@ -86,13 +76,13 @@ def _whole(name: str, column: "pd.Series[float]") -> IntArray:
     return values.astype(np.int64)
 
 
-def read_columns(rows: pd.DataFrame, *, kinds: Mapping[str, Kind] = EVIDENCE_COLUMNS) -> Columns:
-    """Read the named columns into canonical types, sorted by encounter key; other columns are ignored.
+def read_columns(rows: pd.DataFrame, *, kinds: Mapping[str, Kind]) -> Columns:
+    """Read the named columns into canonical types, sorted by row key; other columns are ignored.
 
     Raises
     ------
     InvalidEvidence
-        A column is absent, occurs twice or has another type; a key is missing; an encounter occurs twice.
+        A column is absent, occurs twice or has another type; a key is missing; a row key occurs twice.
     """
     absent = [name for name in kinds if name not in rows.columns]
     if absent:
@@ -108,7 +98,7 @@ def read_columns(rows: pd.DataFrame, *, kinds: Mapping[str, Kind] = EVIDENCE_COL
     keys = text["row_key"]
     repeated = len(keys) - len(set(keys))
     if repeated:
-        raise InvalidEvidence(f"row_key: {repeated} of {len(keys)} rows repeat an encounter")
+        raise InvalidEvidence(f"row_key: {repeated} of {len(keys)} rows repeat a key")
     order = sorted(range(len(keys)), key=lambda i: keys[i] or "")
     places = np.array(order, dtype=np.int64)
     return Columns(
@@ -118,26 +108,26 @@ def read_columns(rows: pd.DataFrame, *, kinds: Mapping[str, Kind] = EVIDENCE_COL
     )
 
 
-def digest_rows(rows: pd.DataFrame) -> str:
+def digest_rows(rows: pd.DataFrame, schema: EvidenceSchema) -> str:
     """Return ``sha256:<hex>`` of the evidence in a frame.
 
-    The digest covers the twelve evidence columns, and the later ones where they are there: all that ``evaluate``
-    reads. Without later columns it is what older releases computed. It depends on the values only: not on the
-    order of rows or columns, on the storage type (int8 or int64, object or string), nor on how missing text is
-    written (None, NaN, NA). Numbers enter as IEEE 754 bytes, little-endian, so no text format matters; 0 and -0
-    are the same value, as are all NaNs.
+    The digest covers all that ``evaluate`` reads: first the names and kinds of the columns (``evidence_columns``), then
+    their values. It does not depend on the order of rows or columns, on the storage type (int8 or int64, object or
+    string), nor on how missing text is written (None, NaN, NA). Numbers enter as IEEE 754 bytes, little-endian, so no
+    text format matters; 0 and -0 are the same value, as are all NaNs.
 
     Raises
     ------
     InvalidEvidence
         As ``read_columns``.
     """
-    kinds = evidence_kinds(rows)
+    kinds = evidence_columns(rows, schema)
     columns = read_columns(rows, kinds=kinds)
-    digest = hashlib.sha256(DIGEST_FORMAT if len(kinds) == len(EVIDENCE_COLUMNS) else LATER_DIGEST_FORMAT)
-    digest.update(np.array([len(rows)], dtype="<i8").tobytes())
+    digest = hashlib.sha256(DIGEST_FORMAT)
     for name, kind in kinds.items():
-        digest.update(f"\n{name}:{kind}\n".encode())
+        digest.update(f"\n{name}:{kind}".encode())
+    digest.update(b"\n\n" + np.array([len(rows)], dtype="<i8").tobytes())
+    for name, kind in kinds.items():
         if kind == "whole":
             digest.update(columns.whole[name].astype("<i8").tobytes())
         elif kind == "number":

@@ -1,10 +1,27 @@
 """The evidence schema: which subgroups and baselines the evidence of a model holds.
 
-What belongs here: naming them. What does not: reading rows (``rows``), and the gates that follow from the schema
-(``governance.policy.required``).
+What belongs here: naming them, and the columns of evidence rows that every model has. What does not: reading rows
+(``rows``), and the gates that follow from the schema (``governance.policy.required``).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+Kind: TypeAlias = Literal["key", "category", "whole", "number"]
+
+# What the evidence of every model has: pseudonyms of the row and of the entity it is about, the fold that it was held
+# out in, its place in time from 0 to 1, the outcome (0 or 1), and the probability that the model gave it.
+ROW_COLUMNS: Mapping[str, Kind] = {
+    "row_key": "key",
+    "entity_key": "key",
+    "fold": "whole",
+    "clock": "number",
+    "label": "whole",
+    "score": "number",
+}
+# What comparisons call the model's own score.
+MODEL = "model"
 
 
 @dataclass(frozen=True)
@@ -18,7 +35,8 @@ class Attribute:
     words
         For people: "age group".
     gate
-        Ending of the names of its gates: ``fairness_<gate>``.
+        Short name: the ending of the names of its gates, ``fairness_<gate>``, and the beginning of the names of its
+        cohorts in operation, ``<gate>: <group>``.
     every_group
         Whether equalised odds compares every group; otherwise only groups with 100 positives or more.
     """
@@ -45,6 +63,8 @@ class Baseline:
         Whether a gate asks for a gain over it. One at least has to be.
     fitted
         Whether it is fitted, and so may be left out of the fast path's evidence.
+    note
+        For people, a sentence: how it was worked out, where that matters for the comparison.
     """
 
     name: str
@@ -52,6 +72,7 @@ class Baseline:
     probability: bool = False
     required: bool = False
     fitted: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +83,7 @@ class EvidenceSchema:
     baselines: tuple[Baseline, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a schema without anything to be fair to or to be better than."""
+        """Refuse a schema without anything to be fair to or to be better than, and names that mean two things."""
         if not self.attributes:
             raise ValueError("a model needs at least one attribute whose groups are compared")
         if not any(baseline.required for baseline in self.baselines):
@@ -70,3 +91,27 @@ class EvidenceSchema:
         names = [*(each.name for each in self.attributes), *(each.name for each in self.baselines)]
         if len(set(names)) != len(names):
             raise ValueError("attributes and baselines need different names")
+        gates = [each.gate for each in self.attributes]
+        if len(set(gates)) != len(gates):
+            raise ValueError("attributes need different gates")
+        taken = sorted({MODEL, *ROW_COLUMNS} & set(names))
+        if taken:
+            raise ValueError(f"an attribute or baseline cannot be called {taken[0]}")
+        odd = sorted(name for name in [*names, *gates] if not name.isidentifier())
+        if odd:
+            raise ValueError(f"names of attributes, gates and baselines are letters, digits, underscores, not {odd[0]}")
+
+    def to_json(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the schema as plain JSON values."""
+        return {
+            "attributes": [asdict(each) for each in self.attributes],
+            "baselines": [asdict(each) for each in self.baselines],
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "EvidenceSchema":
+        """Read what ``to_json`` returned; raises ``ValueError``, ``KeyError`` or ``TypeError`` for anything else."""
+        return cls(
+            attributes=tuple(Attribute(**each) for each in content["attributes"]),
+            baselines=tuple(Baseline(**each) for each in content["baselines"]),
+        )

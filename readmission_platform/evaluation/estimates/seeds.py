@@ -21,7 +21,6 @@ from readmission_platform.evaluation.estimates.calibration import (
 )
 from readmission_platform.evaluation.estimates.evidence import builtin_estimate
 from readmission_platform.evaluation.estimates.metrics import capacity_of, skill
-from readmission_platform.evaluation.estimates.pooled import share_name
 from readmission_platform.evaluation.estimates.ranking import (
     FloatArray,
     IntArray,
@@ -127,8 +126,9 @@ def key_figures(
 
     Returns
     -------
-    Estimates by name: ``auroc``, ``brier_skill``, ``calibration_slope``, ``observed_expected``, and recall and PPV when
-    ``flag_share`` are flagged. With 1 to 10 readmitted (or not readmitted) every figure and count is None.
+    Estimates by name: ``auroc``, ``brier_skill``, ``calibration_slope``, ``observed_expected``, and ``recall_at_flag``
+    and ``ppv_at_flag`` when ``flag_share`` are flagged. With 1 to 10 positives (or negatives) every figure and count is
+    None.
     """
     ranking = rank_rows(labels=labels, scores=scores, columns=patients)
     edges, logits = recalibration_groups(ranking)
@@ -157,12 +157,11 @@ def _statistics(
     total, positive = grouped_by_place(running, edges=edges)
     brier = ratio(weighted_sum(running, values=squared_errors(ranking)), running.total)
     capacity = capacity_of(running, flag=flag_at_share(running, share=flag_share))
-    percent = share_name(flag_share)
     return {
         ("auroc",): auroc_of(running),
         ("brier_skill",): skill(brier_score=brier, prevalence=ratio(running.total_positive, running.total)),
         ("calibration_slope",): recalibrate(x=logits, total=total, positive=positive).slope,
         ("observed_expected",): observed_expected_of(running),
-        (f"recall_at_{percent}",): capacity.recall,
-        (f"ppv_at_{percent}",): capacity.ppv,
+        ("recall_at_flag",): capacity.recall,
+        ("ppv_at_flag",): capacity.ppv,
     }

@@ -1,11 +1,13 @@
 """The figures of operation by name: unit, meaning, and where each comes from.
 
-What belongs here: what a name means, once for the page, the Dagster UI, Prometheus and ``docs/figures.md``.
-What does not: working a figure out (``figures``), and what is measured at validation (``evidence``).
+What belongs here: what a name means, once for the page, the Dagster UI, Prometheus and ``docs/figures.md``. It serves
+every model, and so speaks of rows and events. What does not: working a figure out (``figures``), and the words of a
+measure (``words``).
 """
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from readmission_platform.evaluation.words import ANY_WORDING
 
 
 @dataclass(frozen=True)
@@ -18,35 +20,35 @@ class Figure:
     source: str
 
 
-# Measures of matured performance: unit, and the plain words a page uses for them.
+# Units of the measures of matured performance, in the order in which they are shown.
 MEASURES = {
-    "auroc": ("probability", "AUROC: how well high risk is told from low"),
-    "observed_expected": ("ratio", "readmissions observed over readmissions expected"),
-    "calibration_slope": ("ratio", "calibration slope"),
-    "brier": ("score", "Brier score"),
-    "brier_skill": ("share", "Brier skill against always predicting the prevalence"),
-    "recall_at_10": ("share", "share of the readmissions found when 10 % are flagged"),
-    "ppv_at_10": ("share", "share of the flagged who are readmitted when 10 % are flagged"),
-    "accuracy": ("share", "share classified correctly at the flag; always saying no scores about .89"),
+    "auroc": "probability",
+    "observed_expected": "ratio",
+    "calibration_slope": "ratio",
+    "brier": "score",
+    "brier_skill": "share",
+    "recall_at_flag": "share",
+    "ppv_at_flag": "share",
+    "accuracy": "share",
 }
 
 _ACCOUNTING, _PREDICTIONS, _DRIFT = "discharge_accounting", "daily_predictions", "drift_report"
 _PERFORMANCE, _OUTCOMES, _RUNS = "live_performance", "outcome_accounting", "operations database"
 
 _FIXED = (
-    Figure("encounters_received", "encounters", "Rows received on a day", _ACCOUNTING),
-    Figure("encounters_accepted", "encounters", "Rows accepted on a day", _ACCOUNTING),
-    Figure("encounters_quarantined", "encounters", "Rows quarantined on a day", _ACCOUNTING),
-    Figure("encounters_duplicate", "encounters", "Rows of a day that had been accepted before", _ACCOUNTING),
+    Figure("encounters_received", "rows", "Rows received on a day", _ACCOUNTING),
+    Figure("encounters_accepted", "rows", "Rows accepted on a day", _ACCOUNTING),
+    Figure("encounters_quarantined", "rows", "Rows quarantined on a day", _ACCOUNTING),
+    Figure("encounters_duplicate", "rows", "Rows of a day that had been accepted before", _ACCOUNTING),
     Figure("quarantined_share", "share", "Quarantined of the rows received on a day", _ACCOUNTING),
-    Figure("encounters_scored", "encounters", "Encounters of a day that have a risk", _PREDICTIONS),
-    Figure("encounters_withheld", "encounters", "Encounters of a day whose risk is withheld", _PREDICTIONS),
-    Figure("encounters_flagged", "encounters", "Encounters of a day flagged for the care team", _PREDICTIONS),
+    Figure("encounters_scored", "rows", "Rows of a day that have a risk", _PREDICTIONS),
+    Figure("encounters_withheld", "rows", "Rows of a day whose risk is withheld", _PREDICTIONS),
+    Figure("encounters_flagged", "rows", "Rows of a day flagged for follow-up", _PREDICTIONS),
     Figure("mean_risk", "probability", "Mean predicted risk of a day", _PREDICTIONS),
     Figure(
         "risk_band_share",
         "share",
-        "Share of the encounters in a risk band, by the shortest of 1, 7, 14, 28 days in which no band holds 1 to 10",
+        "Share of the rows in a risk band, by the shortest of 1, 7, 14, 28 days in which no band holds 1 to 10",
         _PREDICTIONS,
     ),
     Figure("days_incomplete", "days", "Days up to yesterday that lack files, intake or scores", "landing zone, lake"),
@@ -61,7 +63,7 @@ _FIXED = (
     Figure("outcome_coverage", "share", "Share of the expected outcomes of a day that arrived", _OUTCOMES),
     Figure("matured_coverage", "share", "The same over all matured days together", _OUTCOMES),
     Figure("asset_seconds", "seconds", "Duration of a run of an asset", _RUNS),
-    Figure("scoring_milliseconds", "milliseconds", "Time per encounter of the run that scored", _RUNS),
+    Figure("scoring_milliseconds", "milliseconds", "Time per row of the run that scored", _RUNS),
     Figure(
         "failed_run_share",
         "share of runs",
@@ -72,26 +74,19 @@ _FIXED = (
     Figure("version_in_production", "flag", "1: the version was in production from first to last day", "ledger"),
 )
 _MATURED = tuple(
-    Figure(f"{prefix}_{name}", "flag" if prefix in ("worse", "unjudged") else unit, f"{said} ({words})", _PERFORMANCE)
-    for name, (unit, words) in MEASURES.items()
+    Figure(
+        f"{prefix}_{name}",
+        "flag" if prefix in ("worse", "unjudged") else unit,
+        f"{said} ({ANY_WORDING.label(name)})",
+        _PERFORMANCE,
+    )
+    for name, unit in MEASURES.items()
     for prefix, said in (
         ("live", "On matured outcomes, all judged days together"),
         ("monthly", "On matured outcomes of a month"),
         ("promised", "Promised at validation"),
         ("worse", "1: outside its limits on matured outcomes, 0: within; absent: not judged"),
-        ("unjudged", "1: too few readmissions to judge"),
+        ("unjudged", "1: too few events to judge"),
     )
 )
 CATALOGUE = {figure.name: figure for figure in (*_FIXED, *_MATURED)}
-
-
-def described(name: str) -> Figure | None:
-    """Return what a figure is, or None for a name that is not in the catalogue.
-
-    The share that is flagged is a matter of configuration: ``live_recall_at_15`` is found as ``live_recall_at_10``.
-    """
-    known = CATALOGUE.get(re.sub(r"_at_\d+$", "_at_10", name))
-    if known is None or known.name == name:
-        return known
-    percent = name.rpartition("_")[2]
-    return replace(known, name=name, meaning=known.meaning.replace("10 %", f"{percent} %"))

@@ -1,12 +1,12 @@
 """From the tables of daily operation to one long table of figures: a row for each figure, stretch of days and cohort.
 
 What belongs here: pure functions from data frames to figures, and the newest value of each. What does not: reading the
-tables (``assets.monitoring.figures``), what a figure means (``figure_catalogue``), and hiding small cells for people
-(``shown_figures``). A figure that would break a count of 1 to 10 people down by cohort is never made at all.
+tables (``assets.monitoring.figures``), what a figure means (``catalogue``), and hiding small cells for people
+(``shown``). A figure that would break a count of 1 to 10 people down by cohort is never made at all.
 
 Columns: ``figure``, ``unit``, ``first_day``, ``last_day`` (text, YYYY-MM-DD, both included), ``version``, ``cohort``
-("all", "band: high", "column: payer_code", "patients seen", "asset: daily_predictions"), ``kind`` ("measured" or
-"estimate"), ``value``, ``low``, ``high`` (95 % interval where there is one), ``n`` (what it was counted over).
+("all", "band: high", "column: payer_code", "gender: Female", "seen", "asset: daily_predictions"), ``kind`` ("measured"
+or "estimate"), ``value``, ``low``, ``high`` (95 % interval where there is one), ``n`` (what it was counted over).
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,14 @@ import pandas as pd
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.drift.stability import DRIFT, RISK
 from readmission_platform.evaluation.drift.windows import DriftLimits, alarming, judged, verdicts
-from readmission_platform.evaluation.operation.catalogue import described
+from readmission_platform.evaluation.operation.catalogue import CATALOGUE
+from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.shares import shares
 
 COLUMNS = ["figure", "unit", "first_day", "last_day", "version", "cohort", "kind", "value", "low", "high", "n"]
-ALL, MEASURED, ESTIMATE, JUDGED = "all", "measured", "estimate", "judged"
+MEASURED, ESTIMATE, JUDGED = "measured", "estimate", "judged"
 _NUMBERS = ("value", "low", "high", "n")
-_DAY = "discharge_date"
+_DAY = "day"
 _COUNTED = ("received", "accepted", "quarantined", "duplicate")
 
 
@@ -32,8 +33,7 @@ def long_table(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     filled = [part for part in parts if len(part)]
     table = pd.DataFrame({name: _column(filled, name) for name in COLUMNS if name != "unit"})
     table = table[table["value"].notna()].sort_values(["figure", "last_day", "first_day"], kind="stable")
-    known = {name: described(str(name)) for name in table["figure"].unique()}
-    unit = table["figure"].map({name: figure.unit if figure else "" for name, figure in known.items()})
+    unit = table["figure"].map({name: figure.unit for name, figure in CATALOGUE.items()}).fillna("")
     return table.assign(unit=unit.astype(object)).reset_index(drop=True)[COLUMNS]
 
 
@@ -51,7 +51,7 @@ def _column(parts: Sequence[pd.DataFrame], name: str) -> np.ndarray:
 
 
 def volumes(accounting: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return what arrived by day, from one row per ``discharge_date`` with the four counts."""
+    """Return what arrived by day, from one row per ``day`` with the four counts."""
     counts = accounting.groupby(_DAY)[list(_COUNTED)].sum()
     share = counts["quarantined"] / counts["received"].where(counts["received"] > 0)
     return [
@@ -66,12 +66,11 @@ def scores(rows: pd.DataFrame, bands: Sequence[str]) -> list[pd.DataFrame]:
     Parameters
     ----------
     rows
-        One per prediction: ``discharge_date``, ``model_version``, ``risk``, ``band``, ``flagged``, and ``status``
-        where the table has it.
+        One per prediction: ``day``, ``model_version``, ``risk``, ``band``, ``flagged``, ``status``.
     bands
         Names of the risk bands, the lowest first.
     """
-    withheld = rows["status"].eq("withheld") if "status" in rows else pd.Series(False, index=rows.index)
+    withheld = rows["status"].eq("withheld")
     scored = rows[~withheld]
     per_day = (
         pd.DataFrame(
@@ -102,9 +101,9 @@ def coverage(outcomes: pd.DataFrame, due: pd.Series) -> list[pd.DataFrame]:
     Parameters
     ----------
     outcomes
-        ``discharge_date`` and ``accepted`` of the days that outcomes were delivered for.
+        ``day`` and ``accepted`` of the days that outcomes were delivered for.
     due
-        Encounters accepted, by ``discharge_date``, of the days that are old enough for their outcomes to be known.
+        Rows accepted, by ``day``, of the days that are old enough for their outcomes to be known.
     """
     due = due[due > 0].sort_index().rename_axis(_DAY)
     if due.empty:
@@ -198,7 +197,7 @@ def runs(finished: pd.DataFrame, of_assets: pd.DataFrame, *, scoring: str) -> li
     of_assets
         One row per run and asset: ``asset``, ``started_at``, ``seconds``, ``rows``, ``outcome``.
     scoring
-        The asset whose time per row is that of an encounter.
+        The asset whose time per row is reported.
     """
     found = []
     made = of_assets[of_assets["outcome"].eq("made") & of_assets["seconds"].notna()] if len(of_assets) else of_assets

@@ -24,7 +24,6 @@ from readmission_platform.evaluation.estimates.calibration import (
     recalibration_groups,
 )
 from readmission_platform.evaluation.estimates.metrics import Capacity, capacity_of, skill
-from readmission_platform.evaluation.estimates.pooled import share_name
 from readmission_platform.evaluation.estimates.ranking import (
     Flag,
     FloatArray,
@@ -40,37 +39,38 @@ from readmission_platform.evaluation.estimates.ranking import (
     squared_errors,
     weighted_sum,
 )
-from readmission_platform.evaluation.estimates.rows import ATTRIBUTES, require_labels, require_unit_interval
+from readmission_platform.evaluation.estimates.rows import require_labels, require_unit_interval
+from readmission_platform.evaluation.estimates.schema import EvidenceSchema
+from readmission_platform.evaluation.operation.cohorts import ALL, SEEN, UNSEEN, group_cohort
 
-ALL, SEEN, UNSEEN = "all", "patients seen", "patients unseen"
+MEASURES = (
+    *("auroc", "observed_expected", "calibration_slope", "brier", "brier_skill", "recall_at_flag", "ppv_at_flag"),
+    "accuracy",
+)
 FIGURE_COLUMNS = ["cohort", "measure", "value", "low", "high", "n", "positives"]
 _NUMBERS = FIGURE_COLUMNS[2:]
-_NAMES = {"gender": "gender", "race": "race", "age_band": "age"}
 
 
-def measure_names(flag_share: float) -> tuple[str, ...]:
-    """Return the names of the measures, for a flag at this share of the encounters."""
-    percent = share_name(flag_share)
-    return ("auroc", "observed_expected", "calibration_slope", "brier", "brier_skill", f"recall_at_{percent}",
-            f"ppv_at_{percent}", "accuracy")  # fmt: skip
-
-
-def measured(rows: pd.DataFrame, *, flag_share: float, replicates: int, seed: int, subgroups: bool) -> pd.DataFrame:
-    """Measure one version on encounters whose outcome is known.
+def measured(
+    rows: pd.DataFrame, *, schema: EvidenceSchema | None, flag_share: float, replicates: int, seed: int
+) -> pd.DataFrame:
+    """Measure one version on rows whose outcome is known.
 
     Parameters
     ----------
     rows
-        One per encounter: ``score`` (0 to 1), ``label`` (0 or 1), ``entity_key``; ``flagged`` (bool) where a work list
-        said so, else the top ``flag_share`` counts as flagged; ``seen`` (bool: the version was trained on the patient)
-        where that is known; with ``subgroups`` also ``gender``, ``race`` and ``age_band``.
+        ``score`` (0 to 1), ``label`` (0 or 1), ``entity_key``; ``flagged`` (bool) where a work list said so, else the
+        top ``flag_share`` counts as flagged; ``seen`` (bool: the version was trained on the entity) where that is
+        known; and the attributes of the schema.
+    schema
+        Names the attributes whose groups are measured too; None: no subgroups.
     replicates, seed
-        Of the patient-cluster bootstrap behind the 95 % intervals.
+        Of the bootstrap over entities behind the 95 % intervals.
 
     Returns
     -------
-    One row per cohort and measure, in ``FIGURE_COLUMNS``: ``all``, ``patients seen``, ``patients unseen``, and
-    ``gender: Female`` and so on. What is undefined, such as an AUROC without readmissions, is missing. Counts are the
+    One row per cohort and measure, in ``FIGURE_COLUMNS``: ``all``, ``seen``, ``unseen``, and those of the attributes'
+    groups (``cohorts.group_cohort``). What is undefined, such as an AUROC without positives, is missing. Counts are the
     true ones: see ``suppressed``.
 
     Raises
@@ -84,7 +84,7 @@ def measured(rows: pd.DataFrame, *, flag_share: float, replicates: int, seed: in
     codes, patients = pd.factorize(rows["entity_key"], sort=True)
     cohorts = [
         _prepared(name, members, labels, scores, codes.astype(np.int64), rows.get("flagged"))
-        for name, members in _members(rows, subgroups=subgroups).items()
+        for name, members in _members(rows, schema).items()
     ]
     found = bootstrap(
         partial(_statistics, cohorts, flag_share),
@@ -102,7 +102,7 @@ def measured(rows: pd.DataFrame, *, flag_share: float, replicates: int, seed: in
             cohort.ranking.p,
         )
         for cohort in cohorts
-        for measure in measure_names(flag_share)
+        for measure in MEASURES
     )
 
 
@@ -119,15 +119,15 @@ class _Cohort:
     flagged_positives: FloatArray | None
 
 
-def _members(rows: pd.DataFrame, *, subgroups: bool) -> dict[str, NDArray[np.bool_]]:
+def _members(rows: pd.DataFrame, schema: EvidenceSchema | None) -> dict[str, NDArray[np.bool_]]:
     members = {ALL: np.ones(len(rows), dtype=np.bool_)}
     if "seen" in rows:
         seen = rows["seen"].to_numpy(dtype=np.bool_)
         members |= {SEEN: seen, UNSEEN: ~seen}
-    for attribute in ATTRIBUTES if subgroups else ():
-        values = rows[attribute]
+    for attribute in schema.attributes if schema else ():
+        values = rows[attribute.name]
         for value in sorted(values.dropna().unique()):
-            members[f"{_NAMES[attribute]}: {value}"] = (values == value).to_numpy(dtype=np.bool_)
+            members[group_cohort(attribute, str(value))] = (values == value).to_numpy(dtype=np.bool_)
     return members
 
 
@@ -175,8 +175,7 @@ def _statistics(cohorts: Sequence[_Cohort], flag_share: float, counts: Counts) -
             at_flag.ppv,
             at_flag.accuracy,
         )
-        names = measure_names(flag_share)
-        values |= {(cohort.name, name): figure for name, figure in zip(names, figures, strict=True)}
+        values |= {(cohort.name, name): figure for name, figure in zip(MEASURES, figures, strict=True)}
     return values
 
 
@@ -204,10 +203,9 @@ def _capacity(cohort: _Cohort, running: Running, flag: Flag) -> Capacity:
 def estimated(rows: pd.DataFrame, *, flag_share: float) -> pd.DataFrame:
     """Estimate the measures before outcomes are known, taking each risk at its word.
 
-    An encounter of risk p counts as readmitted with weight p and as not readmitted with weight 1 - p. The estimate sees
-    a change of case mix and no change of how risks turn into readmissions; so observed over expected and the
-    calibration slope are 1 by construction and are left out, and there is no interval: what it can be off by is just
-    what it cannot see.
+    A row of risk p counts as positive with weight p and as negative with weight 1 - p. The estimate sees a change of
+    case mix and no change of how risks turn into outcomes; so observed over expected and the calibration slope are 1 by
+    construction and are left out, and there is no interval: what it can be off by is just what it cannot see.
 
     Parameters
     ----------
@@ -228,13 +226,12 @@ def estimated(rows: pd.DataFrame, *, flag_share: float) -> pd.DataFrame:
         listed = rows["flagged"].to_numpy(dtype=np.float64)
         by, share = np.concatenate([listed, listed]), float(listed.mean())
     at_flag = metrics.capacity_at_share(labels=labels, scores=by, share=share, weights=weights)
-    percent = share_name(flag_share)
     figures = {
         "auroc": metrics.auroc(labels=labels, scores=twice, weights=weights),
         "brier": metrics.brier(labels=labels, scores=twice, weights=weights),
         "brier_skill": metrics.brier_skill(labels=labels, scores=twice, weights=weights),
-        f"recall_at_{percent}": at_flag["recall"],
-        f"ppv_at_{percent}": at_flag["ppv"],
+        "recall_at_flag": at_flag["recall"],
+        "ppv_at_flag": at_flag["ppv"],
         "accuracy": at_flag["accuracy"],
     }
     return _frame((ALL, name, value, None, None, len(rows), None) for name, value in figures.items())
@@ -255,7 +252,7 @@ def suppressed(figures: pd.DataFrame) -> pd.DataFrame:
         hidden = {ALL, *cells}
     topics: dict[str, dict[str, Mapping[str, int]]] = {}
     for name, cell in cells.items():
-        topics.setdefault(name.partition(":")[0] if ":" in name else "patients", {})[name] = cell
+        topics.setdefault(name.partition(":")[0] if ":" in name else SEEN, {})[name] = cell
     for groups in topics.values():
         hidden |= hidden_rows(groups, totals=overall)
     gone = figures["cohort"].isin(sorted(hidden))

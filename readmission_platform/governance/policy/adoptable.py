@@ -15,6 +15,7 @@ from readmission_platform.config.governance import GatePolicy, RolesConfig
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.policy.change_plan import check_plan
 from readmission_platform.governance.policy.gates import check_policy
+from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.roles import check_roles
 
 AdoptionKind = Literal["policy_adopted", "change_plan_adopted", "roles_adopted"]
@@ -66,25 +67,47 @@ class Adoptable:
     """One kind of content: its shape, what else is asked of it, the permission to adopt it, and what it is called."""
 
     model: type[BaseModel]
-    check: Callable[[Any], None]
+    check: Callable[[Any, RequiredGates | None], None]
     permission: str
     words: str
 
 
-def _check_for_any_data(policy: GatePolicy) -> None:
-    check_policy(policy, "real")
-    check_policy(policy, "synthetic")
+def _check_policy(policy: GatePolicy, required: RequiredGates | None) -> None:
+    gates = _of_its_model(required)
+    check_policy(policy, "real", gates)
+    check_policy(policy, "synthetic", gates)
+
+
+def _check_plan(plan: ChangePlan, required: RequiredGates | None) -> None:
+    check_plan(plan, _of_its_model(required))
+
+
+def _check_roles(roles: RolesConfig, required: RequiredGates | None) -> None:
+    check_roles(roles)
+
+
+def _of_its_model(required: RequiredGates | None) -> RequiredGates:
+    if required is None:
+        raise TypeError("a policy or change plan is checked against the gates that its model requires: pass them")
+    return required
 
 
 ADOPTABLE: dict[str, Adoptable] = {
-    "policy_adopted": Adoptable(GatePolicy, _check_for_any_data, "adopt_policy", "policy"),
-    "change_plan_adopted": Adoptable(ChangePlan, check_plan, "adopt_policy", "change plan"),
-    "roles_adopted": Adoptable(RolesConfig, check_roles, "administer", "roles"),
+    "policy_adopted": Adoptable(GatePolicy, _check_policy, "adopt_policy", "policy"),
+    "change_plan_adopted": Adoptable(ChangePlan, _check_plan, "adopt_policy", "change plan"),
+    "roles_adopted": Adoptable(RolesConfig, _check_roles, "administer", "roles"),
 }
 
 
-def check_content(kind: AdoptionKind, content: GatePolicy | ChangePlan | RolesConfig) -> Adoptable:
+def check_content(
+    kind: AdoptionKind, content: GatePolicy | ChangePlan | RolesConfig, *, required: RequiredGates | None = None
+) -> Adoptable:
     """Check that something holds all that is required of it before it can be adopted.
+
+    Parameters
+    ----------
+    required
+        The gates that the model requires (``required.required_gates``): needed for a policy and a change plan.
 
     Raises
     ------
@@ -94,5 +117,5 @@ def check_content(kind: AdoptionKind, content: GatePolicy | ChangePlan | RolesCo
     adoptable = ADOPTABLE[kind]
     if not isinstance(content, adoptable.model):
         raise BadInput(f"{kind} does not go with {type(content).__name__}.")
-    adoptable.check(content)
+    adoptable.check(content, required)
     return adoptable

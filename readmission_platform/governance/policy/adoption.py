@@ -30,6 +30,7 @@ from readmission_platform.governance.policy.adoptable import (
     RolesInForce,
     check_content,
 )
+from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.roles import permitted
 from readmission_platform.governance.signatures import is_signed_by, sign
 
@@ -101,11 +102,12 @@ def adopt(
     content: GatePolicy | ChangePlan | RolesConfig,
     signer: Signer,
     *,
+    required: RequiredGates | None = None,
     demo_allowed: bool = True,
 ) -> Event:
     """Put a policy, a change plan or roles into force with a signature.
 
-    ``demo_allowed`` as for :func:`everything_in_force`.
+    ``required`` as for :func:`check_content`, ``demo_allowed`` as for :func:`everything_in_force`.
 
     Raises
     ------
@@ -114,7 +116,7 @@ def adopt(
     Refused
         When the signer may not adopt it, or signs with another key than the registered one.
     """
-    adoptable = check_content(kind, content)
+    adoptable = check_content(kind, content, required=required)
     events = ledger.events()
     before = roles_in_force(events, demo_allowed=demo_allowed)
     last_seq = max((event.seq for event in events if event.kind == kind), default=0)
@@ -148,6 +150,7 @@ def ensure_adopted(
     policy: GatePolicy,
     plan: ChangePlan,
     roles: RolesConfig,
+    required: RequiredGates,
     environment: EnvironmentConfig,
     keys: Path,
 ) -> PolicyInForce:
@@ -160,6 +163,8 @@ def ensure_adopted(
     ----------
     policy, plan, roles
         As they stand in the checkout; used on first adoption only.
+    required
+        The gates that the model requires.
     keys
         Folder of secret keys, for the demo approver.
 
@@ -181,9 +186,9 @@ def ensure_adopted(
     if not now.roles:
         adopt(ledger, "roles_adopted", roles, signer)
     if not now.policy:
-        adopt(ledger, "policy_adopted", policy, signer)
+        adopt(ledger, "policy_adopted", policy, signer, required=required)
     if not now.plan:
-        adopt(ledger, "change_plan_adopted", plan, signer)
+        adopt(ledger, "change_plan_adopted", plan, signer, required=required)
     adopted = in_force(ledger.events())
     if adopted is None:
         raise Refused(["the adopted gate policy did not come into force: run the audit of the ledger"])

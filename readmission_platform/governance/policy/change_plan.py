@@ -15,8 +15,8 @@ from typing import Any, get_args
 from readmission_platform.config.change_plan import ChangePlan, PlanLimit, Span, Unchanged
 from readmission_platform.config.governance import LimitSet
 from readmission_platform.foundation.errors import BadInput
-from readmission_platform.governance.policy.gates import REQUIRED_GATES
 from readmission_platform.governance.policy.limits import bounds_of, describe, read_estimate, unusable_limit
+from readmission_platform.governance.policy.required import RequiredGates
 
 NOT_RECORDED = "its recipe was not recorded (it was trained by an older release), so nobody can tell"
 # What the flow's other steps count follows from these.
@@ -24,7 +24,7 @@ _RULE_STEPS = ("excluded", "added")
 _AGAINST_CHAMPION = "champion_"
 
 
-def check_plan(plan: ChangePlan) -> None:
+def check_plan(plan: ChangePlan, required: RequiredGates) -> None:
     """Check what the shape of a plan cannot: that its gates exist and its limits can be applied.
 
     Raises
@@ -32,7 +32,7 @@ def check_plan(plan: ChangePlan) -> None:
     BadInput
         Naming the modification or limit, and what is wrong with it.
     """
-    gates = {gate for stage in REQUIRED_GATES.values() for gate in stage}
+    gates = set(required.names())
     for name, modification in plan.modifications.items():
         unknown = sorted(set(modification.verified_by) - gates)
         if unknown:

@@ -1,7 +1,8 @@
-"""The gate policy: which gates there must be, and what they say of a version's estimates.
+"""The gate policy: whether it is complete, and what its gates say of a version's estimates.
 
-What belongs here: pure functions from estimates and policy to results. What does not: where either comes
-from, and what a result leads to (``promotion``). Limits live in ``configs/gates.yaml`` and nowhere else.
+What belongs here: pure functions from estimates and policy to results. What does not: which gates a policy must have
+(``required``), where estimates come from, and what a result leads to (``promotion``). Limits live in
+``configs/gates.yaml`` and nowhere else.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,48 +20,8 @@ from readmission_platform.governance.policy.limits import (
     judge,
     unusable_limit,
 )
+from readmission_platform.governance.policy.required import RequiredGates
 
-# Pinned in code: no edit of a policy can drop one of these, look at another metric, or ask for it later.
-_REQUIRED: dict[GateStage, dict[str, str]] = {
-    "candidate": {
-        "discrimination_auroc": "auroc",
-        "discrimination_auroc_test": "auroc_test",
-        "discrimination_leakage_alarm": "auroc",
-        "discrimination_average_precision": "average_precision_ratio",
-        "discrimination_gain_over_lace": "auroc_gain_over_lace",
-        "discrimination_gain_over_number_inpatient": "auroc_gain_over_number_inpatient",
-        "calibration_brier_skill": "brier_skill",
-        "calibration_slope": "calibration_slope",
-        "calibration_observed_expected": "observed_expected",
-        "calibration_ece": "ece",
-        "capacity_recall_at_10": "recall_at_10",
-        "capacity_ppv_at_10": "ppv_at_10",
-        "capacity_recall_at_20": "recall_at_20",
-        "temporal_auroc": "latest_auroc",
-        "temporal_observed_expected": "latest_observed_expected",
-        "fairness_gender": "equalised_odds_gender",
-        "fairness_race": "equalised_odds_race",
-        "fairness_age": "equalised_odds_age_band",
-        "fairness_observed_expected_gender": "observed_expected.gender.*",
-        "fairness_observed_expected_race": "observed_expected.race.*",
-        "fairness_observed_expected_age": "observed_expected.age_band.*",
-        "fairness_auroc_gap_gender": "auroc_gap.gender",
-        "fairness_auroc_gap_race": "auroc_gap.race",
-        "fairness_auroc_gap_age": "auroc_gap.age_band",
-    },
-    "staging": {
-        "integrity_artifact_roundtrip": "roundtrip_difference",
-        "integrity_serving_parity": "parity_difference",
-    },
-    "production": {
-        "stability_auroc_lower_bound": "auroc",
-        "champion_non_inferior_auroc": "champion_auroc_difference",
-        "champion_non_inferior_net_benefit": "champion_net_benefit_difference",
-        "shadow_mean_risk": "shadow_observed_expected_ratio",
-        "shadow_complete": "shadow_scored_share",
-    },
-}
-REQUIRED_GATES: dict[GateStage, tuple[str, ...]] = {stage: tuple(gates) for stage, gates in _REQUIRED.items()}
 # Only a subgroup may be too small to judge and yet let a version through, named in the approval.
 _MAY_WARN = "fairness_"
 _SMALL_CELL = 10
@@ -91,24 +52,23 @@ class GateResult:
         return asdict(self)
 
 
-def check_policy(policy: GatePolicy, limit_set: LimitSet) -> None:
-    """Check that a policy holds everything that the code requires of every policy.
+def check_policy(policy: GatePolicy, limit_set: LimitSet, required: RequiredGates) -> None:
+    """Check that a policy holds every gate that its model requires, unweakened.
 
     Raises
     ------
     PolicyError
         Naming the gate that is missing, switched off, weakened, or without usable limits.
     """
-    for stage, gates in _REQUIRED.items():
-        for name, metric in gates.items():
-            rule = policy.gates.get(name)
-            if rule is None or not rule.enabled:
-                state = "missing" if rule is None else "switched off"
-                raise PolicyError(f"The required gate {name} is {state}: put it back.")
-            if (rule.stage, rule.metric) != (stage, metric):
-                raise PolicyError(f"The required gate {name} must look at {metric} at stage {stage}.")
-            if rule.insufficient != "blocks" and not name.startswith(_MAY_WARN):
-                raise PolicyError(f"The required gate {name} must block when there is too little data.")
+    for stage, name, metric in required:
+        rule = policy.gates.get(name)
+        if rule is None or not rule.enabled:
+            state = "missing" if rule is None else "switched off"
+            raise PolicyError(f"The required gate {name} is {state}: put it back.")
+        if (rule.stage, rule.metric) != (stage, metric):
+            raise PolicyError(f"The required gate {name} must look at {metric} at stage {stage}.")
+        if rule.insufficient != "blocks" and not name.startswith(_MAY_WARN):
+            raise PolicyError(f"The required gate {name} must block when there is too little data.")
     for name, rule in policy.gates.items():
         if rule.enabled:
             _limits(name, rule, limit_set)
@@ -118,6 +78,7 @@ def evaluate_gates(
     estimates: Mapping[str, Any],
     policy: GatePolicy,
     *,
+    required: RequiredGates,
     limit_set: LimitSet,
     stages: Iterable[GateStage],
     additional: AdditionalGates | None = None,
@@ -128,6 +89,8 @@ def evaluate_gates(
     ----------
     estimates
         ``{metric: {"value", "low", "high", "n", "positives"}}``; NaN, None and missing fail.
+    required
+        The gates that the policy must have (``required.required_gates``).
     limit_set
         ``real`` or ``synthetic``, by the source of the data.
     stages
@@ -142,7 +105,7 @@ def evaluate_gates(
     BadInput
         When an additional gate is unknown, its limit is no number, or no stage is given.
     """
-    check_policy(policy, limit_set)
+    check_policy(policy, limit_set, required)
     wanted = set(stages)
     if not wanted or not wanted <= set(get_args(GateStage)):
         raise BadInput(f"Gates are evaluated for the stages {', '.join(get_args(GateStage))}.")

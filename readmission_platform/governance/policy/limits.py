@@ -116,9 +116,9 @@ def judge(raw: object, rule: GateRule, limits: Limits) -> Judgement:
     if raw is None:
         return judged("fail", "missing: there is no such estimate")
     if rule.min_positives and estimate.positives is None:
-        return judged("fail", "missing: the number of readmissions behind the estimate is not known")
+        return judged("fail", "missing: the number of events behind the estimate is not known")
     if rule.min_positives and (estimate.positives or 0) < rule.min_positives:
-        return judged("insufficient", f"fewer than {rule.min_positives} readmissions")
+        return judged("insufficient", f"fewer than {rule.min_positives} events")
     if estimate.value is None or len(margins) < len(bounds):
         return judged("fail", "missing: the estimate or its 95 % interval is not a number")
     if rule.max_interval_width is not None:

@@ -5,6 +5,7 @@ What belongs here: a pure function over events. What does not: comparing the pol
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from readmission_platform.config.governance import AdditionalGates, GatePolicy, 
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates
+from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion.decision import limit_set_of
 
 Step = Literal["acceptance", "production"]
@@ -57,7 +59,7 @@ class SimulatedVersion:
 
 
 def simulate_policy(
-    policy: GatePolicy, *, events: Iterable[Event], pointers: Mapping[str, Pointer]
+    policy: GatePolicy, *, required: RequiredGates, events: Iterable[Event], pointers: Mapping[str, Pointer]
 ) -> list[SimulatedVersion]:
     """Judge every version that was ever validated, and every promotion to production, by another policy.
 
@@ -66,7 +68,7 @@ def simulate_policy(
     Raises
     ------
     PolicyError
-        When the policy lacks something that the code requires of every policy.
+        When the policy lacks a required gate.
     """
     seen = list(events)
     found = []
@@ -80,24 +82,25 @@ def simulate_policy(
             _outcome(
                 record.version, "acceptance", record.validations[-1],
                 recorded="pass" if record.validated_payload.get("verdict") == "pass" else "fail",
-                results=_judged(policy, estimates, additional, limit_set, ("candidate", "staging")),
+                results=_judged(policy, required, estimates, additional, limit_set, ("candidate", "staging")),
             )
         )  # fmt: skip
         for event in seen:
             if event.kind == "version_promoted" and event.version == record.version and _to_production(event):
-                found.append(_promotion(policy, event, estimates, additional, limit_set))
+                found.append(_promotion(policy, required, event, estimates, additional, limit_set))
     return found
 
 
 def _promotion(
     policy: GatePolicy,
+    required: RequiredGates,
     event: Event,
     estimates: Mapping[str, Any],
     additional: list[AdditionalGates],
     limit_set: LimitSet,
 ) -> SimulatedVersion:
     known = dict(estimates) | _estimates_of_promotion(event)
-    results = _judged(policy, known, additional, limit_set, ("candidate", "staging", "production"))
+    results = _judged(policy, required, known, additional, limit_set, ("candidate", "staging", "production"))
     if event.payload.get("from_version") is None:  # nothing was in production to compare with
         results = [result for result in results if not result.metric.startswith("champion_")]
     return _outcome(str(event.version), "production", event, recorded="pass", results=results)
@@ -120,17 +123,18 @@ def _outcome(
 
 def _judged(
     policy: GatePolicy,
+    required: RequiredGates,
     estimates: Mapping[str, Any],
     additional: list[AdditionalGates],
     limit_set: LimitSet,
     stages: tuple[GateStage, ...],
 ) -> list[GateResult]:
-    results = evaluate_gates(estimates, policy, limit_set=limit_set, stages=stages)
+    judge = partial(evaluate_gates, estimates, policy, required=required, limit_set=limit_set, stages=stages)
+    results = judge()
     for asked in additional:
         # A gate that the other policy does not know has no metric there, so nothing can be asked in addition to it.
         known = AdditionalGates(gates={name: limits for name, limits in asked.gates.items() if name in policy.gates})
-        both = evaluate_gates(estimates, policy, limit_set=limit_set, stages=stages, additional=known)
-        results += [result for result in both if result.additional]
+        results += [result for result in judge(additional=known) if result.additional]
     return results
 
 

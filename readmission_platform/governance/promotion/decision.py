@@ -7,6 +7,7 @@ condition is checked (``conditions``), and where the facts come from.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -18,6 +19,7 @@ from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import PolicyInForce, everything_in_force
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates
+from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion import conditions as check
 from readmission_platform.governance.promotion.case import (
     Case,
@@ -76,6 +78,7 @@ def decide(
     events: Sequence[Event],
     pointers: Mapping[str, Pointer],
     facts: VersionFacts,
+    required: RequiredGates,
     environment: EnvironmentConfig,
     environment_name: str,
     now: datetime,
@@ -94,6 +97,8 @@ def decide(
         One snapshot of the ledger.
     facts
         Recomputed just now from the artifact's bytes and the evidence rows.
+    required
+        The gates that the model requires of every policy.
     environment_name
         ``local``, ``staging`` or ``production``; demonstrations and missing roles count in ``local`` only.
     now
@@ -132,7 +137,7 @@ def decide(
             demo_keys=demo_keys(events) if demo_allowed else {},
             now=now,
         )
-        gates, problem = _evaluated(case)
+        gates, problem = _evaluated(case, required)
         found += _conditions(case, gates, problem)
         if request.to_stage == "production":
             enough, counting = check.approvals(case, gates)
@@ -201,7 +206,7 @@ def _policy_applies(policy: PolicyInForce | None, record: VersionRecord) -> Cond
     return condition("policy_in_force", True, detail, "")
 
 
-def _evaluated(case: Case) -> tuple[list[GateResult], str | None]:
+def _evaluated(case: Case, required: RequiredGates) -> tuple[list[GateResult], str | None]:
     """Evaluate the policy in force, and every additional gate ever asked for, on the recomputed estimates."""
     limit_set = limit_set_of(case.record.source)
     if case.policy is None or limit_set is None:
@@ -210,13 +215,15 @@ def _evaluated(case: Case) -> tuple[list[GateResult], str | None]:
         return [], f"the version asks for {case.record.limit_set} limits, its data for {limit_set} ones"
     if case.facts.estimates is None:
         return [], "the estimates could not be recomputed from the evidence"
-    policy, stages = case.policy.policy, _STAGES_JUDGED[case.request.to_stage]
+    judge = partial(
+        evaluate_gates, case.facts.estimates, case.policy.policy,
+        required=required, limit_set=limit_set, stages=_STAGES_JUDGED[case.request.to_stage],
+    )  # fmt: skip
     try:
-        results = evaluate_gates(case.facts.estimates, policy, limit_set=limit_set, stages=stages)
+        results = judge()
         for asked in case.record.additional_gates():
             extra = AdditionalGates.model_validate(asked)
-            both = evaluate_gates(case.facts.estimates, policy, limit_set=limit_set, stages=stages, additional=extra)
-            results += [result for result in both if result.additional]
+            results += [result for result in judge(additional=extra) if result.additional]
     except BadInput as error:
         return [], str(error)
     except ValidationError:

@@ -11,17 +11,19 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from readmission_platform.config.governance import AdditionalGates, RolesConfig
+from readmission_platform.config.governance import AdditionalGates, GatePolicy, RolesConfig
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.demo_approver import demo_keys
 from readmission_platform.governance.ledger.chain import Event, pointers_from
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.adoption import in_force, roles_in_force
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
+from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion.approvals import check_approval
 from readmission_platform.governance.promotion.decision import limit_set_of
 from readmission_platform.governance.signatures import is_signed_by
@@ -72,7 +74,12 @@ def chain_check(problem: str | None, events: int) -> Check:
 
 
 def verify_version(
-    record: VersionRecord, *, events: Sequence[Event], found: Recomputed, demo_allowed: bool
+    record: VersionRecord,
+    *,
+    events: Sequence[Event],
+    found: Recomputed,
+    required: RequiredGates,
+    demo_allowed: bool,
 ) -> list[Check]:
     """Check one version against what the ledger recorded of it.
 
@@ -80,6 +87,8 @@ def verify_version(
     ----------
     events
         All events of the model, in order.
+    required
+        The gates that the model requires of every policy.
     demo_allowed
         Whether the demo approver's signatures count (in ``local`` only).
     """
@@ -87,9 +96,9 @@ def verify_version(
         _digest("artifact_digest", "the model file", found.artifact_digest, record.artifact_digest),
         _digest("evidence_digest", "the evidence rows", found.evidence_digest, record.evidence_digest),
         _metrics(record, found),
-        *_validated_under(record, events, found, demo_allowed=demo_allowed),
+        *_validated_under(record, events, found, required, demo_allowed=demo_allowed),
         *_approvals(record, events, demo_allowed=demo_allowed),
-        _gates_in_force(record, events, found, demo_allowed=demo_allowed),
+        _gates_in_force(record, events, found, required, demo_allowed=demo_allowed),
     ]
 
 
@@ -164,7 +173,7 @@ def _metrics(record: VersionRecord, found: Recomputed) -> Check:
 
 
 def _validated_under(
-    record: VersionRecord, events: Sequence[Event], found: Recomputed, *, demo_allowed: bool
+    record: VersionRecord, events: Sequence[Event], found: Recomputed, required: RequiredGates, *, demo_allowed: bool
 ) -> Iterator[Check]:
     """Check the policy of the last validation, and that it gives the recorded results once more."""
     if not record.validations:
@@ -180,7 +189,7 @@ def _validated_under(
     yield Check("adopted_policy", "integrity", "pass", adopted)
     # Another validation's additional gates keep applying in a decision; what was recorded is this validation's own.
     own = [gates for gates in [validation.payload.get("additional_gates")] if gates]
-    again = _evaluated(record, policy.policy, found.estimates, additional=own)
+    again = _evaluated(record, policy.policy, required, found.estimates, additional=own)
     if again is None:
         yield Check("gates_recomputed", "integrity", "fail", "the gates cannot be evaluated on the evidence")
         return
@@ -274,12 +283,14 @@ def _key(roles: Any, who: str) -> str | None:
     return people[who].public_key if who in people else None
 
 
-def _gates_in_force(record: VersionRecord, events: Sequence[Event], found: Recomputed, *, demo_allowed: bool) -> Check:
+def _gates_in_force(
+    record: VersionRecord, events: Sequence[Event], found: Recomputed, required: RequiredGates, *, demo_allowed: bool
+) -> Check:
     """Judge the recomputed figures by the policy in force now, with every limit ever asked for in addition."""
     policy = in_force(events, demo_allowed=demo_allowed)
     if policy is None:
         return Check("gates_in_force", "policy", "fail", "no gate policy is in force")
-    results = _evaluated(record, policy.policy, found.estimates, additional=record.additional_gates())
+    results = _evaluated(record, policy.policy, required, found.estimates, additional=record.additional_gates())
     if results is None:
         return Check("gates_in_force", "policy", "fail", "the gates cannot be evaluated on the evidence")
     blocking = sorted({gate.gate for gate in results if gate.blocks})
@@ -290,18 +301,24 @@ def _gates_in_force(record: VersionRecord, events: Sequence[Event], found: Recom
 
 
 def _evaluated(
-    record: VersionRecord, policy: Any, estimates: Mapping[str, Any] | None, *, additional: Sequence[Any]
+    record: VersionRecord,
+    policy: GatePolicy,
+    required: RequiredGates,
+    estimates: Mapping[str, Any] | None,
+    *,
+    additional: Sequence[Any],
 ) -> list[GateResult] | None:
     limit_set = limit_set_of(record.source)
     if limit_set is None or estimates is None:
         return None
-    stages: tuple[Literal["candidate"], Literal["staging"]] = ("candidate", "staging")
+    judge = partial(
+        evaluate_gates, estimates, policy, required=required, limit_set=limit_set, stages=("candidate", "staging")
+    )
     try:
-        results = evaluate_gates(estimates, policy, limit_set=limit_set, stages=stages)
+        results = judge()
         for asked in additional:
             extra = AdditionalGates.model_validate(asked)
-            both = evaluate_gates(estimates, policy, limit_set=limit_set, stages=stages, additional=extra)
-            results += [result for result in both if result.additional]
+            results += [result for result in judge(additional=extra) if result.additional]
     except (BadInput, ValidationError):
         return None
     return results

@@ -36,7 +36,7 @@ class Source:
 
 
 VOLUMES = Source(ACCOUNTING_TABLE, (DAY, "received", "accepted", "quarantined", "duplicate"))
-SCORES = Source(PREDICTIONS_TABLE, (DAY, "model_version", "risk", "band", "flagged"), ("status",))
+SCORES = Source(PREDICTIONS_TABLE, (DAY, "model_version", "risk", "band", "flagged", "status"))
 # How far a day is can be told only where its predictions say what they were made from.
 COMPLETENESS = [Source(name, (DAY, "discharges_version")) for name in (PREDICTIONS_TABLE, SHADOW_TABLE)]
 OUTCOMES = Source(OUTCOME_ACCOUNTING_TABLE, (DAY, "accepted"), written_by="outcomes_job")

@@ -12,11 +12,14 @@ import pandas as pd
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.monitoring import PerformanceConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
-from readmission_platform.evaluation.operation.live import ALL, estimated, measure_names, measured, suppressed
+from readmission_platform.evaluation.estimates.schema import EvidenceSchema
+from readmission_platform.evaluation.operation.cohorts import ALL, validated_as
+from readmission_platform.evaluation.operation.live import MEASURES, estimated, measured, suppressed
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.limits import bounds_of, read_estimate
 from readmission_platform.lifecycle.days.scoring import DAY
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.storage.lake import Lake
 
 PERFORMANCE_TABLE = "live_performance"
@@ -49,11 +52,11 @@ def performance_of(
     BadInput
         When there are limits on something that is not measured: they would hold for ever.
     """
-    unknown = sorted(set(settings.limits) - set(measure_names(model.flag_share)))
+    unknown = sorted(set(settings.limits) - set(MEASURES))
     if unknown:
         raise BadInput(
             f"configs/monitoring.yaml: performance.limits: {', '.join(unknown)} is not measured; measured are "
-            f"{', '.join(measure_names(model.flag_share))}"
+            f"{', '.join(MEASURES)}"
         )
     shown = _shown_before(lake)
     parts = [pd.DataFrame(columns=COLUMNS)]
@@ -82,7 +85,7 @@ class Periods:
         matured = latest_days(rows[rows["label"].notna()], self.settings.days)
         if matured.empty:
             return [self._estimated(JUDGED, latest_days(rows, self.settings.days))]
-        figures = self._measured(JUDGED, matured, subgroups=True)
+        figures = self._measured(JUDGED, matured, SCHEMA)
         return [figures, self._estimated(JUDGED, matured)]
 
     def month(self, month: str, rows: pd.DataFrame, shown: pd.DataFrame) -> list[pd.DataFrame]:
@@ -93,15 +96,15 @@ class Periods:
             return [estimate]
         keys = ["version", "period", "first_day", "last_day"]
         earlier = shown.merge(estimate[keys].drop_duplicates(), on=keys)
-        return [self._measured(month, matured, subgroups=False), estimate if earlier.empty else earlier]
+        return [self._measured(month, matured, None), estimate if earlier.empty else earlier]
 
-    def _measured(self, period: str, rows: pd.DataFrame, *, subgroups: bool) -> pd.DataFrame:
+    def _measured(self, period: str, rows: pd.DataFrame, schema: EvidenceSchema | None) -> pd.DataFrame:
         figures = measured(
             rows,
+            schema=schema,
             flag_share=self.model.flag_share,
             replicates=self.model.bootstrap_replicates,
             seed=self.model.seed,
-            subgroups=subgroups,
         )
         results = [self._result(period, row) for row in figures.to_dict("records")]
         return self._entries(period, rows, suppressed(figures), MEASURED).assign(result=results)
@@ -128,9 +131,7 @@ class Periods:
 
     def _promise(self, cohort: str, measure: str) -> Mapping[str, Any]:
         """Return what validation estimated: of subgroups it recorded observed over expected."""
-        attribute, _, group = cohort.partition(": ")
-        name = measure if cohort == ALL else f"{measure}.{attribute.replace('age', 'age_band')}.{group}"
-        promise = self.promised.get(name) or {}
+        promise = self.promised.get(validated_as(cohort, measure, SCHEMA) or "") or {}
         counts = [promise.get(count) for count in ("n", "positives")]
         few = any(count is not None and 0 < count < SMALLEST_SHOWN for count in counts)
         return {} if few else promise

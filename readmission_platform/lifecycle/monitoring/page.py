@@ -12,8 +12,11 @@ from typing import Any
 import pandas as pd
 
 from readmission_platform.assets.monitoring.figures import DAYS, PRODUCTION, figures
-from readmission_platform.evaluation.operation.figures import ALL, MEASURED
+from readmission_platform.encounters.cohort import MATURITY_DAYS
+from readmission_platform.evaluation.operation.cohorts import ALL
+from readmission_platform.evaluation.operation.figures import MEASURED
 from readmission_platform.evaluation.operation.shown import shown, totals_shown
+from readmission_platform.evaluation.words import Wording
 from readmission_platform.governance.ledger.timeline import timeline
 from readmission_platform.lifecycle.monitoring.figure_sources import (
     DRIFT,
@@ -28,6 +31,7 @@ from readmission_platform.lifecycle.monitoring.figure_sources import (
 )
 from readmission_platform.lifecycle.monitoring.shown_performance import edges_of, number, performance_shown, plain_row
 from readmission_platform.lifecycle.monitoring.verdict_line import standing
+from readmission_platform.lifecycle.wording import wording_of
 from readmission_platform.operations.alerts.states import Alert
 from readmission_platform.reports.monitor import monitor_html, pictures_of
 from readmission_platform.reports.pictures.time_axis import TimeAxis
@@ -73,7 +77,7 @@ def monitor_of(
         events, pointers = ledger.snapshot()
     live = pointers[PRODUCTION].version
     alerts = _alerts(project, span)
-    axis = _axis(observed, span)
+    axis, wording = _axis(observed, span), wording_of(project.model)
     return {
         "figures": observed,
         "model": project.model.name,
@@ -84,17 +88,19 @@ def monitor_of(
         "simulated": dates_are_simulated(project),
         "standing": standing(
             visible, live=live, open_alerts=None if alerts is None else [each for each in alerts if each["open"]],
-            outcome_coverage=settings.outcome_coverage,
+            outcome_coverage=settings.outcome_coverage, wording=wording,
         ),
-        "headlines": _headlines(visible, live),
+        **wording.to_json(),
+        "maturity_days": MATURITY_DAYS,
+        "headlines": _headlines(visible, live, wording),
         "nothing": _nothing(lake, visible, days),
         "totals": totals_shown(observed),
         "drift": _drift(visible, live),
-        "performance": performance_shown(visible, live, settings),
+        "performance": performance_shown(visible, live, settings, wording),
         "alerts": alerts,
         "runs": _runs(visible),
         "versions": [period.to_json() for period in timeline(events) if period.stage == PRODUCTION],
-        "pictures": pictures_of(visible, axis, limits=edges_of(settings)),
+        "pictures": pictures_of(visible, axis, wording, limits=edges_of(settings)),
     }  # fmt: skip
 
 
@@ -129,14 +135,14 @@ def _newest(visible: pd.DataFrame, figure: str, *, version: str | None = None) -
     return None if rows.empty else plain_row(rows.iloc[-1])
 
 
-def _headlines(visible: pd.DataFrame, live: str | None) -> list[dict[str, Any]]:
+def _headlines(visible: pd.DataFrame, live: str | None, wording: Wording) -> list[dict[str, Any]]:
     """Return the handful of figures that stand on top; the newest of each, None where there is none yet."""
     chosen = (
-        ("encounters_received", "encounters received", None),
+        ("encounters_received", f"{wording.words.rows} received", None),
         ("mean_risk", "mean predicted risk", None),
         ("drifted_share", "of the columns drifted", live),
-        ("live_auroc", "AUROC on matured outcomes", live),
-        ("live_observed_expected", "observed / expected", live),
+        ("live_auroc", f"{wording.inline('auroc')} on matured outcomes", live),
+        ("live_observed_expected", wording.inline("observed_expected"), live),
         ("matured_coverage", "of the outcomes due are known", None),
     )
     return [{"figure": name, "label": label, "row": _newest(visible, name, version=version)}

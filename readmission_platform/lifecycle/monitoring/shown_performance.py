@@ -10,15 +10,16 @@ import pandas as pd
 
 from readmission_platform.config.monitoring import PerformanceConfig
 from readmission_platform.evaluation.operation.catalogue import MEASURES
-from readmission_platform.evaluation.operation.figures import ALL, MEASURED
-from readmission_platform.evaluation.operation.live import SEEN, UNSEEN
+from readmission_platform.evaluation.operation.cohorts import ALL, SEEN, UNSEEN
+from readmission_platform.evaluation.operation.figures import MEASURED
+from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.policy.limits import describe
 
-_COHORTS = {ALL: "everybody", SEEN: SEEN, UNSEEN: UNSEEN}
 
-
-def performance_shown(visible: pd.DataFrame, live: str | None, settings: PerformanceConfig) -> dict[str, Any]:
+def performance_shown(
+    visible: pd.DataFrame, live: str | None, settings: PerformanceConfig, wording: Wording
+) -> dict[str, Any]:
     """Return the judged measures of the live version, or of the newest that has any; the groups; and the months."""
     judged = visible[visible["figure"].str.startswith("live_") & ~visible["hidden"]]
     version = live if (judged["version"] == live).any() else (judged["version"].iloc[-1] if len(judged) else None)
@@ -31,7 +32,8 @@ def performance_shown(visible: pd.DataFrame, live: str | None, settings: Perform
         "first_day": of_all["first_day"].min() if len(of_all) else None,
         "last_day": of_all["last_day"].max() if len(of_all) else None,
         "measures": [
-            {"name": name, "rows": _measure_rows(visible, measured, name, settings)} for name in _measures(measured)
+            {"name": name, "rows": _measure_rows(visible, measured, name, settings, wording)}
+            for name in _measures(measured)
         ],
         "groups": _groups(measured),
         "estimates": _months(visible),
@@ -40,16 +42,15 @@ def performance_shown(visible: pd.DataFrame, live: str | None, settings: Perform
 
 def _measures(rows: pd.DataFrame) -> list[str]:
     found = list(dict.fromkeys(name.removeprefix("live_") for name in rows["figure"]))
-    order = [name.rpartition("_at_")[0] or name for name in MEASURES]
-    return sorted(found, key=lambda name: order.index(name.rpartition("_at_")[0] or name))
+    return sorted(found, key=list(MEASURES).index)
 
 
 def _measure_rows(
-    visible: pd.DataFrame, measured: pd.DataFrame, name: str, settings: PerformanceConfig
+    visible: pd.DataFrame, measured: pd.DataFrame, name: str, settings: PerformanceConfig, wording: Wording
 ) -> list[dict[str, Any]]:
     limits = settings.limits.get(name)
     found = []
-    for cohort, words in _COHORTS.items():
+    for cohort in (ALL, SEEN, UNSEEN):
         rows = measured[(measured["figure"] == f"live_{name}") & (measured["cohort"] == cohort)]
         if rows.empty:
             continue
@@ -62,7 +63,7 @@ def _measure_rows(
         found.append(
             {
                 "measure": name,
-                "cohort": words,
+                "cohort": wording.cohort(cohort),
                 "observed": row,
                 "promised": None if promised.empty else plain_row(promised.iloc[-1]),
                 "limit": _limit_text(limits) if limits and cohort == ALL else "",

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.evaluation.operation.figures import ALL, MEASURED
+from readmission_platform.evaluation.operation.cohorts import ALL
+from readmission_platform.evaluation.operation.figures import MEASURED
+from readmission_platform.evaluation.words import Wording
 
 _MOST_NAMED = 4
-_MEASURES = {"worse_auroc": "AUROC", "worse_observed_expected": "observed / expected"}
 
 
 def standing(
@@ -21,6 +22,7 @@ def standing(
     live: str | None,
     open_alerts: Sequence[Mapping[str, Any]] | None,
     outcome_coverage: float,
+    wording: Wording,
 ) -> dict[str, str]:
     """Say in one sentence whether all is well, and its tone (good, warn, bad).
 
@@ -34,8 +36,15 @@ def standing(
         As ``lifecycle.monitoring.page`` lists them; None where nothing observes the platform.
     outcome_coverage
         Share of the outcomes due below which something is missing.
+    wording
+        How rows, measures and cohorts are called.
     """
-    wrong = [*_days(visible), *_drift(visible, live), *_performance(visible, live), *_alerts(open_alerts, "critical")]
+    wrong = [
+        *_days(visible, wording),
+        *_drift(visible, live, wording),
+        *_performance(visible, live, wording),
+        *_alerts(open_alerts, "critical"),
+    ]
     if live is None:
         wrong.insert(0, "no version is in production")
     concerns = [*_outcomes(visible, outcome_coverage), *_alerts(open_alerts, "warning")]
@@ -57,26 +66,28 @@ def _newest(visible: pd.DataFrame, figure: str, version: str | None = None) -> p
     return None if rows.empty else rows.iloc[-1]
 
 
-def _days(visible: pd.DataFrame) -> list[str]:
+def _days(visible: pd.DataFrame, wording: Wording) -> list[str]:
     behind = _newest(visible, "days_incomplete")
     if behind is None:
-        return [] if visible["figure"].eq("encounters_received").any() else ["no discharges have arrived"]
+        return (
+            [] if visible["figure"].eq("encounters_received").any() else [f"no {wording.words.delivery} have arrived"]
+        )
     if not behind["value"]:
         return []
     return [f"{behind['value']:.0f} of {behind['n']:.0f} days lack files, intake or scores"]
 
 
-def _drift(visible: pd.DataFrame, live: str | None) -> list[str]:
+def _drift(visible: pd.DataFrame, live: str | None, wording: Wording) -> list[str]:
     alarm = _newest(visible, "drift_alarm", live)
     if alarm is None or not alarm["value"]:
         return []
     of_window = visible[(visible["version"] == alarm["version"]) & (visible["last_day"] == alarm["last_day"])]
     drifted = of_window[(of_window["figure"] == "column_drifted") & (of_window["value"] > 0)]
     named = [str(cohort).removeprefix("column: ") for cohort in drifted["cohort"]]
-    return [f"the encounters have drifted from the training data ({_few(named) or 'in an earlier window'})"]
+    return [f"the {wording.words.rows} have drifted from the training data ({_few(named) or 'in an earlier window'})"]
 
 
-def _performance(visible: pd.DataFrame, live: str | None) -> list[str]:
+def _performance(visible: pd.DataFrame, live: str | None, wording: Wording) -> list[str]:
     """Name each measure that is outside its limits, and for whom, everybody first."""
     worse = visible[visible["figure"].str.startswith("worse_") & (visible["value"] > 0)]
     if live is not None:
@@ -84,8 +95,8 @@ def _performance(visible: pd.DataFrame, live: str | None) -> list[str]:
     found = []
     for figure, rows in worse.groupby("figure", sort=False):
         cohorts = [str(cohort) for cohort in rows["cohort"]]
-        named = ["everybody"] * (ALL in cohorts) + [cohort for cohort in cohorts if cohort != ALL]
-        measure = _MEASURES.get(str(figure), str(figure).removeprefix("worse_").replace("_", " "))
+        named = [wording.cohort(cohort) for cohort in sorted(cohorts, key=lambda cohort: cohort != ALL)]
+        measure = wording.inline(str(figure).removeprefix("worse_"))
         found.append(f"{measure} is outside its limits ({_few(named)})")
     return found
 

@@ -73,6 +73,7 @@ def compared_with(record: VersionRecord, config: DriftConfig) -> str:
 
 def windows_for(scored: pd.DataFrame, record: VersionRecord, config: DriftConfig) -> tuple[list[Window], int]:
     """Return the closed windows of what a version scored, and how many encounters wait in the open rest."""
+    scored = scored.rename(columns={"encounter_id": "row", "discharge_date": "day"})
     return windows_of(scored, size=config.window_encounters, compared_with=compared_with(record, config))
 
 

@@ -21,6 +21,7 @@ from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.versions.version_facts import evidence_rows
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.storage.lake import Lake, TableMissing
 
 
@@ -152,7 +153,7 @@ def _verified_rows(lake: Lake, record: VersionRecord) -> pd.DataFrame:
     if rows is None:
         raise Unavailable(f"the evidence rows of version {record.version} are not in the lake: restore them")
     try:
-        same = digest_rows(rows) == record.evidence_digest
+        same = digest_rows(rows, SCHEMA) == record.evidence_digest
     except InvalidEvidence:
         same = False
     if not same:

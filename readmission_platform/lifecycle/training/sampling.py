@@ -13,8 +13,10 @@ from readmission_platform.encounters.history import history_of
 from readmission_platform.encounters.sources import load_synthetic, load_uci
 from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates
+from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.versions.version_facts import estimates_of
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.storage.home import pseudonym_key
 
 
@@ -37,8 +39,12 @@ def train_on_sample(settings: Settings, source: SourceConfig, share: float) -> t
     labels = features["readmitted_30d"].to_numpy()
     fitted = cross_validate(features, labels, folds, **model.fit_settings, seed=model.seed)
     rows = evidence_of(features, labels, folds, fitted.scores, key)
-    document = estimates_of(rows, digest_rows(rows), model)
+    document = estimates_of(rows, digest_rows(rows, SCHEMA), model)
     limits: LimitSet = "real" if source.source is Source.uci else "synthetic"
     return document, evaluate_gates(
-        document["estimates"], gate_policy(settings), limit_set=limits, stages=("candidate",)
+        document["estimates"],
+        gate_policy(settings),
+        required=required_gates(SCHEMA),
+        limit_set=limits,
+        stages=("candidate",),
     )

@@ -18,10 +18,12 @@ from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.policy.adoption import AdoptionKind, adopt, in_force, roles_in_force
+from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.governance.promotion.approvals import approval_statement, check_approval, sign
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest
 from readmission_platform.governance.signatures import load_key
 from readmission_platform.lifecycle.versions.decisions import consider
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.resources.environment import environment_resources
 from readmission_platform.resources.project import ProjectResource
 
@@ -142,4 +144,5 @@ def adopt_configuration(settings: Settings, kind: AdoptionKind, *, key: Path | N
             who = demo_signer(ledger, settings.keys)
         else:
             raise Refused([f"there is no demo approver in {settings.environment}: sign with --key and --signer"])
-        return adopt(ledger, kind, _READERS[kind](settings), who, demo_allowed=demo)
+        required = None if kind == "roles_adopted" else required_gates(SCHEMA)
+        return adopt(ledger, kind, _READERS[kind](settings), who, required=required, demo_allowed=demo)

@@ -5,15 +5,20 @@ What belongs here: putting recorded values side by side. What does not: judging 
 
 from typing import Any
 
+from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.versions.decisions import Considered
-from readmission_platform.reports.review import FIGURES
+from readmission_platform.reports.review import compared
 from readmission_platform.resources.tracking import TrackingResource
 
 
 def version_changes(
-    record: VersionRecord, champion: VersionRecord | None, considered: Considered, tracking: TrackingResource
+    record: VersionRecord,
+    champion: VersionRecord | None,
+    considered: Considered,
+    tracking: TrackingResource,
+    wording: Wording,
 ) -> dict[str, Any]:
     """Return ``changes`` (what went in) and ``figures`` (how they did), ours beside the champion's.
 
@@ -28,10 +33,9 @@ def version_changes(
     return {
         "changes": _inputs(record, other, tracking),
         "figures": [
-            {"label": label, "ours": ours.get(metric), "theirs": theirs.get(metric),
+            {"label": wording.label(metric), "ours": ours[metric], "theirs": theirs.get(metric),
              "difference": ours.get(paired) if paired and other else None}
-            for metric, label, paired in FIGURES
-            if metric in ours
+            for metric, paired in compared(ours)
         ],
     }  # fmt: skip
 

@@ -14,10 +14,12 @@ from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
+from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.governance.promotion.case import Judged
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest, VersionFacts, decide
 from readmission_platform.governance.promotion.rollback import RollbackDecision, RollbackRequest, decide_rollback
 from readmission_platform.lifecycle.versions.version_facts import version_facts
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import TrackingResource
@@ -77,6 +79,7 @@ def consider_closely(
         events=events,
         pointers=pointers,
         facts=facts,
+        required=required_gates(SCHEMA),
         environment=project.environment_rules,
         environment_name=project.environment,
         now=datetime.now(UTC),

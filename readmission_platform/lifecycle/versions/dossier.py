@@ -31,6 +31,7 @@ from readmission_platform.governance.promotion.verification import champion_then
 from readmission_platform.lifecycle.versions.dossier_verification import NOT_PROVEN, gate_table, verify_files
 from readmission_platform.lifecycle.versions.evidence_document import document_bytes, evidence_document
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing, evidence_rows
+from readmission_platform.models.readmission_30d.evidence import WORDS
 from readmission_platform.reports.dossier import readme
 from readmission_platform.reports.evidence_report import evidence_html
 from readmission_platform.reports.model_card import card_html, card_markdown, card_of
@@ -79,8 +80,8 @@ def make_dossier(version: str, *, out: Path, ledger: Ledger, resources: Resource
     environment, made_at = resources.project.environment, utc_text(datetime.now(UTC))
     files = gathered(record, entries, resources)
     files[dossier.README] = readme(
-        model=record.model, version=version, environment=environment, made_at=made_at, signer=signer.identity,
-        demo=signer.demo, files=[*files, dossier.MANIFEST], not_proven=NOT_PROVEN, notes=_NOTES,
+        model=record.model, words=WORDS, version=version, environment=environment, made_at=made_at,
+        signer=signer.identity, demo=signer.demo, files=[*files, dossier.MANIFEST], not_proven=NOT_PROVEN, notes=_NOTES,
     ).encode()  # fmt: skip
     head = {"seq": entries[-1].seq, "hash": entries[-1].hash}
     manifest = dossier.sealed(

@@ -22,6 +22,7 @@ from readmission_platform.governance.ledger.audit import HeadStatement
 from readmission_platform.governance.ledger.chain import Event, pointers_from
 from readmission_platform.governance.ledger.extract import Entry, departure_from, events_of, first_break, read_extract
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.governance.promotion.verification import (
     ROUNDING,
     Check,
@@ -31,6 +32,7 @@ from readmission_platform.governance.promotion.verification import (
 )
 from readmission_platform.lifecycle.versions.evidence_document import FORMAT, document_from
 from readmission_platform.lifecycle.versions.version_facts import measured_at_training, shared_test_patients
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 
 NOT_PROVEN = (
     "that the key belongs to whom the manifest names: compare it with one you got from elsewhere (--public-key)",
@@ -186,7 +188,9 @@ def _compared(opened: _Opened) -> Iterator[Check]:
     computed, found = _recomputed(opened)
     yield from (
         check
-        for check in verify_version(record, events=events, found=found, demo_allowed=opened.demo_allowed)
+        for check in verify_version(
+            record, events=events, found=found, required=required_gates(SCHEMA), demo_allowed=opened.demo_allowed
+        )
         # What the policy of today says of the version is no matter of the dossier.
         if check.name != "gates_in_force"
     )
@@ -208,10 +212,10 @@ def _recomputed(opened: _Opened) -> tuple[dict[str, Any] | None, Recomputed]:
     settings = _part(opened.document, "settings")
     try:
         rows = _rows(opened.files[dossier.ROWS])
-        digest = digest_rows(rows)
+        digest = digest_rows(rows, SCHEMA)
         if digest != opened.record.evidence_digest:  # figures made from changed rows would mean nothing
             return None, Recomputed(stated, digest, None, settings_alike=True)
-        computed = evaluate(rows, **settings)
+        computed = evaluate(rows, schema=SCHEMA, **settings)
         estimates = dict(computed["estimates"]) | measured_at_training(opened.record)
         estimates |= _against_champion(opened, rows, settings)
     except (InvalidEvidence, BadInput, TypeError, KeyError):  # a setting too many, too few, or of another type
@@ -227,7 +231,7 @@ def _against_champion(opened: _Opened, rows: pd.DataFrame, settings: Mapping[str
     if champion is None or dossier.CHAMPION_ROWS not in opened.files:
         return {}
     theirs = _rows(opened.files[dossier.CHAMPION_ROWS])
-    if digest_rows(theirs) != champion.evidence_digest:
+    if digest_rows(theirs, SCHEMA) != champion.evidence_digest:
         raise BadInput("the champion's evidence rows are not those recorded")
     both = shared_test_patients(rows, theirs)
     if both.empty:

@@ -8,24 +8,26 @@ again gets the same.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from readmission_platform.config.governance import GatePolicy
-from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, hide_telling_shares, suppress_small_cells
+from readmission_platform.evaluation.disclosure import hide_telling_shares, suppress_small_cells
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import in_force
+from readmission_platform.governance.policy.shown import judged_groups, shown_gate
 from readmission_platform.lifecycle.versions.version_facts import estimates_of, measured_at_training, recorded_evidence
+from readmission_platform.models.readmission_30d.evidence import WORDS
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.storage.home import replace_file
 from readmission_platform.storage.lake import Lake
 
-FORMAT = "readmission-evidence-2"
+FORMAT = "evidence-1"
 EVIDENCE_FILE = "evidence.json"
-NOT_SHOWN = f"hidden: a count of 1 to {SMALLEST_SHOWN - 1} people could be read or worked out from it"
 
 
 def evidence_document(
@@ -43,10 +45,12 @@ def evidence_document(
     events, pointers
         ``Ledger.snapshot()``.
 
-    Returns ------- ``format``, ``model``, ``version``, ``source``, ``provenance``, ``cohort``, all that
-    ``evaluation.estimates.evidence.evaluate`` returns (``n`` to ``comparisons``), ``explanations``, ``gates``,
-    ``verdict``, ``policy_digest`` and ``robustness``, in alphabetical order. What an older release did not record is
-    None, as are figures that are undefined or hidden.
+    Returns
+    -------
+    ``format``, ``model``, ``words``, ``version``, ``source``, ``provenance``, ``cohort``, all that
+    ``evaluation.estimates.evidence.evaluate`` returns (``schema`` to ``comparisons``), ``explanations``, ``gates``,
+    ``verdict``, ``policy_digest`` and ``robustness``, in alphabetical order. What was not recorded is None, as are
+    figures that are undefined or hidden.
 
     Raises
     ------
@@ -84,9 +88,10 @@ def document_from(record: VersionRecord, computed: Mapping[str, Any], *, events:
         "provenance": _provenance(record),
         "cohort": record.trained.get("cohort"),
         **shown,
-        "groups": _judged_groups(shown["groups"], evidence["groups"], policy),
+        "words": asdict(WORDS),
+        "groups": judged_groups(shown["groups"], evidence["groups"], policy, WORDS),
         "explanations": record.trained.get("explanations"),
-        "gates": [_shown_gate(gate, shown["estimates"]) for gate in record.gates],
+        "gates": [shown_gate(gate, shown["estimates"]) for gate in record.gates],
         "verdict": validated.get("verdict"),
         "policy_digest": validated.get("policy_digest"),
         "robustness": newest_study(events, version),
@@ -143,53 +148,3 @@ def _provenance(record: VersionRecord) -> dict[str, Any]:
         "seed": record.seed,
         "recipe": trained.get("recipe"),
     }
-
-
-def _judged_groups(groups: Mapping[str, Any], counted: Mapping[str, Any], policy: GatePolicy | None) -> dict[str, Any]:
-    """Say of each group whether it was large enough to be judged by itself, and why not.
-
-    Parameters
-    ----------
-    groups
-        As they may be shown.
-    counted
-        The same with every count.
-    """
-    gates = policy.gates.values() if policy else ()
-    needed = {gate.metric: gate.min_positives or 0 for gate in gates if gate.enabled}
-    return {
-        attribute: {
-            name: {
-                **group,
-                **_judged(group, counted[attribute][name], needed.get(f"observed_expected.{attribute}.*")),
-            }
-            for name, group in members.items()
-        }
-        for attribute, members in groups.items()
-    }
-
-
-def _judged(group: Mapping[str, Any], counted: Mapping[str, Any], least: int | None) -> dict[str, str]:
-    if group.get("suppressed"):
-        return {"result": "insufficient", "reason": NOT_SHOWN}
-    if least is None:
-        return {"result": "insufficient", "reason": "no gate of the policy judges it"}
-    seen = "how many readmissions is hidden" if group["positives"] is None else f"{group['positives']:,} readmissions"
-    if counted["positives"] < least:
-        return {"result": "insufficient", "reason": f"{seen}, {least} are needed"}
-    return {"result": "judged", "reason": f"{seen}, at least {least} are needed"}
-
-
-def _shown_gate(gate: Mapping[str, Any], estimates: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recorded gate result as it may be shown: what is hidden of its estimate is hidden here too."""
-    hidden = dict(_hidden_fields(gate, estimates.get(str(gate.get("metric")))))
-    return {**gate, **hidden}
-
-
-def _hidden_fields(gate: Mapping[str, Any], estimate: Mapping[str, Any] | None) -> Iterator[tuple[str, None]]:
-    for count in ("n", "positives"):
-        few = 0 < (gate.get(count) or 0) < SMALLEST_SHOWN
-        if few or (estimate is not None and estimate.get(count) is None):
-            yield count, None
-    if estimate is not None and estimate["n"] is None and estimate["value"] is None:
-        yield from ((name, None) for name in ("observed", "low", "high"))

@@ -5,17 +5,20 @@ itself (``governance.promotion.decision``). No row of a patient gets here: only 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.config.governance import EnvironmentConfig, GatePolicy
 from readmission_platform.evaluation.disclosure import suppress_small_cells, telling_shares
+from readmission_platform.evaluation.words import Wording
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import in_force
 from readmission_platform.governance.policy.gates import GateResult, warnings_of
+from readmission_platform.governance.policy.shown import INSUFFICIENT, judged_groups, shown_gate
 from readmission_platform.governance.promotion.approvals import MEANING
 from readmission_platform.governance.promotion.case import Condition
 from readmission_platform.governance.promotion.decision import PromotionRequest
@@ -23,6 +26,7 @@ from readmission_platform.lifecycle.versions.comparison import version_changes
 from readmission_platform.lifecycle.versions.decisions import Considered, consider_closely
 from readmission_platform.lifecycle.versions.shadow import shadow_of
 from readmission_platform.lifecycle.versions.version_facts import estimates_of, evidence_rows
+from readmission_platform.lifecycle.wording import wording_of
 from readmission_platform.reports.review import pictures_of, review_html
 from readmission_platform.resources.environment import Resources
 from readmission_platform.storage.home import replace_file
@@ -32,7 +36,6 @@ _OVER = {
     "rejected": "A gate failed. It can never be promoted; train a new version.",
     "archived": "It was promoted before. If it was in production, the way back is a rollback, which needs no approval.",
 }
-ATTRIBUTES = {"gender": "Gender", "race": "Race", "age_band": "Age"}
 
 
 def write_review(version: str, *, ledger: Ledger, resources: Resources, out: Path | None = None) -> Path:
@@ -68,12 +71,13 @@ def review_of(version: str, *, ledger: Ledger, resources: Resources) -> dict[str
     records = version_records(considered.events, considered.pointers)
     record, champion = records[version], records.get(considered.pointers["production"].version or "")
     rows = evidence_rows(lake.open(), record) if considered.facts.estimates is not None else None
-    evidence = None
-    if rows is not None:
-        evidence = suppress_small_cells(estimates_of(rows, str(record.evidence_digest), project.model))
-    policy = in_force(considered.events)
+    counted = estimates_of(rows, str(record.evidence_digest), project.model) if rows is not None else None
+    evidence = suppress_small_cells(counted) if counted else None
+    policy, wording = in_force(considered.events), wording_of(project.model)
     return {
         "model": ledger.model,
+        "words": asdict(wording.words),
+        "flag": wording.flag,
         "version": version,
         "environment": project.environment,
         "written_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -82,10 +86,12 @@ def review_of(version: str, *, ledger: Ledger, resources: Resources) -> dict[str
         "verdict": headline(record, decision.conditions),
         "cohort": {name: evidence[name] for name in ("n", "positives", "patients")} if evidence else None,
         "champion": champion.version if champion and champion.version != version else None,
-        **version_changes(record, champion, considered, tracking),
+        **version_changes(record, champion, considered, tracking, wording),
         "conditions": [item.to_json() for item in decision.conditions],
-        "gates": [shown_gate(gate, evidence) for gate in _in_order(decision.gates)],
-        "groups": list(_groups(evidence, policy.policy.gates if policy else {})),
+        "gates": [
+            shown_gate(gate.to_json(), evidence["estimates"] if evidence else {}) for gate in _in_order(decision.gates)
+        ],
+        "groups": list(_groups(evidence, counted, policy.policy if policy else None, wording)),
         "warnings": [gate.to_json() for gate in decision.gates if gate.gate in warnings_of(decision.gates)],
         "shadow": shadow_of(lake.open(), record, project.model) | {"required": rules.shadow_days_required},
         "record": _provenance(record),
@@ -95,7 +101,7 @@ def review_of(version: str, *, ledger: Ledger, resources: Resources) -> dict[str
         "approvals_required": rules.approvals_required,
         "meaning": MEANING,
         "commands": _commands(record, rules, replaces=champion is not None),
-        "pictures": pictures_of(evidence) if evidence else [],
+        "pictures": pictures_of(evidence, wording) if evidence else [],
     }
 
 
@@ -116,32 +122,23 @@ def headline(record: VersionRecord, conditions: Sequence[Condition]) -> dict[str
     return {"tone": "bad", "text": "Not ready for production", "more": f"These conditions do not hold: {named}."}
 
 
-def shown_gate(gate: GateResult, evidence: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a gate's result as it may be shown: a hidden group stays hidden here too, or it could be derived."""
-    shown = gate.to_json()
-    figures = evidence["estimates"].get(gate.metric) if evidence else None
-    if figures is not None and figures["n"] is None:
-        shown |= {"n": None, "positives": None}
-        if figures["value"] is None:
-            shown |= {"observed": None, "low": None, "high": None}
-    return shown
-
-
 def _in_order(gates: Sequence[GateResult]) -> list[GateResult]:
     """Put first what blocks, then what could not be judged."""
     return sorted(gates, key=lambda gate: (not gate.blocks, gate.result == "pass"))
 
 
-def _groups(evidence: Mapping[str, Any] | None, gates: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    needed = {gate.metric: gate.min_positives for gate in gates.values() if gate.enabled}
-    for attribute, groups in (evidence["groups"] if evidence else {}).items():
-        least = needed.get(f"observed_expected.{attribute}.*", 0)
-        unshown = telling_shares(evidence, groups, of_negatives=False) if evidence else frozenset()
+def _groups(
+    evidence: Mapping[str, Any] | None, counted: Mapping[str, Any] | None, policy: GatePolicy | None, wording: Wording
+) -> Iterator[dict[str, Any]]:
+    if evidence is None or counted is None:
+        return
+    judged = judged_groups(evidence["groups"], counted["groups"], policy, wording.words)
+    for attribute, groups in judged.items():
+        unshown = telling_shares(evidence, groups, of_negatives=False)
         for name, group in groups.items():
-            hidden = bool(group.get("suppressed"))
-            few = hidden or (group["positives"] is not None and group["positives"] < least)
-            yield {"attribute": ATTRIBUTES.get(attribute, attribute), "name": name, "hidden": hidden,
-                   "insufficient": few, "share_hidden": name in unshown, **group}  # fmt: skip
+            yield {"words": wording.group(attribute, name), "name": name, "hidden": bool(group.get("suppressed")),
+                   "insufficient": group["result"] == INSUFFICIENT, "share_hidden": name in unshown,
+                   **group}  # fmt: skip
 
 
 def _provenance(record: VersionRecord) -> dict[str, Any]:

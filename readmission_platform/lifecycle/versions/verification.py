@@ -13,6 +13,7 @@ from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.governance.promotion.verification import (
     Check,
     Recomputed,
@@ -26,6 +27,7 @@ from readmission_platform.lifecycle.versions.version_facts import (
     evidence_rows,
     measured_at_training,
 )
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.resources.environment import Resources
 from readmission_platform.storage.artifacts import artifact_digest
 from readmission_platform.storage.lake import Lake
@@ -65,7 +67,8 @@ def verify(version: str, *, ledger: Ledger, resources: Resources) -> list[Check]
     settings = record.trained.get("model_config")
     found = Recomputed(artifact, evidence, estimates, settings_alike=settings == digest_of(project.model))
     demo = rules.demo_approver and project.environment == "local"
-    return [chain_check(problem, len(events)), *verify_version(record, events=events, found=found, demo_allowed=demo)]
+    checks = verify_version(record, events=events, found=found, required=required_gates(SCHEMA), demo_allowed=demo)
+    return [chain_check(problem, len(events)), *checks]
 
 
 def raise_unless_verified(version: str, checks: list[Check]) -> None:
@@ -96,7 +99,7 @@ def _recomputed(
     if rows is None:
         return None, None
     try:
-        digest = digest_rows(rows)
+        digest = digest_rows(rows, SCHEMA)
         estimates = dict(estimates_of(rows, digest, model)["estimates"]) | measured_at_training(record)
     except InvalidEvidence:
         return None, None

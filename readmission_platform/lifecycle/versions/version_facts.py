@@ -18,6 +18,7 @@ from readmission_platform.governance.ledger.chain import Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.promotion.decision import VersionFacts
 from readmission_platform.lifecycle.monitoring.windows import drift_facts
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.storage.artifacts import artifact_digest
 from readmission_platform.storage.lake import Lake, TableMissing
 
@@ -59,7 +60,7 @@ def recorded_evidence(lake: Lake, record: VersionRecord) -> pd.DataFrame:
     if rows is None:
         raise EvidenceMissing(f"the evidence rows of version {record.version} are gone; train it again")
     try:
-        digest = digest_rows(rows)
+        digest = digest_rows(rows, SCHEMA)
     except InvalidEvidence as error:
         raise EvidenceMissing(f"the evidence rows of version {record.version} are unusable: {error}") from error
     if digest != record.evidence_digest:
@@ -92,6 +93,7 @@ def _document(rows: _Rows, model_json: str) -> dict[str, Any]:
     model = ModelConfig.model_validate_json(model_json)
     return evaluate(
         rows.frame,
+        schema=SCHEMA,
         flag_share=model.flag_share,
         wide_flag_share=model.wide_flag_share,
         thresholds=model.decision_thresholds,
@@ -190,7 +192,7 @@ def version_facts(
     if rows is None:
         return VersionFacts(artifact, None, None, 0, has_champion=False)
     try:
-        digest = digest_rows(rows)
+        digest = digest_rows(rows, SCHEMA)
     except InvalidEvidence:
         return VersionFacts(artifact, None, None, 0, has_champion=False)
     if digest != record.evidence_digest:  # figures made from changed rows would mean nothing, or not even be defined
@@ -199,7 +201,7 @@ def version_facts(
     compared: dict[str, dict[str, Any]] = {}
     if champion is not None and champion.version != record.version:
         champion_rows = evidence_rows(lake, champion)
-        if champion_rows is not None and digest_rows(champion_rows) == champion.evidence_digest:
+        if champion_rows is not None and digest_rows(champion_rows, SCHEMA) == champion.evidence_digest:
             compared = champion_estimates(rows, champion_rows, model)
     shadow, days = shadow_estimates(lake, record, float(rows["score"].mean()))
     return VersionFacts(

@@ -1,6 +1,6 @@
 """Further pictures of the evidence: subgroups, comparisons, effects, and the same recipe with other seeds.
 
-Every function returns the bytes of a PNG, as those of ``plots`` do.
+Every function returns the bytes of a PNG, as those of ``evidence`` do.
 
 What belongs here: drawing what the evidence document holds. What does not: computing it, or hiding small cells, which
 has been done in the document.
@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
+from readmission_platform.evaluation.words import Wording
 from readmission_platform.reports.pictures.evidence import (
-    HOSPITAL,
-    LACE,
+    ACCENT,
     MODEL,
     REFERENCE,
+    SECOND,
     WIDTH,
     dress,
     make_figure,
@@ -25,21 +26,6 @@ from readmission_platform.reports.pictures.evidence import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-ATTRIBUTES = {"gender": "Gender", "race": "Race", "age_band": "Age"}
-SCORES = {
-    "model": "Model",
-    "lace": "LACE",
-    "hospital": "HOSPITAL",
-    "number_inpatient": "inpatient stays alone",
-    "logistic": "logistic regression",
-}
-FIGURES = {
-    "auroc": "AUROC",
-    "brier_skill": "Brier skill",
-    "calibration_slope": "Calibration slope",
-    "observed_expected": "Observed / expected",
-}
 
 
 def _has_interval(estimate: Mapping[str, Any]) -> bool:
@@ -61,12 +47,10 @@ def _forest(axes: "Axes", rows: Sequence[tuple[str, Mapping[str, Any], bool]]) -
     axes.grid(False, axis="y")
 
 
-def groups_png(groups: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> bytes:
+def groups_png(groups: Mapping[str, Mapping[str, Mapping[str, Any]]], wording: Wording) -> bytes:
     """Draw observed over expected and AUROC of every subgroup, hollow where it is too small to judge."""
     members = [
-        (f"{ATTRIBUTES.get(attribute, attribute)}: {name}", group)
-        for attribute, named in groups.items()
-        for name, group in named.items()
+        (wording.group(attribute, name), group) for attribute, named in groups.items() for name, group in named.items()
     ]
     figure = make_figure(max(2.6, 1.4 + 0.34 * len(members)))
     left, right = figure.subplots(1, 2, sharey=True)
@@ -81,7 +65,7 @@ def groups_png(groups: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> bytes:
     return png(figure)
 
 
-def comparisons_png(comparisons: Sequence[Mapping[str, Any]]) -> bytes:
+def comparisons_png(comparisons: Sequence[Mapping[str, Any]], wording: Wording) -> bytes:
     """Draw by how much the AUROC of one score exceeds that of another, for each pair."""
     figure = make_figure(max(2.4, 1.3 + 0.34 * len(comparisons)))
     axes = figure.subplots()
@@ -90,7 +74,7 @@ def comparisons_png(comparisons: Sequence[Mapping[str, Any]]) -> bytes:
         nothing_to_draw(axes)
         return png(figure)
     pairs = [((pair["first"], pair["second"]), pair["difference"]) for pair in comparisons]
-    _forest(axes, [(" less ".join(SCORES.get(name, name) for name in names), found, True) for names, found in pairs])
+    _forest(axes, [(" less ".join(wording.score(name) for name in names), found, True) for names, found in pairs])
     axes.axvline(0, color=REFERENCE, linestyle="--", linewidth=1)
     return png(figure)
 
@@ -132,7 +116,7 @@ def _draw_numbers(axes: "Axes", effect: Mapping[str, Any], highest: float) -> No
     axes.plot(at, [point["risk"] for point in known], "o-", color=MODEL, markersize=4)
     for point in effect["points"]:
         if isinstance(point["value"], str):
-            axes.axhline(point["risk"], color=LACE, linestyle="--", linewidth=1, label=point["label"])
+            axes.axhline(point["risk"], color=ACCENT, linestyle="--", linewidth=1, label=point["label"])
             axes.legend(loc="best", frameon=False, fontsize=7)
     axes.set(ylim=(0, 1.1 * highest), ylabel="Risk", xlabel=effect.get("unit", ""))
     percent_axes(axes, x=False)
@@ -155,7 +139,7 @@ def _short(text: str, letters: int = 30) -> str:
     return text if len(text) <= letters else text[: letters - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def seeds_png(seeds: Mapping[str, Any]) -> bytes:
+def seeds_png(seeds: Mapping[str, Any], wording: Wording) -> bytes:
     """Draw each figure of the same recipe fitted with several seeds, a dot per seed."""
     figures = seeds["figures"]
     figure = make_figure(0.9 + 0.75 * max(1, len(figures)))
@@ -167,9 +151,9 @@ def seeds_png(seeds: Mapping[str, Any]) -> bytes:
         values = row["values"]
         dress(axes, title="", x="", y="")
         axes.plot(values, [0] * len(values), "o", color=MODEL, alpha=0.7, label="a seed")
-        axes.plot(values[:1], [0], "D", color=HOSPITAL, label="the version's own seed")
+        axes.plot(values[:1], [0], "D", color=SECOND, label="the version's own seed")
         axes.axvline(row["mean"], color=REFERENCE, linestyle="--", linewidth=1)
-        axes.set_yticks([0], [FIGURES.get(row["name"], row["name"].replace("_", " "))])
+        axes.set_yticks([0], [fill(wording.short(row["name"]), 22)])
         axes.ticklabel_format(axis="x", useOffset=False)
     grid[0].set_title("How much is chance: the same recipe with other seeds", loc="left", fontsize=12,
                       fontweight="bold")  # fmt: skip

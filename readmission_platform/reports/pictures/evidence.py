@@ -1,30 +1,29 @@
 """Pictures of the evidence, for people who decide about patients rather than about models.
 
-Every function returns the bytes of a PNG 700 pixels wide, unless it is told a width. Titles and axes are plain words.
+Every function returns the bytes of a PNG 700 pixels wide, unless it is told a width. Titles and axes are plain words;
+what rows, events and baselines are called comes from the model's wording.
 Nothing is drawn through pyplot, which keeps global state and leaks figures in long-running processes.
 
 What belongs here: drawing. What does not: computing a curve (``curves``) or deciding what may be shown
 (``disclosure.suppress_small_cells``, to be applied first).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from readmission_platform.evaluation.words import Wording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito 2008: distinguishable with the common forms of colour blindness.
-MODEL, LACE, HOSPITAL, REFERENCE = "#0072B2", "#D55E00", "#009E73", "#777777"
-LOGISTIC = "#CC79A7"
-OTHER_SCORES = {
-    "lace": ("LACE score", LACE),
-    "hospital": ("HOSPITAL score", HOSPITAL),
-    "logistic": ("Logistic regression", LOGISTIC),
-}
+MODEL, ACCENT, SECOND, REFERENCE = "#0072B2", "#D55E00", "#009E73", "#777777"
+# Of the baselines, in the order of the schema; a seventh one begins anew.
+BASELINE_COLOURS = (ACCENT, SECOND, "#E69F00", "#CC79A7", "#56B4E9", "#000000")
 DOTS_PER_INCH = 100
 WIDTH = 7.0
 
@@ -87,16 +86,28 @@ def _with_interval(figures: Mapping[str, Any]) -> str:
     return f"{figures['value']:.3f}, 95 % interval {figures['low']:.3f} to {figures['high']:.3f}"
 
 
-def roc_png(curves: Mapping[str, Any]) -> bytes:
-    """Draw the ROC curve of the model, LACE, HOSPITAL and the logistic regression from ``evidence["curves"]``."""
+def _baselines(there: Mapping[str, Any], wording: Wording) -> Iterator[tuple[str, str, str]]:
+    """Yield name, words and colour of each baseline that is there; a fitted one may be left out."""
+    named = [baseline.name for baseline in wording.schema.baselines] if wording.schema else list(there)
+    for place, name in enumerate(named):
+        if name in there:
+            yield name, _first_upper(wording.score(name)), BASELINE_COLOURS[place % len(BASELINE_COLOURS)]
+
+
+def _first_upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def roc_png(curves: Mapping[str, Any], wording: Wording) -> bytes:
+    """Draw the ROC curve of the model and the baselines from ``evidence["curves"]``."""
     roc = curves["roc"]
     figure = make_figure(5.4)
     axes = figure.subplots()
     dress(
         axes,
         title="How well high risk is told from low risk",
-        x="Share of those NOT readmitted who would be flagged (false alarms)",
-        y="Share of readmissions that would be found",
+        x=f"Share of those NOT {wording.words.positive} who would be flagged (false alarms)",
+        y=f"Share of {wording.words.events} that would be found",
     )
     if not roc["fpr"]:
         nothing_to_draw(axes)
@@ -108,9 +119,7 @@ def roc_png(curves: Mapping[str, Any]) -> bytes:
         linewidth=2.2,
         label=f"Model (AUROC {_with_interval(roc['auroc'])})",
     )
-    for name, (label, colour) in OTHER_SCORES.items():
-        if name not in roc["baselines"]:  # evidence of older releases has no logistic regression
-            continue
+    for name, label, colour in _baselines(roc["baselines"], wording):
         other = roc["baselines"][name]
         area = other["auroc"]["value"]
         axes.plot(other["fpr"], other["tpr"], color=colour, linewidth=1.5, label=f"{label} (AUROC {area:.3f})")
@@ -121,16 +130,16 @@ def roc_png(curves: Mapping[str, Any]) -> bytes:
     return png(figure)
 
 
-def precision_recall_png(curves: Mapping[str, Any]) -> bytes:
+def precision_recall_png(curves: Mapping[str, Any], wording: Wording) -> bytes:
     """Draw the precision-recall curve, the prevalence, and where the care team's flag lies."""
     points = curves["precision_recall"]
     figure = make_figure(5.0)
     axes = figure.subplots()
     dress(
         axes,
-        title="How many of the flagged patients are readmitted",
-        x="Share of all readmissions that are among the flagged (recall)",
-        y="Share of the flagged who are readmitted (PPV)",
+        title=f"How many of the flagged are {wording.words.events}",
+        x=f"Share of all {wording.words.events} that are among the flagged (recall)",
+        y=f"Share of the flagged {wording.words.positive} (PPV)",
     )
     if not points["recall"]:
         nothing_to_draw(axes)
@@ -142,25 +151,30 @@ def precision_recall_png(curves: Mapping[str, Any]) -> bytes:
         color=REFERENCE,
         linestyle="--",
         linewidth=1,
-        label=f"Flagging at random ({points['prevalence']:.1%} are readmitted)",
+        label=f"Flagging at random ({points['prevalence']:.1%} {wording.words.positive})",
     )
     flag = points["flag"]
     if flag["recall"] is not None and flag["precision"] is not None:
         text = f"Top {flag['share']:.0%} flagged: finds {flag['recall']:.0%}, PPV {flag['precision']:.0%}"
-        axes.plot([flag["recall"]], [flag["precision"]], "o", color=LACE, markersize=8, label=text)
+        axes.plot([flag["recall"]], [flag["precision"]], "o", color=ACCENT, markersize=8, label=text)
     axes.set(xlim=(0, 1), ylim=(0, min(1.0, 1.1 * max(points["precision"]))))
     percent_axes(axes)
     axes.legend(loc="upper right", frameon=False)
     return png(figure)
 
 
-def calibration_png(curves: Mapping[str, Any]) -> bytes:
+def calibration_png(curves: Mapping[str, Any], wording: Wording) -> bytes:
     """Draw observed against predicted risk in ten equal groups, and the histogram of the risks underneath."""
     calibration = curves["calibration"]
     figure = make_figure(6.2)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    dress(axes, title="Do the predicted risks mean what they say?", x="", y="Readmissions observed")
-    dress(below, title="", x="Predicted risk of readmission within 30 days", y="Encounters")
+    dress(
+        axes,
+        title="Do the predicted risks mean what they say?",
+        x="",
+        y=f"{_first_upper(wording.words.events)} observed",
+    )
+    dress(below, title="", x=f"Predicted risk: {wording.words.title}", y=_first_upper(wording.words.rows))
     bins = [entry for entry in calibration["bins"] if entry["observed"] is not None]
     if not bins:
         nothing_to_draw(axes)
@@ -171,7 +185,7 @@ def calibration_png(curves: Mapping[str, Any]) -> bytes:
     top = min(1.0, 1.15 * max(*predicted, *highs))
     axes.plot([0, top], [0, top], color=REFERENCE, linestyle="--", linewidth=1, label="Perfect agreement")
     axes.vlines(predicted, lows, highs, color=MODEL, linewidth=2, alpha=0.6)
-    axes.plot(predicted, observed, "o", color=MODEL, label="Tenths of the encounters, with 95 % interval")
+    axes.plot(predicted, observed, "o", color=MODEL, label=f"Tenths of the {wording.words.rows}, with 95 % interval")
     slope, ratio = calibration["slope"], calibration["observed_expected"]
     note = f"Observed / expected: {_with_interval(ratio)}\nSlope: {_with_interval(slope)}"
     axes.text(0.98, 0.04, note, ha="right", va="bottom", transform=axes.transAxes)
@@ -185,31 +199,32 @@ def calibration_png(curves: Mapping[str, Any]) -> bytes:
     return png(figure)
 
 
-def decision_curve_png(curves: Mapping[str, Any]) -> bytes:
-    """Draw net benefit over threshold risk: the model, LACE, HOSPITAL, following up all, and none."""
+def decision_curve_png(curves: Mapping[str, Any], wording: Wording) -> bytes:
+    """Draw net benefit over threshold risk: the model, the baselines, following up all, and none."""
     decision = curves["decision"]
     figure = make_figure(5.2)
     axes = figure.subplots()
     dress(
         axes,
         title="Is acting on the prediction worth it?",
-        x="Risk from which a patient is followed up",
-        y="Net benefit: readmissions found per 1,000 encounters,\nless the cost of needless follow-up",
+        x=f"Risk from which {wording.words.entities} are followed up",
+        y=f"Net benefit: {wording.words.events} found per 1,000 {wording.words.rows},\n"
+        "less the cost of needless follow-up",
     )
     thresholds = decision["thresholds"]
     if not thresholds:
         nothing_to_draw(axes)
         return png(figure)
 
-    def draw(name: str, label: str, **style: Any) -> None:
-        if decision.get(name):
-            axes.plot(thresholds, [1000 * value for value in decision[name]], label=label, **style)
+    def draw(benefit: Sequence[float], label: str, **style: Any) -> None:
+        if benefit:
+            axes.plot(thresholds, [1000 * value for value in benefit], label=label, **style)
 
-    draw("model", "Model", color=MODEL, linewidth=2.2)
-    for name, (label, colour) in OTHER_SCORES.items():
-        draw(name, label, color=colour, linewidth=1.5)
-    draw("treat_all", "Follow up everybody", color=REFERENCE, linewidth=1.2)
-    draw("treat_none", "Follow up nobody", color="black", linewidth=1.2, linestyle="--")
+    draw(decision["model"], "Model", color=MODEL, linewidth=2.2)
+    for name, label, colour in _baselines(decision["baselines"], wording):
+        draw(decision["baselines"][name], label, color=colour, linewidth=1.5)
+    draw(decision["treat_all"], "Follow up everybody", color=REFERENCE, linewidth=1.2)
+    draw(decision["treat_none"], "Follow up nobody", color="black", linewidth=1.2, linestyle="--")
     highest = 1000 * max(*decision["model"], *decision["treat_all"], 0.001)
     for i, threshold in enumerate(decision["thresholds_in_use"]):
         label = "Thresholds in use" if i == 0 else "_"
@@ -259,7 +274,7 @@ def drift_png(windows: Sequence[Mapping[str, Any]]) -> bytes:
     if not windows:
         nothing_to_draw(axes)
         return png(figure)
-    for drifted, colour, label in ((True, LACE, "Drifted window"), (False, MODEL, "Window in order")):
+    for drifted, colour, label in ((True, ACCENT, "Drifted window"), (False, MODEL, "Window in order")):
         chosen = [entry for entry in windows if bool(entry["drifted"]) is drifted]
         if chosen:
             places = [entry["window"] for entry in chosen]
@@ -307,6 +322,6 @@ def trend_png(months: Sequence[str], panels: Mapping[str, Sequence[Mapping[str, 
                 axes.plot(at, values, "o", color=MODEL, markerfacecolor=face, label=label)
         axes.set_xlim(-0.5, len(months) - 0.5)
         axes.set_xticks(range(len(months)), months, rotation=45 if len(months) > 8 else 0)
-    grid[0].set_title("By month of discharge", loc="left", fontsize=12, fontweight="bold")
+    grid[0].set_title("By month", loc="left", fontsize=12, fontweight="bold")
     grid[0].legend(loc="best", frameon=False, fontsize=8)
     return png(figure)

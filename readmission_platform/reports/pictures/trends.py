@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from readmission_platform.reports.pictures.evidence import HOSPITAL, LACE, MODEL, REFERENCE
+from readmission_platform.evaluation.operation.cohorts import ALL, SEEN, UNSEEN
+from readmission_platform.evaluation.words import Wording
+from readmission_platform.reports.pictures.evidence import ACCENT, MODEL, REFERENCE, SECOND
 from readmission_platform.reports.pictures.time_axis import (
     SMALL,
     TimeAxis,
@@ -34,14 +36,13 @@ BAND_COLOURS = ("#fde0c5", "#f5a66b", "#c8552b", "#5b1a0e")
 BELOW_HALF, BELOW, DRIFTED, TWICE = "#f0f2f5", "#b9d3ea", "#f08a2c", "#7a2d00"
 ARRIVED, ALARM, UNKNOWN = "#8fb8de", "#b42318", "#f3f4f7"
 # Parts of a day's rows: figure, words, colour, and the mark of a number that is hidden.
-PARTS = (("quarantined", "quarantined", LACE, "v"), ("duplicate", "duplicates", "#555555", "d"),
+PARTS = (("quarantined", "quarantined", ACCENT, "v"), ("duplicate", "duplicates", "#555555", "d"),
          ("withheld", "withheld", "#8a3b8f", "s"))  # fmt: skip
-COHORTS = (("all", MODEL, "o", "everybody"), ("patients seen", HOSPITAL, "s", "patients seen"),
-           ("patients unseen", LACE, "D", "patients unseen"))  # fmt: skip
+COHORTS = ((ALL, MODEL, "o"), (SEEN, SECOND, "s"), (UNSEEN, ACCENT, "D"))
 _DAY_WIDTH = 0.86
 
 
-def volume_svg(shown: pd.DataFrame, axis: TimeAxis) -> bytes:
+def volume_svg(shown: pd.DataFrame, axis: TimeAxis, wording: Wording) -> bytes:
     """Draw what arrived by day; ``shown`` has ``figure``, ``first_day``, ``value`` and ``hidden`` for small counts."""
     figure, (axes,) = panels_on(axis, height=2.9, top=0.92)
     received = _rows(shown, "encounters_received")
@@ -65,7 +66,7 @@ def volume_svg(shown: pd.DataFrame, axis: TimeAxis) -> bytes:
                      hatch="////", edgecolor="white", linewidth=0, label=words)  # fmt: skip
     _mark_empty_days(axes, {row["first_day"] for row in received if row["hidden"] or row["value"] > 0}, axis)
     axes.set_ylim(0, ceiling * 1.28)
-    name_y(axes, "encounters a day")
+    name_y(axes, f"{wording.words.rows} a day")
     legend_of(figure, axes)
     return svg(figure)
 
@@ -153,8 +154,8 @@ def _drift_key() -> list[Any]:
     return [*patches, Line2D([], [], marker="^", color=ALARM, linestyle="none", markersize=6, label="drift alarm")]
 
 
-def risk_svg(figures: pd.DataFrame, axis: TimeAxis) -> bytes:
-    """Draw the share of encounters by risk band over time, and the mean predicted risk of each day underneath."""
+def risk_svg(figures: pd.DataFrame, axis: TimeAxis, wording: Wording) -> bytes:
+    """Draw the share of rows by risk band over time, and the mean predicted risk of each day underneath."""
     from matplotlib.ticker import MaxNLocator
 
     figure, (axes, below) = panels_on(axis, height=3.6, ratios=(2.2, 1.0))
@@ -171,7 +172,7 @@ def risk_svg(figures: pd.DataFrame, axis: TimeAxis) -> bytes:
         for row in of_band:
             base[row["first_day"]] = base.get(row["first_day"], 0.0) + row["value"]
     axes.set_ylim(0, 1)
-    name_y(axes, "share of encounters")
+    name_y(axes, f"share of {wording.words.rows}")
     mean = [row for row in _rows(figures, "mean_risk") if not row["hidden"]]
     below.plot([place_of(row["first_day"]) + 0.5 for row in mean], [row["value"] for row in mean], "o", color=MODEL,
                markersize=2.8)  # fmt: skip
@@ -186,14 +187,14 @@ def risk_svg(figures: pd.DataFrame, axis: TimeAxis) -> bytes:
 
 
 def performance_svg(
-    figures: pd.DataFrame, axis: TimeAxis, *, measure: str, label: str, limits: tuple[float, float] | None
+    figures: pd.DataFrame, axis: TimeAxis, wording: Wording, *, measure: str, limits: tuple[float, float] | None
 ) -> bytes:
-    """Draw a measure by month with intervals: everybody, patients seen and not seen, and the promise with its interval.
+    """Draw a measure by month with intervals: everybody, entities seen and not seen, and the promise with its interval.
 
     Estimates (made before the outcomes are known) are hollow.
     """
     figure, (axes,) = panels_on(axis, height=2.9, top=0.92)
-    promises = [row for row in _rows(figures, f"promised_{measure}") if row["cohort"] == "all"][-1:]
+    promises = [row for row in _rows(figures, f"promised_{measure}") if row["cohort"] == ALL][-1:]
     for row in promises:
         if not math.isnan(row["low"]):
             axes.axhspan(row["low"], row["high"], color="#dddddd", zorder=0, linewidth=0,
@@ -202,12 +203,12 @@ def performance_svg(
     for place, edge in enumerate(limits or ()):
         axes.axhline(edge, color=ALARM, linewidth=1, linestyle="--", label="limit" if place == 0 else "_")
     months = [row for row in _rows(figures, f"monthly_{measure}") if not row["hidden"]]
-    for position, (cohort, colour, marker, words) in enumerate(COHORTS):
+    for position, (cohort, colour, marker) in enumerate(COHORTS):
         of_cohort = [row for row in months if row["cohort"] == cohort]
-        _points(axes, of_cohort, axis, colour=colour, marker=marker, label=words, shift=position - 1)
+        _points(axes, of_cohort, axis, colour=colour, marker=marker, label=wording.cohort(cohort), shift=position - 1)
     _mark_unknown(axes, [*months, *_rows(figures, f"live_{measure}")], axis)
     _room(axes, [*months, *promises])
-    name_y(axes, label)
+    name_y(axes, wording.short(measure))
     legend_of(figure, axes)
     return svg(figure)
 

@@ -28,7 +28,7 @@ LIMITS = DriftLimits(
 def days_of(*counts: int) -> pd.DataFrame:
     """Encounters of so many days, numbered through."""
     days = [f"2026-01-{day:02d}" for day, count in enumerate(counts, start=1) for _ in range(count)]
-    return pd.DataFrame({"encounter_id": range(len(days)), "discharge_date": days, "content": "as delivered"})
+    return pd.DataFrame({"row": range(len(days)), "day": days, "content": "as delivered"})
 
 
 def cut(scored: pd.DataFrame, size: int = 200) -> list[tuple[int, str, str, int]]:
@@ -62,7 +62,7 @@ def test_windows_stay_as_they_are_when_days_are_appended(before: list[int], afte
 
 def test_late_data_make_another_window_of_the_same_days_and_leave_the_others_alone():
     scored = days_of(100, 100, 100, 100)
-    late = pd.concat([scored, pd.DataFrame({"encounter_id": [999], "discharge_date": ["2026-01-04"], "content": "x"})])
+    late = pd.concat([scored, pd.DataFrame({"row": [999], "day": ["2026-01-04"], "content": "x"})])
     before, after = (windows_of(rows, size=200, compared_with="training")[0] for rows in (scored, late))
     assert before[0] == after[0]
     assert before[1].digest != after[1].digest

@@ -22,9 +22,9 @@ NAMES = [
     "calibration_intercept",
     "observed_expected",
     "ece",
-    "recall_at_10",
-    "ppv_at_10",
-    "recall_at_20",
+    "recall_at_flag",
+    "ppv_at_flag",
+    "recall_at_wide_flag",
     "net_benefit_at_0.1",
     "net_benefit_at_0.15",
     "net_benefit_at_0.2",
@@ -72,7 +72,7 @@ def test_every_metric_of_the_contract_is_there_with_an_interval_around_it(eviden
 def test_the_document_is_plain_json_and_has_its_sections(evidence):
     assert json.loads(json.dumps(evidence, allow_nan=False)) == evidence
     assert set(evidence) == {
-        "n", "positives", "patients", "prevalence", "settings", "estimates", "curves", "groups", "baselines",
+        "schema", "n", "positives", "patients", "prevalence", "settings", "estimates", "curves", "groups", "baselines",
         "comparisons",
     }  # fmt: skip
     assert set(evidence["curves"]) == {"roc", "precision_recall", "calibration", "decision"}
@@ -100,6 +100,9 @@ def test_estimates_agree_with_metrics_computed_apart(rows, evidence):
     assert estimates["auroc_test"]["n"] == test.sum()
     gain = metrics.auroc(labels=labels, scores=scores) - metrics.auroc(labels=labels, scores=rows["lace"].to_numpy())
     assert estimates["auroc_gain_over_lace"]["value"] == pytest.approx(gain)
+    tenths = np.array_split(np.argsort(scores), 10)
+    error = np.mean([abs(labels[tenth].mean() - scores[tenth].mean()) for tenth in tenths])
+    assert estimates["ece"]["value"] == pytest.approx(error)
     asian = (rows["race"] == "Asian").to_numpy()
     ratio = labels[asian].sum() / scores[asian].sum()
     assert estimates["observed_expected.race.Asian"]["value"] == pytest.approx(ratio)
@@ -154,8 +157,8 @@ WRONG_INPUTS = {
     "score as text": lambda rows: rows.assign(score=rows["score"].astype(str)),
     "clock outside": lambda rows: rows.assign(clock=rows["clock"] - 1),
     "baseline infinite": lambda rows: rows.assign(hospital=np.inf),
-    "repeated encounter": lambda rows: rows.assign(row_key="e1"),
-    "no patient": lambda rows: rows.assign(entity_key=None),
+    "repeated row": lambda rows: rows.assign(row_key="e1"),
+    "no entity": lambda rows: rows.assign(entity_key=None),
     "numbers as gender": lambda rows: rows.assign(gender=1.0),
     "column twice": lambda rows: rows.assign(x=0.5).rename(columns={"x": "score"}),
 }
@@ -197,7 +200,7 @@ def test_every_pair_of_scores_is_compared_once_and_consistently(rows, quick):
     assert pairs["model", "logistic"] == {name: gain[name] for name in ("value", "low", "high")}
 
 
-def test_evidence_without_a_logistic_regression_is_evaluated_as_before(rows, quick, evidence):
+def test_a_fitted_baseline_may_be_left_out_as_a_whole_and_changes_no_other_figure(rows, quick, evidence):
     column_of_nothing = evaluate(rows.assign(logistic=np.nan), **quick)
     assert column_of_nothing == evidence
     assert len(evidence["comparisons"]) == 6
@@ -207,7 +210,7 @@ def test_evidence_without_a_logistic_regression_is_evaluated_as_before(rows, qui
 
 
 @pytest.mark.parametrize("value", [1.5, -0.1, np.inf])
-def test_risks_of_the_logistic_regression_have_to_be_probabilities(rows, quick, value):
+def test_a_baseline_of_probabilities_has_to_hold_probabilities(rows, quick, value):
     spoilt = with_logistic(rows)
     spoilt.loc[spoilt.index[0], "logistic"] = value
     with pytest.raises(InvalidEvidence, match="logistic"):

@@ -37,8 +37,9 @@ def test_an_integer_weight_equals_repeating_the_row(cases):
     for name, value in metrics.capacity_at_share(**weighted, share=0.3).items():
         expected = metrics.capacity_at_share(**repeated, share=0.3)[name]
         assert value == pytest.approx(expected, nan_ok=True, abs=1e-9), name
-    net = decision_curves.net_benefit
-    assert net(**weighted, threshold=0.4) == pytest.approx(net(**repeated, threshold=0.4))
+    net = [decision_curves.net_benefit_of(metrics.running_weights(**{"weights": None} | rows), threshold=0.4)
+           for rows in (weighted, repeated)]  # fmt: skip
+    assert net[0] == pytest.approx(net[1])
 
 
 @given(CASES)
@@ -100,7 +101,7 @@ def test_no_rows_leave_every_metric_undefined():
     nothing = {"labels": np.zeros(0, dtype=int), "scores": np.zeros(0)}
     values = [f(**nothing) for f in (metrics.auroc, metrics.average_precision, metrics.brier, metrics.brier_skill)]
     values += metrics.capacity_at_share(**nothing, share=0.1).values()
-    values.append(decision_curves.net_benefit(**nothing, threshold=0.1))
+    values += decision_curves.curve(**nothing, thresholds=np.array([0.1])).tolist()
     assert np.isnan(values).all()
 
 
@@ -108,11 +109,12 @@ def test_net_benefit_follows_its_definition():
     generator = np.random.default_rng(5)
     scores = generator.random(500)
     labels = (generator.random(500) < scores).astype(int)
-    for threshold in (0.1, 0.35, 0.8):
+    thresholds = (0.1, 0.35, 0.8)
+    found = decision_curves.curve(labels=labels, scores=scores, thresholds=np.array(thresholds))
+    for worth, threshold in zip(found, thresholds, strict=True):
         chosen = scores >= threshold
         hits, misses = np.sum(chosen & (labels == 1)) / 500, np.sum(chosen & (labels == 0)) / 500
-        found = decision_curves.net_benefit(labels=labels, scores=scores, threshold=threshold)
-        assert found == pytest.approx(hits - misses * threshold / (1 - threshold))
+        assert worth == pytest.approx(hits - misses * threshold / (1 - threshold))
 
 
 def test_following_up_everybody_is_worth_nothing_at_the_prevalence():

@@ -6,9 +6,9 @@ import pytest
 
 from readmission_platform.evaluation.drift.windows import DriftLimits
 from readmission_platform.evaluation.operation import figures as made
-from readmission_platform.evaluation.operation.catalogue import CATALOGUE, described
+from readmission_platform.evaluation.operation.catalogue import CATALOGUE
 
-DAY = "discharge_date"
+DAY = "day"
 LIMITS = DriftLimits(
     column_score=0.2, risk_score=0.2, missing_difference=0.1, unseen_share=0.05, drifted_columns=2, alarm_windows=2,
     of_windows=3,
@@ -33,7 +33,7 @@ def test_the_table_has_its_columns_and_units_even_when_there_is_nothing():
     assert empty.empty
     table = table_of(made.volumes(accounting(("2026-01-01", 27, 25, 2, 0))))
     assert list(table.columns) == made.COLUMNS
-    assert set(table["unit"]) == {"encounters", "share"}
+    assert set(table["unit"]) == {"rows", "share"}
     assert set(table["kind"]) == {"measured"}
     assert (table["first_day"] == table["last_day"]).all()
 
@@ -59,12 +59,6 @@ def test_a_withheld_risk_is_counted_apart_and_in_no_mean():
     assert values_of(table, "encounters_flagged") == [1]
     assert values_of(table, "mean_risk") == [pytest.approx(0.2)]
     assert set(table["version"]) == {"7"}
-
-
-def test_predictions_of_before_there_was_a_status_are_all_scored():
-    table = table_of(made.scores(predictions().dropna(), ["low", "high"]))
-    assert values_of(table, "encounters_scored") == [3]
-    assert values_of(table, "encounters_withheld") == [0]
 
 
 def test_a_day_whose_outcomes_are_due_and_did_not_come_counts_as_missing():
@@ -179,10 +173,12 @@ def test_the_latest_value_is_the_newest_and_of_two_versions_that_of_the_live_one
     assert made.latest(table, live="1") == {"drifted_share": 0.3, "mean_risk": 0.4}
 
 
-def test_the_share_that_is_flagged_is_part_of_a_measures_name():
-    fifteen = described("live_recall_at_15")
-    assert fifteen is not None
-    assert (fifteen.name, fifteen.unit) == ("live_recall_at_15", "share")
-    assert "15 % are flagged" in fifteen.meaning
-    assert described("live_recall_at_10") is CATALOGUE["live_recall_at_10"]
-    assert described("no_such_figure") is None
+def test_a_figure_at_the_flag_has_one_name_whatever_the_share():
+    assert CATALOGUE["live_recall_at_flag"].unit == "share"
+    assert not any("%" in figure.meaning or "{" in figure.meaning for figure in CATALOGUE.values())
+    assert not any(part.isdigit() for name in CATALOGUE for part in name.split("_"))
+
+
+def test_a_figure_that_is_not_in_the_catalogue_has_no_unit():
+    table = table_of([made.single("no_such_figure", 1, first_day="2026-01-01", last_day="2026-01-01")])
+    assert table["unit"].tolist() == [""]

@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 from readmission_platform.evaluation.estimates import metrics
 from readmission_platform.evaluation.estimates.calibration import observed_expected, recalibration
 from readmission_platform.evaluation.estimates.rows import InvalidEvidence
+from readmission_platform.evaluation.operation.cohorts import ALL, SEEN, UNSEEN, group_cohort, validated_as
 from readmission_platform.evaluation.operation.live import (
-    ALL,
-    SEEN,
-    UNSEEN,
+    MEASURES,
     estimated,
-    measure_names,
     measured,
     reliability,
     suppressed,
 )
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.reports.pictures.evidence import trend_png
 
 SHARE = 0.1
@@ -44,7 +43,8 @@ def scored(n: int = 2000, seed: int = 1, *, per_day: int = 40) -> pd.DataFrame:
 
 
 def figures_of(rows: pd.DataFrame, *, replicates: int = 60, subgroups: bool = False) -> pd.DataFrame:
-    return measured(rows, flag_share=SHARE, replicates=replicates, seed=3, subgroups=subgroups)
+    schema = SCHEMA if subgroups else None
+    return measured(rows, schema=schema, flag_share=SHARE, replicates=replicates, seed=3)
 
 
 def value(figures: pd.DataFrame, measure: str, cohort: str = ALL, column: str = "value") -> float:
@@ -82,17 +82,28 @@ def test_each_measure_is_that_of_validation_on_the_rows_of_the_cohort(
     _, slope = recalibration(labels=labels, scores=scores)
     assert value(figures, "calibration_slope", cohort) == pytest.approx(slope, abs=1e-4)
     flagged = chosen["flagged"].to_numpy()
-    assert value(figures, "recall_at_10", cohort) == pytest.approx(labels[flagged].sum() / labels.sum())
-    assert value(figures, "ppv_at_10", cohort) == pytest.approx(labels[flagged].mean())
+    assert value(figures, "recall_at_flag", cohort) == pytest.approx(labels[flagged].sum() / labels.sum())
+    assert value(figures, "ppv_at_flag", cohort) == pytest.approx(labels[flagged].mean())
     assert value(figures, "accuracy", cohort) == pytest.approx((flagged == labels.astype(bool)).mean())
     assert value(figures, "auroc", cohort, "n") == len(chosen)
     assert value(figures, "auroc", cohort, "positives") == labels.sum()
 
 
+def test_a_cohort_finds_the_estimate_that_validation_made_of_it() -> None:
+    gender, _, age = SCHEMA.attributes
+    assert validated_as(ALL, "auroc", SCHEMA) == "auroc"
+    assert validated_as(group_cohort(age, "70+"), "observed_expected", SCHEMA) == "observed_expected.age_band.70+"
+    # A group may be called anything.
+    odd = group_cohort(gender, "age: not told")
+    assert validated_as(odd, "observed_expected", SCHEMA) == "observed_expected.gender.age: not told"
+    assert validated_as(SEEN, "auroc", SCHEMA) is None
+    assert validated_as("ward: 3", "observed_expected", SCHEMA) is None
+
+
 def test_every_figure_lies_in_its_interval(figures: pd.DataFrame) -> None:
     assert (figures["low"] <= figures["value"]).all()
     assert (figures["value"] <= figures["high"]).all()
-    assert set(figures["measure"]) == set(measure_names(SHARE))
+    assert set(figures["measure"]) == set(MEASURES)
 
 
 def test_a_patient_who_returns_often_makes_intervals_wider() -> None:
@@ -110,13 +121,13 @@ def test_without_work_lists_the_top_share_counts_as_flagged(rows: pd.DataFrame) 
     expected = metrics.capacity_at_share(
         labels=rows["label"].to_numpy(dtype="int64"), scores=rows["score"].to_numpy(), share=SHARE
     )
-    assert value(found, "recall_at_10") == pytest.approx(expected["recall"])
-    assert value(found, "ppv_at_10") == pytest.approx(expected["ppv"])
+    assert value(found, "recall_at_flag") == pytest.approx(expected["recall"])
+    assert value(found, "ppv_at_flag") == pytest.approx(expected["ppv"])
 
 
 def test_without_readmissions_nothing_undefined_is_made_up(rows: pd.DataFrame) -> None:
     found = figures_of(rows.assign(label=0)).set_index(["cohort", "measure"]).loc[ALL]
-    undefined = ["auroc", "calibration_slope", "brier_skill", "recall_at_10"]
+    undefined = ["auroc", "calibration_slope", "brier_skill", "recall_at_flag"]
     assert found.loc[undefined, "value"].isna().all()
     # Nothing readmitted is no certainty that nobody will be.
     assert found[["low", "high"]].isna().all(axis=None)
@@ -144,7 +155,7 @@ def test_the_same_rows_in_another_order_give_the_same_figures(rows: pd.DataFrame
 def test_on_calibrated_risks_the_estimate_is_close_to_what_comes_of_it(seed: int) -> None:
     rows = scored(4000, seed)
     before, after = estimated(rows, flag_share=SHARE), figures_of(rows, replicates=1)
-    for measure, distance in (("auroc", 0.06), ("brier", 0.02), ("recall_at_10", 0.11), ("ppv_at_10", 0.13)):
+    for measure, distance in (("auroc", 0.06), ("brier", 0.02), ("recall_at_flag", 0.11), ("ppv_at_flag", 0.13)):
         assert value(before, measure) == pytest.approx(value(after, measure), abs=distance)
 
 
@@ -155,8 +166,8 @@ def test_the_estimate_takes_each_risk_at_its_word() -> None:
     wins = 0.3 * 0.9 + 0.5 * (0.1 * 0.9 + 0.3 * 0.7)
     assert value(found, "auroc") == pytest.approx(wins / (0.4 * 1.6))
     assert value(found, "brier") == pytest.approx((0.1 * 0.9 + 0.3 * 0.7) / 2)
-    assert value(found, "recall_at_10") == pytest.approx(0.3 / 0.4)
-    assert value(found, "ppv_at_10") == pytest.approx(0.3)
+    assert value(found, "recall_at_flag") == pytest.approx(0.3 / 0.4)
+    assert value(found, "ppv_at_flag") == pytest.approx(0.3)
     assert value(found, "accuracy") == pytest.approx((0.9 + 0.3) / 2)
 
 

@@ -17,7 +17,7 @@ PARTS = ("accepted", "quarantined", "duplicate")
 def table_of(days: list[tuple[int, int, int]]) -> pd.DataFrame:
     """Return figures of days with so many accepted, quarantined, duplicate."""
     names = [(date(2026, 1, 1) + timedelta(days=place)).isoformat() for place in range(len(days))]
-    counts = pd.DataFrame(days, columns=list(PARTS)).assign(discharge_date=names)
+    counts = pd.DataFrame(days, columns=list(PARTS)).assign(day=names)
     return made.long_table(made.volumes(counts.assign(received=counts[list(PARTS)].sum(axis=1))))
 
 
@@ -71,7 +71,7 @@ def test_a_total_that_would_tell_the_one_hidden_day_is_hidden():
 
 def test_the_share_of_outcomes_is_hidden_where_1_to_10_are_missing():
     due = pd.Series({"2026-01-01": 27, "2026-01-02": 27, "2026-01-03": 27})
-    known = pd.DataFrame({"discharge_date": list(due.index), "accepted": [27, 26, 14]})
+    known = pd.DataFrame({"day": list(due.index), "accepted": [27, 26, 14]})
     visible = shown(made.long_table(made.coverage(known, due)))
     days = visible[visible["figure"] == "outcome_coverage"]
     assert days["hidden"].tolist() == [False, True, False]
@@ -79,7 +79,7 @@ def test_the_share_of_outcomes_is_hidden_where_1_to_10_are_missing():
 
 
 def test_the_mean_risk_of_a_handful_is_hidden():
-    rows = pd.DataFrame({"discharge_date": "2026-01-01", "model_version": "1", "risk": [0.1] * 9, "band": "low",
-                         "flagged": False})  # fmt: skip
+    rows = pd.DataFrame({"day": "2026-01-01", "model_version": "1", "risk": [0.1] * 9, "band": "low",
+                         "flagged": False, "status": "scored"})  # fmt: skip
     visible = shown(made.long_table(made.scores(rows, ["low"]))).set_index("figure")
     assert visible.loc["mean_risk", "hidden"]

@@ -10,15 +10,22 @@ from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.demo_approver import DEMO_APPROVER, Signer, demo_keys, demo_signer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import (
-    adopt,
-    ensure_adopted,
     everything_in_force,
     in_force,
     plan_in_force,
     roles_in_force,
 )
 from readmission_platform.governance.roles import check_roles, permitted
-from readmission_platform_tests.support.scenario import KEYS, PLAN, POLICY, ROLES, STAFFED_ROLES, environment
+from readmission_platform_tests.support.scenario import (
+    KEYS,
+    PLAN,
+    POLICY,
+    ROLES,
+    STAFFED_ROLES,
+    adopt,
+    ensure_adopted,
+    environment,
+)
 
 ADMIN = Signer("admin", KEYS["admin"])
 CLINICIAN = Signer("clinician", KEYS["clinician"])

@@ -14,7 +14,6 @@ from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
-from readmission_platform.governance.policy.adoption import adopt
 from readmission_platform.governance.policy.change_plan import NOT_RECORDED, check_plan, limits_missed, outside_of
 from readmission_platform.governance.promotion.decision import apply
 from readmission_platform.governance.promotion.rollback import RollbackRequest, decide_rollback
@@ -25,7 +24,9 @@ from readmission_platform_tests.support.scenario import (
     KEYS,
     MODEL_CONFIG,
     PLAN,
+    REQUIRED,
     Scenario,
+    adopt,
     cohort,
     estimate,
     honest_estimates,
@@ -70,7 +71,7 @@ def test_the_shipped_recipe_is_inside_the_shipped_plan():
     made = recipe_of(MODEL_CONFIG, feature_names())
     assert outside_of(PLAN, trained(recipe=made)) == []
     assert outside_of(PLAN, trained(recipe=made, source="synthetic")) == []
-    check_plan(PLAN)
+    check_plan(PLAN, REQUIRED)
 
 
 @given(st.data())
@@ -291,15 +292,15 @@ def test_a_rollback_asks_for_no_plan_and_no_recipe(ledger: Ledger):
 
 def test_a_plan_that_names_no_gate_or_an_unusable_limit_is_not_adopted():
     with pytest.raises(BadInput, match="no_such_gate"):
-        check_plan(plan_with(modifications__seed__verified_by=["no_such_gate"]))
+        check_plan(plan_with(modifications__seed__verified_by=["no_such_gate"]), REQUIRED)
     with pytest.raises(BadInput, match="synthetic"):
-        check_plan(plan_with(limits__auroc__limits={"real": {"at_least": 0.6}}))
+        check_plan(plan_with(limits__auroc__limits={"real": {"at_least": 0.6}}), REQUIRED)
     odd = PLAN.limits["auroc"].model_copy(
         update={"limits": {kind: limits.model_copy(update={"at_least": float("nan")})
                            for kind, limits in PLAN.limits["auroc"].limits.items()}}
     )  # fmt: skip
     with pytest.raises(BadInput, match="auroc"):
-        check_plan(PLAN.model_copy(update={"limits": {**PLAN.limits, "auroc": odd}}))
+        check_plan(PLAN.model_copy(update={"limits": {**PLAN.limits, "auroc": odd}}), REQUIRED)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The gate policy: each kind of limit, each kind of trouble, and what may never be loosened."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,17 +10,12 @@ from hypothesis import strategies as st
 from readmission_platform.config.governance import AdditionalGates, GatePolicy, GateRule
 from readmission_platform.foundation.errors import BadInput, PolicyError
 from readmission_platform.foundation.values import Limits
-from readmission_platform.governance.policy.gates import (
-    REQUIRED_GATES,
-    check_policy,
-    evaluate_gates,
-    verdict,
-    warnings_of,
-)
+from readmission_platform.governance.policy import gates
+from readmission_platform.governance.policy.gates import check_policy, verdict, warnings_of
 from readmission_platform.governance.policy.limits import describe, judge
-from readmission_platform_tests.support.scenario import POLICY, estimate, honest_estimates
+from readmission_platform_tests.support.scenario import POLICY, REQUIRED, estimate, honest_estimates
 
-REQUIRED = [name for names in REQUIRED_GATES.values() for name in names]
+evaluate_gates = partial(gates.evaluate_gates, required=REQUIRED)
 
 
 def rule(**changes: Any) -> GateRule:
@@ -71,7 +67,7 @@ def test_an_interval_upside_down_counts_as_missing() -> None:
     assert judge(estimate(0.6, 0.7, 0.5), rule(), Limits(between=(0.0, 1.0))).result == "fail"
 
 
-def test_too_few_readmissions_are_insufficient_and_an_unknown_number_fails() -> None:
+def test_too_few_events_are_insufficient_and_an_unknown_number_fails() -> None:
     strict = rule(min_positives=100)
     limits = Limits(at_least=0.5)
     assert judge(estimate(0.6, positives=99), strict, limits).result == "insufficient"
@@ -86,7 +82,7 @@ def test_a_wide_interval_is_insufficient_unless_all_of_it_is_on_the_wrong_side()
     assert judge(estimate(0.3, 0.1, 0.5), narrow, limits).result == "fail"
 
 
-@pytest.mark.parametrize("gate", REQUIRED)
+@pytest.mark.parametrize("gate", REQUIRED.names())
 def test_every_shipped_gate_passes_for_an_honest_model_and_fails_without_its_metric(gate: str) -> None:
     stages = ("candidate", "staging", "production")
     by_name = {item.gate: item for item in evaluate_gates(honest_estimates(), POLICY, limit_set="real", stages=stages)}
@@ -132,11 +128,11 @@ def test_groups_of_one_to_ten_people_show_no_numbers() -> None:
 
 @pytest.mark.parametrize("limit_set", ["real", "synthetic"])
 def test_the_shipped_policy_is_complete(limit_set: Any) -> None:
-    check_policy(POLICY, limit_set)
+    check_policy(POLICY, limit_set, REQUIRED)
     assert all(gate.rule.endswith(".") and gate.action.endswith(".") and gate.why for gate in POLICY.gates.values())
 
 
-@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("name", REQUIRED.names())
 def test_a_policy_without_a_required_gate_is_refused(name: str) -> None:
     removed = POLICY.model_copy(update={"gates": {k: v for k, v in POLICY.gates.items() if k != name}})
     for weakened in (
@@ -157,7 +153,7 @@ def test_a_required_gate_cannot_be_postponed_or_made_to_warn() -> None:
         with_rule("calibration_slope", insufficient="warns"),
     ):
         with pytest.raises(PolicyError):
-            check_policy(weakened, "real")
+            check_policy(weakened, "real", REQUIRED)
 
 
 def test_no_results_are_no_pass_and_no_stage_is_no_question() -> None:

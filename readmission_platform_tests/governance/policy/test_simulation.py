@@ -7,7 +7,13 @@ from readmission_platform.foundation.errors import PolicyError
 from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.simulation import SimulatedVersion, simulate_policy
-from readmission_platform_tests.support.scenario import POLICY, Scenario, ready_for_production, ready_for_staging
+from readmission_platform_tests.support.scenario import (
+    POLICY,
+    REQUIRED,
+    Scenario,
+    ready_for_production,
+    ready_for_staging,
+)
 
 GATE = "discrimination_auroc"
 
@@ -19,7 +25,10 @@ def policy_with(gate: str, **limits: float) -> GatePolicy:
 
 def simulated(scenario: Scenario, policy: GatePolicy) -> dict[tuple[str, str], SimulatedVersion]:
     events, pointers = scenario.ledger.snapshot()
-    return {(each.version, each.step): each for each in simulate_policy(policy, events=events, pointers=pointers)}
+    return {
+        (each.version, each.step): each
+        for each in simulate_policy(policy, required=REQUIRED, events=events, pointers=pointers)
+    }
 
 
 def test_the_same_policy_comes_to_the_recorded_verdicts(ledger: Ledger):

@@ -13,16 +13,17 @@ from readmission_platform.foundation.errors import BadInput, Conflict, Refused
 from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.demo_approver import demo_signer
 from readmission_platform.governance.ledger.ledger import Ledger, Pointer
-from readmission_platform.governance.policy.adoption import ensure_adopted
 from readmission_platform.governance.promotion.approvals import sign
 from readmission_platform.governance.promotion.decision import PromotionRequest, apply, decide
 from readmission_platform_tests.support.scenario import (
     KEYS,
     PLAN,
     POLICY,
+    REQUIRED,
     ROLES,
     STAFFED_ROLES,
     Scenario,
+    ensure_adopted,
     environment,
     estimate,
     judged_windows,
@@ -423,6 +424,7 @@ def test_an_edited_event_is_refused(ledger: Ledger) -> None:
             events=changed_events,
             pointers=changed_pointers,
             facts=scenario.facts,
+            required=REQUIRED,
             environment=scenario.environment,
             environment_name="production",
             now=scenario.now,

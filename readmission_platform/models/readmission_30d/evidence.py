@@ -1,0 +1,38 @@
+"""What the evidence of this model holds besides labels and scores, and how pages speak of it.
+
+What belongs here: naming subgroups, baselines and nouns. What does not: computing them (``encounters.cohort``,
+``clinical_scores``, ``baseline``), and the limits of the gates that follow (``configs/gates.yaml``).
+"""
+
+from readmission_platform.evaluation.estimates.schema import Attribute, Baseline, EvidenceSchema
+from readmission_platform.evaluation.words import Words
+
+_BY_HAND = "Worked out as far as the columns of the source allow, which is less than a ward has at hand."
+SCHEMA = EvidenceSchema(
+    attributes=(
+        Attribute("gender", words="gender", gate="gender"),
+        # Several groups have so few readmissions that a difference between them would be chance.
+        Attribute("race", words="race", gate="race", every_group=False),
+        Attribute("age_band", words="age group", gate="age"),
+    ),
+    baselines=(
+        Baseline("lace", words="LACE", required=True, note=_BY_HAND),
+        Baseline("hospital", words="HOSPITAL", note=_BY_HAND),
+        Baseline("number_inpatient", words="inpatient stays in the year before", required=True),
+        Baseline(
+            "logistic", words="logistic regression", probability=True, fitted=True,
+            note="It gets the same inputs and folds as the model.",
+        ),
+    ),
+)  # fmt: skip
+WORDS = Words(
+    title="30-day readmission",
+    row="encounter",
+    rows="encounters",
+    entity="patient",
+    entities="patients",
+    event="readmission",
+    events="readmissions",
+    positive="readmitted within 30 days",
+    delivery="discharges",
+)
