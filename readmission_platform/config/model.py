@@ -30,7 +30,7 @@ class AgreementLimits(Frozen):
 
 
 class SingleInputLimits(Frozen):
-    """What one input of the model may tell by itself. More is a leak: see ``models.readmission_30d.firewall``."""
+    """What one input of the model may tell by itself. More is a leak: see ``evaluation.leakage``."""
 
     distinct_share: float = Field(gt=0, le=1, description="Different values per encounter.")
     clock_share: float = Field(gt=0, le=1, description="Share of the proxy clock's variance between its values.")
@@ -63,5 +63,5 @@ class ModelConfig(Frozen):
 
     @property
     def fit_settings(self) -> dict[str, Any]:
-        """What ``models.readmission_30d.model.cross_validate`` needs to know of the recipe, besides the seed."""
+        """What the estimator of ``models.readmission_30d`` needs to know of the recipe, besides the seed."""
         return {"boosting": self.boosting.model_dump(), "target_smoothing": self.target_smoothing}

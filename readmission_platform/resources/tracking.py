@@ -19,16 +19,11 @@ import dagster as dg
 
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.foundation.steps import reached
+from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.storage.artifacts import ARTIFACT_FILE, ArtifactRefused, StoredModel, artifact_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-    from readmission_platform.models.readmission_30d.model import RecalibratedClassifier
-
-
-# What is needed to load a model again. Naming it here also spares MLflow ten seconds of guessing.
-MODEL_PACKAGES = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
 
 
 def _mlflow() -> ModuleType:
@@ -133,21 +128,17 @@ class TrackingResource(dg.ConfigurableResource[Any]):
             if owner is None or owner.is_finished:
                 client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
 
-    def store(
-        self, model: "RecalibratedClassifier", *, name: str, signature: object, tags: Mapping[str, str]
-    ) -> StoredModel:
+    def store(self, model: Any, *, name: str, signature: object, tags: Mapping[str, str]) -> StoredModel:
         """Log a model in the active MLflow run and register it as the next version of ``name``."""
         from importlib.metadata import version as installed
 
-        from readmission_platform.models.readmission_30d.model import TRUSTED_TYPES
-
-        mlflow = _mlflow()
+        mlflow, stored_as = _mlflow(), CONTRACT.estimator.artifact
         logged = mlflow.sklearn.log_model(
             model,
             name="model",
             serialization_format="skops",
-            skops_trusted_types=list(TRUSTED_TYPES),
-            pip_requirements=[f"{package}=={installed(package)}" for package in MODEL_PACKAGES],
+            skops_trusted_types=list(stored_as.trusted_types),
+            pip_requirements=[f"{package}=={installed(package)}" for package in stored_as.packages],
             signature=signature,
         )
         client = self.client()

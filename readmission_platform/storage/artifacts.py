@@ -6,12 +6,9 @@ What belongs here: reading artifacts. What does not: registering them (``resourc
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from readmission_platform.foundation.errors import GovernanceError
-
-if TYPE_CHECKING:
-    from readmission_platform.models.readmission_30d.model import RecalibratedClassifier
 
 ARTIFACT_FILE = "model.skops"
 
@@ -40,7 +37,7 @@ def artifact_digest(root: Path, path: str) -> str | None:
     return "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def load_artifact(root: Path, path: str, *, digest: str) -> "RecalibratedClassifier":
+def load_artifact(root: Path, path: str, *, digest: str) -> Any:
     """Load a model whose bytes have this digest and whose types are all on our allow-list.
 
     MLflow's own loader trusts the list stored beside the model, which whoever swaps the model swaps as well.
@@ -50,10 +47,7 @@ def load_artifact(root: Path, path: str, *, digest: str) -> "RecalibratedClassif
     ArtifactRefused
         When the file is missing, its bytes differ, or it contains a type we do not trust.
     """
-    from skops.io import loads
-    from skops.io.exceptions import UntrustedTypesFoundException
-
-    from readmission_platform.models.readmission_30d.model import TRUSTED_TYPES
+    from readmission_platform.models.readmission_30d import CONTRACT
 
     file = root / path
     if not file.is_file():
@@ -64,7 +58,6 @@ def load_artifact(root: Path, path: str, *, digest: str) -> "RecalibratedClassif
     if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
         raise ArtifactRefused(f"the model artifact {path} is not the one recorded in the ledger; it has been changed")
     try:
-        model: RecalibratedClassifier = loads(content, trusted=list(TRUSTED_TYPES))
-    except UntrustedTypesFoundException as error:
+        return CONTRACT.estimator.load(content)
+    except ValueError as error:
         raise ArtifactRefused(f"the model artifact {path} contains types that are not on the allow-list") from error
-    return model

@@ -2,7 +2,7 @@
 
 What belongs here: ``shadow_predictions``, ``daily_predictions`` and their checks.
 What does not: taking discharges in (``discharges``), which version is live (the ledger), and how a risk is computed
-(``models.readmission_30d.scoring``).
+(``models.scoring``).
 """
 
 from collections.abc import Iterator, Sequence

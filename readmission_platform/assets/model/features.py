@@ -2,7 +2,7 @@
 
 What belongs here: ``encounter_features`` and ``patient_split`` with their checks. What does not: how features are
 computed (``models.readmission_30d.features``, ``encounters.history``) and what gives a leak away
-(``models.readmission_30d.firewall``).
+(``evaluation.leakage``).
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,11 @@ from readmission_platform.assets.presentation import (
     table,
 )
 from readmission_platform.config.model import SingleInputLimits
+from readmission_platform.evaluation import leakage
 from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform.models.readmission_30d.inputs import OUTCOMES
 from readmission_platform.resources.project import ProjectResource
 
 FEATURE_CHECKS = {
@@ -48,10 +51,9 @@ def encounter_features(eligible_encounters: pd.DataFrame, project: ProjectResour
     outcome. The replay stream is not here.
     """
     from readmission_platform.models.readmission_30d.features import feature_names
-    from readmission_platform.models.readmission_30d.scoring import model_inputs
 
     development = eligible_encounters[eligible_encounters["part"] == "development"].reset_index(drop=True)
-    inputs = model_inputs(development, development)
+    inputs = CONTRACT.data.inputs_of(development, development)
     features = pd.concat([development[["encounter_id", "entity_key", "clock", "readmitted_30d"]], inputs], axis=1)
     features.attrs = eligible_encounters.attrs
     return dg.MaterializeResult(
@@ -71,16 +73,15 @@ def encounter_features(eligible_encounters: pd.DataFrame, project: ProjectResour
 
 
 def _looks_backwards(development: pd.DataFrame) -> Iterator[dg.AssetCheckResult]:
-    from readmission_platform.models.readmission_30d import firewall, scoring
-
-    changed = firewall.changed_without_future(development, lambda known: scoring.model_inputs(known, known))
+    data = CONTRACT.data
+    changed = leakage.changed_without_future(development, lambda known: data.inputs_of(known, known), data.forget)
     yield check_result(
         "history_looks_backwards",
         not changed,
         observed=", ".join(f"{name}: {count} encounters" for name, count in changed.items()) or "nothing changes",
         rule=FEATURE_CHECKS["history_looks_backwards"],
         action="Stop: an input named here reads the future and leaks the outcome.",
-        more={"encounters kept, as shares of the clock": ", ".join(f"{share:.2f}" for share in firewall.CUTS)},
+        more={"encounters kept, as shares of the clock": ", ".join(f"{share:.2f}" for share in leakage.CUTS)},
     )
 
 
@@ -88,11 +89,8 @@ def _tells_no_more_than_it_may(
     development: pd.DataFrame, inputs: pd.DataFrame, at_most: SingleInputLimits
 ) -> Iterator[dg.AssetCheckResult]:
     """Look at the values of the inputs, wherever they come from: a source may deliver a leak ready-made."""
-    from readmission_platform.models.readmission_30d import firewall
-    from readmission_platform.models.readmission_30d.features import IDENTIFIERS, OUTCOMES
-
     patients = development["entity_key"]
-    future = firewall.future_told(inputs, patients)
+    future = leakage.future_told(inputs, patients)
     yield check_result(
         "no_encounter_total",
         bool(future.max() <= at_most.future_auroc),
@@ -101,9 +99,9 @@ def _tells_no_more_than_it_may(
         action="Stop: find out how this input came to know of later encounters, and take it out of MODEL_INPUTS.",
         more={"limit (AUROC)": at_most.future_auroc, "told by each input": _told_table(future)},
     )
-    outcome = firewall.outcome_told(inputs, development["readmitted_30d"].to_numpy(), patients)
-    found = dict.fromkeys(sorted(set(inputs.columns) & (IDENTIFIERS | OUTCOMES)), "is one by name")
-    found |= firewall.identifying(
+    outcome = leakage.outcome_told(inputs, development["readmitted_30d"].to_numpy(), patients)
+    found = dict.fromkeys(sorted(set(inputs.columns) & (CONTRACT.identifiers | OUTCOMES)), "is one by name")
+    found |= leakage.identifying(
         inputs, development["clock"], distinct_share=at_most.distinct_share, clock_share=at_most.clock_share
     )
     told = outcome[outcome > at_most.outcome_auroc]

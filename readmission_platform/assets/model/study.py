@@ -28,7 +28,11 @@ from readmission_platform.governance.promotion.decision import limit_set_of
 from readmission_platform.lifecycle.training.recorded_version import Recorded, gather, settings_of
 from readmission_platform.lifecycle.training.training_record import RAW_TABLE
 from readmission_platform.lifecycle.versions.evidence_document import evidence_document, policy_of, write_document
+from readmission_platform.models.contract import Reliance
+from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.models.readmission_30d.evidence import SCHEMA
+from readmission_platform.models.readmission_30d.explanation import EXPLANATION
+from readmission_platform.models.readmission_30d.robustness import ReadmissionRobustness
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import TrackingResource
@@ -36,9 +40,6 @@ from readmission_platform.storage.lake import Lake
 
 STUDIED = "version_studied"
 SEEDS = 5
-# Test encounters that are shuffled, and whose reasons are worked out, for each seed.
-SHUFFLED = 4_000
-REASONED = 300
 NEEDED_SHARE = 0.9
 CHECK = "seeds_pass_candidate_gates"
 RULE = f"The recipe passes the candidate gates with at least {NEEDED_SHARE:.0%} of the seeds."
@@ -58,9 +59,7 @@ class Fit:
     scores: np.ndarray
     estimates: dict[str, Any]
     gates: list[GateResult]
-    losses: np.ndarray
-    contributions: np.ndarray
-    adds_up: float
+    relied_on: Reliance
 
 
 @dg.asset(
@@ -143,15 +142,16 @@ class _Study:
     def with_seeds(self, count: int) -> dict[str, Any]:
         """Return ``seeds`` and ``reasons`` of the payload."""
         from readmission_platform.evaluation.estimates.seeds import likeness_of_reasons
-        from readmission_platform.models.readmission_30d.reasons import REASONS
 
         used = [self.seed + step for step in range(count)]
         fits = []
         for number, seed in enumerate(used, start=1):
             fits.append(self._fit(seed))
             self._tell(f"seed {number} of {count} fitted")
-        reasons = likeness_of_reasons([fit.contributions for fit in fits], top=REASONS, seed=self.seed)
-        adds_up = max(fit.adds_up for fit in fits)
+        reasons = likeness_of_reasons(
+            [fit.relied_on.contributions for fit in fits], top=EXPLANATION.named_at_most, seed=self.seed
+        )
+        adds_up = max(fit.relied_on.adds_up for fit in fits)
         return {
             "seeds": self._seeds(used, fits),
             "reasons": {**reasons, "largest_difference_log_odds": adds_up},
@@ -165,7 +165,7 @@ class _Study:
         names = ["auroc", "brier_skill", "calibration_slope", "observed_expected", "recall_at_flag"]
         failed = Counter(gate.gate for fit in fits for gate in fit.gates if gate.blocks)
         pairs = [(one, other) for place, one in enumerate(fits) for other in fits[place + 1 :]]
-        importance = between([rank_correlation(one.losses, other.losses) for one, other in pairs])
+        importance = between([rank_correlation(one.relied_on.losses, other.relied_on.losses) for one, other in pairs])
         return {
             "used": used,
             "flag_share": share,
@@ -184,10 +184,9 @@ class _Study:
         from readmission_platform.assets.model.training import evidence_of
         from readmission_platform.evaluation.estimates.rows import digest_rows
         from readmission_platform.lifecycle.versions.version_facts import estimates_of
-        from readmission_platform.models.readmission_30d.model import cross_validate
 
         features, folds = self.recorded.features, self.recorded.folds
-        fitted = cross_validate(features, self.labels, folds, **self.settings, seed=seed)
+        fitted = CONTRACT.estimator.cross_validate(features, self.labels, folds, self.settings, seed=seed)
         rows = evidence_of(features, self.labels, folds, fitted.scores, self.project.pseudonym_key)
         estimates = estimates_of(rows, digest_rows(rows, SCHEMA), self.model)["estimates"]
         limit_set = limit_set_of(self.recorded.record.source)
@@ -196,68 +195,38 @@ class _Study:
         gates = evaluate_gates(
             estimates, self.policy, required=required_gates(SCHEMA), limit_set=limit_set, stages=("candidate",)
         )
-        return Fit(fitted.scores, estimates, gates, *self._explained(fitted.model))
-
-    def _explained(self, model: Any) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return AUROC lost by concept, contributions by concept, and how far these are from adding up."""
-        from readmission_platform.evaluation.estimates.influence import auroc_losses
-        from readmission_platform.models.readmission_30d.contributions import Explainer
-        from readmission_platform.models.readmission_30d.effects import patients_sample, shuffled_scores
-        from readmission_platform.models.readmission_30d.model import logit, score
-        from readmission_platform.models.readmission_30d.reasons import by_concept
-
-        test = np.flatnonzero(self.recorded.folds == 0)
-        patients = pd.factorize(self.recorded.features["entity_key"].iloc[test])[0]
         # The same encounters and the same shuffle for every seed: what differs is the model.
-        chosen = patients_sample(patients, SHUFFLED, seed=self.seed)
-        places = test[chosen]
-        reference, shuffled = shuffled_scores(model, self.recorded.features.iloc[places], seed=self.seed)
-        losses = auroc_losses(
-            labels=self.labels[places], reference=reference, others=shuffled,
-            patients=pd.factorize(patients[chosen])[0],
-        )  # fmt: skip
-        few = self.recorded.features.iloc[test[patients_sample(patients, REASONED, seed=self.seed)]]
-        found = Explainer(model).explain(few)
-        apart = float(np.abs(found.log_odds - logit(score(model, few))).max())
-        contributions = by_concept(found, model.classifier[0].feature_names())
-        return np.array([losses[name]["value"] or 0.0 for name in sorted(losses)]), contributions, apart
+        test = np.flatnonzero(folds == 0)
+        patients = pd.factorize(features["entity_key"].iloc[test])[0]
+        relied_on = EXPLANATION.reliance(fitted.model, features.iloc[test], self.labels[test], patients, seed=self.seed)
+        return Fit(fitted.scores, estimates, gates, relied_on)
 
     def under_rules(self, lake: Lake) -> list[dict[str, Any]]:
         """Return ``cohort_rules`` of the payload: the shipped rule, narrower ones, and those that change training."""
-        from readmission_platform.models.readmission_30d.model import cross_validate
-        from readmission_platform.models.readmission_30d.robustness import narrower_cohorts, study_of_first_encounters
-
         features, scores = self.recorded.features, self.recorded.scores
         everybody = np.ones(len(features), dtype=bool)
         rules = [self._rule("the shipped rule", "as validated", features, self.labels, scores, everybody)]
-        for rule, kept in narrower_cohorts(features).items():
+        robustness = ReadmissionRobustness()
+        for rule, kept in robustness.narrower(features).items():
             rules.append(self._rule(rule, "same model", features, self.labels, scores, kept))
-        alone = study_of_first_encounters(features, self.labels, self.recorded.folds)
-        refitted = cross_validate(alone.frame, alone.labels, alone.folds, **self.settings, seed=self.seed).scores
-        rule = "trained and judged on first encounters only"
-        rules.append(self._rule(rule, "refitted", alone.frame, alone.labels, refitted, alone.shipped))
-        self._tell("first encounters fitted")
-        return rules + self._with_everybody(lake)
+        others = robustness.refitted(
+            features, self.labels, self.recorded.folds, self._raw(lake), key=self.project.pseudonym_key,
+            replay_share=self.model.replay_share, fold_count=self.model.folds,
+        )  # fmt: skip
+        for other in others:
+            table = other.table
+            scores = CONTRACT.estimator.cross_validate(
+                table.frame, table.labels, table.folds, self.settings, seed=self.seed
+            ).scores
+            self._tell(f"{other.name} fitted")
+            rules += [self._rule(rule, "refitted", table.frame, table.labels, scores, kept)
+                      for rule, kept in other.judged.items()]  # fmt: skip
+        return rules
 
-    def _with_everybody(self, lake: Lake) -> list[dict[str, Any]]:
-        """Fit with those who died or went to hospice among the cohort; nothing where the source was not recorded."""
-        from readmission_platform.models.readmission_30d.model import cross_validate
-        from readmission_platform.models.readmission_30d.robustness import study_with_everybody
-
+    def _raw(self, lake: Lake) -> pd.DataFrame | None:
+        """Return the encounters the cohort was selected from; None where the source was not recorded."""
         source = (self.recorded.record.trained.get("cohort") or {}).get("source")
-        if source is None:
-            return []
-        raw = lake.read(RAW_TABLE, version=source["table_version"])
-        wide = study_with_everybody(
-            raw, key=self.project.pseudonym_key, replay_share=self.model.replay_share, folds=self.model.folds
-        )
-        scores = cross_validate(wide.frame, wide.labels, wide.folds, **self.settings, seed=self.seed).scores
-        self._tell("cohort with deaths and hospice fitted")
-        named = {
-            "with those who died or went to hospice": np.ones(len(wide.frame), dtype=bool),
-            "trained with those who died or went to hospice, judged without": wide.shipped,
-        }
-        return [self._rule(rule, "refitted", wide.frame, wide.labels, scores, kept) for rule, kept in named.items()]
+        return None if source is None else lake.read(RAW_TABLE, version=source["table_version"])
 
     def _rule(
         self, rule: str, kind: str, frame: pd.DataFrame, labels: np.ndarray, scores: np.ndarray, kept: np.ndarray

@@ -1,8 +1,7 @@
 """Training: from features to a registered, recorded candidate.
 
-What belongs here: ``candidate_model``. What does not: the model (``models.readmission_30d.model``), its explanations
-(``explanations``), what is kept of its inputs (``training_record``), its checks (``training_checks``), and judging it
-(``validation``).
+What belongs here: ``candidate_model``. What does not: the model and its explanations (``models.readmission_30d``), what
+is kept of its inputs (``training_record``), its checks (``training_checks``), and judging it (``validation``).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -22,15 +21,17 @@ from readmission_platform.assets.presentation import (
 )
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.cohort import subgroups
+from readmission_platform.evaluation.leakage import permuted_labels_auroc
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.foundation.pseudonyms import pseudonyms
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.promotion.decision import limit_set_of
 from readmission_platform.lifecycle.days.scoring import ENCOUNTERS_TABLE
-from readmission_platform.lifecycle.training.explanations import explanations_of
 from readmission_platform.lifecycle.training.training_record import FEATURES_TABLE, cohort_of, recipe_of, split_of
 from readmission_platform.lifecycle.versions.version_facts import EVIDENCE_TABLE
+from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.models.readmission_30d.evidence import SCHEMA
+from readmission_platform.models.readmission_30d.explanation import EXPLANATION
 from readmission_platform.resources.lake import LakeResource
 from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.tracking import TrackingResource
@@ -38,7 +39,7 @@ from readmission_platform.storage.artifacts import StoredModel
 from readmission_platform.storage.lake import Lake
 
 if TYPE_CHECKING:
-    from readmission_platform.models.readmission_30d.model import CrossValidated
+    from readmission_platform.models.contract import CrossValidated
 
 
 class TrainingConfig(dg.Config):
@@ -92,7 +93,7 @@ def candidate_model(
     measured = measured_on(study, fitted, stored, tracking, eligible_encounters)
     measured["permuted_labels_auroc"] = found.permuted_labels_auroc
     test = study.frame[study.test].reset_index(drop=True)
-    explained = explanations_of(fitted.model, test, study.labels[study.test], test["entity_key"], seed=study.seed)
+    explained = EXPLANATION.explained(fitted.model, test, study.labels[study.test], test["entity_key"], seed=study.seed)
     trained = {
         "run_id": context.run.run_id,
         "mlflow_run_id": stored.mlflow_run_id,
@@ -109,7 +110,7 @@ def candidate_model(
         "encounters": {"table": ENCOUNTERS_TABLE, "table_version": tables.open(ENCOUNTERS_TABLE).version()},
         "split_digest": frame_digest(patient_split),
         "split": split_of(tables, patient_split),
-        "recipe": recipe_of(model, fitted.model.classifier[0].feature_names()),
+        "recipe": recipe_of(model, CONTRACT.estimator.feature_names(fitted.model)),
         "cohort": cohort_of(tables, eligible_encounters, encounter_features),
         "code_version": project.code_version,
         "model_config": digest_of(model),
@@ -117,7 +118,7 @@ def candidate_model(
         "trained_by": project.actor,
         "measurements": measured,
         # What drift monitoring watches: the inputs this version relies on most.
-        "importance": {name: round(loss, 6) for name, loss in explained.losses.items()},
+        "importance": {name: round(loss, 6) for name, loss in explained.importance.items()},
         "explanations": explained.document,
     }
     with project.ledger() as ledger:
@@ -147,15 +148,17 @@ class Fitted:
 def _fit(context: dg.AssetExecutionContext, study: Study, model: ModelConfig) -> Fitted:
     """Cross-validate the model and, where a core is free, fit what it is held against."""
     from readmission_platform.models.readmission_30d.baseline import logistic_scores
-    from readmission_platform.models.readmission_30d.firewall import permuted_labels_auroc
-    from readmission_platform.models.readmission_30d.model import cross_validate
 
-    trained_on = (study.frame, study.labels, study.folds)
+    estimator, trained_on = CONTRACT.estimator, (study.frame, study.labels, study.folds)
+
+    def out_of_fold(inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
+        return estimator.cross_validate(inputs, labels, folds, model.fit_settings, seed=study.seed).scores
+
     with ThreadPoolExecutor(max_workers=1) as beside:
         logistic = beside.submit(logistic_scores, *trained_on)
-        permuted = beside.submit(permuted_labels_auroc, *trained_on, **model.fit_settings, seed=study.seed)
-        fitted = cross_validate(
-            *trained_on, **model.fit_settings, seed=study.seed,
+        permuted = beside.submit(permuted_labels_auroc, out_of_fold, *trained_on, seed=study.seed)
+        fitted = estimator.cross_validate(
+            *trained_on, model.fit_settings, seed=study.seed,
             progress=lambda done, total: context.log.info(f"fold {done} of {total} fitted"),
         )  # fmt: skip
         return Fitted(fitted, logistic.result(), permuted.result())
@@ -211,9 +214,7 @@ def _signature(features: pd.DataFrame, scores: np.ndarray) -> Any:
     """Describe the model's inputs by name and type; no row is stored."""
     from mlflow.models import infer_signature
 
-    from readmission_platform.models.readmission_30d.features import MODEL_INPUTS
-
-    few = features[MODEL_INPUTS].head(200)
+    few = features[list(CONTRACT.inputs)].head(200)
     # Integer columns cannot hold a missing value, so MLflow would refuse one at scoring time.
     few = few.astype(dict.fromkeys(few.select_dtypes("integer").columns, "float64"))
     return infer_signature(few, scores[:200])

@@ -13,11 +13,13 @@ import pandas as pd
 
 from readmission_platform.assets.presentation import check_result
 from readmission_platform.config.model import ModelConfig
+from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform.models.scoring import serving_parity
 from readmission_platform.resources.tracking import TrackingResource
 from readmission_platform.storage.artifacts import StoredModel, load_artifact
 
 if TYPE_CHECKING:
-    from readmission_platform.models.readmission_30d.model import CrossValidated
+    from readmission_platform.models.contract import CrossValidated
 
 PARITY_PATIENTS = 300
 TOLERANCE = 1e-9
@@ -59,18 +61,16 @@ def measured_on(
     eligible: pd.DataFrame,
 ) -> dict[str, float]:
     """Measure on the artifact itself what its checks and the gates ask."""
-    from readmission_platform.models.readmission_30d.model import score
-    from readmission_platform.models.readmission_30d.scoring import serving_parity
-
     loaded = load_artifact(tracking.root, stored.path, digest=stored.digest)
     test = study.frame[study.test]
+    score = CONTRACT.estimator.score
     test_scores = score(fitted.model, test)
     development = eligible[eligible["part"] == "development"].reset_index(drop=True)
     shipped_scores = np.full(len(development), np.nan)
     shipped_scores[study.test] = test_scores
     return {
         "roundtrip_difference": float(np.abs(score(loaded, test) - test_scores).max()),
-        "parity_difference": serving_parity(loaded, development, shipped_scores, patients=PARITY_PATIENTS),
+        "parity_difference": serving_parity(CONTRACT, loaded, development, shipped_scores, entities=PARITY_PATIENTS),
     }
 
 
@@ -87,7 +87,7 @@ def check_results_of(measured: dict[str, float], model: ModelConfig) -> list[dg.
         "serving_parity": (
             measured["parity_difference"],
             f"largest difference {{:.1e}}, {PARITY_PATIENTS} patients",
-            "Find the input that differs between science.scoring and the training table.",
+            "Find the input that differs between daily scoring and the training table.",
         ),
     }
     return [

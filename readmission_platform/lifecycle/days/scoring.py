@@ -17,12 +17,13 @@ from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.history import KNOWN_COLUMNS
 from readmission_platform.foundation.frames import group_digests
 from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.resources.tracking import TrackingResource
 from readmission_platform.storage.artifacts import load_artifact
 from readmission_platform.storage.lake import Lake
 
 if TYPE_CHECKING:
-    from readmission_platform.models.readmission_30d.scoring import Scorer
+    from readmission_platform.models.scoring import Scorer
 
 DAY = "discharge_date"
 DISCHARGES_TABLE = "daily_discharges"
@@ -100,9 +101,9 @@ def score_days(
 
 def load_scorer(tracking: TrackingResource, record: VersionRecord) -> "Scorer":
     """Load a version's artifact, verified against the ledger, ready to score; raises ``ArtifactRefused``."""
-    from readmission_platform.models.readmission_30d.scoring import Scorer
+    from readmission_platform.models.scoring import Scorer
 
-    return Scorer(load_artifact(tracking.root, str(record.artifact_path), digest=str(record.artifact_digest)))
+    return Scorer(CONTRACT, load_artifact(tracking.root, str(record.artifact_path), digest=str(record.artifact_digest)))
 
 
 def known_encounters(lake: Lake, discharges: pd.DataFrame, read: InputVersions) -> pd.DataFrame:

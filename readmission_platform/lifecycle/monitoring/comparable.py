@@ -12,6 +12,7 @@ from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.days.scoring import DAY, DISCHARGES_TABLE, InputVersions, known_encounters
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing, recorded_evidence
+from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.storage.lake import Lake, TableMissing
 
 
@@ -23,12 +24,10 @@ def training_reference(lake: Lake, record: VersionRecord, columns: list[str], co
     EvidenceMissing
         When either is gone or is not what the ledger recorded.
     """
-    from readmission_platform.models.readmission_30d.watched_inputs import comparable
-
     training = _training_rows(lake, record)
     risks = _out_of_fold_risks(lake, record)
     return reference_of(
-        comparable(training, columns),
+        CONTRACT.watch.comparable(training, columns),
         risks,
         encounters=config.reference_encounters,
         rare_share=config.rare_category_share,
@@ -66,14 +65,11 @@ def scored_inputs(lake: Lake, record: VersionRecord, scored: pd.DataFrame, colum
     -------
     The columns in comparable form, with ``encounter_id``, ``discharge_date`` and ``risk``.
     """
-    from readmission_platform.models.readmission_30d.scoring import model_inputs
-    from readmission_platform.models.readmission_30d.watched_inputs import comparable
-
     days = sorted(set(scored[DAY]))
     discharges = lake.read(DISCHARGES_TABLE, where={DAY: days})
     discharges = discharges[discharges["encounter_id"].isin(scored["encounter_id"])]
     known = known_encounters(lake, discharges, InputVersions.newest(lake, record.encounters_version))
     given = discharges.reset_index(drop=True)
-    inputs = comparable(model_inputs(given, known), columns)
+    inputs = CONTRACT.watch.comparable(CONTRACT.data.inputs_of(given, known), columns)
     identified = pd.concat([given[["encounter_id", DAY]], inputs], axis=1)
     return identified.merge(scored[["encounter_id", RISK]], on="encounter_id", how="left")

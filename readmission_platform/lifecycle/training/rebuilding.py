@@ -3,8 +3,8 @@
 What belongs here: the refit and its scores, and a program around them that reads and writes one folder. What does not:
 what is compared with what (``reproduction``), and how the code of a commit comes to be imported (``recorded_code``).
 
-This file is run as a program beside the sources of *older* commits. So it relies on nothing of ours but
-``models.readmission_30d.model``: its ``cross_validate``, ``score`` and ``TRUSTED_TYPES``.
+This file is run as a program beside the sources of *older* commits. So it relies on nothing of ours but the contract of
+the model: its ``outcome``, and ``cross_validate``, ``score``, ``load`` and ``dump`` of its estimator.
 """
 
 import json
@@ -63,21 +63,21 @@ def rebuild(
     stored
         The stored artifact, its digest verified: only its types are looked at again here.
     settings
-        Recorded settings, handed on to ``cross_validate`` by name.
+        Recorded settings, handed on to ``cross_validate``.
     progress
         Called with one line as each fold is done.
     """
-    from skops.io import dumps, loads
+    from readmission_platform.models.readmission_30d import CONTRACT
 
-    from readmission_platform.models.readmission_30d.model import TRUSTED_TYPES, cross_validate, score
-
-    fitted = cross_validate(
-        features, features["readmitted_30d"].to_numpy(), folds, **settings, seed=seed,
+    estimator = CONTRACT.estimator
+    fitted = estimator.cross_validate(
+        features, features[CONTRACT.outcome].to_numpy(), folds, settings, seed=seed,
         progress=lambda done, total: progress(f"fold {done} of {total} fitted"),
     )  # fmt: skip
     test = features[folds == 0]
-    there = loads(stored, trusted=list(TRUSTED_TYPES))
-    return Rebuilt(fitted.scores, score(fitted.model, test), score(there, test), dumps(fitted.model))
+    there = estimator.load(stored)
+    rebuilt, recorded = estimator.score(fitted.model, test), estimator.score(there, test)
+    return Rebuilt(fitted.scores, rebuilt, recorded, estimator.dump(fitted.model))
 
 
 def hand_over(folder: Path, features: pd.DataFrame, folds: np.ndarray, stored: bytes, task: Mapping[str, Any]) -> None:

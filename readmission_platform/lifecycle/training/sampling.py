@@ -16,6 +16,7 @@ from readmission_platform.governance.policy.gates import GateResult, evaluate_ga
 from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.versions.version_facts import estimates_of
+from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.storage.home import pseudonym_key
 
@@ -23,7 +24,6 @@ from readmission_platform.storage.home import pseudonym_key
 def train_on_sample(settings: Settings, source: SourceConfig, share: float) -> tuple[dict[str, Any], list[GateResult]]:
     """Cross-validate on a share of the patients; returns the evidence document and the candidate gates' results."""
     from readmission_platform.evaluation.estimates.rows import digest_rows
-    from readmission_platform.models.readmission_30d.model import cross_validate
 
     model = model_config(settings)
     archive = Path(source.archive) if source.archive else None
@@ -37,7 +37,7 @@ def train_on_sample(settings: Settings, source: SourceConfig, share: float) -> t
     features = development.join(history_of(development, development))
     folds = entity_folds(features["entity_key"], folds=model.folds).to_numpy()
     labels = features["readmitted_30d"].to_numpy()
-    fitted = cross_validate(features, labels, folds, **model.fit_settings, seed=model.seed)
+    fitted = CONTRACT.estimator.cross_validate(features, labels, folds, model.fit_settings, seed=model.seed)
     rows = evidence_of(features, labels, folds, fitted.scores, key)
     document = estimates_of(rows, digest_rows(rows, SCHEMA), model)
     limits: LimitSet = "real" if source.source is Source.uci else "synthetic"

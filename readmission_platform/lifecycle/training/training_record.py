@@ -13,6 +13,7 @@ from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.cohort import CANNOT_BE_READMITTED, cohort_flow
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, hidden_cells
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.storage.lake import Lake
 
 RAW_TABLE = "raw_encounters"
@@ -29,14 +30,11 @@ _PARTS = (
 
 def recipe_of(model: ModelConfig, features: list[str]) -> dict[str, Any]:
     """Return what the model is made by: algorithm, settings, inputs and the encoder's features."""
-    from readmission_platform.models.readmission_30d.features import MODEL_INPUTS
-    from readmission_platform.models.readmission_30d.model import ALGORITHM
-
     return {
-        "algorithm": ALGORITHM,
+        "algorithm": CONTRACT.estimator.algorithm,
         "settings": model.fit_settings,
         "folds": model.folds,
-        "inputs": list(MODEL_INPUTS),
+        "inputs": list(CONTRACT.inputs),
         "features": features,
     }
 
@@ -62,10 +60,8 @@ def cohort_of(lake: Lake, eligible: pd.DataFrame, features: pd.DataFrame) -> dic
     features
         The training table: development encounters with ``MODEL_INPUTS``.
     """
-    from readmission_platform.models.readmission_30d.features import MODEL_INPUTS
-
     encounters = len(features)
-    missing = features[MODEL_INPUTS].isna().sum()
+    missing = features[list(CONTRACT.inputs)].isna().sum()
     return {
         "source": _source_table(lake),
         "flow": _flow(lake, eligible),
