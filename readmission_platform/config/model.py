@@ -19,7 +19,7 @@ class AgreementLimits(Frozen):
 
 
 class SingleInputLimits(Frozen):
-    """What one input of the model may tell by itself. More is a leak: see ``models.readmission_30d.firewall``."""
+    """What one input of the model may tell by itself. More is a leak: see ``evaluation.leakage``."""
 
     distinct_share: float = Field(gt=0, le=1, description="Different values per encounter.")
     clock_share: float = Field(gt=0, le=1, description="Share of the proxy clock's variance between its values.")

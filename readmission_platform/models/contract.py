@@ -68,21 +68,32 @@ class AssetNames:
 class DataPart(Protocol):
     """From raw rows to inputs. Raw rows have the columns of the feed, and may have more."""
 
-    # What ``inputs_of`` needs of earlier rows of the same entity: columns of the feed (besides row, entity and day) ...
-    history_columns: tuple[str, ...]
-    # ... and columns of the cohort that only the source's own rows have, missing in rows that were delivered.
-    source_columns: tuple[str, ...]
+    @property
+    def history_columns(self) -> tuple[str, ...]:
+        """What ``inputs_of`` needs of earlier rows of the same entity: columns of the feed besides its keys."""
+        ...
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """Columns of the cohort that only the source's own rows have, missing in rows that were delivered."""
+        ...
 
     def cohort(self, raw: pd.DataFrame, *, key: bytes, replay_share: float) -> pd.DataFrame:
         """Select the rows that are studied, in the order of time.
 
-        Returns the feed's columns with the entity replaced by ``entity_key`` (a keyed pseudonym), plus ``clock``
-        (position in [0, 1)), ``part`` (``development`` or ``replay``, the latest ``replay_share``) and the outcome.
+        Returns the feed's columns with the entity replaced by ``entity_key`` (a keyed pseudonym), plus
+        ``source_columns``, ``clock`` (position in [0, 1)), ``part`` (``development`` or ``replay``, the latest
+        ``replay_share``) and the outcome. Rows of an entity are in the order in which they happened.
         """
         ...
 
     def with_matured(self, cohort: pd.DataFrame, matured: pd.DataFrame) -> pd.DataFrame:
-        """Add delivered rows whose outcome has matured to the development part, with the feed's day column."""
+        """Add delivered rows whose outcome has matured to the development part, with the feed's day column.
+
+        ``matured`` has the columns of the feed with ``entity_key`` in place of the entity, the day and the outcome. A
+        row of the replay part leaves it; one that the development part has already is not added again. The day is
+        missing for the source's own rows, ``source_columns`` for those added.
+        """
         ...
 
     def flow(self, raw: pd.DataFrame, cohort: pd.DataFrame) -> dict[str, int]:
@@ -94,13 +105,30 @@ class DataPart(Protocol):
         ...
 
     def as_delivered(self, raw: pd.DataFrame) -> pd.DataFrame:
-        """Return raw rows in the order of time as the feed would deliver them, with the outcome (0 or 1)."""
+        """Return raw rows, in their order, as the feed would deliver them: its columns, and the outcome (0 or 1).
+
+        The order of time is the cohort's.
+        """
         ...
 
     def inputs_of(self, rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
         """Return ``inputs`` of rows, their history taken from the rows known. The same in training and in serving.
 
-        Rows that were delivered have a day, and know only what was known by that day.
+        Parameters
+        ----------
+        rows
+            The feed's columns with ``entity_key`` in place of the entity. Rows that were delivered have a day, and know
+            only what was known by that day: rows of earlier days, and their outcomes once they had matured. The
+            source's own rows have none, and know those of the source that came before.
+        known
+            The row, ``entity_key``, ``history_columns`` and ``source_columns``; the outcome, missing where it is not
+            known; and the day where there are delivered rows, missing for the source's own. These were known from the
+            start, with their outcomes. The rows asked for may be among them, and later ones: neither counts. Of a row
+            that is there several times the first one counts.
+
+        Returns
+        -------
+        One row each, with the index of ``rows`` and in their order.
         """
         ...
 
@@ -112,8 +140,13 @@ class DataPart(Protocol):
         """Return the attributes of the evidence schema, text or missing, one row each."""
         ...
 
-    def baselines(self, inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> pd.DataFrame:
-        """Return the scores of the baselines of the evidence schema, float64; fitted ones out of fold."""
+    def baselines(
+        self, inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray, *, fitted: bool = True
+    ) -> pd.DataFrame:
+        """Return the scores of the baselines of the evidence schema, float64, higher for a higher risk.
+
+        Those that are fitted are out of fold, and left out where ``fitted`` is false: they cost time.
+        """
         ...
 
 
@@ -141,9 +174,20 @@ class EstimatorPart(Protocol):
     ``settings`` validates the block ``settings`` of model.yaml; nobody else knows its fields.
     """
 
-    algorithm: str
-    settings: type[BaseModel]
-    artifact: ArtifactFormat
+    @property
+    def algorithm(self) -> str:
+        """What kind of model this is. A change plan names it: another kind needs a new review."""
+        ...
+
+    @property
+    def settings(self) -> type[BaseModel]:
+        """Shape of the block ``settings`` of ``model.yaml``."""
+        ...
+
+    @property
+    def artifact(self) -> ArtifactFormat:
+        """How a model is stored."""
+        ...
 
     def cross_validate(
         self,
@@ -203,7 +247,10 @@ class Reliance:
 class ExplainPart(Protocol):
     """Why a row has its risk, and what a version relies on."""
 
-    named_at_most: int
+    @property
+    def named_at_most(self) -> int:
+        """How many reasons a row is given at most."""
+        ...
 
     def explainer(self, model: Any) -> Callable[[pd.DataFrame, np.ndarray], tuple[list[str], list[str]]]:
         """Return a function from inputs and their risks to reasons in words and contributions as JSON, one a row."""

@@ -50,9 +50,9 @@ from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.monitoring.windows import drift_limits
 from readmission_platform.lifecycle.training.explanations import explanations_of
-from readmission_platform.models.readmission_30d.features import MODEL_INPUTS
-from readmission_platform.models.readmission_30d.model import RecalibratedClassifier, cross_validate, score
-from readmission_platform.models.readmission_30d.scoring import model_inputs
+from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier
+from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS
 from readmission_platform.models.readmission_30d.watched_inputs import comparable, watched_columns
 
 WINDOWS = 60
@@ -147,12 +147,12 @@ def make_bench(raw: pd.DataFrame, origin: str, model: ModelConfig, config: Drift
     eligible = eligible_encounters(raw, key=key, replay_share=model.replay_share)
     parts = {name: rows.reset_index(drop=True) for name, rows in eligible.groupby("part")}
     development, replayed = parts["development"], parts["replay"].drop(columns=["readmitted", "readmitted_30d"])
-    inputs = model_inputs(development, development)
+    inputs = CONTRACT.data.inputs_of(development, development)
     # An encounter is a day's discharge in the order of the clock: what is later is not known.
-    later = model_inputs(replayed, pd.concat([development, replayed], ignore_index=True))
+    later = CONTRACT.data.inputs_of(replayed, pd.concat([development, replayed], ignore_index=True))
     labels = development["readmitted_30d"].to_numpy()
     folds = entity_folds(development["entity_key"], folds=model.folds).to_numpy()
-    fitted = cross_validate(inputs, labels, folds, **model.fit_settings, seed=seed)
+    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.fit_settings, seed=seed)
     test = folds == 0
     explained = explanations_of(
         fitted.model, inputs[test].reset_index(drop=True), labels[test], development.loc[test, "entity_key"], seed=seed
@@ -176,7 +176,7 @@ def measured(bench: Bench, reference: Reference, windows: Iterator[pd.DataFrame]
     limits = {column: bench.limits.of(column, DRIFT) for column in [*bench.columns, RISK]}
     found = []
     for number, inputs in enumerate(windows, start=1):
-        given = comparable(inputs, bench.columns).assign(**{RISK: score(bench.model, inputs)})
+        given = comparable(inputs, bench.columns).assign(**{RISK: CONTRACT.estimator.score(bench.model, inputs)})
         rows = measure(reference, given, limits=limits).rows
         found.append(rows.assign(window=number, first_day="", last_day="", encounters=len(inputs)))
     return pd.concat(found, ignore_index=True)

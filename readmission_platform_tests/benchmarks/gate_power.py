@@ -54,9 +54,9 @@ from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
 from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.versions.version_facts import champion_estimates, estimates_of
+from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.models.readmission_30d import features as encoding
-from readmission_platform.models.readmission_30d.model import build_pipeline, cross_validate
-from readmission_platform.models.readmission_30d.scoring import model_inputs
+from readmission_platform.models.readmission_30d.model import build_pipeline
 
 HONEST_SHARE = 0.9
 FIGURES = ("auroc", "average_precision_ratio", "brier_skill", "observed_expected", "calibration_slope")
@@ -166,7 +166,7 @@ def _out_of_fold(
     boosting: dict[str, Any] | None = None,
 ) -> np.ndarray:
     settings_used = model.fit_settings | ({"boosting": boosting} if boosting else {})
-    return cross_validate(inputs, labels, cohort.folds, **settings_used, seed=seed).scores
+    return CONTRACT.estimator.cross_validate(inputs, labels, cohort.folds, settings_used, seed=seed).scores
 
 
 def _balanced(model: ModelConfig) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class Bench:
         key = f"gate power, hospital {key_number}".encode()
         eligible = eligible_encounters(raw, key=key, replay_share=self.model.replay_share)
         development = eligible[eligible["part"] == "development"].reset_index(drop=True)
-        inputs = model_inputs(development, development)
+        inputs = CONTRACT.data.inputs_of(development, development)
         inputs = pd.concat([development[["encounter_id", "entity_key", "clock"]], inputs], axis=1)
         patient = raw.set_index("encounter_id")["patient_nbr"]
         total = patient.map(patient.value_counts())

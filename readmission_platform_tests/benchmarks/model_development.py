@@ -39,9 +39,7 @@ from readmission_platform.evaluation.estimates.comparison import compare
 from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.evaluation.estimates.metrics import auroc
 from readmission_platform.intake.sources import SourceRequest
-from readmission_platform.models.readmission_30d.features import (
-    TARGET_STATISTICS,
-)
+from readmission_platform.models.readmission_30d.inputs import TARGET_STATISTICS
 from readmission_platform_tests.benchmarks.model_variants import FURTHER_SEEDS, SHIPPED, Fit, variants
 
 

@@ -22,13 +22,9 @@ from sklearn.preprocessing import StandardScaler, TargetEncoder
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.history import HISTORY_COLUMNS
 from readmission_platform.encounters.icd9 import category
-from readmission_platform.models.readmission_30d.features import (
-    DIAGNOSES,
-    EncounterEncoder,
-    categorical_mask,
-    monotone_directions,
-)
-from readmission_platform.models.readmission_30d.model import logit
+from readmission_platform.models.boosting.recalibrated import logit
+from readmission_platform.models.readmission_30d.features import EncounterEncoder, categorical_mask, monotone_directions
+from readmission_platform.models.readmission_30d.inputs import DIAGNOSES
 
 SHIPPED = "as shipped"
 BEFORE = {"learning_rate": 0.06, "max_iter": 160, "max_leaf_nodes": 12, "min_samples_leaf": 60, "max_features": 0.15}

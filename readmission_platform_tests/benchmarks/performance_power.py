@@ -42,8 +42,7 @@ from readmission_platform.evaluation.operation.live import ALL, SEEN, UNSEEN
 from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.days.scoring import DAY, ranked
 from readmission_platform.lifecycle.monitoring.live_verdicts import ESTIMATE, MEASURED, WORSE, Periods
-from readmission_platform.models.readmission_30d.model import cross_validate, score
-from readmission_platform.models.readmission_30d.scoring import model_inputs
+from readmission_platform.models.readmission_30d import CONTRACT
 
 FIRST_DAY = date(2024, 1, 1)
 MORE = 1.6
@@ -110,13 +109,13 @@ def scored_stream(raw: pd.DataFrame, model: ModelConfig, *, key: bytes, seed: in
         development, stream = development.iloc[:later], development.iloc[later:].reset_index(drop=True)
     folds = entity_folds(development["entity_key"], folds=model.folds).to_numpy()
     labels = development["readmitted_30d"].to_numpy()
-    inputs = model_inputs(development, development)
-    fitted = cross_validate(inputs, labels, folds, **model.fit_settings, seed=seed).model
+    inputs = CONTRACT.data.inputs_of(development, development)
+    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.fit_settings, seed=seed).model
     whole = len(stream) - len(stream) % model.daily_encounters
     days = [(FIRST_DAY + timedelta(days=place // model.daily_encounters)).isoformat() for place in range(whole)]
     arrived = stream.head(whole).assign(**{DAY: days})
     known = pd.concat([development.assign(**{DAY: None}), arrived.assign(readmitted=None)], ignore_index=True)
-    risks = score(fitted, model_inputs(arrived.drop(columns="readmitted"), known))
+    risks = CONTRACT.estimator.score(fitted, CONTRACT.data.inputs_of(arrived.drop(columns="readmitted"), known))
     listed = ranked(arrived[[DAY, "encounter_id"]].assign(risk=risks), model)
     rows = listed.merge(arrived[["encounter_id", "entity_key", "gender", "race", "age", "readmitted_30d"]])
     seen = set(development.loc[folds != 0, "entity_key"])

@@ -15,7 +15,7 @@ from sklearn.ensemble import RandomForestClassifier
 from skops.io import dumps
 
 from readmission_platform.foundation.errors import Unavailable
-from readmission_platform.models.readmission_30d.model import score
+from readmission_platform.models.boosting.recalibrated import score
 from readmission_platform.resources.tracking import TrackingResource
 from readmission_platform.storage.artifacts import ArtifactRefused, StoredModel, artifact_digest, load_artifact
 from readmission_platform_tests.support.small_study import SmallStudy

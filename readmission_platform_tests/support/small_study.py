@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS, eligible_encounters
-from readmission_platform.encounters.history import history_of
 from readmission_platform.encounters.synthetic import generate
 from readmission_platform.evaluation.estimates.folds import entity_folds
-from readmission_platform.models.readmission_30d.features import MODEL_INPUTS
-from readmission_platform.models.readmission_30d.model import CrossValidated, cross_validate
+from readmission_platform.models.contract import CrossValidated
+from readmission_platform.models.readmission_30d import CONTRACT
 
 KEY = b"a key that is only used in tests"
 
@@ -24,6 +23,7 @@ OVERCONFIDENT = {
     "l2_regularization": 0.0,
     "max_features": 0.5,
 }
+SETTINGS = {"boosting": OVERCONFIDENT, "target_smoothing": 50.0}
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ def make_small_study(*, encounters: int, seed: int) -> SmallStudy:
     raw = generate(encounters=encounters, seed=seed)
     eligible = eligible_encounters(raw, key=KEY, replay_share=0.1)
     development = eligible[eligible["part"] == "development"].reset_index(drop=True)
-    inputs = development.join(history_of(development, development))[MODEL_INPUTS]
+    inputs = CONTRACT.data.inputs_of(development, development)
     labels = development["readmitted_30d"].to_numpy()
     folds = entity_folds(development["entity_key"], folds=5).to_numpy()
-    fitted = cross_validate(inputs, labels, folds, boosting=OVERCONFIDENT, target_smoothing=50.0, seed=seed)
+    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, SETTINGS, seed=seed)
     return SmallStudy(raw, eligible, development, inputs, labels, folds, fitted)
 
 

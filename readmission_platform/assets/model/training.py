@@ -121,10 +121,10 @@ def _fit(context: dg.AssetExecutionContext, training: TrainingTable, workspace: 
         baselines = beside.submit(contract.data.baselines, *trained_on)
         permuted = beside.submit(
             permuted_labels_auroc,
-            *trained_on,
-            cross_validate=lambda inputs, labels, folds: (
+            lambda inputs, labels, folds: (
                 contract.estimator.cross_validate(inputs, labels, folds, settings, seed=training.seed).scores
             ),
+            *trained_on,
             seed=training.seed,
         )
         fitted = contract.estimator.cross_validate(

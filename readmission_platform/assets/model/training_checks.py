@@ -12,9 +12,9 @@ import pandas as pd
 
 from readmission_platform.assets.presentation import check_result
 from readmission_platform.config.model import ModelConfig
-from readmission_platform.lifecycle.days.scorer import serving_parity
 from readmission_platform.lifecycle.training.training_table import TrainingTable
 from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.models.scoring import serving_parity
 from readmission_platform.storage.artifacts import StoredModel, load_artifact
 
 PARITY_ENTITIES = 300

@@ -101,8 +101,9 @@ def _stream(lake: ModelLake) -> tuple[pd.DataFrame, str]:
     """
     cohort = lake.names.cohort
     try:
+        ordered = (lake.row, "part", "clock")
         stored = {field.name for field in lake.open(cohort).schema().fields}
-        eligible = lake.read(cohort, columns=[name for name in (lake.row, "part", lake.day) if name in stored])
+        eligible = lake.read(cohort, columns=[name for name in (*ordered, lake.day) if name in stored])
         raw = lake.read(lake.names.raw)
         written = str(lake.commit_metadata(cohort)["readmission.digest"])
     except TableMissing as error:
@@ -110,8 +111,9 @@ def _stream(lake: ModelLake) -> tuple[pd.DataFrame, str]:
     streamed = eligible["part"] == "replay"
     if lake.day in eligible:
         streamed |= eligible[lake.day].notna()
-    stream = lake.contract.data.as_delivered(raw)
-    stream = stream[stream[lake.row].isin(eligible.loc[streamed, lake.row])].reset_index(drop=True)
+    order = eligible[streamed].sort_values("clock")[lake.row]
+    delivered = lake.contract.data.as_delivered(raw).set_index(lake.row)
+    stream = delivered.loc[order].reset_index()
     return stream, str(eligible.attrs.get(SOURCE_COHORT, written))
 
 

@@ -15,8 +15,8 @@ import pandas as pd
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.foundation.frames import group_digests
 from readmission_platform.governance.ledger.versions import VersionRecord
-from readmission_platform.lifecycle.days.scorer import Scorer
 from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.models.scoring import Scorer
 from readmission_platform.storage.artifacts import load_artifact
 from readmission_platform.storage.tables import OUTCOMES, ModelLake
 

@@ -67,7 +67,7 @@ def rebuild(
     stored
         The stored artifact, its digest verified: only its types are looked at again here.
     settings
-        Recorded settings, handed on to ``cross_validate`` by name.
+        Recorded settings, handed on to ``cross_validate``.
     progress
         Called with one line as each fold is done.
     """

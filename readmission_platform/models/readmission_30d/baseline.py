@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from readmission_platform.encounters.cohort import DRUG_COLUMNS
 from readmission_platform.encounters.icd9 import chapter
-from readmission_platform.models.readmission_30d.features import (
+from readmission_platform.models.readmission_30d.inputs import (
     CODE_LISTS,
     COUNTS,
     DIAGNOSES,

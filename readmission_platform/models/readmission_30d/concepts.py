@@ -1,24 +1,18 @@
 """What a clinician sees as one thing among the model's features, and how it is said of an encounter.
 
 What belongs here: the concepts, the features of each, and their words, among them our short names of the source's code
-lists (IDS_mapping.csv). What does not: which of them are named for an encounter (``reasons``).
+lists (IDS_mapping.csv). What does not: which of them are named for an encounter (``boosting.reasons``).
 
-The words say what is so, never that it causes anything; of what is not recorded nothing is said. Race, gender and payer
-are concepts without words: they count in the sums and are never given as a reason.
+Race, gender and payer are concepts without words: they count in the sums and are never given as a reason.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
-
-import pandas as pd
 
 from readmission_platform.encounters.cohort import DRUG_COLUMNS
 from readmission_platform.encounters.icd9 import chapter_of
-from readmission_platform.models.readmission_30d.features import COMMON_DRUGS
-
-Row = Mapping[str, Any]
+from readmission_platform.models.boosting.concepts import Concept, Row, counted, is_missing, named, never_said
+from readmission_platform.models.readmission_30d.inputs import COMMON_DRUGS
 
 DISCHARGED = {
     1: "discharged home",
@@ -85,55 +79,37 @@ CHAPTER_WORDS = {
 NO_EARLIER_STAY = "no earlier stay on record"
 
 
-@dataclass(frozen=True)
-class Concept:
-    """A thing a clinician sees as one: its features, and how to say what is so of an encounter."""
-
-    name: str
-    features: tuple[str, ...]
-    say: Callable[[Row], str | None]
-
-
-def _missing(value: Any) -> bool:
-    return value is None or bool(pd.isna(value))
-
-
-def _count(value: Any, one: str, many: str | None = None) -> str:
-    number = int(value)
-    return f"{number or 'no'} {one if number <= 1 else many or one + 's'}"
-
-
 def _acute(row: Row) -> str:
     stays, visits = int(row["number_inpatient"]), int(row["number_emergency"])
     if not stays and not visits:
         return "no inpatient stay or emergency visit in the year before"
-    named = [_count(stays, "inpatient stay")] * bool(stays) + [_count(visits, "emergency visit")] * bool(visits)
-    return f"{' and '.join(named)} in the year before"
+    both = [counted(stays, "inpatient stay")] * bool(stays) + [counted(visits, "emergency visit")] * bool(visits)
+    return f"{' and '.join(both)} in the year before"
 
 
 def _earlier_stays(row: Row) -> str:
     if not row["prior_encounters"]:
         return NO_EARLIER_STAY
-    said = f"{_count(row['prior_encounters'], 'earlier stay')} on record"
+    said = f"{counted(row['prior_encounters'], 'earlier stay')} on record"
     most = row["prior_max_number_inpatient"]
-    if _missing(most) or not most:
+    if is_missing(most) or not most:
         return said
     which = "it" if row["prior_encounters"] == 1 else "one of them"
-    return f"{said}, {_count(most, 'inpatient stay')} in the year before {which}"
+    return f"{said}, {counted(most, 'inpatient stay')} in the year before {which}"
 
 
 def _earlier_readmissions(row: Row) -> str:
     if row["prior_readmissions_30d"]:
-        return f"readmitted within 30 days after {_count(row['prior_readmissions_30d'], 'earlier stay')}"
+        return f"readmitted within 30 days after {counted(row['prior_readmissions_30d'], 'earlier stay')}"
     if row["previous_outcome"] == ">30":
         return "readmitted more than 30 days after the stay before"
     return "no readmission within 30 days on record"
 
 
 def _earlier_lengths(row: Row) -> str:
-    if _missing(row["previous_time_in_hospital"]):
+    if is_missing(row["previous_time_in_hospital"]):
         return NO_EARLIER_STAY
-    last, mean = _count(row["previous_time_in_hospital"], "day"), row["prior_mean_time_in_hospital"]
+    last, mean = counted(row["previous_time_in_hospital"], "day"), row["prior_mean_time_in_hospital"]
     return f"stay before of {last}" + (f", earlier stays {mean:.1f} on average" if row["prior_encounters"] > 1 else "")
 
 
@@ -145,22 +121,22 @@ def _earlier_discharge(row: Row) -> str | None:
 
 
 def _chapter(code: Any) -> str | None:
-    found = None if _missing(code) else chapter_of(str(code))
+    found = None if is_missing(code) else chapter_of(str(code))
     return None if found is None else CHAPTER_WORDS.get(found, found)
 
 
 def _first_diagnosis(row: Row) -> str | None:
-    named = _chapter(row["diag_1"])
-    return f"first diagnosis: {named}" if named else None
+    found = _chapter(row["diag_1"])
+    return f"first diagnosis: {found}" if found else None
 
 
 def _further_diagnoses(row: Row) -> str | None:
-    named = list(dict.fromkeys(filter(None, (_chapter(row["diag_2"]), _chapter(row["diag_3"])))))
-    return f"further diagnoses: {', '.join(named)}" if named else None
+    found = list(dict.fromkeys(filter(None, (_chapter(row["diag_2"]), _chapter(row["diag_3"])))))
+    return f"further diagnoses: {', '.join(found)}" if found else None
 
 
 def _age(row: Row) -> str | None:
-    if _missing(row["age"]):
+    if is_missing(row["age"]):
         return None
     first = int(str(row["age"]).strip("[)").split("-")[0])
     return f"age {first} to {first + 9}"
@@ -170,9 +146,9 @@ def _diabetes_medicines(row: Row) -> str:
     doses = [row[name] for name in DRUG_COLUMNS]
     changed = sum(dose in ("Down", "Up") for dose in doses)
     given = changed + doses.count("Steady")
-    said = _count(given, "diabetes medicine")
+    said = counted(given, "diabetes medicine")
     if changed:
-        return f"{said}, {_count(changed, 'dose')} changed"
+        return f"{said}, {counted(changed, 'dose')} changed"
     return f"{said}, treatment changed" if row["change"] == "Ch" else said
 
 
@@ -183,54 +159,46 @@ _GLUCOSE = {"None": "serum glucose not measured", "Norm": "serum glucose normal"
             ">200": "serum glucose above 200 mg/dL", ">300": "serum glucose above 300 mg/dL"}  # fmt: skip
 
 
-def _named(column: str, names: Mapping[Any, str]) -> Callable[[Row], str | None]:
-    return lambda row: names.get(row[column])
-
-
 def _specialty(row: Row) -> str | None:
     value = row["medical_specialty"]
-    if _missing(value):
+    if is_missing(value):
         return None
     return f"admitting specialty: {re.sub('(?<=[a-z])(?=[A-Z])', ' ', str(value))}"
-
-
-def _never(_row: Row) -> None:
-    return None
 
 
 CONCEPTS = (
     Concept("inpatient stays and emergency visits", ("number_inpatient", "number_emergency", "acute_visits"), _acute),
     Concept("outpatient visits", ("number_outpatient",),
-            lambda row: f"{_count(row['number_outpatient'], 'outpatient visit')} in the year before"),
+            lambda row: f"{counted(row['number_outpatient'], 'outpatient visit')} in the year before"),
     Concept("earlier stays", ("prior_encounters", "prior_max_number_inpatient"), _earlier_stays),
     Concept("earlier readmissions", ("prior_readmissions_30d", "previous_outcome"), _earlier_readmissions),
     Concept("length of earlier stays", ("previous_time_in_hospital", "prior_mean_time_in_hospital"), _earlier_lengths),
     Concept("discharge of the stay before", ("previous_disposition",), _earlier_discharge),
     Concept("discharge", ("discharge_disposition_id", "discharge_disposition_id_rate"),
-            _named("discharge_disposition_id", DISCHARGED)),
-    Concept("admission type", ("admission_type_id",), _named("admission_type_id", ADMITTED_AS)),
+            named("discharge_disposition_id", DISCHARGED)),
+    Concept("admission type", ("admission_type_id",), named("admission_type_id", ADMITTED_AS)),
     Concept("admission source", ("admission_source_id", "admission_source_id_rate"),
-            _named("admission_source_id", CAME_FROM)),
-    Concept("length of stay", ("time_in_hospital",), lambda row: f"stay of {_count(row['time_in_hospital'], 'day')}"),
+            named("admission_source_id", CAME_FROM)),
+    Concept("length of stay", ("time_in_hospital",), lambda row: f"stay of {counted(row['time_in_hospital'], 'day')}"),
     Concept("first diagnosis", ("diag_1_chapter", "diag_1_rate", "diag_1_category_rate"), _first_diagnosis),
     Concept("further diagnoses", ("diag_2_chapter", "diag_2_rate", "diag_2_category_rate",
                                   "diag_3_chapter", "diag_3_rate", "diag_3_category_rate"), _further_diagnoses),
     Concept("number of diagnoses", ("number_diagnoses",),
-            lambda row: f"{_count(row['number_diagnoses'], 'diagnosis', 'diagnoses')} recorded"),
+            lambda row: f"{counted(row['number_diagnoses'], 'diagnosis', 'diagnoses')} recorded"),
     Concept("age", ("age",), _age),
     Concept("medicines", ("num_medications",),
-            lambda row: f"{_count(row['num_medications'], 'medicine')} during the stay"),
-    Concept("insulin", ("insulin",), _named("insulin", _INSULIN)),
+            lambda row: f"{counted(row['num_medications'], 'medicine')} during the stay"),
+    Concept("insulin", ("insulin",), named("insulin", _INSULIN)),
     Concept("diabetes medicines", ("drugs_given", "doses_changed", "change", "diabetesMed",
                                    *(drug for drug in COMMON_DRUGS if drug != "insulin")), _diabetes_medicines),
-    Concept("A1C", ("A1Cresult",), _named("A1Cresult", _A1C)),
-    Concept("glucose", ("max_glu_serum",), _named("max_glu_serum", _GLUCOSE)),
+    Concept("A1C", ("A1Cresult",), named("A1Cresult", _A1C)),
+    Concept("glucose", ("max_glu_serum",), named("max_glu_serum", _GLUCOSE)),
     Concept("laboratory tests", ("num_lab_procedures",),
-            lambda row: _count(row["num_lab_procedures"], "laboratory test")),
+            lambda row: counted(row["num_lab_procedures"], "laboratory test")),
     Concept("procedures", ("num_procedures",),
-            lambda row: f"{_count(row['num_procedures'], 'procedure')} during the stay"),
+            lambda row: f"{counted(row['num_procedures'], 'procedure')} during the stay"),
     Concept("specialty", ("medical_specialty", "medical_specialty_rate"), _specialty),
-    Concept("race", ("race",), _never),
-    Concept("gender", ("gender",), _never),
-    Concept("payer", ("payer_code", "payer_code_rate"), _never),
+    Concept("race", ("race",), never_said),
+    Concept("gender", ("gender",), never_said),
+    Concept("payer", ("payer_code", "payer_code_rate"), never_said),
 )  # fmt: skip

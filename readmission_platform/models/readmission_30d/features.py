@@ -1,7 +1,7 @@
 """From an encounter and its history to the numbers a tree model splits on.
 
-What belongs here: the model's input columns and the one encoder used in training and in scoring.
-What does not: history itself (``history``) and the model (``model``).
+What belongs here: the one encoder used in training and in scoring. What does not: the input columns (``inputs``),
+history itself (``encounters.history``) and the model (``model``).
 
 Categories become ordinal codes that gradient boosting treats as categories natively; one-hot columns reach
 the same AUROC at twenty times the fitting time. Those with many values get a second column beside that, their target
@@ -19,63 +19,21 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import OrdinalEncoder, TargetEncoder
 from sklearn.utils.validation import check_is_fitted
 
-from readmission_platform.encounters.cohort import DRUG_COLUMNS, SOURCE_COLUMNS
-from readmission_platform.encounters.history import HISTORY_COLUMNS
-from readmission_platform.encounters.icd9 import CHAPTERS, category, chapter
-
-IDENTIFIERS = frozenset({"encounter_id", "patient_nbr", "entity_key", "clock", "part", "fold"})
-OUTCOMES = frozenset({"readmitted", "readmitted_30d"})
-
-# What a discharge and its history must bring for scoring.
-MODEL_INPUTS = [column for column in SOURCE_COLUMNS if column not in IDENTIFIERS | OUTCOMES] + HISTORY_COLUMNS
-
-COUNTS = [
-    "time_in_hospital",
-    "num_lab_procedures",
-    "num_procedures",
-    "num_medications",
-    "number_outpatient",
-    "number_emergency",
-    "number_inpatient",
-    "number_diagnoses",
-    "prior_encounters",
-    "prior_readmissions_30d",
-    "previous_time_in_hospital",
-    "prior_mean_time_in_hospital",
-    "prior_max_number_inpatient",
-]
-
-# Drugs given often enough to learn from; the others count in "drugs given" and "doses changed".
-COMMON_DRUGS = "insulin metformin glipizide glyburide pioglitazone rosiglitazone glimepiride repaglinide".split()
-
-ORDERED_VALUES = {
-    "age": {f"[{decade}-{decade + 10})": decade + 5.0 for decade in range(0, 100, 10)},
-    **{drug: {"No": 0.0, "Down": 1.0, "Steady": 2.0, "Up": 3.0} for drug in COMMON_DRUGS},
-    "A1Cresult": {"None": 0.0, "Norm": 1.0, ">7": 2.0, ">8": 3.0},
-    "max_glu_serum": {"None": 0.0, "Norm": 1.0, ">200": 2.0, ">300": 3.0},
-    "change": {"No": 0.0, "Ch": 1.0},
-    "diabetesMed": {"No": 0.0, "Yes": 1.0},
-}
+from readmission_platform.encounters.cohort import DRUG_COLUMNS
+from readmission_platform.encounters.icd9 import category, chapter
+from readmission_platform.models.boosting.soundness import ranges_in, seen_in
+from readmission_platform.models.readmission_30d.inputs import (
+    CHAPTER_NAMES,
+    CODE_LISTS,
+    COUNTS,
+    DIAGNOSES,
+    LEARNT,
+    NAMED_VALUES,
+    ORDERED_VALUES,
+    TARGET_STATISTICS,
+)
 
 _DERIVED = ["acute_visits", "drugs_given", "doses_changed"]
-
-# Categories whose values are known beforehand. The identifiers of the source's code lists are codes already.
-CODE_LISTS = ["admission_type_id", "discharge_disposition_id", "admission_source_id", "previous_disposition"]
-NAMED_VALUES = {
-    "race": ["AfricanAmerican", "Asian", "Caucasian", "Hispanic", "Other"],
-    "gender": ["Female", "Male"],
-    "previous_outcome": ["<30", ">30"],
-}
-CHAPTER_NAMES = list(dict.fromkeys([*(name for _, name in CHAPTERS), "supplementary", "external"]))
-DIAGNOSES = ["diag_1", "diag_2", "diag_3"]
-# Categories whose values only the data tell.
-LEARNT = ["payer_code", "medical_specialty"]
-# Target statistics and the column each is of. A diagnosis has two: of its code and of its category (250 of 250.83).
-TARGET_STATISTICS = {
-    **{f"{name}_rate": name for name in DIAGNOSES},
-    **{f"{name}_category_rate": name for name in DIAGNOSES},
-    **{f"{name}_rate": name for name in [*LEARNT, "discharge_disposition_id", "admission_source_id"]},
-}
 # More of these never lowers the risk the model gives, whatever a handful of encounters may say: it would be wrong as
 # medicine, and nobody could defend it at a bedside.
 RISING = ["number_inpatient", "number_emergency", "number_outpatient", "acute_visits", "prior_readmissions_30d"]
@@ -111,7 +69,7 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
     found in a stored model.
 
     What was seen is kept beside that. The encoding does not use it; it tells what the model can be asked about
-    (``soundness``). Encoders fitted before it was kept lack it.
+    (``soundness``).
 
     Parameters
     ----------
@@ -132,10 +90,6 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
         The codes and names of each code list and named category, by name.
     """
 
-    # Encoders that were stored before there were target statistics lack both.
-    target_smoothing: float | None = None
-    seed: int = 0
-
     def __init__(self, min_frequency: int = 20, target_smoothing: float | None = None, seed: int = 0) -> None:
         self.min_frequency = min_frequency
         self.target_smoothing = target_smoothing
@@ -155,9 +109,8 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
             self.common_ = {name: sorted(counts.index[counts >= self.min_frequency].tolist())
                             for name, counts in counted.items()}  # fmt: skip
             self.statistics_ = self._target_encoder().fit(self._statistics_codes(frame), y)
-        counts = frame[COUNTS].agg(["min", "max"])
-        self.ranges_ = {name: counts[name].astype(float).tolist() for name in COUNTS if counts[name].notna().all()}
-        self.seen_ = {name: sorted(frame[name].dropna().unique().tolist()) for name in [*CODE_LISTS, *NAMED_VALUES]}
+        self.ranges_ = ranges_in(frame, COUNTS)
+        self.seen_ = seen_in(frame, [*CODE_LISTS, *NAMED_VALUES])
         return self
 
     def fit_transform(self, frame: pd.DataFrame, y: np.ndarray | None = None) -> np.ndarray:

@@ -3,8 +3,7 @@
 What belongs here: the rules, and the study as it would be under them. What does not: figures (``evaluation``).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,18 +11,9 @@ import pandas as pd
 from readmission_platform.encounters.cohort import eligible_encounters
 from readmission_platform.encounters.history import HISTORY_COLUMNS, history_as_of
 from readmission_platform.evaluation.estimates.folds import entity_folds
+from readmission_platform.models.contract import CohortRule, TrainingTable
 
 ELECTIVE = 3
-
-
-@dataclass(frozen=True)
-class Study:
-    """A training table under another rule: inputs, outcomes, folds, and which encounters the shipped rule has too."""
-
-    frame: pd.DataFrame
-    labels: np.ndarray
-    folds: np.ndarray
-    shipped: np.ndarray
 
 
 def narrower_cohorts(features: pd.DataFrame) -> Mapping[str, np.ndarray]:
@@ -51,7 +41,7 @@ def first_encounters(features: pd.DataFrame) -> np.ndarray:
     return (features["encounter_id"] == first).to_numpy()
 
 
-def study_of_first_encounters(features: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> Study:
+def study_of_first_encounters(features: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> TrainingTable:
     """Return the study as it would be with one encounter of each patient, the first.
 
     Nobody has a past then. Histories that are missing for everybody are set to 0, since boosting cannot cut a column
@@ -60,7 +50,7 @@ def study_of_first_encounters(features: pd.DataFrame, labels: np.ndarray, folds:
     first = first_encounters(features)
     frame = features[first].reset_index(drop=True)
     nothing = [name for name in HISTORY_COLUMNS if frame[name].isna().all() and frame[name].dtype.kind == "f"]
-    return Study(
+    return TrainingTable(
         frame=frame.assign(**dict.fromkeys(nothing, 0.0)),
         labels=labels[first],
         folds=folds[first],
@@ -68,7 +58,7 @@ def study_of_first_encounters(features: pd.DataFrame, labels: np.ndarray, folds:
     )
 
 
-def study_with_everybody(raw: pd.DataFrame, *, key: bytes, replay_share: float, folds: int) -> Study:
+def study_with_everybody(raw: pd.DataFrame, *, key: bytes, replay_share: float, folds: int) -> TrainingTable:
     """Return the study as it would be if those who died or went to hospice were not excluded.
 
     The replay stream stays closed: what comes after its first encounter is in neither study. Patients keep their fold.
@@ -87,9 +77,33 @@ def study_with_everybody(raw: pd.DataFrame, *, key: bytes, replay_share: float, 
         everybody = everybody[everybody["encounter_id"] < opened]
     everybody = everybody.reset_index(drop=True)
     frame = everybody.join(history_as_of(everybody, everybody))
-    return Study(
+    return TrainingTable(
         frame=frame,
         labels=frame["readmitted_30d"].to_numpy(),
         folds=entity_folds(frame["entity_key"], folds=folds).to_numpy(),
         shipped=frame["encounter_id"].isin(shipped["encounter_id"]).to_numpy(),
     )
+
+
+class ReadmissionRobustness:
+    """The rules above as the contract asks for them."""
+
+    def narrower(self, features: pd.DataFrame) -> Mapping[str, np.ndarray]:
+        """Return the encounters that narrower rules keep; see ``narrower_cohorts``."""
+        return narrower_cohorts(features)
+
+    def refitted(
+        self, features: pd.DataFrame, labels: np.ndarray, folds: np.ndarray, raw: pd.DataFrame | None, *,
+        key: bytes, replay_share: float, fold_count: int,
+    ) -> Iterator[CohortRule]:  # fmt: skip
+        """Yield the study of first encounters, and where the source is at hand the one with everybody."""
+        alone = study_of_first_encounters(features, labels, folds)
+        yield CohortRule("first encounters", alone, {"trained and judged on first encounters only": alone.shipped})
+        if raw is None:
+            return
+        wide = study_with_everybody(raw, key=key, replay_share=replay_share, folds=fold_count)
+        judged = {
+            "with those who died or went to hospice": np.ones(len(wide.frame), dtype=bool),
+            "trained with those who died or went to hospice, judged without": wide.shipped,
+        }
+        yield CohortRule("cohort with deaths and hospice", wide, judged)

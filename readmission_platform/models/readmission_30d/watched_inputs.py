@@ -4,14 +4,14 @@ What belongs here: from what the model relies on to columns of a discharge, and 
 What does not: the comparison itself (``evaluation.drift.cells``, ``evaluation.drift.windows``).
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from readmission_platform.encounters.cohort import DRUG_COLUMNS
 from readmission_platform.encounters.icd9 import chapter
-from readmission_platform.models.readmission_30d.features import (
+from readmission_platform.models.boosting import watched_inputs as boosting
+from readmission_platform.models.readmission_30d.inputs import (
     CODE_LISTS,
     COUNTS,
     DIAGNOSES,
@@ -23,7 +23,8 @@ from readmission_platform.models.readmission_30d.features import (
 
 # What the encoder reads directly, in its order.
 WATCHABLE = [*COUNTS, *ORDERED_VALUES, *CODE_LISTS, *NAMED_VALUES, *DIAGNOSES, *LEARNT]
-_DERIVED_FROM = {
+# The columns of the features that are not columns themselves.
+MADE_OF: Mapping[str, Sequence[str]] = {
     "acute_visits": ["number_emergency", "number_inpatient"],
     "drugs_given": DRUG_COLUMNS,
     "doses_changed": DRUG_COLUMNS,
@@ -34,36 +35,15 @@ _NUMBERS = frozenset({*COUNTS, "age"})
 
 
 def column_importance(losses: Mapping[str, float]) -> dict[str, float]:
-    """Attribute what is lost without each feature to the input columns it is made of, largest first.
-
-    A feature made of several columns counts for each with an equal share: which of them carries it is not known.
-
-    Parameters
-    ----------
-    losses
-        AUROC lost by feature of the encoder; gains (below 0, chance) count as nothing.
-    """
-    found: dict[str, float] = {}
-    for feature, loss in losses.items():
-        columns = _DERIVED_FROM.get(feature, [feature])
-        for column in columns:
-            found[column] = found.get(column, 0.0) + max(loss, 0.0) / len(columns)
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    """Attribute what is lost without each feature to the columns it is made of; see ``boosting.watched_inputs``."""
+    return boosting.column_importance(losses, MADE_OF)
 
 
 def watched_columns(losses: object, count: int) -> list[str]:
-    """Return the input columns to watch: the most important ones, or all when it was not recorded which they are.
-
-    Parameters
-    ----------
-    losses
-        What the ledger recorded at training: AUROC lost by feature. Whatever else it holds counts as not recorded.
-    """
-    if not isinstance(losses, Mapping) or not losses or not all(_is_number(loss) for loss in losses.values()):
-        return list(WATCHABLE)
-    ranked = column_importance(losses)
-    known = {*WATCHABLE, *DRUG_COLUMNS}
-    return [column for column in ranked if column in known][:count]
+    """Return the columns to watch; see ``boosting.watched_inputs``."""
+    return boosting.watched_columns(
+        losses, count, watchable=WATCHABLE, inputs={*WATCHABLE, *DRUG_COLUMNS}, made_of=MADE_OF
+    )
 
 
 def comparable(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -79,15 +59,22 @@ def _comparable(values: pd.Series) -> pd.Series:
     if name == "age":
         values = values.map(ORDERED_VALUES["age"])
     if name in _NUMBERS:
-        return pd.to_numeric(values, errors="coerce").astype("float64")
+        return boosting.as_numbers(values)
     if name in DIAGNOSES:
         return chapter(values)
     if name in CODE_LISTS:
         codes = pd.to_numeric(values, errors="coerce")
         return pd.Series([None if pd.isna(code) else f"code {code:g}" for code in codes], values.index, dtype=object)
-    texts = [None if gone else str(value) for value, gone in zip(values, values.isna(), strict=True)]
-    return pd.Series(texts, values.index, dtype=object)
+    return boosting.as_categories(values)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+class ReadmissionWatch:
+    """The functions above as the contract asks for them."""
+
+    def watched_columns(self, importance: object, count: int) -> list[str]:
+        """Return the columns to watch; see the function of the same name."""
+        return watched_columns(importance, count)
+
+    def comparable(self, inputs: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+        """Return columns in comparable form; see the function of the same name."""
+        return comparable(inputs, columns)

@@ -11,8 +11,8 @@ from readmission_platform.encounters.cohort import eligible_encounters
 from readmission_platform.encounters.history import HISTORY_COLUMNS
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.scoring import InputVersions, known_encounters
-from readmission_platform.models.readmission_30d.features import MODEL_INPUTS
-from readmission_platform.models.readmission_30d.scoring import model_inputs
+from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS
 from readmission_platform_tests.support.homes import SECRET, Home
 from readmission_platform_tests.support.hospital import days_from
 
@@ -107,7 +107,7 @@ def test_the_models_inputs_of_a_matured_discharge_are_those_it_was_scored_with(m
     assert matured_home.materialize("encounter_features").success
     lake = matured_home.lake
     discharged = lake.read("daily_discharges")
-    served = model_inputs(discharged, known_encounters(lake, discharged, InputVersions.newest(lake)))
+    served = CONTRACT.data.inputs_of(discharged, known_encounters(lake, discharged, InputVersions.newest(lake)))
     served.index = pd.Index(discharged["encounter_id"])
     trained = lake.read("encounter_features").set_index("encounter_id").loc[served.index, MODEL_INPUTS]
     assert (served["prior_encounters"] > 0).any()

@@ -6,8 +6,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from readmission_platform.models.readmission_30d import scoring
-from readmission_platform.models.readmission_30d.scoring import model_inputs
+from readmission_platform.models.readmission_30d.data import ReadmissionData
 from readmission_platform_tests.support.homes import Home
 
 SOURCE = {"encounters": 2500, "seed": 5}
@@ -76,11 +75,13 @@ def test_a_leak_that_the_source_delivers_in_one_of_its_columns_stops_the_run_bef
 def test_a_total_that_our_own_code_computes_stops_the_run_before_training(
     ingested_home: Home, changing: Callable[[Home], Home], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def leaking(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-        counted = known.groupby("entity_key")["encounter_id"].size()
-        return model_inputs(encounters, known).assign(prior_encounters=encounters["entity_key"].map(counted) - 1.0)
+    inputs_of = ReadmissionData.inputs_of
 
-    monkeypatch.setattr(scoring, "model_inputs", leaking)
+    def leaking(self: ReadmissionData, rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+        counted = known.groupby("entity_key")["encounter_id"].size()
+        return inputs_of(self, rows, known).assign(prior_encounters=rows["entity_key"].map(counted) - 1.0)
+
+    monkeypatch.setattr(ReadmissionData, "inputs_of", leaking)
     home = changing(ingested_home)
     result, failed = trained_with(home)
     assert failed == {"history_looks_backwards", "no_encounter_total", "no_identifier_or_outcome"}

@@ -60,7 +60,7 @@ def risks(protocol: Protocol, model: ModelConfig, *, seed: int) -> Risks:
             fitted = pipeline.fit(protocol.inputs.iloc[fold.train], protocol.labels[fold.train])
             return {name: fitted.predict_proba(protocol.inputs.iloc[rows])[:, 1] for name, rows in fold.tests.items()}
 
-    # A thread per fold and core, each fit on one core: see science.model.cross_validate.
+    # A thread per fold and core, each fit on one core: see boosting.crossvalidation.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         return list(pool.map(of_fold, protocol.folds))
 

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from readmission_platform.encounters.history import HISTORY_COLUMNS
-from readmission_platform.models.readmission_30d.features import MODEL_INPUTS
+from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS
 from readmission_platform_tests.benchmarks.public.openml_folds import divisions
 
 EMERGENCY_ROOM = 7

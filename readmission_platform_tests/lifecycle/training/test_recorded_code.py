@@ -17,12 +17,13 @@ from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.training.rebuilding import rebuild
 from readmission_platform.lifecycle.training.recorded_code import RebuildFailed, is_running, rebuild_with, sources_of
 from readmission_platform.lifecycle.training.recorded_version import settings_of
+from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.storage.skops_content import content_digest
 from readmission_platform_tests.support.homes import Home
 from readmission_platform_tests.support.small_study import OVERCONFIDENT, SmallStudy, make_small_study
 
 SETTINGS = {"boosting": {**OVERCONFIDENT, "max_iter": 5}, "target_smoothing": 50.0}
-MODEL = "readmission_platform/models/readmission_30d/model.py"
+MODEL = "readmission_platform/models/boosting/recalibrated.py"
 
 
 def nobody_listens(line: str) -> None:
@@ -39,15 +40,14 @@ def git(folder: Path, *arguments: str) -> str:
 def repository(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """A repository with the sources of today, a commit in which every risk is halved, and one that cannot be used."""
     folder = tmp_path_factory.mktemp("repository")
-    (folder / "readmission_platform").mkdir()
-    shutil.copytree(PROJECT_ROOT / "readmission_platform" / "models", folder / "readmission_platform" / "models")
-    shutil.copy(PROJECT_ROOT / "readmission_platform" / "__init__.py", folder / "readmission_platform")
+    shutil.copytree(PROJECT_ROOT / "readmission_platform", folder / "readmission_platform",
+                    ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
     shutil.copytree(PROJECT_ROOT / "configs", folder / "configs")
     git(folder, "init", "--quiet")
     model = (folder / MODEL).read_text()
     commits = []
     for change in (
-        "\n_whole = score\n\n\ndef score(model, frame):\n    return _whole(model, frame) / 2\n",
+        "\n_whole = score\n\n\ndef score(model, inputs):\n    return _whole(model, inputs) / 2\n",
         "\nunknown_name\n",
     ):
         (folder / MODEL).write_text(model + change)
@@ -131,9 +131,7 @@ def test_only_committed_code_of_the_same_name_is_surely_the_running_one():
 def test_the_content_of_a_model_file_does_not_depend_on_when_and_where_it_was_packed(study: SmallStudy, stored: bytes):
     from skops.io import dumps, loads
 
-    from readmission_platform.models.readmission_30d.model import TRUSTED_TYPES
-
-    again = dumps(loads(stored, trusted=list(TRUSTED_TYPES)))
+    again = dumps(loads(stored, trusted=list(CONTRACT.estimator.artifact.trusted_types)))
     assert hashlib.sha256(again).digest() != hashlib.sha256(stored).digest()
     assert content_digest(again) == content_digest(stored)
 
@@ -141,9 +139,7 @@ def test_the_content_of_a_model_file_does_not_depend_on_when_and_where_it_was_pa
 def test_a_model_that_differs_in_one_number_has_other_content(study: SmallStudy, stored: bytes):
     from skops.io import dumps, loads
 
-    from readmission_platform.models.readmission_30d.model import TRUSTED_TYPES
-
-    other = loads(stored, trusted=list(TRUSTED_TYPES))
+    other = loads(stored, trusted=list(CONTRACT.estimator.artifact.trusted_types))
     other.slope += 1e-12
     assert content_digest(dumps(other)) != content_digest(stored)
 

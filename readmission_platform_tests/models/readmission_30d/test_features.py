@@ -7,7 +7,8 @@ from sklearn.exceptions import NotFittedError
 
 from readmission_platform.encounters.contract import VOCABULARIES
 from readmission_platform.encounters.history import HISTORY_COLUMNS
-from readmission_platform.models.readmission_30d.features import (
+from readmission_platform.models.readmission_30d.features import EncounterEncoder, categorical_mask, feature_names
+from readmission_platform.models.readmission_30d.inputs import (
     CODE_LISTS,
     COMMON_DRUGS,
     IDENTIFIERS,
@@ -16,9 +17,6 @@ from readmission_platform.models.readmission_30d.features import (
     ORDERED_VALUES,
     OUTCOMES,
     TARGET_STATISTICS,
-    EncounterEncoder,
-    categorical_mask,
-    feature_names,
 )
 from readmission_platform_tests.support.small_study import SmallStudy
 
@@ -187,13 +185,3 @@ def test_values_of_a_handful_of_encounters_and_new_ones_share_a_statistic(
     assert not {"A", "B"} & set(
         encoder.statistics_.categories_[list(TARGET_STATISTICS).index("medical_specialty_rate")]
     )
-
-
-def test_an_encoder_that_was_stored_before_there_were_target_statistics_still_encodes(inputs: pd.DataFrame) -> None:
-    old = EncounterEncoder().fit(inputs)
-    expected = old.transform(inputs)
-    for name in ("target_smoothing", "seed"):
-        del old.__dict__[name]
-    np.testing.assert_array_equal(old.transform(inputs), expected)
-    assert old.feature_names() == feature_names(target_statistics=False)
-    assert expected.shape[1] == len(categorical_mask(target_statistics=False))

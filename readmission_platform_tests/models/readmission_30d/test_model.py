@@ -7,17 +7,14 @@ from sklearn.metrics import roc_auc_score
 from skops.io import dumps, get_untrusted_types, loads
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from readmission_platform.models.readmission_30d.model import (
-    TRUSTED_TYPES,
-    RecalibratedClassifier,
-    build_pipeline,
-    cross_validate,
-    logit,
-    score,
-)
-from readmission_platform_tests.support.small_study import OVERCONFIDENT, SmallStudy
+from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier, logit, score
+from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform.models.readmission_30d.model import build_pipeline
+from readmission_platform_tests.support.small_study import OVERCONFIDENT, SETTINGS, SmallStudy
 
-QUICK = {**OVERCONFIDENT, "max_iter": 10}
+QUICK = {**SETTINGS, "boosting": {**OVERCONFIDENT, "max_iter": 10}}
+TRUSTED_TYPES = CONTRACT.estimator.artifact.trusted_types
+cross_validate = CONTRACT.estimator.cross_validate
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +41,7 @@ def test_the_model_sees_signal(small_study: SmallStudy) -> None:
 
 def test_with_permuted_outcomes_there_is_nothing_to_see(small_study: SmallStudy) -> None:
     permuted = np.random.default_rng(0).permutation(small_study.labels)
-    fitted = cross_validate(
-        small_study.inputs, permuted, small_study.folds, boosting=QUICK, target_smoothing=50.0, seed=1
-    )
+    fitted = cross_validate(small_study.inputs, permuted, small_study.folds, QUICK, seed=1)
     assert roc_auc_score(permuted, fitted.scores) == pytest.approx(0.5, abs=0.04)
 
 
@@ -70,9 +65,7 @@ def test_the_outcomes_of_fold_0_have_no_part_in_the_shipped_boosting(small_study
     held_out = small_study.folds == 0
     flipped = np.where(held_out, 1 - small_study.labels, small_study.labels)
     one, other = (
-        cross_validate(
-            small_study.inputs, labels, small_study.folds, boosting=QUICK, target_smoothing=50.0, seed=1
-        ).model
+        cross_validate(small_study.inputs, labels, small_study.folds, QUICK, seed=1).model
         for labels in (small_study.labels, flipped)
     )
     some = small_study.inputs.head(200)
@@ -87,8 +80,7 @@ def test_training_again_with_the_same_seed_gives_the_same_scores_and_tells_its_p
         small_study.inputs,
         small_study.labels,
         small_study.folds,
-        boosting=OVERCONFIDENT,
-        target_smoothing=50.0,
+        SETTINGS,
         seed=11,
         progress=lambda done, total: told.append((done, total)),
     )

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 from readmission_platform.encounters.cohort import CANNOT_BE_READMITTED, DRUG_COLUMNS
+from readmission_platform.models.boosting.contributions import Contributions, Explainer
+from readmission_platform.models.boosting.reasons import LEAST, LOWERING, by_concept, reasons
+from readmission_platform.models.boosting.recalibrated import logit, score
 from readmission_platform.models.readmission_30d.concepts import ADMITTED_AS, CAME_FROM, CONCEPTS, DISCHARGED
-from readmission_platform.models.readmission_30d.contributions import Contributions, Explainer
+from readmission_platform.models.readmission_30d.explanation import EXPLANATION, known_specialties_only
 from readmission_platform.models.readmission_30d.features import EncounterEncoder, feature_names
-from readmission_platform.models.readmission_30d.model import logit, score
-from readmission_platform.models.readmission_30d.reasons import LEAST, LOWERING, accounts, by_concept, reasons
 from readmission_platform_tests.support.small_study import SmallStudy
 
 NAMES = [concept.name for concept in CONCEPTS]
@@ -53,7 +54,8 @@ def adding(**log_odds: float) -> Contributions:
 
 
 def named(encoder: EncounterEncoder, found: Contributions, **values: Any) -> str:
-    return reasons(found, pd.DataFrame([row(**values)]), encoder)[0]
+    sums = by_concept(found, encoder.feature_names(), CONCEPTS)
+    return reasons(sums, known_specialties_only(pd.DataFrame([row(**values)]), encoder), CONCEPTS)[0]
 
 
 def test_every_feature_belongs_to_exactly_one_concept() -> None:
@@ -164,7 +166,7 @@ def test_text_of_a_file_that_the_model_does_not_know_gets_into_no_reason(encoder
 
 def test_the_reasons_of_real_encounters_are_short_and_hold_no_unexpected_value(small_study: SmallStudy) -> None:
     model, some = small_study.fitted.model, small_study.inputs.head(400)
-    texts = reasons(Explainer(model).explain(some), some, model.classifier[0])
+    texts, _ = EXPLANATION.explainer(model)(some, score(model, some))
     assert all(text.count("; ") <= 2 for text in texts)
     assert sum(text != "" for text in texts) > 350
     assert not any(word in text for text in texts for word in ("nan", "None", "_", "Caucasian", "Female"))
@@ -173,8 +175,8 @@ def test_the_reasons_of_real_encounters_are_short_and_hold_no_unexpected_value(s
 def test_the_account_adds_up_to_the_log_odds_of_the_risk(small_study: SmallStudy) -> None:
     model, some = small_study.fitted.model, small_study.inputs.head(200)
     found, log_odds = Explainer(model).explain(some), logit(score(model, some))
-    names = feature_names()
-    for text, total, sums in zip(accounts(found, names, log_odds), log_odds, by_concept(found, names), strict=True):
+    _, accounts = EXPLANATION.explainer(model)(some, score(model, some))
+    for text, total, sums in zip(accounts, log_odds, by_concept(found, feature_names(), CONCEPTS), strict=True):
         account = json.loads(text)
         assert set(account) == {"baseline", "parts", "other"}
         whole = account["baseline"] + account["other"] + sum(part["log_odds"] for part in account["parts"])
@@ -188,6 +190,4 @@ def test_the_account_adds_up_to_the_log_odds_of_the_risk(small_study: SmallStudy
 
 def test_nobody_gives_no_reasons(small_study: SmallStudy) -> None:
     model, nobody = small_study.fitted.model, small_study.inputs.head(0)
-    found = Explainer(model).explain(nobody)
-    assert reasons(found, nobody, model.classifier[0]) == []
-    assert accounts(found, feature_names(), np.empty(0)) == []
+    assert EXPLANATION.explainer(model)(nobody, np.empty(0)) == ([], [])

@@ -1,13 +1,15 @@
-"""Which encounters are withheld, and that those of older models still are scored."""
+"""Which encounters are withheld."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from skops.io import dumps, loads
 
-from readmission_platform.models.readmission_30d.features import COUNTS, EncounterEncoder
-from readmission_platform.models.readmission_30d.model import TRUSTED_TYPES
-from readmission_platform.models.readmission_30d.soundness import CODES, NO_DIAGNOSIS, NO_RISK, withheld_because
+from readmission_platform.models.boosting.soundness import NO_RISK
+from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform.models.readmission_30d.features import EncounterEncoder
+from readmission_platform.models.readmission_30d.inputs import COUNTS
+from readmission_platform.models.readmission_30d.soundness import CODES, NO_DIAGNOSIS, withheld_because
 from readmission_platform_tests.support.small_study import SmallStudy
 
 
@@ -94,15 +96,7 @@ def test_nobody_gives_nothing_to_judge(encoder: EncounterEncoder, usual: pd.Data
     assert judged(encoder, usual.head(0)) == []
 
 
-def test_an_encoder_of_before_it_kept_what_it_saw_is_only_asked_for_a_number(usual: pd.DataFrame) -> None:
-    older = EncounterEncoder().fit(usual)
-    del older.ranges_, older.seen_
-    odd = usual.head(2).assign(discharge_disposition_id=29, number_inpatient=190, diag_1=None, diag_2=None, diag_3=None)
-    older = loads(dumps(older), trusted=list(TRUSTED_TYPES))
-    assert withheld_because(older, odd, np.array([0.2, np.nan])) == [None, NO_RISK]
-
-
 def test_what_was_seen_is_stored_with_the_model_as_plain_values(encoder: EncounterEncoder) -> None:
-    loaded = loads(dumps(encoder), trusted=list(TRUSTED_TYPES))
+    loaded = loads(dumps(encoder), trusted=list(CONTRACT.estimator.artifact.trusted_types))
     assert (loaded.ranges_, loaded.seen_) == (encoder.ranges_, encoder.seen_)
     assert all(type(code) in (int, float, str) for codes in encoder.seen_.values() for code in codes)

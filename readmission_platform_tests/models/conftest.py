@@ -1,4 +1,4 @@
-"""Fixtures of this folder: a small study with a trained model."""
+"""Fixtures of this folder: a small study of readmission with a trained model."""
 
 import pytest
 

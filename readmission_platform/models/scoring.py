@@ -1,7 +1,7 @@
-"""From rows and what was known of their entities to risks, reasons, and which are withheld: for any model.
+"""Scoring rows by the contract of their model: the same inputs, the same history and the same model as in training.
 
-What belongs here: the same inputs and the same model as in training. What does not: where the rows come from and what
-becomes of the scores (``scoring``).
+What belongs here: from rows and what was known of their entities to risks, reasons, and which are withheld. What does
+not: where the rows come from and what becomes of the scores (``lifecycle.days.scoring``).
 """
 
 from collections.abc import Iterator
@@ -19,12 +19,25 @@ SCORE_COLUMNS = ["risk", "status", "withheld_because", "reasons", "contributions
 BATCH = 10_000
 
 
+def score_rows(contract: ModelContract, model: Any, rows: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
+    """Return the risk of each row, shape (rows,).
+
+    Parameters
+    ----------
+    rows
+        Columns of the feed with ``entity_key`` in place of the entity; no outcome.
+    known
+        Every row known at that time; see ``DataPart.inputs_of``.
+    """
+    return contract.estimator.score(model, contract.data.inputs_of(rows, known))
+
+
 class Scorer:
     """A model that is ready to score and explain; made once, it serves for any number of rows."""
 
     def __init__(self, contract: ModelContract, model: Any) -> None:
         self._contract, self._model = contract, model
-        self._explain = contract.explain.explainer(model) if contract.explain else None
+        self._explain = None if contract.explain is None else contract.explain.explainer(model)
 
     def score(self, rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
         """Score rows of one or several days, their history taken from what was known by each one's day.
@@ -33,7 +46,7 @@ class Scorer:
         -------
         ``SCORE_COLUMNS`` in the order of ``rows``: the ``risk``, ``status`` (``scored`` or ``withheld``),
         ``withheld_because``, ``reasons`` in words and ``contributions`` as JSON. Risk, reasons and contributions of a
-        withheld one are missing, and so are reasons and contributions of a model that explains nothing.
+        withheld one are missing; reasons and contributions are, too, where the model explains nothing.
         """
         inputs = self._contract.data.inputs_of(rows, known)
         return pd.concat([_nothing(), *self._batches(inputs)], ignore_index=True)
@@ -64,22 +77,22 @@ def serving_parity(
 ) -> float:
     """Return the largest difference between training-time scores and scores through the daily path.
 
-    Each entity's last row is presented as if it were delivered, without its outcome, against the full table.
+    The last row of each entity is presented as it is delivered, without its outcome, against the full table.
 
     Parameters
     ----------
     rows
-        Development rows of the cohort, in the order of time, with outcomes.
+        Rows of the development part in the order of time, with outcomes.
     scores
         The model's scores of the same rows, NaN where the model was trained on them.
     entities
         How many entities to try, those with the longest history first: they have most to go wrong.
     """
-    known = np.isfinite(scores)
-    last = ~rows["entity_key"].duplicated(keep="last").to_numpy()
-    length = rows.groupby("entity_key")[contract.row].transform("size").to_numpy()
-    candidates = np.flatnonzero(last & known)
-    chosen = candidates[np.argsort(-length[candidates], kind="stable")][:entities]
-    delivered = rows.iloc[chosen].drop(columns=[*contract.data.source_columns, contract.outcome], errors="ignore")
-    served = contract.estimator.score(model, contract.data.inputs_of(delivered, rows))
-    return float(np.abs(served - scores[chosen]).max())
+    judged = rows.assign(score=scores)
+    last = ~judged["entity_key"].duplicated(keep="last")
+    length = judged.groupby("entity_key")["entity_key"].transform("size")
+    chosen = judged[last & judged["score"].notna()]
+    chosen = chosen.loc[length[chosen.index].sort_values(ascending=False, kind="stable").index[:entities]]
+    told = ["score", contract.outcome, *contract.data.source_columns]
+    served = score_rows(contract, model, chosen.drop(columns=told, errors="ignore"), rows)
+    return float(np.abs(served - chosen["score"].to_numpy()).max())

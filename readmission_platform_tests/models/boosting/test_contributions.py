@@ -16,16 +16,13 @@ from sklearn.preprocessing import FunctionTransformer
 from skops.io import dumps, loads
 from threadpoolctl import threadpool_limits
 
-from readmission_platform.models.readmission_30d import contributions
-from readmission_platform.models.readmission_30d.contributions import BoostingExplainer, Explainer
-from readmission_platform.models.readmission_30d.features import MODEL_INPUTS, feature_names
-from readmission_platform.models.readmission_30d.model import (
-    TRUSTED_TYPES,
-    RecalibratedClassifier,
-    build_pipeline,
-    logit,
-    score,
-)
+from readmission_platform.models.boosting import contributions
+from readmission_platform.models.boosting.contributions import BoostingExplainer, Explainer
+from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier, logit, score
+from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform.models.readmission_30d.features import feature_names
+from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS
+from readmission_platform.models.readmission_30d.model import build_pipeline
 from readmission_platform_tests.support.small_study import OVERCONFIDENT, SmallStudy
 
 CATEGORICAL = [False, True, False, True, False]
@@ -218,6 +215,6 @@ def test_explaining_leaves_the_model_as_it_is_and_a_stored_one_is_explained_alik
     stored = dumps(model)
     some = small_study.inputs.head(20)
     found = Explainer(model).explain(some)
-    loaded = loads(dumps(model), trusted=list(TRUSTED_TYPES))
+    loaded = loads(dumps(model), trusted=list(CONTRACT.estimator.artifact.trusted_types))
     np.testing.assert_array_equal(Explainer(loaded).explain(some).values, found.values)
     assert len(dumps(model)) == len(stored)

@@ -1,133 +1,16 @@
-"""How much each feature adds to one encounter's risk: exact Shapley values of the boosted trees.
+"""The trees of a fitted boosting as leaves and their paths, and the Shapley values of one leaf.
 
-What belongs here: path-dependent TreeSHAP values (Lundberg et al. 2020, doi 10.1038/s42256-019-0138-9, algorithm 1) of
-``HistGradientBoostingClassifier``, in log odds of the calibrated risk. What does not: putting them into words
-(``reasons``).
-
-The value of a set of features is what the tree predicts when only these are known: at a split on another feature both
-branches count, each by its share of the training encounters. A leaf whose path asks d features is then a product of d
-factors, and the Shapley value of feature i in it is the integral over t in [0, 1] of
-
-    value * (o_i - r_i) * prod over j != i of (o_j t + r_j (1 - t)),
-
-o_j being 1 where the encounter meets the path's conditions on feature j and r_j the share of training encounters that
-do. A Gauss-Legendre rule of d/2 points integrates this polynomial exactly. The o of an encounter are a pattern of d
-bits, so each leaf has a table of 2^d rows, made once; explaining an encounter means looking up its rows.
+What belongs here: splits, leaves, and tables of what each leaf adds. What does not: adding up the leaves of a model
+(``contributions``, which also has the method).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
-
-from readmission_platform.models.readmission_30d.model import RecalibratedClassifier, clipped_log_odds
-
-# So many entries fit into the tables (64 MB). What is shipped needs most of them; of a model that would need more, the
-# deepest leaves get no table and are worked out for the patterns that occur.
-TABLE_ENTRIES = 1 << 23
-# Encounters worked on at a time: arrays of 10 MB with 150 trees of 24 leaves, which stay close to the processor.
-CHUNK = 64
 
 
-@dataclass(frozen=True)
-class Contributions:
-    """What each feature adds to the log odds of each encounter.
-
-    ``baseline`` is the log odds of an encounter of which nothing is known; ``values`` has shape (encounters, features),
-    columns in the order of the encoder's ``feature_names()``.
-    """
-
-    baseline: float
-    values: np.ndarray
-
-    @property
-    def log_odds(self) -> np.ndarray:
-        """The log odds they add up to, shape (encounters,)."""
-        return np.asarray(self.baseline + self.values.sum(axis=1))
-
-
-class Explainer:
-    """Explains the risks of one calibrated model; making it takes a moment, so one serves for many encounters."""
-
-    def __init__(self, model: RecalibratedClassifier) -> None:
-        self._encode = model.classifier[0]
-        self._trees = BoostingExplainer(model.classifier[-1])
-        self._slope, self._intercept = model.slope, model.intercept
-
-    def explain(self, frame: pd.DataFrame) -> Contributions:
-        """Return the contributions to the calibrated risk; baseline and values add up to its log odds.
-
-        Parameters
-        ----------
-        frame
-            ``MODEL_INPUTS``, one row per encounter.
-        """
-        encoded = np.empty((0, len(self._encode.feature_names()))) if frame.empty else self._encode.transform(frame)
-        raw = self._trees.explain(encoded)
-        # The model clips risks next to 0 and 1; what goes beyond is taken from every feature alike.
-        reached = raw.log_odds
-        kept = clipped_log_odds(reached)
-        beyond = kept != reached
-        shares = np.ones(len(frame))
-        shares[beyond] = (kept[beyond] - raw.baseline) / (reached[beyond] - raw.baseline)
-        return Contributions(self._slope * raw.baseline + self._intercept, self._slope * shares[:, None] * raw.values)
-
-
-class BoostingExplainer:
-    """Exact contributions to the raw log odds of a fitted binary histogram gradient boosting.
-
-    Reads the trees as scikit-learn 1.9 keeps them (``_predictors``, ``_baseline_prediction``,
-    ``_preprocess_X``), since it offers no public way to them.
-    """
-
-    def __init__(self, boosting: HistGradientBoostingClassifier) -> None:
-        self._boosting = boosting
-        trees = [predictor for (predictor,) in boosting._predictors]
-        self._splits = _Splits([tree.nodes for tree in trees], [tree.raw_left_cat_bitsets for tree in trees])
-        leaves = [leaf for tree, first in zip(trees, self._splits.first_of_tree, strict=True)
-                  for leaf in _leaves(tree.nodes, first)]  # fmt: skip
-        self._baseline = float(boosting._baseline_prediction.ravel()[0]) + sum(
-            leaf.value * leaf.share for leaf in leaves
-        )
-        # A leaf that asks nothing (of a tree without a split) says the same of everybody.
-        asking = sorted((leaf for leaf in leaves if leaf.features.size), key=lambda leaf: leaf.features.size)
-        entries = np.cumsum([leaf.features.size * 2.0**leaf.features.size for leaf in asking])
-        fitting = int(np.searchsorted(entries, TABLE_ENTRIES, side="right"))
-        self._tables = _Tables(asking[:fitting]) if fitting else None
-        self._without_table = asking[fitting:]
-        # With categorical features scikit-learn moves them to the front.
-        categorical = boosting.is_categorical_
-        self._order = (
-            np.arange(boosting.n_features_in_)
-            if categorical is None
-            else np.concatenate([np.flatnonzero(categorical), np.flatnonzero(~categorical)])
-        )
-
-    def explain(self, matrix: np.ndarray) -> Contributions:
-        """Return the contributions to the raw log odds.
-
-        Parameters
-        ----------
-        matrix
-            Encoded encounters, shape (encounters, features); NaN is missing.
-        """
-        values = np.zeros((len(matrix), len(self._order)))
-        ours = self._boosting._preprocess_X(matrix, reset=False) if len(matrix) else matrix
-        for start in range(0, len(matrix), CHUNK):
-            rows = slice(start, start + CHUNK)
-            goes_left = self._splits.goes_left(ours[rows])
-            chunk = np.zeros((len(self._order), goes_left.shape[1]))
-            if self._tables is not None:
-                self._tables.add_to(chunk, goes_left)
-            for leaf in self._without_table:
-                leaf.add_to(chunk, goes_left)
-            values[rows, self._order] = chunk.T
-        return Contributions(self._baseline, values)
-
-
-class _Splits:
+class Splits:
     """All splits of all trees, numbered tree after tree, and who goes left at each."""
 
     def __init__(self, trees: list[np.ndarray], bitsets: list[np.ndarray]) -> None:
@@ -145,7 +28,7 @@ class _Splits:
         self._left_codes = np.unpackbits(lowest_first, axis=1, bitorder="little").astype(bool)
 
     def goes_left(self, matrix: np.ndarray) -> np.ndarray:
-        """Return whether each encounter goes left at each split, shape (splits, encounters).
+        """Return whether each row goes left at each split, shape (splits, rows).
 
         ``matrix`` is in scikit-learn's own column order, as its preprocessing returns it: categories that it does not
         know are NaN there.
@@ -158,10 +41,10 @@ class _Splits:
 
 
 @dataclass(frozen=True)
-class _Leaf:
+class Leaf:
     """A leaf and its path, condition by condition, those on one feature together.
 
-    ``features`` are the distinct features asked, ``ratios`` the share of training encounters that meet the conditions
+    ``features`` are the distinct features asked, ``ratios`` the share of training rows that meet the conditions
     on each; ``splits`` and ``left`` give the conditions feature by feature, beginning at ``starts``.
     """
 
@@ -174,13 +57,13 @@ class _Leaf:
     starts: np.ndarray
 
     def add_to(self, contributions: np.ndarray, goes_left: np.ndarray) -> None:
-        """Add this leaf's part to contributions of shape (features, encounters), without a table."""
+        """Add this leaf's part to contributions of shape (features, rows), without a table."""
         met = np.logical_and.reduceat(goes_left[self.splits] == self.left[:, None], self.starts, axis=0)
         patterns, which = np.unique(met.T, axis=0, return_inverse=True)
         contributions[self.features] += self.value * _shapley(self.ratios[None], patterns)[0][which.ravel()].T
 
 
-def _leaves(nodes: np.ndarray, first: int) -> Iterator[_Leaf]:
+def leaves_of(nodes: np.ndarray, first: int) -> Iterator[Leaf]:
     """Yield the leaves of a tree; ``first`` is the number of its first split among those of all trees."""
     split = first + np.cumsum(nodes["is_leaf"] == 0) - 1
     paths: list[tuple[int, tuple[tuple[int, int, bool, float], ...]]] = [(0, ())]
@@ -196,7 +79,7 @@ def _leaves(nodes: np.ndarray, first: int) -> Iterator[_Leaf]:
         asked = np.array([condition[0] for condition in ordered], dtype=np.intp)
         features, starts = np.unique(asked, return_index=True)
         shares = np.array([condition[3] for condition in ordered])
-        yield _Leaf(
+        yield Leaf(
             value=float(node["value"]),
             share=float(node["count"]) / float(nodes[0]["count"]),
             features=features,
@@ -207,13 +90,13 @@ def _leaves(nodes: np.ndarray, first: int) -> Iterator[_Leaf]:
         )
 
 
-class _Tables:
+class Tables:
     """The tables of many leaves in one, so that a few operations on whole arrays serve all of them.
 
     A *slot* is a feature of a leaf's path. The leaves come in the order of how many they have.
     """
 
-    def __init__(self, leaves: list[_Leaf]) -> None:
+    def __init__(self, leaves: list[Leaf]) -> None:
         slots = np.array([len(leaf.features) for leaf in leaves])
         conditions = np.array([len(leaf.splits) for leaf in leaves])
         self._splits = np.concatenate([leaf.splits for leaf in leaves])
@@ -233,14 +116,14 @@ class _Tables:
         self._features, self._feature_starts = np.unique(features[by_feature], return_index=True)
 
     def add_to(self, contributions: np.ndarray, goes_left: np.ndarray) -> None:
-        """Add these leaves' part to contributions of shape (features, encounters)."""
+        """Add these leaves' part to contributions of shape (features, rows)."""
         met = np.logical_and.reduceat(goes_left[self._splits] == self._left, self._slot_starts, axis=0)
         patterns = np.add.reduceat(met * self._bits, self._leaf_starts, axis=0)
         entries = self._entries[self._offsets + patterns[self._leaf_of]]
         contributions[self._features] += np.add.reduceat(entries, self._feature_starts, axis=0)
 
 
-def _entries(leaves: list[_Leaf], depth: int) -> Iterator[np.ndarray]:
+def _entries(leaves: list[Leaf], depth: int) -> Iterator[np.ndarray]:
     """Yield the table of each leaf that asks ``depth`` features: slot after slot, 2^depth patterns each."""
     alike = [leaf for leaf in leaves if len(leaf.features) == depth]
     patterns = (np.arange(1 << depth)[:, None] >> np.arange(depth)) & 1
@@ -258,9 +141,9 @@ def _shapley(ratios: np.ndarray, patterns: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     ratios
-        Share of training encounters that meet the conditions on each feature, shape (leaves, features).
+        Share of training rows that meet the conditions on each feature, shape (leaves, features).
     patterns
-        Whether an encounter meets them, shape (patterns, features).
+        Whether a row meets them, shape (patterns, features).
 
     Returns
     -------
@@ -271,6 +154,6 @@ def _shapley(ratios: np.ndarray, patterns: np.ndarray) -> np.ndarray:
     integral = np.zeros((leaves, len(patterns), features))
     for point, weight in zip((points + 1) / 2, weights / 2, strict=True):
         factors = patterns * point + (ratios * (1 - point))[:, None, :]
-        # Every factor is positive, since a leaf holds training encounters and the points lie inside (0, 1).
+        # Every factor is positive, since a leaf holds training rows and the points lie inside (0, 1).
         integral += weight * factors.prod(axis=2, keepdims=True) / factors
     return np.asarray((patterns - ratios[:, None, :]) * integral)

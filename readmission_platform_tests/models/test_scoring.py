@@ -9,16 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from readmission_platform.encounters.history import KNOWN_COLUMNS, history_as_of, history_by_day
-from readmission_platform.models.readmission_30d import scoring
-from readmission_platform.models.readmission_30d.features import MODEL_INPUTS
-from readmission_platform.models.readmission_30d.model import score
-from readmission_platform.models.readmission_30d.scoring import (
-    SCORE_COLUMNS,
-    Scorer,
-    model_inputs,
-    score_discharges,
-    serving_parity,
-)
+from readmission_platform.models import scoring
+from readmission_platform.models.boosting.recalibrated import score
+from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS
+from readmission_platform.models.scoring import SCORE_COLUMNS, Scorer, score_rows, serving_parity
 from readmission_platform_tests.support.small_study import SmallStudy
 
 
@@ -37,7 +32,7 @@ def test_patients_with_a_past_get_the_same_score_in_training_and_in_the_daily_pa
     tested = small_study.development[small_study.folds == 0]
     assert (tested["entity_key"].value_counts() > 1).sum() > 50
     difference = serving_parity(
-        small_study.fitted.model, small_study.development, shipped_scores(small_study), patients=300
+        CONTRACT, small_study.fitted.model, small_study.development, shipped_scores(small_study), entities=300
     )
     assert difference <= 1e-12
 
@@ -51,7 +46,7 @@ def test_a_path_that_forgets_the_past_is_noticed(small_study: SmallStudy) -> Non
     scores[small_study.folds == 0] = score(
         small_study.fitted.model, forgetful.loc[small_study.folds == 0, MODEL_INPUTS]
     )
-    difference = serving_parity(small_study.fitted.model, small_study.development, scores, patients=300)
+    difference = serving_parity(CONTRACT, small_study.fitted.model, small_study.development, scores, entities=300)
     assert difference > 0.001
 
 
@@ -62,7 +57,7 @@ def test_parity_presents_no_outcome_and_leaves_the_encounters_as_they_are(small_
     # What the last encounter led to is not known when it is scored, so it may say anything.
     unknown.loc[last, "readmitted"] = "<30"
     scores = shipped_scores(small_study)
-    assert serving_parity(small_study.fitted.model, unknown, scores, patients=100) <= 1e-12
+    assert serving_parity(CONTRACT, small_study.fitted.model, unknown, scores, entities=100) <= 1e-12
     pd.testing.assert_frame_equal(small_study.development, before)
 
 
@@ -74,15 +69,16 @@ def test_a_replayed_discharge_gets_the_history_it_has_in_the_whole_table(small_s
     whole = history_as_of(returning, small_study.eligible)
     assert (whole["prior_encounters"] > 0).all()
     expected = score(small_study.fitted.model, returning.join(whole)[MODEL_INPUTS])
-    served = score_discharges(small_study.fitted.model, discharged(returning), small_study.development)
+    served = score_rows(CONTRACT, small_study.fitted.model, discharged(returning), small_study.development)
     np.testing.assert_array_equal(served, expected)
 
 
 def test_scoring_a_day_at_once_or_one_by_one_gives_the_same(small_study: SmallStudy) -> None:
     day = discharged(small_study.replayed.head(27))
-    together = score_discharges(small_study.fitted.model, day, small_study.development)
+    together = score_rows(CONTRACT, small_study.fitted.model, day, small_study.development)
     single = [
-        score_discharges(
+        score_rows(
+            CONTRACT,
             small_study.fitted.model,
             day.iloc[[row]],
             pd.concat([small_study.development, day.iloc[:row].assign(readmitted=None)], ignore_index=True),
@@ -94,16 +90,16 @@ def test_scoring_a_day_at_once_or_one_by_one_gives_the_same(small_study: SmallSt
 
 def test_the_order_of_the_day_and_of_what_is_known_does_not_matter(small_study: SmallStudy) -> None:
     day = discharged(small_study.replayed.head(60))
-    straight = score_discharges(small_study.fitted.model, day, small_study.development)
-    backwards = score_discharges(
-        small_study.fitted.model, day.iloc[::-1], small_study.development.sample(frac=1, random_state=3)
+    straight = score_rows(CONTRACT, small_study.fitted.model, day, small_study.development)
+    backwards = score_rows(
+        CONTRACT, small_study.fitted.model, day.iloc[::-1], small_study.development.sample(frac=1, random_state=3)
     )
     np.testing.assert_array_equal(backwards[::-1], straight)
 
 
 @pytest.mark.parametrize("column", ["readmitted", "readmitted_30d"])
 def test_an_outcome_that_came_along_is_not_among_the_inputs(small_study: SmallStudy, column: str) -> None:
-    inputs = model_inputs(small_study.replayed.head(10), small_study.development)
+    inputs = CONTRACT.data.inputs_of(small_study.replayed.head(10), small_study.development)
     assert list(inputs.columns) == MODEL_INPUTS
     assert column not in inputs
 
@@ -176,7 +172,7 @@ def test_whatever_arrives_on_whichever_day_many_days_at_once_are_each_day_on_its
 def test_many_days_at_once_get_bit_by_bit_the_scores_and_reasons_of_each_day_on_its_own(
     small_study: SmallStudy,
 ) -> None:
-    scorer = Scorer(small_study.fitted.model)
+    scorer = Scorer(CONTRACT, small_study.fitted.model)
     discharges = in_days(small_study.replayed, 12, seed=5)
     known = known_with(small_study, discharges)
     together = scorer.score(discharges, known)
@@ -186,7 +182,7 @@ def test_many_days_at_once_get_bit_by_bit_the_scores_and_reasons_of_each_day_on_
 
 
 def test_batches_change_nothing(small_study: SmallStudy, monkeypatch: pytest.MonkeyPatch) -> None:
-    scorer = Scorer(small_study.fitted.model)
+    scorer = Scorer(CONTRACT, small_study.fitted.model)
     discharges = in_days(small_study.replayed.head(90), 3, seed=6)
     known = known_with(small_study, discharges)
     whole = scorer.score(discharges, known)
@@ -197,7 +193,7 @@ def test_batches_change_nothing(small_study: SmallStudy, monkeypatch: pytest.Mon
 def test_who_is_withheld_has_a_reason_and_nothing_else_and_the_others_their_usual_risk(
     small_study: SmallStudy,
 ) -> None:
-    scorer = Scorer(small_study.fitted.model)
+    scorer = Scorer(CONTRACT, small_study.fitted.model)
     discharges = in_days(small_study.replayed.head(20), 1, seed=7)
     known = known_with(small_study, discharges)
     usual = scorer.score(discharges, known)
@@ -213,7 +209,7 @@ def test_who_is_withheld_has_a_reason_and_nothing_else_and_the_others_their_usua
 
 
 def test_a_day_of_nobody_but_withheld_and_a_day_of_nobody_at_all(small_study: SmallStudy) -> None:
-    scorer = Scorer(small_study.fitted.model)
+    scorer = Scorer(CONTRACT, small_study.fitted.model)
     discharges = in_days(small_study.replayed.head(3), 1, seed=7).assign(discharge_disposition_id=29)
     known = known_with(small_study, discharges)
     assert set(scorer.score(discharges, known)["status"]) == {"withheld"}
@@ -224,6 +220,6 @@ def test_a_day_of_nobody_but_withheld_and_a_day_of_nobody_at_all(small_study: Sm
 
 def test_the_risk_is_the_one_without_reasons(small_study: SmallStudy) -> None:
     day = in_days(small_study.replayed.head(40), 1, seed=8)
-    plain = score_discharges(small_study.fitted.model, day, small_study.development)
-    found = Scorer(small_study.fitted.model).score(day, known_with(small_study, day))
+    plain = score_rows(CONTRACT, small_study.fitted.model, day, small_study.development)
+    found = Scorer(CONTRACT, small_study.fitted.model).score(day, known_with(small_study, day))
     np.testing.assert_array_equal(found["risk"], plain)

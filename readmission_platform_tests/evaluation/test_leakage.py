@@ -12,25 +12,38 @@ from sklearn.metrics import roc_auc_score
 from readmission_platform.config.environment import settings as project_settings
 from readmission_platform.config.files import model_config
 from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS
-from readmission_platform.models.readmission_30d import firewall
-from readmission_platform.models.readmission_30d.features import MODEL_INPUTS
-from readmission_platform.models.readmission_30d.firewall import (
+from readmission_platform.evaluation.leakage import (
     changed_without_future,
     future_told,
     identifying,
     outcome_told,
     permuted_labels_auroc,
 )
-from readmission_platform.models.readmission_30d.model import CrossValidated, cross_validate
-from readmission_platform.models.readmission_30d.scoring import model_inputs
-from readmission_platform_tests.support.small_study import OVERCONFIDENT, SmallStudy
+from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform_tests.support.small_study import OVERCONFIDENT, SmallStudy, make_small_study
 
 AT_MOST = model_config(project_settings()).single_input_at_most
 RECIPE = {"boosting": {**OVERCONFIDENT, "max_iter": 20}, "target_smoothing": 50.0}
+OutOfFold = Callable[[pd.DataFrame, np.ndarray, np.ndarray], np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def small_study() -> SmallStudy:
+    return make_small_study(encounters=6_000, seed=11)
+
+
+def recipe(seed: int) -> OutOfFold:
+    """What makes the evidence of the shipped model."""
+    estimator = CONTRACT.estimator
+    return lambda *trained_on: estimator.cross_validate(*trained_on, RECIPE, seed=seed).scores
 
 
 def backwards(encounters: pd.DataFrame) -> pd.DataFrame:
-    return model_inputs(encounters, encounters)
+    return CONTRACT.data.inputs_of(encounters, encounters)
+
+
+def changed(encounters: pd.DataFrame, inputs_of: Callable[[pd.DataFrame], pd.DataFrame]) -> dict[str, int]:
+    return changed_without_future(encounters, inputs_of, CONTRACT.data.forget)
 
 
 def total(encounters: pd.DataFrame) -> pd.Series:
@@ -57,18 +70,16 @@ LEAKS = [total, own_outcome, next_stay, risk_of_diagnosis, measured_against_all]
 
 
 def test_every_shipped_input_looks_backwards(small_study: SmallStudy) -> None:
-    assert changed_without_future(small_study.development, backwards) == {}
+    assert changed(small_study.development, backwards) == {}
 
 
 @pytest.mark.parametrize("leak", LEAKS, ids=lambda leak: leak.__name__)
 def test_an_input_that_is_computed_from_the_future_changes_when_the_future_is_deleted(
     small_study: SmallStudy, leak: Callable[[pd.DataFrame], pd.Series]
 ) -> None:
-    changed = changed_without_future(
-        small_study.development, lambda known: backwards(known).assign(number_diagnoses=leak(known))
-    )
-    assert set(changed) == {"number_diagnoses"}
-    assert changed["number_diagnoses"] > 20
+    found = changed(small_study.development, lambda known: backwards(known).assign(number_diagnoses=leak(known)))
+    assert set(found) == {"number_diagnoses"}
+    assert found["number_diagnoses"] > 20
 
 
 ROW = st.fixed_dictionaries({
@@ -86,7 +97,7 @@ def test_whatever_the_encounters_nothing_changes_when_the_future_is_deleted(rows
     frame = pd.DataFrame(rows)
     frame = frame.assign(encounter_id=range(len(rows)), readmitted_30d=(frame["readmitted"] == "<30").astype("int8"))
     others = dict.fromkeys([name for name in DISCHARGE_COLUMNS if name not in frame], None)
-    assert changed_without_future(frame.assign(**others), backwards) == {}
+    assert changed(frame.assign(**others), backwards) == {}
 
 
 def test_no_shipped_input_identifies_or_dates_an_encounter(small_study: SmallStudy) -> None:
@@ -134,7 +145,7 @@ def test_no_shipped_input_tells_the_outcome_or_the_future_by_itself(small_study:
         outcome_told(small_study.inputs, small_study.labels, patients),
         future_told(small_study.inputs, patients),
     )
-    assert set(outcome.index) == set(future.index) == set(MODEL_INPUTS)
+    assert set(outcome.index) == set(future.index) == set(CONTRACT.inputs)
     assert 0.55 < outcome.max() < AT_MOST.outcome_auroc
     assert future.max() < AT_MOST.future_auroc
 
@@ -170,7 +181,7 @@ def test_what_a_value_tells_is_judged_on_patients_it_was_not_learnt_from(small_s
 
 def test_the_shipped_pipeline_learns_nothing_from_permuted_labels(small_study: SmallStudy) -> None:
     found = [
-        permuted_labels_auroc(small_study.inputs, small_study.labels, small_study.folds, **RECIPE, seed=seed)
+        permuted_labels_auroc(recipe(seed), small_study.inputs, small_study.labels, small_study.folds, seed=seed)
         for seed in (1, 2)
     ]
     assert found == pytest.approx([0.5, 0.5], abs=0.05)
@@ -179,26 +190,19 @@ def test_the_shipped_pipeline_learns_nothing_from_permuted_labels(small_study: S
 def test_a_smaller_sample_is_drawn_where_one_is_asked_for(small_study: SmallStudy) -> None:
     sizes = []
 
-    def watched(frame: pd.DataFrame, *args: object, **kwargs: object) -> CrossValidated:
-        sizes.append(len(frame))
-        return cross_validate(frame, *args, **kwargs)  # type: ignore[arg-type]
+    def watched(inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
+        sizes.append(len(inputs))
+        return recipe(1)(inputs, labels, folds)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(firewall, "cross_validate", watched)
-        permuted_labels_auroc(
-            small_study.inputs, small_study.labels, small_study.folds, **RECIPE, seed=1, encounters=1_500
-        )
+    permuted_labels_auroc(watched, small_study.inputs, small_study.labels, small_study.folds, seed=1, rows=1_500)
     assert sizes == [1_500]
 
 
-def test_target_statistics_fitted_outside_the_fold_are_caught(
-    small_study: SmallStudy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def careless(frame: pd.DataFrame, labels: np.ndarray, *rest: object, **settings: object) -> CrossValidated:
+def test_target_statistics_fitted_outside_the_fold_are_caught(small_study: SmallStudy) -> None:
+    def careless(inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
         """The mistake: the share readmitted by diagnosis, of all encounters, before they are divided into folds."""
-        rate = pd.Series(labels, index=frame.index).groupby(frame["diag_1"].fillna("")).transform("mean")
-        return cross_validate(frame.assign(num_lab_procedures=rate), labels, *rest, **settings)  # type: ignore[arg-type]
+        rate = pd.Series(labels, index=inputs.index).groupby(inputs["diag_1"].fillna("")).transform("mean")
+        return recipe(1)(inputs.assign(num_lab_procedures=rate), labels, folds)
 
-    monkeypatch.setattr(firewall, "cross_validate", careless)
-    found = permuted_labels_auroc(small_study.inputs, small_study.labels, small_study.folds, **RECIPE, seed=1)
+    found = permuted_labels_auroc(careless, small_study.inputs, small_study.labels, small_study.folds, seed=1)
     assert found > 0.6
