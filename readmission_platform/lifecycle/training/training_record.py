@@ -18,7 +18,7 @@ from readmission_platform.storage.tables import ModelLake
 
 # Beginnings of the steps of a cohort flow that say who is left out, and into which parts the rest is divided.
 _OUT, _PARTS = "excluded", ("development", "replay")
-ELIGIBLE = "eligible rows"
+_ELIGIBLE = "eligible"  # whom the cohort consists of
 
 
 def model_of(workspace: Workspace) -> dict[str, Any]:
@@ -102,11 +102,15 @@ def adds_up(flow: Mapping[str, int], rows: int) -> bool:
     rows
         Of the cohort.
     """
-    first = next(iter(flow.values()))
+    first, eligible = next(iter(flow.values())), _eligible(flow)
     excluded = sum(count for step, count in flow.items() if step.startswith(_OUT))
     added = sum(count for step, count in flow.items() if step.startswith("added"))
     parts = sum(count for step, count in flow.items() if step.startswith(_PARTS))
-    return first - excluded + added == flow[ELIGIBLE] == parts == rows
+    return first - excluded + added == eligible == parts == rows
+
+
+def _eligible(flow: Mapping[str, int]) -> int:
+    return next(count for step, count in flow.items() if step.startswith(_ELIGIBLE))
 
 
 def _hidden_steps(flow: Mapping[str, int]) -> frozenset[str]:
@@ -114,4 +118,4 @@ def _hidden_steps(flow: Mapping[str, int]) -> frozenset[str]:
     out = {step: count for step, count in flow.items() if step.startswith(_OUT)}
     parts = {step: count for step, count in flow.items() if step.startswith(_PARTS)}
     excluded = hidden_cells(out, total=sum(out.values())) if out else frozenset()
-    return few | excluded | hidden_cells(parts, total=flow[ELIGIBLE])
+    return few | excluded | hidden_cells(parts, total=_eligible(flow))

@@ -17,18 +17,18 @@ from readmission_platform.models.readmission_30d.watched_inputs import Readmissi
 
 _SOURCES = (
     Source(
-        name="uci",
-        words="Diabetes 130-US Hospitals for Years 1999-2008",
-        limits="real",
-        options=frozenset({"archive"}),
-        load=load_uci,
-    ),
-    Source(
         name="synthetic",
         words="synthetic cohort, generated with a known risk model; nobody in it exists",
         limits="synthetic",
         options=frozenset({"rows", "seed"}),
         load=load_synthetic,
+    ),
+    Source(
+        name="uci",
+        words="Diabetes 130-US Hospitals for Years 1999-2008",
+        limits="real",
+        options=frozenset({"archive"}),
+        load=load_uci,
     ),
 )
 
