@@ -4,7 +4,6 @@ What belongs here: assembling. What does not: anything that takes time; loading 
 """
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -30,24 +29,16 @@ def terminal_logger(_context: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
-def build_definitions(current: Settings, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+def build_definitions(current: Settings) -> dg.Definitions:
     """Return the definitions of an environment: everything of each model in use, and what belongs to all of them.
 
     Neither platform nor lake can be configured from a run: who acts and which rules hold is no launchpad's business.
-
-    Parameters
-    ----------
-    current
-        Settings of the environment.
-    resource_overrides
-        Resources to use instead of the ordinary ones, by key.
     """
     platform = Platform(current)
     resources: dict[str, Any] = {
         "platform": platform,
         "io_manager": LakeIOManager(platform),
         "memory": dg.mem_io_manager,  # what an op hands back to its caller is not data
-        **(resource_overrides or {}),
     }
     models = [model_definitions(entry, current) for entry in models_in_use(current).values()]
     environment = dg.Definitions(

@@ -15,9 +15,9 @@ import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG as LAST
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG as FIRST
 
-from readmission_platform.assets.encounters.days import day_states
 from readmission_platform.config.environment import settings
 from readmission_platform.encounters.contract import LANDING
+from readmission_platform.lifecycle.days.progress import day_states
 from readmission_platform.storage.landing import Landing
 from readmission_platform_tests.support.homes import Home
 

@@ -19,10 +19,10 @@ from readmission_platform.automation.run_records import TRACKING_PAUSE
 from readmission_platform.config.environment import settings
 from readmission_platform.definitions import build_definitions
 from readmission_platform.governance.ledger.chain import ENVIRONMENT
+from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.operations.database import Operations
 from readmission_platform_tests.support.homes import ACTOR, MODEL, Home, files_below
 from readmission_platform_tests.support.watched import (
-    NAMES,
     OTHER,
     SECRET,
     Watched,
@@ -368,7 +368,7 @@ def test_a_run_killed_before_its_first_event_belongs_to_the_model_of_what_was_se
     )
     watched.instance.report_run_failed(run, "the worker is gone")
     (record,) = watched.instance.get_run_records(dg.RunsFilter(run_ids=[run.run_id]))
-    assert read_run(watched.instance, record, names=NAMES, actor=ACTOR).model == model
+    assert read_run(watched.instance, record, names=Platform(settings()).names, actor=ACTOR).model == model
 
 
 # ------------------------------------------------------------------------------------------ exactly once, come what may

@@ -18,11 +18,11 @@ from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.monitoring.live_verdicts import COLUMNS
 from readmission_platform.lifecycle.monitoring.windows import columns_of, scored_by, windows_for
 from readmission_platform.lifecycle.versions.stages import live_version
-from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.homes import MODEL, Home
 from readmission_platform_tests.support.hospital import Hospital, days_from
 from readmission_platform_tests.support.scenario import Scenario
 
-MONITORING = monitoring_config(Settings())
+MONITORING = monitoring_config(Settings(), "readmission_30d")
 SUNDAY = datetime(2026, 5, 3, 2, tzinfo=ZoneInfo("America/New_York"))
 UNDER_WAY = "a training is under way"
 
@@ -157,10 +157,12 @@ def home(lived_home: Home, tmp_path: Path) -> Home:
     """Version 1 is in production, got worse, and the cool-down is over (there is none)."""
     configs = tmp_path / "configs"
     shutil.copytree(PROJECT_ROOT / "configs", configs)
-    text = (configs / "monitoring.yaml").read_text(encoding="utf-8")
+    text = (configs / "models" / MODEL / "monitoring.yaml").read_text(encoding="utf-8")
     shipped = f"cool_down_days: {MONITORING.retraining.cool_down_days}"
     assert shipped in text
-    (configs / "monitoring.yaml").write_text(text.replace(shipped, "cool_down_days: 0"), encoding="utf-8")
+    (configs / "models" / MODEL / "monitoring.yaml").write_text(
+        text.replace(shipped, "cool_down_days: 0"), encoding="utf-8"
+    )
     found = lived_home.copy(tmp_path / "home", READMISSION_CONFIGS=str(configs))
     judged(found, "worse")
     return found

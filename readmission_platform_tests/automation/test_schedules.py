@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
+from readmission_platform.automation.jobs import jobs_of
 from readmission_platform.automation.schedules import daily_scoring_schedule, monitoring_schedule
 from readmission_platform.config.environment import Settings
 from readmission_platform.config.files import environment_config
-from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.project import ProjectResource
+from readmission_platform.lifecycle.workspace import Platform
+from readmission_platform_tests.support.homes import readmission
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -21,7 +22,8 @@ class Hospital:
 
     def __init__(self, home: Path) -> None:
         self.settings = Settings(home=home)
-        self.schedule = daily_scoring_schedule(environment_config(self.settings))
+        model = readmission(self.settings)
+        self.schedule = daily_scoring_schedule(model, jobs_of(model), environment_config(self.settings))
 
     def deliver(self, day: str) -> None:
         folder = self.settings.landing / "discharges" / day
@@ -33,10 +35,7 @@ class Hospital:
             context = dg.build_schedule_context(
                 instance=instance,
                 scheduled_execution_time=at,
-                resources={
-                    "project": ProjectResource.of(self.settings),
-                    "lake": LakeResource(root=str(self.settings.lake)),
-                },
+                resources={"platform": Platform(self.settings)},
             )
             found = self.schedule(context)
         assert isinstance(found, dg.RunRequest | dg.SkipReason)

@@ -17,18 +17,19 @@ from dagster._core.scheduler.instigation import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster_shared.error import SerializableErrorInfo
 
-from readmission_platform.automation.observation import SENSOR, observe_launched
+from readmission_platform.automation.observation import observe_launched
 from readmission_platform.automation.watching import ERROR_SHARE_RUNS, own_figures, scoring_figures
 from readmission_platform.config.environment import settings
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import ENVIRONMENT
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.operations.database import Operations, enter_run
+from readmission_platform.operations.names import OBSERVATION_SENSOR
 from readmission_platform.operations.observed_runs import AssetSeen, RunSeen
-from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.support.homes import MODEL, Home
 from readmission_platform_tests.support.intruder import Intruder
-from readmission_platform_tests.support.watched import NAMES, OTHER, SECRET, Watched, watched_home
+from readmission_platform_tests.support.watched import OTHER, SECRET, Watched, watched_home
 
 MINUTE = timedelta(minutes=1)
 
@@ -185,13 +186,13 @@ def test_a_repaired_alias_of_one_model_leaves_the_difference_of_another_open(wat
 
 def test_a_tick_belongs_to_the_model_whose_prefix_it_has(installed: Watched):
     began = now()
-    for name in ("landing_sensor", "visits_landing_sensor", SENSOR):
+    for name in ("landing_sensor", "visits_landing_sensor", OBSERVATION_SENSOR):
         ticked(installed, running_sensor(installed, name), TickStatus.FAILURE, began)
     installed.observe(now=began + MINUTE)
     assert set(installed.alerts()) == {
         (MODEL, "tick_failed", "landing_sensor"),
         (OTHER, "tick_failed", "landing_sensor"),
-        (None, "tick_failed", SENSOR),
+        (None, "tick_failed", OBSERVATION_SENSOR),
     }
     assert "visits_landing_sensor" in {notice["model"]: notice["what"] for notice in installed.notices()}[OTHER]
 
@@ -200,15 +201,16 @@ def enter(
     operations: Operations, number: int, *, cause: str | None = None, ended_at: datetime, key: str = "daily_predictions"
 ) -> None:
     failed = {"declined": "Refused", "check": "DagsterAssetCheckFailedError", "error": "ValueError"}
+    names = Platform(settings()).names
     run = RunSeen(
         f"run {number}",
-        NAMES.of_job("scoring_job", MODEL),
+        names.of_job("scoring_job", MODEL),
         "failure" if cause else "success",
         ended_at,
         ended_at,
         "somebody",
         "person",
-        assets=(AssetSeen(NAMES.of_asset(key), "made", None, None, ended_at, 0.5, 20),),
+        assets=(AssetSeen(names.of_asset(key), "made", None, None, ended_at, 0.5, 20),),
         error=failed[cause] if cause else None,
     )
     with operations.writing() as connection:
@@ -249,8 +251,7 @@ def test_a_heartbeat_is_in_the_file(watched: Watched):
 
 
 def launched(watched: Watched, *run_ids: str) -> None:
-    given = environment_resources(settings())
-    observe_launched(watched.instance, run_ids, project=given.project, tracking=given.tracking, names=NAMES)
+    observe_launched(watched.instance, run_ids, platform=Platform(settings()))
 
 
 def test_a_command_observes_its_own_run_and_leaves_the_others_to_the_sensor(watched: Watched):

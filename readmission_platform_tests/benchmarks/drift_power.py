@@ -49,11 +49,12 @@ from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.monitoring.windows import drift_limits
-from readmission_platform.lifecycle.training.explanations import explanations_of
 from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier
 from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform.models.readmission_30d.explanation import EXPLANATION
 from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS
 from readmission_platform.models.readmission_30d.watched_inputs import comparable, watched_columns
+from readmission_platform_tests.support.homes import MODEL
 
 WINDOWS = 60
 REPETITIONS = 6
@@ -152,12 +153,12 @@ def make_bench(raw: pd.DataFrame, origin: str, model: ModelConfig, config: Drift
     later = CONTRACT.data.inputs_of(replayed, pd.concat([development, replayed], ignore_index=True))
     labels = development["readmitted_30d"].to_numpy()
     folds = entity_folds(development["entity_key"], folds=model.folds).to_numpy()
-    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.fit_settings, seed=seed)
+    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.settings, seed=seed)
     test = folds == 0
-    explained = explanations_of(
+    explained = EXPLANATION.explained(
         fitted.model, inputs[test].reset_index(drop=True), labels[test], development.loc[test, "entity_key"], seed=seed
     )
-    columns = watched_columns(explained.losses, config.columns)
+    columns = watched_columns(explained.importance, config.columns)
 
     def reference(rows: np.ndarray) -> Reference:
         return reference_of(
@@ -331,7 +332,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         loaded = (load_uci(SourceRequest(archive=asked.archive)) if asked.archive
                   else load_synthetic(SourceRequest(rows=asked.encounters, seed=asked.seed)))  # fmt: skip
         log.print(f"training on {loaded.origin}")
-        bench = make_bench(loaded.frame, loaded.origin, model_config(settings()), monitoring_config(settings()).drift,
+        bench = make_bench(loaded.frame, loaded.origin, model_config(settings(), MODEL),
+                           monitoring_config(settings(), MODEL).drift,
                            seed=asked.seed)  # fmt: skip
         power = find_power(bench, seed=asked.seed, log=log)
     except (GovernanceError, ConfigurationError) as error:

@@ -33,7 +33,7 @@ KEY = b"the replay stream, as reported"
 
 def report_of(archive: Path | None) -> pd.DataFrame:
     """Return every measure of everybody, of patients seen and unseen in training, and of subgroups."""
-    model = model_config(settings())
+    model = model_config(settings(), "readmission_30d")
     loaded = load_uci(SourceRequest(archive=archive)) if archive else load_synthetic(SourceRequest(rows=40_000, seed=7))
     rows = scored_stream(loaded.frame, model, key=KEY, seed=model.seed, stand_in=False)
     found = measured(

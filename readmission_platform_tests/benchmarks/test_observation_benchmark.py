@@ -14,9 +14,9 @@ import pytest
 
 from readmission_platform.automation.observation import observe_launched
 from readmission_platform.config.environment import settings
-from readmission_platform.resources.environment import environment_resources
+from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform_tests.support.homes import Home
-from readmission_platform_tests.support.watched import NAMES, Watched, watched_home
+from readmission_platform_tests.support.watched import Watched, watched_home
 
 ROUNDS = 9
 
@@ -41,14 +41,12 @@ def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
 def test_a_command_waits_for_the_observation_of_its_run_at_most_half_as_long_as_for_the_smallest_run(
     installed: Watched,
 ):
-    given = environment_resources(settings())
+    platform = Platform(settings())
     runs, observations = [], []
     for _ in range(ROUNDS):
         ran, run_id = seconds(installed.materialize)
         took, observed = seconds(
-            lambda run_id=run_id: observe_launched(
-                installed.instance, [run_id], project=given.project, tracking=given.tracking, names=NAMES
-            )
+            lambda run_id=run_id: observe_launched(installed.instance, [run_id], platform=platform)
         )
         assert observed.runs == 1
         runs.append(ran)

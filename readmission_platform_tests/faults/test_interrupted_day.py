@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from readmission_platform.encounters.contract import LANDING
-from readmission_platform.lifecycle.days.scoring import CIRCUMSTANCES
 from readmission_platform.storage.landing import Landing
+from readmission_platform.storage.tables import CIRCUMSTANCES
 from readmission_platform_tests.support.homes import Home
 from readmission_platform_tests.support.interruption import run_for, run_until
 

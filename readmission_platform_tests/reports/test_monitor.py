@@ -17,7 +17,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from readmission_platform.assets.monitoring.figures import figures_table
 from readmission_platform.lifecycle.monitoring.page import monitor_of
 from readmission_platform.reports.monitor import monitor_html, people, percent
-from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.support.homes import Home
 from readmission_platform_tests.support.monitored import MANY_QUARANTINED, days_of, last_day, monitored_home
 
@@ -31,9 +30,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def values_of(home: Home) -> dict[str, Any]:
-    with home.lived_in() as current:
-        project, _, lake = environment_resources(current)
-        return monitor_of(project, lake.open(), now=NOW)
+    with home.workspace() as workspace:
+        return monitor_of(workspace, now=NOW)
 
 
 @pytest.fixture(scope="module")

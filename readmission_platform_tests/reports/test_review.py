@@ -10,13 +10,12 @@ import pytest
 
 from readmission_platform.lifecycle.versions.review import review_of
 from readmission_platform.reports.review import count, figure, interval, review_html, signed
-from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.support.homes import MODEL, Home
 
 
 def page_values(home: Home, version: str) -> dict[str, Any]:
-    with home.lived_in() as current, home.ledger() as ledger:
-        return review_of(version, ledger=ledger, resources=environment_resources(current))
+    with home.workspace() as workspace, home.ledger() as ledger:
+        return review_of(version, ledger=ledger, workspace=workspace)
 
 
 @pytest.fixture(scope="module")

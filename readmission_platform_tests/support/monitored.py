@@ -15,6 +15,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.lifecycle.days.replay import manifest_of
 from readmission_platform.operations import schema as operations_schema
 from readmission_platform.operations.database import Operations
 from readmission_platform_tests.support.homes import MODEL, Home
@@ -66,7 +67,7 @@ def predictions(accounts: pd.DataFrame, *, switch: str, seed: int = 2) -> pd.Dat
             "rank": rank.astype("Int64"), "flagged": rank <= max(1, round(0.1 * count)),
             "status": np.where(risk.isna(), "withheld", "scored"), "discharge_date": day,
             "model_version": "1" if day < switch else "2",
-            "discharges_version": np.int64(0), "run_id": "run",
+            "delivered_version": np.int64(0), "run_id": "run",
         }))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
@@ -148,7 +149,7 @@ def monitored_home(path: Path, *, days: int = DAYS, simulated: bool = True) -> H
     matured = (last_day() - timedelta(days=30)).date().isoformat()
     accounts = accounting(every)
     day = ("discharge_date", every)
-    home.lake.write("discharge_accounting", accounts, partition=day)
+    home.lake.write("intake_accounting", accounts, partition=day)
     home.lake.write("daily_predictions", predictions(accounts, switch=switch), partition=day)
     home.lake.write("drift_report", drift_report(accounts, switch=switch))
     home.lake.write("live_performance", performance(every, matured=matured))
@@ -157,7 +158,7 @@ def monitored_home(path: Path, *, days: int = DAYS, simulated: bool = True) -> H
                              "received": known["accepted"], "accepted": known["accepted"]})  # fmt: skip
     home.lake.write("outcome_accounting", outcomes, partition=("discharge_date", list(known["discharge_date"])))
     if simulated:
-        (path / "landing" / "replay.json").write_text("{}", encoding="utf-8")
+        manifest_of(home.landing).write_text("{}", encoding="utf-8")
     _operations(home, every)
     return home
 

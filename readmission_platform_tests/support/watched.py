@@ -10,19 +10,18 @@ from typing import Any
 
 import dagster as dg
 
-from readmission_platform.automation.observation import SENSOR, Observed, observation_sensor, observe
-from readmission_platform.automation.run_facts import MODEL_TAG
+from readmission_platform.assets.model_assets import MODEL_TAG
+from readmission_platform.automation.observation import Observed, observation_sensor, observe
 from readmission_platform.config.environment import settings
 from readmission_platform.config.files import environment_config
 from readmission_platform.foundation.errors import GovernanceError
+from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.operations.database import Operations
-from readmission_platform.operations.names import ModelNames
-from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.support.homes import MODEL, Home
+from readmission_platform_tests.support.two_models import configs_of_two
 
 SECRET = "patient 70461234"
 OTHER = "visits_model"  # a second model, whose names begin with a prefix
-NAMES = ModelNames({MODEL: "", OTHER: "visits"}, shared=frozenset({SENSOR}))
 tries: list[int] = []
 
 
@@ -132,15 +131,9 @@ class Watched:
         figures
             Of each model (default: none), or the error that making them ends with.
         """
-        given = environment_resources(settings())
-        return observe(
-            self.instance,
-            project=given.project,
-            tracking=given.tracking,
-            names=NAMES,
-            figures={model: partial(_made, figures.get(model, {})) for model in NAMES.prefixes},
-            now=now,
-        )
+        platform = Platform(settings())
+        made = {model: partial(_made, figures.get(model, {})) for model in platform.models}
+        return observe(self.instance, platform=platform, figures=made, now=now)
 
     @contextmanager
     def operations(self) -> Iterator[Operations]:
@@ -192,10 +185,11 @@ def _made(figures: Mapping[str, float] | GovernanceError) -> Mapping[str, float]
 def watched_home(home: Home, *, in_memory: bool = False) -> Iterator[Watched]:
     """Live in a home that has the new assets and the sensor; with Dagster's own storage in it, or in memory."""
     tries.clear()
+    home = home.having(READMISSION_CONFIGS=str(configs_of_two(home.path.parent, OTHER, prefix="visits")))
     with home.lived_in(), dg.DagsterInstance.ephemeral() if in_memory else home.instance() as instance:
         definitions = dg.Definitions(
             assets=[brand_new, brand_new_of_other, shaky],
             sensors=[observation_sensor(environment_config(settings()))],
-            resources=environment_resources(settings())._asdict(),
+            resources={"platform": Platform(settings())},
         )
         yield Watched(home, instance, definitions)

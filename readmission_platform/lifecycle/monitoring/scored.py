@@ -71,7 +71,7 @@ def rows_to_judge(
             parts.append(own.assign(seen=None))
             continue
         known = own[own["entity_key"].isin(evidence["entity_key"])]
-        keys = pseudonyms(known["row"], key, purpose="encounter")
+        keys = pseudonyms(known["row"], key, purpose=lake.contract.words.row)
         learnt = known.index[pd.Series(keys, dtype=object).isin(evidence["row_key"]).to_numpy(dtype=bool)]
         fitted = evidence.loc[evidence["fold"] != 0, "entity_key"]
         parts.append(own.assign(seen=own["entity_key"].isin(fitted)).drop(index=learnt))

@@ -65,7 +65,7 @@ def gather(record: VersionRecord, workspace: Workspace) -> Recorded:
     if not features[lake.row].equals(folds[lake.row]):
         raise NotReproducible("data and split are of different rows")
     rows = _verified_rows(lake, record).set_index("row_key")["score"]
-    keys = pseudonyms(features[lake.row], workspace.pseudonym_key, purpose="encounter")
+    keys = pseudonyms(features[lake.row], workspace.pseudonym_key, purpose=lake.contract.words.row)
     if set(keys) != set(rows.index):
         raise NotReproducible("the evidence rows are of other rows, or the secret of the pseudonyms is another")
     artifact = _artifact_bytes(record, workspace.registry.root)

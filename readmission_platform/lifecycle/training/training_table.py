@@ -56,7 +56,7 @@ def evidence_of(
     groups = contract.data.subgroups(frame)
     return pd.DataFrame(
         {
-            "row_key": pseudonyms(frame[contract.row], key, purpose="encounter"),
+            "row_key": pseudonyms(frame[contract.row], key, purpose=contract.words.row),
             "entity_key": frame["entity_key"],
             "fold": table.folds.astype("int8"),
             "clock": frame["clock"],

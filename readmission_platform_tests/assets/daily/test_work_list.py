@@ -215,7 +215,7 @@ def test_a_withheld_encounter_does_not_make_a_day_in_the_shadow_incomplete(withh
     mean = home.lake.read("shadow_predictions", where={"model_version": ["2"]})["risk"].mean()
     assert estimates["shadow_observed_expected_ratio"]["value"] == pytest.approx(mean / 0.1)
     with home.lived_in() as current:
-        shown = shadow_of(home.lake, challenger, model_config(current))
+        shown = shadow_of(home.lake, challenger, model_config(current, "readmission_30d"))
     assert {each["day"]: each["encounters"] for each in shown["days"]}[day] == 25
 
 

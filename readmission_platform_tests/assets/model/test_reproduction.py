@@ -10,7 +10,6 @@ import pytest
 
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.training.recorded_version import Recorded, gather
-from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.lifecycle.versions.test_verification import artifact, flip, vandalise
 from readmission_platform_tests.support.homes import Home, Outcome
 
@@ -27,11 +26,10 @@ def with_other_settings(home: Home, **changes: float) -> None:
 
 def recorded_of(home: Home, forgetting: str | None = None) -> Recorded:
     """Gather what version 1 was made from, as if the ledger did not know one thing."""
-    with home.ledger() as ledger, home.lived_in() as current:
+    with home.ledger() as ledger, home.workspace() as workspace:
         record = version_records(*ledger.snapshot())["1"]
         record.trained.pop(forgetting or "", None)
-        project, tracking, lake = environment_resources(current)
-        return gather(record, lake.open(), tracking.root, project.pseudonym_key)
+        return gather(record, workspace)
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def record_of(home: Home, version: str = "1") -> VersionRecord:
 
 def config_of(home: Home) -> DriftConfig:
     with home.lived_in() as current:
-        return monitoring_config(current).drift
+        return monitoring_config(current, "readmission_30d").drift
 
 
 def looked_at(home: Home) -> dict[str, dg.AssetCheckEvaluation]:
@@ -217,9 +217,10 @@ def test_before_anything_is_staged_there_is_nothing_to_look_at(trained_home: Hom
 def with_drift(home: Home, folder: Path, **changes: Any) -> Home:
     """Return a home under other drift settings."""
     shutil.copytree(PROJECT_ROOT / "configs", folder)
-    content = yaml.safe_load((folder / "monitoring.yaml").read_text(encoding="utf-8"))
+    file = folder / "models" / MODEL / "monitoring.yaml"
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
     content["drift"] |= changes
-    (folder / "monitoring.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
     return home.having(READMISSION_CONFIGS=str(folder))
 
 

@@ -14,7 +14,6 @@ from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
-from readmission_platform.governance.policy.adoption import adopt
 from readmission_platform.governance.policy.change_plan import check_plan, limits_missed, outside_of
 from readmission_platform.governance.promotion.decision import apply
 from readmission_platform.governance.promotion.rollback import RollbackRequest, decide_rollback
