@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 
 from readmission_platform.foundation.errors import GovernanceError, Unavailable
-from readmission_platform.governance.ledger.chain import ENVIRONMENT, utc_text
+from readmission_platform.governance.ledger.chain import utc_text
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.operations.database import Audit, Operations, moment
 from readmission_platform.operations.observed_runs import RunSeen
@@ -72,14 +72,15 @@ def keep_audit(
     recorded = 0
     try:
         with ExitStack() as opened:
-            streams = {row["model"] or ENVIRONMENT for row in rows}
-            ledgers = {stream: opened.enter_context(Ledger(ledger_url, model=stream)) for stream in sorted(streams)}
+            ledgers = {
+                model: opened.enter_context(_stream(ledger_url, model)) for model in {row["model"] for row in rows}
+            }
             any_of_them = next(iter(ledgers.values()))
             events = [event for kind in (RUN_FAILED, CHECK_FAILED) for event in any_of_them.events_of_all(kind=kind)]
             known = {event.payload.get("run_id") for event in events}
             for run_id, row in list(waiting.items()):
                 if run_id not in known:
-                    ledger = ledgers[row["model"] or ENVIRONMENT]
+                    ledger = ledgers[row["model"]]
                     ledger.append(row["audit_kind"], json.loads(row["audit_payload"]), actor=row["actor"])
                     recorded += 1
                 operations.done("audit", [run_id])
@@ -88,6 +89,10 @@ def keep_audit(
         operations.release("audit", waiting)
         raise
     return recorded
+
+
+def _stream(ledger_url: str, model: str | None) -> Ledger:
+    return Ledger.of_environment(ledger_url) if model is None else Ledger(ledger_url, model=model)
 
 
 def keep_tracking(

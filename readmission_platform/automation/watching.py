@@ -15,7 +15,7 @@ from dagster._core.scheduler.instigation import TickStatus
 
 from readmission_platform.automation.run_facts import error_class
 from readmission_platform.foundation.errors import GovernanceError, LedgerCorrupt
-from readmission_platform.governance.ledger.chain import ENVIRONMENT, utc_text
+from readmission_platform.governance.ledger.chain import utc_text
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.operations.alerts.records import Circumstances
 from readmission_platform.operations.alerts.rules import (
@@ -106,7 +106,7 @@ def watch_ledger(
     """
     config, after = given.config, int(operations.mark(LEDGER_MARK) or 0)
     try:
-        with Ledger(ledger_url, model=ENVIRONMENT) as ledger:
+        with Ledger.of_environment(ledger_url) as ledger:
             events = ledger.events_of_all(after=after)
             if thoroughly:
                 ledger.verify()

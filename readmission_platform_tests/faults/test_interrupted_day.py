@@ -17,7 +17,7 @@ from readmission_platform_tests.support.interruption import run_for, run_until
 
 pytestmark = pytest.mark.slow
 
-TABLES = ("daily_discharges", "discharge_accounting", "quarantined_discharges", "daily_predictions")
+TABLES = ("daily_discharges", "intake_accounting", "quarantined_rows", "daily_predictions")
 RANDOM_KILLS = 30
 # Which files a partition was made from is content; which run made it, and how often it was made, is not.
 INCIDENTAL = [*CIRCUMSTANCES, "revision"]

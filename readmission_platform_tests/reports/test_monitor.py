@@ -88,7 +88,7 @@ def test_no_encounter_patient_or_pseudonym_is_on_the_page(page: str, home: Home)
 
 
 def test_no_count_of_one_to_ten_people_is_shown_or_can_be_worked_out(values: dict[str, Any], home: Home):
-    accounts = home.lake.read("discharge_accounting").set_index("discharge_date")
+    accounts = home.lake.read("intake_accounting").set_index("discharge_date")
     few = accounts[accounts["quarantined"].between(1, 10)]
     assert len(few) > 3
     totals = values["totals"]
@@ -103,9 +103,9 @@ def test_no_count_of_one_to_ten_people_is_shown_or_can_be_worked_out(values: dic
 def test_a_number_large_enough_is_drawn(values: dict[str, Any], home: Home, tmp_path: Path):
     calm = home.copy(tmp_path / "home")
     days = days_of(60)
-    accounts = home.lake.read("discharge_accounting")
+    accounts = home.lake.read("intake_accounting")
     accounts.loc[accounts["discharge_date"] == days[MANY_QUARANTINED], ["accepted", "quarantined"]] = [30, 0]
-    calm.lake.write("discharge_accounting", accounts, partition=("discharge_date", days))
+    calm.lake.write("intake_accounting", accounts, partition=("discharge_date", days))
     assert values_of(calm)["pictures"]["volume"] != values["pictures"]["volume"]
 
 

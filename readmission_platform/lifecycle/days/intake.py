@@ -78,7 +78,11 @@ def take_in_days(landed: Mapping[str, Sequence[LandedFile]], days: Sequence[str]
         released=released,
     )
     accepted = taken.accepted
-    accepted.insert(1, "entity_key", pseudonyms(accepted[feed.entity], workspace.pseudonym_key, purpose=workspace.contract.words.entity))
+    accepted.insert(
+        1,
+        "entity_key",
+        pseudonyms(accepted[feed.entity], workspace.pseudonym_key, purpose=workspace.contract.words.entity),
+    )
     accepted = accepted.drop(columns=feed.entity)
     files_digests = {day: fingerprint_of((file.name, file.digest) for file in files) for day, files in landed.items()}
     accepted_digests = _content_digests(accepted, list(landed), day=feed.day)

@@ -26,7 +26,7 @@ UNSEEN_DISPOSITION = "29"
 
 
 def files(home: Home, day: str) -> Path:
-    return home.path / "reports" / "work_lists" / day
+    return home.path / "reports" / MODEL / "work_lists" / day
 
 
 def predicted(home: Home, day: str) -> pd.DataFrame:

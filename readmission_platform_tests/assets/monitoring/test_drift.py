@@ -141,7 +141,7 @@ def test_a_window_that_late_data_changed_is_judged_again_and_only_that_one(
     before = stored(home)
     day = windows_for(scored_by(home.lake, record_of(home)), record_of(home), config_of(home))[0][1].last_day
     predictions = home.lake.read("daily_predictions", where={"discharge_date": [day]})
-    late = predictions.assign(discharges_digest="sha256:another")
+    late = predictions.assign(delivered_digest="sha256:another")
     home.lake.write("daily_predictions", late, partition=("discharge_date", [day]))
     assert drift_facts(home.lake, record_of(home), config_of(home)).unjudged == 1
     looked_at(home)

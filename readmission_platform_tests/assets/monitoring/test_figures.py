@@ -51,7 +51,7 @@ def test_every_figure_is_in_the_catalogue_and_every_part_is_there(table: pd.Data
 
 
 def test_days_come_back_as_they_were_counted(home: Home, table: pd.DataFrame):
-    accounts = home.lake.read("discharge_accounting").sort_values("discharge_date")
+    accounts = home.lake.read("intake_accounting").sort_values("discharge_date")
     received = table[table["figure"] == "encounters_received"]
     assert received["first_day"].tolist() == accounts["discharge_date"].tolist() == days_of(DAYS)
     assert received["value"].tolist() == accounts["received"].tolist()
@@ -117,7 +117,7 @@ def test_a_home_in_which_nothing_happened_has_no_figures(tmp_path: Path):
 def test_tables_without_their_newer_columns_are_told_of_and_not_stumbled_over(home: Home, tmp_path: Path):
     old = home.copy(tmp_path / "home")
     days = days_of(DAYS)
-    for name, gone in (("daily_predictions", ["status", "discharges_version"]), ("live_performance", ["promised_low"])):
+    for name, gone in (("daily_predictions", ["status", "delivered_version"]), ("live_performance", ["promised_low"])):
         rows = old.lake.read(name).drop(columns=gone)
         for file in sorted((old.path / "lake" / name).rglob("*"), reverse=True):
             file.rmdir() if file.is_dir() else file.unlink()
