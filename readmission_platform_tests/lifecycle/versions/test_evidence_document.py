@@ -14,22 +14,9 @@ from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.support.homes import MODEL, Home
 
 KEYS = {
-    *(
-        "format",
-        "model",
-        "words",
-        "schema",
-        "version",
-        "source",
-        "provenance",
-        "cohort",
-        "n",
-        "positives",
-        "patients",
-        "prevalence",
-    ),
-    *("settings", "estimates", "curves", "groups", "baselines", "comparisons", "explanations", "gates", "verdict"),
-    *("policy_digest", "robustness"),
+    *("format", "model", "words", "version", "source", "provenance", "cohort", "schema", "n", "positives", "patients"),
+    *("prevalence", "settings", "estimates", "curves", "groups", "baselines", "comparisons", "explanations", "gates"),
+    *("verdict", "policy_digest", "robustness"),
 }
 
 
