@@ -52,10 +52,12 @@ from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
 from readmission_platform.lifecycle.versions.version_facts import champion_estimates, estimates_of
 from readmission_platform.models.readmission_30d import features as encoding
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.models.readmission_30d.model import build_pipeline, cross_validate
 from readmission_platform.models.readmission_30d.scoring import model_inputs
 from readmission_platform.storage.sources import load_synthetic, load_uci
 
+REQUIRED = required_gates(SCHEMA)
 HONEST_SHARE = 0.9
 FIGURES = ("auroc", "average_precision_ratio", "brier_skill", "observed_expected", "calibration_slope")
 
@@ -234,12 +236,16 @@ class Bench:
 
     def judge(self, name: str, setting: str, rows: pd.DataFrame, honest_rows: pd.DataFrame | None = None) -> Trial:
         """Judge evidence as a candidate's is, and against an honest model's if that is given."""
-        estimates = estimates_of(rows, digest_rows(rows), self.model)["estimates"]
-        gates = evaluate_gates(estimates, self.policy, limit_set=self.limit_set, stages=["candidate"])
+        estimates = estimates_of(rows, digest_rows(rows, SCHEMA), self.model)["estimates"]
+        gates = evaluate_gates(
+            estimates, self.policy, required=REQUIRED, limit_set=self.limit_set, stages=["candidate"]
+        )
         against: list[GateResult] = []
         if honest_rows is not None:
             both = estimates | champion_estimates(rows, honest_rows, self.model)
-            against = evaluate_gates(both, self.policy, limit_set=self.limit_set, stages=["production"])
+            against = evaluate_gates(
+                both, self.policy, required=REQUIRED, limit_set=self.limit_set, stages=["production"]
+            )
         trial = Trial(
             setting,
             {figure: estimates[figure]["value"] for figure in FIGURES},

@@ -36,7 +36,7 @@ from readmission_platform.config.files import model_config, monitoring_config
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.monitoring import PerformanceConfig
 from readmission_platform.encounters.cohort import MATURITY_DAYS, eligible_encounters, patient_folds, subgroups
-from readmission_platform.evaluation.operation.live import ALL, SEEN, UNSEEN
+from readmission_platform.evaluation.operation.cohorts import ALL, SEEN, UNSEEN
 from readmission_platform.lifecycle.days.scoring import DAY, ranked
 from readmission_platform.lifecycle.monitoring.live_verdicts import ESTIMATE, MEASURED, WORSE, Periods
 from readmission_platform.models.readmission_30d.model import cross_validate, score

@@ -24,6 +24,7 @@ from readmission_platform.commands.terminal import console
 from readmission_platform.config.environment import settings
 from readmission_platform.config.files import model_config
 from readmission_platform.evaluation.operation.live import measured, suppressed
+from readmission_platform.models.readmission_30d.evidence import SCHEMA
 from readmission_platform.storage.sources import load_synthetic, load_uci
 from readmission_platform_tests.benchmarks.performance_power import scored_stream
 
@@ -36,7 +37,7 @@ def report_of(archive: Path | None) -> pd.DataFrame:
     loaded = load_uci(archive=archive, cache=archive.parent) if archive else load_synthetic(encounters=40_000, seed=7)
     rows = scored_stream(loaded.frame, model, key=KEY, seed=model.seed, stand_in=False)
     found = measured(
-        rows, flag_share=model.flag_share, replicates=model.bootstrap_replicates, seed=model.seed, subgroups=True
+        rows, schema=SCHEMA, flag_share=model.flag_share, replicates=model.bootstrap_replicates, seed=model.seed
     )
     return suppressed(found)
 
