@@ -50,6 +50,7 @@ from readmission_platform.evaluation.estimates.evidence import digest_rows
 from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
+from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.lifecycle.versions.version_facts import champion_estimates, estimates_of
 from readmission_platform.models.readmission_30d import features as encoding
 from readmission_platform.models.readmission_30d.evidence import SCHEMA
