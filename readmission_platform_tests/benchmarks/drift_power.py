@@ -186,10 +186,10 @@ def measured(bench: Bench, reference: Reference, windows: Iterator[pd.DataFrame]
 def chronological(bench: Bench) -> pd.DataFrame:
     """Measure the replay stream, cut into windows as days are."""
     place = np.arange(len(bench.replayed))
-    days = pd.DataFrame({"encounter_id": place, "discharge_date": [f"{day:06d}" for day in place // bench.daily],
+    days = pd.DataFrame({"row": place, "day": [f"{day:06d}" for day in place // bench.daily],
                          "content": ""})  # fmt: skip
     windows, _ = windows_of(days, size=bench.config.window_encounters, compared_with="")
-    inside = [days["discharge_date"].between(window.first_day, window.last_day) for window in windows]
+    inside = [days["day"].between(window.first_day, window.last_day) for window in windows]
     return measured(bench, bench.training, (bench.replayed[rows.to_numpy()] for rows in inside))
 
 

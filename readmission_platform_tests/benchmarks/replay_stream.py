@@ -37,7 +37,7 @@ def report_of(archive: Path | None) -> pd.DataFrame:
     loaded = load_uci(SourceRequest(archive=archive)) if archive else load_synthetic(SourceRequest(rows=40_000, seed=7))
     rows = scored_stream(loaded.frame, model, key=KEY, seed=model.seed, stand_in=False)
     found = measured(
-        rows, flag_share=model.flag_share, replicates=model.bootstrap_replicates, seed=model.seed, subgroups=True
+        rows, schema=SCHEMA, flag_share=model.flag_share, replicates=model.bootstrap_replicates, seed=model.seed
     )
     return suppressed(found)
 

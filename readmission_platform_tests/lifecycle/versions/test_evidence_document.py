@@ -13,22 +13,9 @@ from readmission_platform.lifecycle.versions.evidence_document import document_b
 from readmission_platform_tests.support.homes import MODEL, Home
 
 KEYS = {
-    *(
-        "format",
-        "model",
-        "words",
-        "schema",
-        "version",
-        "source",
-        "provenance",
-        "cohort",
-        "n",
-        "positives",
-        "patients",
-        "prevalence",
-    ),
-    *("settings", "estimates", "curves", "groups", "baselines", "comparisons", "explanations", "gates", "verdict"),
-    *("policy_digest", "robustness"),
+    *("format", "model", "words", "version", "source", "provenance", "cohort", "schema", "n", "positives", "patients"),
+    *("prevalence", "settings", "estimates", "curves", "groups", "baselines", "comparisons", "explanations", "gates"),
+    *("verdict", "policy_digest", "robustness"),
 }
 
 
