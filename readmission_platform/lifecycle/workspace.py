@@ -27,7 +27,7 @@ from readmission_platform.config.files import (
     monitoring_config,
     roles_config,
 )
-from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.config.governance import EnvironmentConfig, LimitSet
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.models import ModelEntry, models_in_use
 from readmission_platform.config.monitoring import MonitoringConfig
@@ -201,6 +201,11 @@ class Workspace:
     def required(self) -> RequiredGates:
         """The gates that every policy of the model must have."""
         return required_gates(self.contract.evidence)
+
+    def limits_of(self, source: str | None) -> LimitSet | None:
+        """Return which limits go with a source of the model; None for one that the model does not have."""
+        found = self.contract.sources.get(source or "")
+        return found.limits if found else None
 
     @property
     def wording(self) -> Wording:

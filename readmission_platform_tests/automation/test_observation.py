@@ -179,7 +179,7 @@ def test_a_run_of_a_killed_command_is_observed_when_the_next_command_closed_it(i
     ended = subprocess.Popen(["true"])
     ended.wait()
     run = installed.start_without_end(**{PROCESS_TAG: str(ended.pid), HOST_TAG: gethostname()})
-    launcher = Launcher(settings())
+    launcher = Launcher(Platform(settings()).model(MODEL))
     with pytest.raises(Exception, match="there is no version 9"):
         launcher.launch("promotion_job", ops={"promote_version": {"config": {"version": "9", "to_stage": "staging"}}})
     assert [event.payload["run_id"] for event in installed.audit()] == [run.run_id]

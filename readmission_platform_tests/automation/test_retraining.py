@@ -50,7 +50,7 @@ def drifted(home: Home, *windows: bool) -> None:
          "encounters": window.encounters, "column": column, "measure": "drift", "score": 0.9 if high else 0.0,
          "digest": window.digest}
         for window, high in zip(closed, windows, strict=True)
-        for column in [*columns_of(record, MONITORING.drift), "risk"]
+        for column in [*columns_of(home.lake, record, MONITORING.drift), "risk"]
     ]  # fmt: skip
     home.lake.write("drift_report", pd.DataFrame(rows))
 
@@ -117,7 +117,7 @@ def test_the_source_is_that_of_the_training_run_with_its_archive(hospital: Hospi
             scenario = Scenario(ledger)
             scenario.train("2", run_id=run.run_id)
             scenario.stage("2", "production")
-        assert source_of(instance, record_of(hospital.home)) == source
+        assert source_of(instance, record_of(hospital.home), "raw_encounters") == source
 
 
 @contextmanager
@@ -176,7 +176,7 @@ def test_a_version_that_got_worse_is_trained_again_on_the_same_source(home: Home
     # Dagster launches one run per key, however often it is asked.
     assert first.run_key == second.run_key
     source = first.run_config["ops"]["raw_encounters"]["config"]
-    assert (source["source"], source["encounters"], source["seed"]) == ("synthetic", 14000, 21)
+    assert (source["source"], source["rows"], source["seed"]) == ("synthetic", 14000, 21)
     assert first.tags["readmission/retraining_because"] == "performance"
     assert first.tags["readmission/retraining_measures"] == "auroc"
     assert first.tags["readmission/retraining_of_version"] == "1"
@@ -218,7 +218,7 @@ def test_every_week_a_candidate_is_trained_whether_or_not_there_is_an_alarm(live
     asked = tick_schedule(lived_home)
     assert isinstance(asked, dg.RunRequest)
     assert asked.run_key == "weekly-2026-05-03"
-    assert asked.run_config["ops"]["raw_encounters"]["config"]["encounters"] == 14000
+    assert asked.run_config["ops"]["raw_encounters"]["config"]["rows"] == 14000
     assert asked.tags["readmission/retraining_because"] == "weekly"
 
 

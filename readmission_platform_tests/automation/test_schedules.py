@@ -94,7 +94,8 @@ def test_a_tick_given_in_utc_means_the_hospitals_day(hospital: Hospital):
 
 
 def test_monitoring_runs_half_an_hour_after_scoring_once_a_day(hospital: Hospital):
-    schedule = monitoring_schedule(environment_config(hospital.settings))
+    model = readmission(hospital.settings)
+    schedule = monitoring_schedule(model, jobs_of(model), environment_config(hospital.settings))
     assert schedule.cron_schedule == "30 6 * * *"
     assert schedule.execution_timezone == hospital.schedule.execution_timezone
     with dg.DagsterInstance.ephemeral() as instance:

@@ -21,11 +21,10 @@ from readmission_platform.automation.observation import observe_launched
 from readmission_platform.automation.watching import ERROR_SHARE_RUNS, own_figures, scoring_figures
 from readmission_platform.config.environment import settings
 from readmission_platform.foundation.errors import BadInput
-from readmission_platform.governance.ledger.chain import ENVIRONMENT
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.operations.database import Operations, enter_run
-from readmission_platform.operations.names import OBSERVATION_SENSOR
+from readmission_platform.operations.names import OBSERVATION_SENSOR, ModelNames
 from readmission_platform.operations.observed_runs import AssetSeen, RunSeen
 from readmission_platform_tests.support.homes import MODEL, Home
 from readmission_platform_tests.support.intruder import Intruder
@@ -159,14 +158,16 @@ def test_the_same_figure_of_two_models_is_two_alerts(watched: Watched):
 
 def test_events_of_all_models_and_of_the_environment_are_read_from_one_mark(watched: Watched):
     began, url = now(), settings().ledger_database
-    for model in (MODEL, OTHER, ENVIRONMENT):
+    for model in (MODEL, OTHER):
         with Ledger(url, model=model) as ledger:
             ledger.append("version_validated", {"verdict": "fail"}, actor="tester", version="3")
+    with Ledger.of_environment(url) as ledger:
+        ledger.append("difference_found", {"differences": []}, actor="tester")
     watched.observe(now=began)
     assert watched.alerts() == [
         (MODEL, "version_rejected", "version_validated of version 3"),
         (OTHER, "version_rejected", "version_validated of version 3"),
-        (None, "version_rejected", "version_validated of version 3"),
+        (None, "difference_found", "difference_found"),
     ]
     watched.observe(now=began + MINUTE)
     assert [alert["times_seen"] for alert in watched.rows("alerts")] == [1, 1, 1]
@@ -201,7 +202,7 @@ def enter(
     operations: Operations, number: int, *, cause: str | None = None, ended_at: datetime, key: str = "daily_predictions"
 ) -> None:
     failed = {"declined": "Refused", "check": "DagsterAssetCheckFailedError", "error": "ValueError"}
-    names = Platform(settings()).names
+    names = ModelNames({MODEL: "", OTHER: "visits"})
     run = RunSeen(
         f"run {number}",
         names.of_job("scoring_job", MODEL),
@@ -270,7 +271,7 @@ def test_an_observation_that_fails_hides_neither_a_result_nor_an_error(prepared_
     blocked = tmp_path / "a file"
     blocked.touch()
     with watched_home(home.having(READMISSION_OPERATIONS_URL=f"sqlite:///{blocked / 'operations.db'}")):
-        launcher = Launcher(settings())
+        launcher = Launcher(Platform(settings()).model(MODEL))
         with pytest.raises(BadInput, match="there is no version 9"):
             launcher.launch(
                 "promotion_job", ops={"promote_version": {"config": {"version": "9", "to_stage": "staging"}}}

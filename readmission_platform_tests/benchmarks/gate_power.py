@@ -59,7 +59,7 @@ from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.models.readmission_30d import features as encoding
 from readmission_platform.models.readmission_30d.model import build_pipeline
 
-REQUIRED = required_gates(SCHEMA)
+REQUIRED = required_gates(CONTRACT.evidence)
 HONEST_SHARE = 0.9
 FIGURES = ("auroc", "average_precision_ratio", "brier_skill", "observed_expected", "calibration_slope")
 

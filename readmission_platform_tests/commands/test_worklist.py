@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from readmission_platform.reports.work_list import columns_of
-from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.homes import MODEL, Home
 
 
 def test_without_a_date_it_is_the_last_day_scored(lived_home: Home):

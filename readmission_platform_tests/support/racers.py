@@ -6,9 +6,16 @@ from typing import Any
 
 from readmission_platform.foundation.errors import Conflict
 from readmission_platform.governance.ledger.ledger import Ledger
-from readmission_platform.governance.policy.adoption import ensure_adopted
 from readmission_platform.governance.promotion.decision import apply
-from readmission_platform_tests.support.scenario import MODEL, PLAN, POLICY, ROLES, Scenario, environment
+from readmission_platform_tests.support.scenario import (
+    MODEL,
+    PLAN,
+    POLICY,
+    ROLES,
+    Scenario,
+    ensure_adopted,
+    environment,
+)
 
 
 def race_to_open(url: str, barrier: Any, results: Any) -> None:

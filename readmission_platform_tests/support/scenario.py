@@ -1,5 +1,6 @@
 """A small hospital for the governance tests: people with keys, a policy in force, and one honest version."""
 
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -63,7 +64,7 @@ def recipe() -> dict[str, Any]:
     kept = PLAN.unchanged
     return {
         "algorithm": kept.algorithm,
-        "settings": MODEL_CONFIG.settings,
+        "settings": deepcopy(MODEL_CONFIG.settings),
         "folds": MODEL_CONFIG.folds,
         "inputs": list(kept.inputs),
         "features": list(kept.features),
@@ -262,11 +263,13 @@ class Scenario:
         assert self.environment is not None
         assert self.now is not None
         events, pointers = self.ledger.snapshot()
+        record = version_records(events, pointers).get(version)
+        source = CONTRACT.sources.get(record.source or "") if record else None
         return decide(
             PromotionRequest(**{"version": version, "to_stage": to_stage, "actor": "ops"} | changes),
             events=events,
             pointers=pointers,
-            facts=self.facts,
+            facts=replace(self.facts, limit_set=source.limits if source else None),
             required=REQUIRED,
             environment=self.environment,
             environment_name=self.environment_name,

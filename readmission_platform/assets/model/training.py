@@ -163,7 +163,7 @@ def _recorded(
         "cohort_table": {"table": lake.names.cohort, "table_version": lake.open(lake.names.cohort).version()},
         "split_digest": frame_digest(split),
         "split": split_of(lake, split),
-        "recipe": recipe_of(workspace, contract.estimator.feature_names(model)),
+        "recipe": recipe_of(contract, workspace.config, contract.estimator.feature_names(model)),
         "cohort": cohort_of(lake, cohort, features),
         "code_version": workspace.code_version,
         "model_config": digest_of(workspace.config),

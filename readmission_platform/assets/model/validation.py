@@ -91,13 +91,13 @@ def _judged(
     if evidence is None or facts.estimates is None:
         was = "are gone" if facts.evidence_digest is None else "were changed"
         raise EvidenceMissing(f"the evidence rows of version {record.version} {was}; train it again")
-    if record.limit_set is None:
+    if facts.limit_set is None:
         raise EvidenceMissing(f"no limits are known for the source of version {record.version}; train it again")
     results = evaluate_gates(
         facts.estimates,
         policy.policy,
         required=workspace.required,
-        limit_set=record.limit_set,
+        limit_set=facts.limit_set,
         stages=("candidate", "staging"),
         additional=additional,
     )

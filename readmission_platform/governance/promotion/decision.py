@@ -186,7 +186,7 @@ def _conditions(case: Case, gates: Sequence[GateResult], problem: str | None) ->
         check.source_allowed(case),
         _policy_applies(case.policy, case.record),
         gates_held,
-        check.inside_change_plan(case, gates_held, case.record.limit_set),
+        check.inside_change_plan(case, gates_held),
         check.actor_permitted(case),
     ]
 
@@ -202,7 +202,7 @@ def _policy_applies(policy: PolicyInForce | None, record: VersionRecord) -> Cond
 
 def _evaluated(case: Case, required: RequiredGates) -> tuple[list[GateResult], str | None]:
     """Evaluate the policy in force, and every additional gate ever asked for, on the recomputed estimates."""
-    limit_set = case.record.limit_set
+    limit_set = case.facts.limit_set
     if case.policy is None or limit_set is None:
         return [], "there is no policy in force, or no limits for this source of data"
     if case.record.limit_set not in (None, limit_set):

@@ -113,10 +113,11 @@ class Study:
         baselines = self.contract.data.baselines(self.inputs, table.labels, table.folds)
         rows = evidence_of(self.contract, table, fitted.scores, self.workspace.pseudonym_key, baselines=baselines)
         estimates = estimates_of(rows, digest_rows(rows, schema), self.config, schema)["estimates"]
-        if record.limit_set is None:
+        limit_set = self.workspace.limits_of(record.source)
+        if limit_set is None:
             raise BadInput(f"version {record.version} was trained on an unknown source")
         gates = evaluate_gates(
-            estimates, self.policy, required=self.workspace.required, limit_set=record.limit_set, stages=("candidate",)
+            estimates, self.policy, required=self.workspace.required, limit_set=limit_set, stages=("candidate",)
         )
         return Fit(fitted.scores, estimates, gates, self._reliance(fitted.model))
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, hidden_cells
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.models.contract import ModelContract
 from readmission_platform.storage.tables import ModelLake
 
 # Beginnings of the steps of a cohort flow that say who is left out, and into which parts the rest is divided.
@@ -32,9 +34,8 @@ def model_of(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def recipe_of(workspace: Workspace, features: list[str]) -> dict[str, Any]:
+def recipe_of(contract: ModelContract, config: ModelConfig, features: list[str]) -> dict[str, Any]:
     """Return what the model is made by: algorithm, settings, inputs and what the fitted model splits on."""
-    contract, config = workspace.contract, workspace.config
     return {
         "algorithm": contract.estimator.algorithm,
         "settings": config.settings,

@@ -26,7 +26,7 @@ from readmission_platform.storage.tables import ModelLake
 
 # Documents that a process keeps: those of the version at hand and of the ones it is compared with.
 _KEPT = 4
-_documents: dict[tuple[str, str], dict[str, Any]] = {}
+_documents: dict[tuple[str, str, EvidenceSchema], dict[str, Any]] = {}
 
 
 class EvidenceMissing(GovernanceError):
@@ -94,7 +94,7 @@ def estimates_of(rows: pd.DataFrame, digest: str, config: ModelConfig, schema: E
     """Compute the evidence document of rows with this digest, once per process and content."""
     from readmission_platform.evaluation.estimates.evidence import evaluate
 
-    key = (digest, digest_of(config))
+    key = (digest, digest_of(config), schema)
     if key not in _documents:
         while len(_documents) >= _KEPT:
             _documents.pop(next(iter(_documents)))
@@ -173,7 +173,8 @@ def gather(
     root = workspace.registry.root
     artifact = artifact_digest(root, record.artifact_path) if record.artifact_path else None
     rows, scored = evidence_rows(lake, record), shadow_rows(lake, record)
-    nothing = Gathered(VersionFacts(artifact, None, None, 0, has_champion=False), None, scored)
+    limit_set = workspace.limits_of(record.source)
+    nothing = Gathered(VersionFacts(artifact, None, None, 0, has_champion=False, limit_set=limit_set), None, scored)
     if rows is None:
         return nothing
     try:
@@ -181,7 +182,8 @@ def gather(
     except InvalidEvidence:
         return nothing
     if digest != record.evidence_digest:  # figures made from changed rows would mean nothing, or not even be defined
-        return Gathered(VersionFacts(artifact, digest, None, 0, has_champion=False), None, scored)
+        found = VersionFacts(artifact, digest, None, 0, has_champion=False, limit_set=limit_set)
+        return Gathered(found, None, scored)
     evidence = Evidence(rows, digest, estimates_of(rows, digest, config, schema))
     estimates = dict(evidence.document["estimates"]) | measured_at_training(record)
     champion = records.get(pointers["production"].version or "")
@@ -199,6 +201,7 @@ def gather(
         has_champion=bool(compared),
         champion_version=champion.version if compared and champion else None,
         drift=drift_facts(lake, record, workspace.monitoring.drift) if drift else None,
+        limit_set=limit_set,
     )
     return Gathered(facts, evidence, scored)
 

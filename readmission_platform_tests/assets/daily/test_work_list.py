@@ -17,7 +17,7 @@ from readmission_platform.lifecycle.versions.shadow import shadow_of
 from readmission_platform.lifecycle.versions.version_facts import shadow_days, shadow_estimates
 from readmission_platform.reports.work_list import JUDGE_BY_HAND, columns_of
 from readmission_platform_tests.conftest import SHADOW_DAYS
-from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.homes import MODEL, Home
 
 ODD_DAY = "2024-02-29"
 WITHOUT_PREDICTIONS = "2023-07-01"

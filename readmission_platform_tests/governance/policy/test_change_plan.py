@@ -18,6 +18,7 @@ from readmission_platform.governance.policy.change_plan import check_plan, limit
 from readmission_platform.governance.promotion.decision import apply
 from readmission_platform.governance.promotion.rollback import RollbackRequest, decide_rollback
 from readmission_platform.lifecycle.training.training_record import recipe_of
+from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.models.readmission_30d.features import feature_names
 from readmission_platform_tests.support.altered import altered
 from readmission_platform_tests.support.scenario import (
@@ -68,7 +69,7 @@ def blocking(decision: Any) -> list[str]:
 
 
 def test_the_shipped_recipe_is_inside_the_shipped_plan():
-    made = recipe_of(MODEL_CONFIG, feature_names())
+    made = recipe_of(CONTRACT, MODEL_CONFIG, feature_names())
     assert outside_of(PLAN, trained(recipe=made)) == []
     assert outside_of(PLAN, trained(recipe=made, source="synthetic")) == []
     check_plan(PLAN, REQUIRED)

@@ -17,8 +17,6 @@ from readmission_platform.governance.ledger.extract import events_of
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import (
     AdoptionKind,
-    adopt,
-    ensure_adopted,
     everything_in_force,
     in_force,
     roles_in_force,
@@ -37,6 +35,8 @@ from readmission_platform_tests.support.scenario import (
     ROLES,
     STAFFED_ROLES,
     Scenario,
+    adopt,
+    ensure_adopted,
     environment,
     ready_for_production,
     ready_for_staging,
