@@ -150,14 +150,14 @@ def test_rollback_and_reconcile_report_in_json(succeeded_home: Home, changing: C
 
 def test_the_sample_registers_and_records_nothing(lived_home: Home, changing: Callable[[Home], Home]):
     home = changing(lived_home)
-    tables = {table.name for table in (home.path / "lake").iterdir()}
+    tables = {table.name for table in home.lake.root.iterdir()}
     runs = runs_of(home)
     outcome = home.command("train", *COHORT, "--sample", "0.4", "--json")
     assert outcome.code == 0
     assert {"sample", "estimates", "gates"} <= set(outcome.json)
     assert home.kinds() == lived_home.kinds()
     assert runs_of(home) == runs
-    assert {table.name for table in (home.path / "lake").iterdir()} == tables
+    assert {table.name for table in home.lake.root.iterdir()} == tables
     home.aliases()
     assert len(home.registry().search_model_versions(f"name = '{MODEL}'")) == 1
 

@@ -32,7 +32,9 @@ COMPARISON = 1
 def scored_by(lake: ModelLake, record: VersionRecord) -> pd.DataFrame:
     """Return every row that a version's artifact scored, in the shadow or for a work list, once.
 
-    Returns ------- ``row``, ``day``, ``risk`` (NaN where it was withheld), and ``content``, which changes when the
+    Returns
+    -------
+    ``row``, ``day``, ``risk`` (NaN where it was withheld), and ``content``, which changes when the
     delivered rows of the day do.
     """
     named = {lake.row: "row", lake.day: "day", "risk": "risk", "delivered_digest": "content"}
@@ -69,7 +71,6 @@ def compared_with(record: VersionRecord, config: DriftConfig) -> str:
 
 def windows_for(scored: pd.DataFrame, record: VersionRecord, config: DriftConfig) -> tuple[list[Window], int]:
     """Return the closed windows of what a version scored, and how many encounters wait in the open rest."""
-    scored = scored.rename(columns={"encounter_id": "row", "discharge_date": "day"})
     return windows_of(scored, size=config.window_encounters, compared_with=compared_with(record, config))
 
 

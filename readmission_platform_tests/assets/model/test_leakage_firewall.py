@@ -9,7 +9,7 @@ import pytest
 from readmission_platform.models.readmission_30d.data import ReadmissionData
 from readmission_platform_tests.support.homes import Home
 
-SOURCE = {"encounters": 2500, "seed": 5}
+SOURCE = {"rows": 2500, "seed": 5}
 Leak = Callable[[pd.DataFrame], pd.Series]
 
 

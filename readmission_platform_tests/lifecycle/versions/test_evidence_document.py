@@ -13,7 +13,20 @@ from readmission_platform.lifecycle.versions.evidence_document import document_b
 from readmission_platform_tests.support.homes import MODEL, Home
 
 KEYS = {
-    *("format", "model", "words", "version", "source", "provenance", "cohort", "schema", "n", "positives", "patients"),
+    *(
+        "format",
+        "model",
+        "words",
+        "version",
+        "source",
+        "limit_set",
+        "provenance",
+        "cohort",
+        "schema",
+        "n",
+        "positives",
+        "patients",
+    ),
     *("prevalence", "settings", "estimates", "curves", "groups", "baselines", "comparisons", "explanations", "gates"),
     *("verdict", "policy_digest", "robustness"),
 }
@@ -127,7 +140,7 @@ def test_an_unknown_version_is_refused(trained_home: Home):
 
 def test_without_its_rows_a_version_has_no_evidence(trained_home: Home, changing):
     home = changing(trained_home)
-    shutil.rmtree(home.path / "lake" / "model_evidence")
+    shutil.rmtree(home.lake.root / "model_evidence")
     refused = home.command("report", "1")
     assert refused.code == 3
     assert "evidence rows of version 1 are gone" in refused.err
