@@ -334,7 +334,7 @@ def test_a_ledger_that_is_no_database_is_said_in_one_line(lived_home: Home, chan
 
 def test_a_missing_configuration_file_is_one_line(empty_home: Home, tmp_path: Path):
     outcome = empty_home.having(READMISSION_CONFIGS=str(tmp_path / "no_configs")).command("status")
-    refused(outcome, 2, "model.yaml", "no such file")
+    refused(outcome, 2, "no_configs", "holds no model")
 
 
 def test_a_moved_home_keeps_working(lived_home: Home, tmp_path: Path):
