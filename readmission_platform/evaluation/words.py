@@ -150,8 +150,8 @@ class Wording:
     def inline(self, metric: str) -> str:
         """Return the words for a metric alone, to stand within a sentence."""
         said = self.short(metric)
-        # AUROC, PPV and F1 stay as they are.
-        return said if said[1:2].isupper() or said[1:2].isdigit() else said[:1].lower() + said[1:]
+        named_after = said.startswith(("Brier", "F1")) or said[1:2].isupper()
+        return said if named_after else said[:1].lower() + said[1:]
 
     def attribute(self, name: str) -> str:
         """Return the words for an attribute: "age group"."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from readmission_platform.reports.work_list import COLUMNS
+from readmission_platform.reports.work_list import columns_of
 from readmission_platform_tests.support.homes import Home
 
 
@@ -16,7 +16,7 @@ def test_without_a_date_it_is_the_last_day_scored(lived_home: Home):
     assert found["date"] == lived_home.landed()[-1]
     assert (found["simulated"], found["source"], found["version"]) == (True, "synthetic", "1")
     assert [each["rank"] for each in found["encounters"]] == list(range(1, 28))
-    assert [list(each) for each in found["encounters"]] == [COLUMNS] * 27
+    assert [list(each) for each in found["encounters"]] == [columns_of("encounter_id")] * 27
     assert [each["follow_up"] for each in found["encounters"]].count("yes") == 3
 
 
@@ -34,7 +34,7 @@ def test_the_csv_is_the_one_in_the_reports(lived_home: Home):
     written = (lived_home.path / "reports/work_lists" / day / "work_list.csv").read_text("utf-8")
     outcome = lived_home.command("worklist", "--format", "csv")
     assert outcome.out == written
-    assert list(pd.read_csv(io.StringIO(outcome.out)).columns) == COLUMNS
+    assert list(pd.read_csv(io.StringIO(outcome.out)).columns) == columns_of("encounter_id")
 
 
 def test_the_table_says_whom_to_follow_up_and_why(lived_home: Home):

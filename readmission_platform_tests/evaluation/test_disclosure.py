@@ -13,9 +13,8 @@ from readmission_platform.evaluation.disclosure import (
     telling_shares,
 )
 from readmission_platform.evaluation.estimates.evidence import evaluate
-from readmission_platform.evaluation.words import Wording
-from readmission_platform.models.readmission_30d.evidence import SCHEMA, WORDS
 from readmission_platform.reports.pictures import evidence as plots
+from readmission_platform_tests.support.evidence_rows import WORDING
 
 
 @given(
@@ -70,7 +69,7 @@ def test_what_is_shown_has_no_small_counts(evidence):
     counts += [entry[k] for entry in shown["estimates"].values() for k in ("n", "positives")]
     counts += [g[k] for groups in shown["groups"].values() for g in groups.values() for k in ("n", "positives")]
     assert not [count for count in counts if count is not None and 0 < count <= 10]
-    assert plots.calibration_png(shown["curves"], Wording(WORDS, SCHEMA, 0.1, 0.2)).startswith(b"\x89PNG")
+    assert plots.calibration_png(shown["curves"], WORDING).startswith(b"\x89PNG")
 
 
 def test_shares_that_tell_a_small_count_are_hidden_and_those_that_do_not_stay(evidence):

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from readmission_platform.evaluation.drift.windows import DriftLimits, judged, verdicts
+from readmission_platform.models.readmission_30d.evidence import WORDS
 from readmission_platform.reports.drift import PAGES_KEPT, alarm_sentence, keep_page, window_table
 
 LIMITS = DriftLimits(0.2, 0.2, 0.1, 0.05, 1, 2, 3)
@@ -58,8 +59,8 @@ def test_what_cannot_be_judged_says_so_and_counts_as_drifted():
 
 def test_the_alarm_names_version_window_columns_scores_limits_and_what_to_do():
     rows = rows_of(("age", "drift", 0.31, math.nan, math.nan), ("race", "drift", 0.01, math.nan, math.nan))
-    said = alarm_sentence("7", "production", verdicts(rows, LIMITS), rows)
-    assert "Version 7 in production" in said
+    said = alarm_sentence("7", "production", verdicts(rows, LIMITS), rows, WORDS)
+    assert "Version 7 in production sees other encounters than it was trained on" in said
     assert "window 4 (2026-03-01 to 2026-03-08): age (Evidently's stability index) 0.310, limit 0.2" in said
     assert "race" not in said
     assert "Look at" in said

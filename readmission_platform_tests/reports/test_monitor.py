@@ -135,7 +135,7 @@ def test_alerts_versions_and_runs_are_listed(values: dict[str, Any], page: str):
     ]  # fmt: skip
     assert [stay["version"] for stay in values["versions"]] == ["1", "2"]
     assert [run["asset"] for run in values["runs"]["assets"]] == ["daily_predictions"]
-    assert "Scoring took 100.0 ms an encounter" in text_of(page)
+    assert "Scoring took 100.0 ms per encounter" in text_of(page)
 
 
 def test_what_people_wrote_cannot_become_markup(values: dict[str, Any]):

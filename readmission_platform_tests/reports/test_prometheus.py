@@ -34,15 +34,13 @@ def test_only_the_newest_day_is_reported_and_no_version_that_is_gone():
 
 
 def test_cohorts_and_estimates_are_told_apart():
-    table = figures(
-        ("live_auroc", 0.66, "2026-01-01", "1", "all"), ("live_auroc", 0.70, "2026-01-01", "1", "patients seen")
-    )
+    table = figures(("live_auroc", 0.66, "2026-01-01", "1", "all"), ("live_auroc", 0.70, "2026-01-01", "1", "seen"))
     estimate = made.single(
         "live_auroc", 0.64, first_day="2026-01-02", last_day="2026-01-02", version="1", kind="estimate"
     )
     samples = samples_of(pd.concat([table, made.long_table([estimate])]))
     assert samples["readmission_live_auroc"] == {
-        ("all", "1", "measured"): 0.66, ("patients seen", "1", "measured"): 0.70, ("all", "1", "estimate"): 0.64,
+        ("all", "1", "measured"): 0.66, ("seen", "1", "measured"): 0.70, ("all", "1", "estimate"): 0.64,
     }  # fmt: skip
 
 

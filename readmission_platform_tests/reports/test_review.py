@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from readmission_platform.governance.policy.gates import GateResult
-from readmission_platform.lifecycle.versions.review import review_of, shown_gate
+from readmission_platform.lifecycle.versions.review import review_of
 from readmission_platform.reports.review import count, figure, interval, review_html, signed
 from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.support.homes import MODEL, Home
@@ -92,18 +91,6 @@ def test_no_count_of_one_to_ten_people_is_shown_or_implied(values: dict[str, Any
         if not group["share_hidden"]:
             found = round(group["tpr"]["value"] * group["positives"])
             assert all(people == 0 or people > 10 for people in (found, group["positives"] - found))
-
-
-def test_a_hidden_group_is_hidden_among_the_gates_too():
-    gate = GateResult(
-        gate="fairness_observed_expected_race", stage="candidate", metric="observed_expected.race.Other", result="pass",
-        observed=1.0, low=0.9, high=1.1, limit="", n=300, positives=40, blocks=False, additional=False, rule="",
-        action="",
-    )  # fmt: skip
-    nothing = {"value": None, "low": None, "high": None, "n": None, "positives": None}
-    shown = shown_gate(gate, {"estimates": {"observed_expected.race.Other": nothing}})
-    assert [shown[name] for name in ("observed", "low", "high", "n", "positives")] == [None] * 5
-    assert shown_gate(gate, {"estimates": {}})["n"] == 300
 
 
 def test_digests_runs_trainer_and_the_exact_commands_are_there(page: str, values: dict[str, Any], shadowed_home: Home):

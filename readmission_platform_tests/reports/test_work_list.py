@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from readmission_platform.evaluation.words import Words
+from readmission_platform.models.readmission_30d.evidence import WORDS
 from readmission_platform.reports.work_list import (
-    COLUMNS,
     JUDGE_BY_HAND,
     WorkList,
+    columns_of,
     csv_text,
     listed,
     page_html,
@@ -38,9 +40,13 @@ def predictions(rows: list[dict[str, Any]] = PREDICTIONS) -> pd.DataFrame:
     ])  # fmt: skip
 
 
+def of_encounters(rows: pd.DataFrame) -> pd.DataFrame:
+    return listed(rows, row="encounter_id")
+
+
 def work_list(rows: pd.DataFrame, **facts: Any) -> WorkList:
     usual = {"day": "2024-03-01", "simulated": False, "model": "readmission_30d", "version": "3", "source": "uci",
-             "scored_at": "2024-03-02 06:00 UTC"}  # fmt: skip
+             "row": "encounter_id", "words": WORDS, "scored_at": "2024-03-02 06:00 UTC"}  # fmt: skip
     return WorkList(**{**usual, **facts}, rows=rows)
 
 
@@ -51,11 +57,11 @@ def text_of(page: str) -> str:
 
 @pytest.fixture
 def rows() -> pd.DataFrame:
-    return listed(predictions())
+    return of_encounters(predictions())
 
 
 def test_it_has_these_columns_and_no_other(rows: pd.DataFrame) -> None:
-    assert list(rows.columns) == COLUMNS
+    assert list(rows.columns) == columns_of("encounter_id")
     assert work_list(rows).records()[0] == {
         "rank": 1, "encounter_id": 12, "risk_percent": 31.5, "band": "very high", "follow_up": "yes",
         "reasons": "4 inpatient stays in the year before; left against advice", "status": "scored",
@@ -70,17 +76,25 @@ def test_those_that_were_not_scored_come_last_and_say_why(rows: pd.DataFrame) ->
     }  # fmt: skip
 
 
-def test_predictions_of_older_releases_make_a_list_without_reasons() -> None:
-    older = predictions(PREDICTIONS[:2]).drop(columns=["status", "withheld_because", "reasons", "contributions"])
-    later = older.assign(status=None, withheld_because=None, reasons=None)
-    for found in (listed(older), listed(later)):
-        assert list(found["status"]) == ["scored", "scored"]
-        assert list(found["reasons"]) == ["", ""]
-        assert "nothing stands out" in text_of(page_html(work_list(found)))
+def test_an_encounter_with_which_nothing_stands_out_says_so() -> None:
+    found = of_encounters(predictions([{**row, "reasons": None} for row in PREDICTIONS[:2]]))
+    assert list(found["reasons"]) == ["", ""]
+    assert "nothing stands out" in text_of(page_html(work_list(found)))
+
+
+def test_a_list_of_another_model_speaks_of_its_own_rows() -> None:
+    words = Words(title="sepsis", row="stay", rows="stays", entity="infant", entities="infants", event="sepsis",
+                  events="cases of sepsis", positive="septic within 48 hours", delivery="admissions")  # fmt: skip
+    found = listed(predictions().rename(columns={"encounter_id": "stay_id"}), row="stay_id")
+    assert list(found.columns) == columns_of("stay_id")
+    page = text_of(page_html(work_list(found, row="stay_id", words=words, model="sepsis")))
+    assert "Work list: admissions of 2024-03-01" in page
+    assert "Follow up: 1 stay " in page
+    assert not re.search("encounter|patient|readmi|discharge", page.replace("inpatient stays", ""))
 
 
 def test_a_day_of_nobody_but_withheld_has_no_one_to_follow_up(tmp_path: Path) -> None:
-    found = work_list(listed(predictions(PREDICTIONS[2:])))
+    found = work_list(of_encounters(predictions(PREDICTIONS[2:])))
     page = text_of(page_html(found))
     assert "None: no encounter of this day was scored" in page
     assert "Not scored, judge by hand: 1 encounter" in page
@@ -123,20 +137,20 @@ def test_simulated_dates_and_synthetic_data_say_so(rows: pd.DataFrame, facts: di
 
 
 def test_text_of_the_data_cannot_become_markup() -> None:
-    found = listed(predictions([{**PREDICTIONS[1], "reasons": "<script>alert(1)</script>"}]))
+    found = of_encounters(predictions([{**PREDICTIONS[1], "reasons": "<script>alert(1)</script>"}]))
     assert "<script" not in page_html(work_list(found))
 
 
 @given(text=st.text(max_size=20), first=st.sampled_from("=+-@\t\r\n"))
 def test_no_cell_of_the_csv_is_a_formula_to_a_spreadsheet(text: str, first: str) -> None:
-    written = csv_text(listed(predictions([{**PREDICTIONS[1], "reasons": first + text}])))
+    written = csv_text(of_encounters(predictions([{**PREDICTIONS[1], "reasons": first + text}])))
     cells = pd.read_csv(io.StringIO(written, newline=""), dtype=str, keep_default_na=False).iloc[0]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))]
 
 
 def test_the_csv_reads_back_as_the_list(rows: pd.DataFrame) -> None:
     again = pd.read_csv(io.StringIO(csv_text(rows)), dtype=str, keep_default_na=False)
-    assert list(again.columns) == COLUMNS
+    assert list(again.columns) == columns_of("encounter_id")
     shown = rows.astype(object).where(rows.notna(), "").map(str)
     assert again.to_dict("records") == shown.to_dict("records")
 

@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from readmission_platform.models.readmission_30d.evidence import SCHEMA
+from readmission_platform.evaluation.words import Wording
+from readmission_platform.models.readmission_30d.evidence import SCHEMA, WORDS
 
 SETTINGS = {"schema": SCHEMA, "flag_share": 0.1, "wide_flag_share": 0.2, "thresholds": (0.1, 0.15, 0.2, 0.3), "seed": 7}
+
+WORDING = Wording(WORDS, SCHEMA, flag_share=0.1, wide_flag_share=0.2)
 
 
 def simulate_rows(n: int, *, seed: int = 0) -> pd.DataFrame:

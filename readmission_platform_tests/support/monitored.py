@@ -24,8 +24,8 @@ COLUMNS = ["number_inpatient", "discharge_disposition_id", "payer_code", "medica
 DRIFTING = ["payer_code", "medical_specialty"]
 BANDS = ["low", "medium", "high", "very_high"]
 MEASURES = {"auroc": (0.655, 0.02), "observed_expected": (0.93, 0.09), "calibration_slope": (0.95, 0.13),
-            "brier": (0.097, 0.006), "brier_skill": (0.038, 0.012), "recall_at_10": (0.225, 0.03),
-            "ppv_at_10": (0.255, 0.03), "accuracy": (0.84, 0.01)}  # fmt: skip
+            "brier": (0.097, 0.006), "brier_skill": (0.038, 0.012), "recall_at_flag": (0.225, 0.03),
+            "ppv_at_flag": (0.255, 0.03), "accuracy": (0.84, 0.01)}  # fmt: skip
 NOT_ESTIMATED = {"observed_expected", "calibration_slope"}
 MANY_QUARANTINED = 20  # the place of the day
 
@@ -128,7 +128,7 @@ def performance(days: list[str], *, matured: str, seed: int = 4) -> pd.DataFrame
 
     known = [day for day in days if day <= matured]
     if known:
-        shares = {"all": 1.0, "patients seen": 0.31, "patients unseen": 0.69, "gender: Female": 0.53,
+        shares = {"all": 1.0, "seen": 0.31, "unseen": 0.69, "gender: Female": 0.53,
                   "gender: Male": 0.47, "race: Asian": 9 / (27 * len(known))}  # fmt: skip
         for cohort, share in shares.items():
             add("judged", known, cohort, share)

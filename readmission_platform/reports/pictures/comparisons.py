@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+# Letters of a label in one line: longer ones would leave the picture no room.
+LABEL = 34
+
+
 def _has_interval(estimate: Mapping[str, Any]) -> bool:
     return all(estimate.get(name) is not None for name in ("value", "low", "high"))
 
@@ -67,14 +71,16 @@ def groups_png(groups: Mapping[str, Mapping[str, Mapping[str, Any]]], wording: W
 
 def comparisons_png(comparisons: Sequence[Mapping[str, Any]], wording: Wording) -> bytes:
     """Draw by how much the AUROC of one score exceeds that of another, for each pair."""
-    figure = make_figure(max(2.4, 1.3 + 0.34 * len(comparisons)))
+    labels = [
+        fill(f"{wording.score(pair['first'])} less {wording.score(pair['second'])}", LABEL) for pair in comparisons
+    ]
+    figure = make_figure(max(2.4, 1.3 + 0.34 * len(labels) + 0.16 * sum(label.count("\n") for label in labels)))
     axes = figure.subplots()
     dress(axes, title="Is it better than what there was?", x="Difference in AUROC, 95 % interval (paired)", y="")
     if not comparisons:
         nothing_to_draw(axes)
         return png(figure)
-    pairs = [((pair["first"], pair["second"]), pair["difference"]) for pair in comparisons]
-    _forest(axes, [(" less ".join(wording.score(name) for name in names), found, True) for names, found in pairs])
+    _forest(axes, [(label, pair["difference"], True) for label, pair in zip(labels, comparisons, strict=True)])
     axes.axvline(0, color=REFERENCE, linestyle="--", linewidth=1)
     return png(figure)
 
@@ -139,6 +145,10 @@ def _short(text: str, letters: int = 30) -> str:
     return text if len(text) <= letters else text[: letters - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
+def _two_lines(label: str) -> str:
+    return fill(label.replace(" %", "\N{NO-BREAK SPACE}%"), 22)
+
+
 def seeds_png(seeds: Mapping[str, Any], wording: Wording) -> bytes:
     """Draw each figure of the same recipe fitted with several seeds, a dot per seed."""
     figures = seeds["figures"]
@@ -153,7 +163,7 @@ def seeds_png(seeds: Mapping[str, Any], wording: Wording) -> bytes:
         axes.plot(values, [0] * len(values), "o", color=MODEL, alpha=0.7, label="a seed")
         axes.plot(values[:1], [0], "D", color=SECOND, label="the version's own seed")
         axes.axvline(row["mean"], color=REFERENCE, linestyle="--", linewidth=1)
-        axes.set_yticks([0], [fill(wording.short(row["name"]), 22)])
+        axes.set_yticks([0], [_two_lines(wording.short(row["name"]))])
         axes.ticklabel_format(axis="x", useOffset=False)
     grid[0].set_title("How much is chance: the same recipe with other seeds", loc="left", fontsize=12,
                       fontweight="bold")  # fmt: skip

@@ -35,7 +35,7 @@ def test_the_version_s_own_seed_gives_the_recorded_scores_again(studied: tuple[H
 def test_it_tells_how_figures_scores_lists_and_reasons_move_with_the_seed(studied: tuple[Home, dict[str, Any]]):
     found = studied[1]
     figures = {row["name"]: row for row in found["seeds"]["figures"]}
-    assert set(figures) == {"auroc", "brier_skill", "calibration_slope", "observed_expected", "recall_at_10"}
+    assert set(figures) == {"auroc", "brier_skill", "calibration_slope", "observed_expected", "recall_at_flag"}
     assert all(row["low"] <= row["mean"] <= row["high"] and row["sd"] >= 0 for row in figures.values())
     assert 0.5 < found["seeds"]["rank_correlation"]["mean"] < 1
     assert 0 < found["seeds"]["flagged_overlap"]["mean"] <= 1

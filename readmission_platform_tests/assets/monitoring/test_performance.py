@@ -116,7 +116,7 @@ def test_matured_outcomes_of_a_model_that_keeps_its_promise_hold(matured: tuple[
     assert auroc["low"] < auroc["value"] < auroc["high"]
     labels = pd.concat(hospital.days.values())
     assert auroc["positives"] == labels["outcome"].sum()
-    flagged = row(table, measure="recall_at_10")
+    flagged = row(table, measure="recall_at_flag")
     assert flagged["value"] == pytest.approx(labels.loc[labels["flagged"], "outcome"].sum() / labels["outcome"].sum())
 
 
@@ -125,9 +125,9 @@ def test_patients_seen_in_training_and_unseen_ones_are_reported_apart(matured: t
     table, rows = table_of(hospital), pd.concat(hospital.days.values())
     # Version 1 was fitted on p0 to p99; p100 to p119 were its test patients.
     seen = rows["entity_key"].str[1:].astype(int) < 100
-    assert row(table, measure="auroc", cohort="patients seen")["n"] == seen.sum()
-    assert row(table, measure="auroc", cohort="patients unseen")["n"] == (~seen).sum()
-    assert row(table, measure="auroc", cohort="patients seen")["result"] == ""
+    assert row(table, measure="auroc", cohort="seen")["n"] == seen.sum()
+    assert row(table, measure="auroc", cohort="unseen")["n"] == (~seen).sum()
+    assert row(table, measure="auroc", cohort="seen")["result"] == ""
 
 
 def test_subgroups_have_their_promise_and_are_shown_without_a_verdict(matured: tuple[Hospital, Any]):
@@ -143,7 +143,7 @@ def test_subgroups_have_their_promise_and_are_shown_without_a_verdict(matured: t
     [
         (lambda rows: np.random.default_rng(len(rows)).permutation(rows["outcome"]), "live_discrimination", "auroc"),
         (lambda rows: np.where(rows.index % 9 == 0, 1, rows["outcome"]), "live_calibration", "observed_expected"),
-        (lambda rows: np.where(rows["flagged"], 0, rows["outcome"]), "live_use", "recall_at_10"),
+        (lambda rows: np.where(rows["flagged"], 0, rows["outcome"]), "live_use", "recall_at_flag"),
     ],
 )
 def test_a_version_that_got_worse_is_a_warning_with_observation_limit_promise_and_advice(
@@ -288,7 +288,7 @@ def test_another_version_is_judged_on_its_own_days_only(hospital: Hospital):
 
 
 def test_a_limit_on_what_is_not_measured_is_refused(hospital: Hospital, tmp_path: Path):
-    configs = configs_with(tmp_path, "monitoring.yaml", "recall_at_10:", "recall_at_15:")
+    configs = configs_with(tmp_path, "monitoring.yaml", "recall_at_flag:", "recall_at_15:")
     result = hospital.home.having(READMISSION_CONFIGS=configs).materialize("live_performance")
     assert not result.success
     assert "recall_at_15" in str(result.get_step_failure_events()[0].event_specific_data)

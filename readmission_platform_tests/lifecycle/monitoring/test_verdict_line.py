@@ -7,6 +7,7 @@ import pytest
 
 from readmission_platform.evaluation.operation import figures as made
 from readmission_platform.lifecycle.monitoring.verdict_line import standing
+from readmission_platform_tests.support.evidence_rows import WORDING
 
 DAY = "2026-01-31"
 WELL = [("encounters_received", 27.0, "all"), ("days_incomplete", 0.0, "all"), ("drift_alarm", 0.0, "all"),
@@ -21,7 +22,7 @@ def judged(
     rows = [made.single(name, value, first_day=DAY, last_day=DAY, version="1", cohort=cohort, n=60)
             for name, value, cohort in (*kept, *changes)]  # fmt: skip
     visible = made.long_table(rows).assign(hidden=False)
-    return standing(visible, live=live, open_alerts=alerts, outcome_coverage=0.95)
+    return standing(visible, live=live, open_alerts=alerts, outcome_coverage=0.95, wording=WORDING)
 
 
 def test_all_is_well_when_everything_is_known_and_in_order():
@@ -36,7 +37,7 @@ def test_all_is_well_when_everything_is_known_and_in_order():
     [
         (("days_incomplete", 2.0, "all"), "2 of 60 days lack files, intake or scores"),
         (("drift_alarm", 1.0, "all"), "the encounters have drifted from the training data"),
-        (("worse_observed_expected", 1.0, "all"), "observed / expected is outside its limits (everybody)"),
+        (("worse_observed_expected", 1.0, "all"), "observed / expected readmissions is outside its limits (everybody)"),
     ],
 )
 def test_what_is_wrong_is_named(change: tuple[str, float, str], said: str):

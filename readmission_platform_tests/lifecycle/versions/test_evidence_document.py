@@ -14,9 +14,9 @@ from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.support.homes import MODEL, Home
 
 KEYS = {
-    *("format", "model", "version", "source", "provenance", "cohort", "n", "positives", "patients", "prevalence"),
-    *("settings", "estimates", "curves", "groups", "baselines", "comparisons", "explanations", "gates", "verdict"),
-    *("policy_digest", "robustness"),
+    *("format", "model", "words", "version", "source", "provenance", "cohort", "schema", "n", "positives", "patients"),
+    *("prevalence", "settings", "estimates", "curves", "groups", "baselines", "comparisons", "explanations", "gates"),
+    *("verdict", "policy_digest", "robustness"),
 }
 
 
@@ -106,11 +106,11 @@ def test_a_version_can_be_rebuilt_from_what_is_recorded(document: dict[str, Any]
     assert flow["development (first part of the proxy clock)"] == document["cohort"]["encounters"] == document["n"]
 
 
-def test_of_a_version_of_an_older_release_it_says_what_was_not_recorded(trained_home: Home):
-    older = made(trained_home, without=("recipe", "split", "cohort", "explanations"))
-    assert (older["cohort"], older["explanations"], older["provenance"]["recipe"]) == (None, None, None)
-    assert older["provenance"]["split"]["digest"]
-    assert older["provenance"]["split"]["table_version"] is None
+def test_it_says_what_training_did_not_record(trained_home: Home):
+    bare = made(trained_home, without=("recipe", "split", "cohort", "explanations"))
+    assert (bare["cohort"], bare["explanations"], bare["provenance"]["recipe"]) == (None, None, None)
+    assert bare["provenance"]["split"]["digest"]
+    assert bare["provenance"]["split"]["table_version"] is None
 
 
 def test_a_version_that_was_not_judged_has_no_verdict(trained_home: Home):

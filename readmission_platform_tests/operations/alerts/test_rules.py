@@ -198,7 +198,7 @@ def test_limits_nobody_can_keep_are_switched_off_and_say_why(shipped: AlertsConf
     off = {name: rule for name, rule in shipped.rules.items() if not rule.enabled}
     assert {"precision_low", "recall_low", "drift_score_high", "few_rows"} == set(off)
     assert all(len(rule.why) > 40 for rule in off.values())
-    assert active(signals_of_figures(shipped, {"live_ppv_at_10": 0.27, "live_recall_at_10": 0.24}, NOON)) == []
+    assert active(signals_of_figures(shipped, {"live_ppv_at_flag": 0.27, "live_recall_at_flag": 0.24}, NOON)) == []
 
 
 @given(value=st.floats() | st.none())

@@ -7,6 +7,7 @@ import pytest
 from readmission_platform.evaluation.disclosure import suppress_small_cells
 from readmission_platform.evaluation.estimates.evidence import evaluate
 from readmission_platform.reports.pictures import comparisons as evidence_plots
+from readmission_platform_tests.support.evidence_rows import WORDING
 
 POINT = {"label": "0", "n": 40, "risk": 0.1, "low": 0.09, "high": 0.11}
 EFFECTS = [
@@ -36,13 +37,13 @@ def evidence(make_rows, settings):
 
 def test_groups_are_drawn_hidden_ones_among_them(evidence):
     assert any(group.get("suppressed") for group in evidence["groups"]["race"].values())
-    assert_small_png(evidence_plots.groups_png(evidence["groups"]))
-    assert_small_png(evidence_plots.groups_png({}))
+    assert_small_png(evidence_plots.groups_png(evidence["groups"], WORDING))
+    assert_small_png(evidence_plots.groups_png({}, WORDING))
 
 
 def test_comparisons_are_drawn_with_and_without_any(evidence):
-    assert_small_png(evidence_plots.comparisons_png(evidence["comparisons"]))
-    assert_small_png(evidence_plots.comparisons_png([]))
+    assert_small_png(evidence_plots.comparisons_png(evidence["comparisons"], WORDING))
+    assert_small_png(evidence_plots.comparisons_png([], WORDING))
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -61,5 +62,5 @@ def test_single_effects_are_drawn_to_the_scale_of_all_and_as_narrow_as_asked():
 
 
 def test_seeds_are_drawn_with_and_without_any():
-    assert_small_png(evidence_plots.seeds_png(SEEDS))
-    assert_small_png(evidence_plots.seeds_png({"figures": []}))
+    assert_small_png(evidence_plots.seeds_png(SEEDS, WORDING))
+    assert_small_png(evidence_plots.seeds_png({"figures": []}, WORDING))

@@ -10,15 +10,16 @@ import pytest
 from readmission_platform.evaluation.operation import figures as made
 from readmission_platform.reports.pictures.time_axis import TimeAxis, ticks
 from readmission_platform.reports.pictures.trends import drift_svg, performance_svg, risk_svg, volume_svg, while_live
+from readmission_platform_tests.support.evidence_rows import WORDING
 
 AXIS = TimeAxis(date(2026, 1, 1), date(2026, 2, 28), [("1", date(2026, 1, 1), date(2026, 1, 31)),
                                                       ("2", date(2026, 1, 31), date(2026, 2, 28))])  # fmt: skip
 NOTHING = made.long_table([]).assign(hidden=False)
 DRAW: list[Callable[[pd.DataFrame], bytes]] = [
-    lambda figures: volume_svg(figures, AXIS),
+    lambda figures: volume_svg(figures, AXIS, WORDING),
     lambda figures: drift_svg(figures, AXIS),
-    lambda figures: risk_svg(figures, AXIS),
-    lambda figures: performance_svg(figures, AXIS, measure="auroc", label="AUROC", limits=(0.63, 1.0)),
+    lambda figures: risk_svg(figures, AXIS, WORDING),
+    lambda figures: performance_svg(figures, AXIS, WORDING, measure="auroc", limits=(0.63, 1.0)),
 ]
 
 
@@ -64,7 +65,7 @@ def test_the_same_figures_make_the_same_bytes(draw: Callable[[pd.DataFrame], byt
 def test_hidden_counts_are_marked_and_not_drawn_to_scale():
     hidden = some_figures()
     hidden.loc[hidden["figure"] == "encounters_quarantined", ["value", "hidden"]] = [float("nan"), True]
-    assert volume_svg(hidden, AXIS) != volume_svg(some_figures(), AXIS)
+    assert volume_svg(hidden, AXIS, WORDING) != volume_svg(some_figures(), AXIS, WORDING)
 
 
 @pytest.mark.parametrize("days", [1, 2, 17, 30, 90, 180, 367, 1200, 3650])
