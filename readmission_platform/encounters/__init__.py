@@ -1,1 +1,1 @@
-"""The hospital's feed: what an encounter is, who counts, and how files of discharges and outcomes are taken in."""
+"""The hospital's feed: what an encounter is, where encounters come from, who counts, and what is known of the past."""
