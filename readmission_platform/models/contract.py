@@ -80,7 +80,7 @@ class DataPart(Protocol):
         """Count rows at each step from the source to the parts of the study.
 
         Steps that begin with "excluded", "added", "development" and "replay" have to add up; the first step counts the
-        source's rows, and "eligible rows" those of the cohort.
+        source's rows, and "eligible <rows>" and "eligible <entities>", in the model's words, those of the cohort.
         """
         ...
 

@@ -49,9 +49,9 @@ from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.monitoring.windows import drift_limits
-from readmission_platform.lifecycle.training.explanations import explanations_of
 from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier
 from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform.models.readmission_30d.explanation import EXPLANATION
 from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS
 from readmission_platform.models.readmission_30d.watched_inputs import comparable, watched_columns
 
@@ -154,10 +154,10 @@ def make_bench(raw: pd.DataFrame, origin: str, model: ModelConfig, config: Drift
     folds = entity_folds(development["entity_key"], folds=model.folds).to_numpy()
     fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.fit_settings, seed=seed)
     test = folds == 0
-    explained = explanations_of(
+    explained = EXPLANATION.explained(
         fitted.model, inputs[test].reset_index(drop=True), labels[test], development.loc[test, "entity_key"], seed=seed
     )
-    columns = watched_columns(explained.losses, config.columns)
+    columns = watched_columns(explained.importance, config.columns)
 
     def reference(rows: np.ndarray) -> Reference:
         return reference_of(
