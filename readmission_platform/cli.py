@@ -29,18 +29,17 @@ from readmission_platform.commands import (
 )
 from readmission_platform.commands import policy as policies
 from readmission_platform.commands import quarantine as quarantining
-from readmission_platform.commands.terminal import err
+from readmission_platform.commands.terminal import err, with_model
 from readmission_platform.foundation.errors import GovernanceError, Refused
 from readmission_platform.foundation.values import ConfigurationError
 
 app = typer.Typer(
-    help="Governed prediction of 30-day readmission: train, judge, promote, score.",
+    help="Governed models, from data to daily predictions: train, judge, promote, score, watch.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 COMMANDS: dict[str, Callable[..., None]] = {
-    "setup": installation.setup,
     "run": training.run,
     "train": training.train,
     "demo-blocked": training.demo_blocked,
@@ -64,27 +63,34 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "score": daily.score,
     "worklist": worklist.worklist,
     "outcomes": daily.outcomes,
+}
+# These are about the installation, whichever models it has.
+INSTALLATION: dict[str, Callable[..., None]] = {
+    "setup": installation.setup,
+    "models": installation.models,
     "dev": installation.dev,
     "mlflow-ui": installation.mlflow_ui,
 }
-for name, command in COMMANDS.items():
+for name, command in INSTALLATION.items():
     app.command(name)(command)
+for name, command in COMMANDS.items():
+    app.command(name)(with_model(command))
 
 keys = typer.Typer(help="Signing keys.", no_args_is_help=True)
 keys.command("create")(versions.keys_create)
 app.add_typer(keys, name="keys")
 
 policy = typer.Typer(help="The gate policy, the change plan and the roles in force.", no_args_is_help=True)
-policy.command("show")(policies.policy_show)
-policy.command("adopt")(policies.policy_adopt)
-policy.command("diff")(policies.policy_diff)
-policy.command("simulate")(policies.policy_simulate)
+policy.command("show")(with_model(policies.policy_show))
+policy.command("adopt")(with_model(policies.policy_adopt))
+policy.command("diff")(with_model(policies.policy_diff))
+policy.command("simulate")(with_model(policies.policy_simulate))
 app.add_typer(policy, name="policy")
 
 quarantine = typer.Typer(help="Rows and files that were set aside on their way in.", no_args_is_help=True)
-quarantine.command("list")(quarantining.list_quarantined)
-quarantine.command("show")(quarantining.show)
-quarantine.command("release")(quarantining.release)
+quarantine.command("list")(with_model(quarantining.list_quarantined))
+quarantine.command("show")(with_model(quarantining.show))
+quarantine.command("release")(with_model(quarantining.release))
 app.add_typer(quarantine, name="quarantine")
 
 audit = typer.Typer(help="The ledger's integrity, for the auditor.", no_args_is_help=True)
@@ -93,7 +99,7 @@ audit.command("verify")(auditing.verify)
 app.add_typer(audit, name="audit")
 
 alerts = typer.Typer(help="What is wrong now, and who is told of it.", no_args_is_help=True)
-alerts.command("list")(alerting.alerts_list)
+alerts.command("list")(with_model(alerting.alerts_list))
 alerts.command("ack")(alerting.alerts_ack)
 alerts.command("test")(alerting.alerts_test)
 alerts.command("check")(alerting.alerts_check)

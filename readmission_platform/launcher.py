@@ -19,20 +19,20 @@ from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from dagster._core.utils import make_new_run_id
 from sqlalchemy.exc import SQLAlchemyError
 
-from readmission_platform.assets.encounters.ingestion import SourceConfig
-from readmission_platform.assets.encounters.replay import ReplayConfig
-from readmission_platform.assets.model.promotion import PromotionConfig
-from readmission_platform.assets.model.rollback import RollbackConfig
-from readmission_platform.assets.model.stages import Stage
+from readmission_platform.assets.feed.ingestion import SourceConfig
+from readmission_platform.assets.feed.replay import REPLAY_OP, ReplayConfig
+from readmission_platform.assets.model.promotion import PROMOTION_OP, PromotionConfig
+from readmission_platform.assets.model.rollback import ROLLBACK_OP, RollbackConfig
+from readmission_platform.assets.model_assets import MODEL_TAG, ModelAssets
 from readmission_platform.automation.observation import observe_launched
 from readmission_platform.automation.run_facts import ACTOR_TAG
-from readmission_platform.config.environment import Settings
 from readmission_platform.definitions import LOCATION, TERMINAL_LOGGER, build_definitions
 from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.foundation.values import ConfigurationError
-from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
-from readmission_platform.resources.environment import environment_resources
+from readmission_platform.lifecycle.versions.stages import Stage
+from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.storage.tables import PREDICTIONS
 
 SHADOW_DAYS = 3
 PRODUCTION_DAYS = 14
@@ -55,11 +55,12 @@ class Timings:
 
 
 class Launcher:
-    """Launches jobs of this environment in this process, against the Dagster instance of the home."""
+    """Launches jobs of a model in this process, against the Dagster instance of the home."""
 
-    def __init__(self, settings: Settings, *, progress: Progress = lambda step, seconds: None) -> None:
-        self.settings = settings
-        self.definitions = build_definitions(settings)
+    def __init__(self, workspace: Workspace, *, progress: Progress = lambda step, seconds: None) -> None:
+        self.workspace = workspace
+        self.model = ModelAssets(workspace.entry, workspace.contract)
+        self.definitions = build_definitions(workspace.settings)
         self.instance = dg.DagsterInstance.get()
         # Nobody has observed those yet, and nobody may ever come by here with a sensor.
         self._unobserved = _close_runs_of_dead_processes(self.instance)
@@ -70,10 +71,20 @@ class Launcher:
         self,
         job: str,
         *,
+        assets: Mapping[str, Any] | None = None,
         ops: Mapping[str, Any] | None = None,
         days: Sequence[str] = (),
     ) -> dg.ExecuteInProcessResult:
-        """Run a job to its end; ``days`` are the partitions, contiguous, scored in one run.
+        """Run a job to its end.
+
+        Parameters
+        ----------
+        job
+            Name of the job, as the model without a prefix has it.
+        assets, ops
+            Configuration by the name of an asset, or of an operation that is no asset, likewise without a prefix.
+        days
+            The partitions, contiguous, scored in one run.
 
         Raises
         ------
@@ -87,18 +98,21 @@ class Launcher:
             REPOSITORY_LABEL_TAG: f"__repository__@{LOCATION}",
             PROCESS_TAG: f"{os.getpid()}",
             HOST_TAG: gethostname(),
-            ACTOR_TAG: self.settings.actor,
+            ACTOR_TAG: self.workspace.actor,
+            MODEL_TAG: self.workspace.name,
         }
         if days:
             tags |= {
                 "dagster/asset_partition_range_start": days[0],
                 "dagster/asset_partition_range_end": days[-1],
             }
-        run_config: dict[str, Any] = dg.RunConfig(ops=dict(ops or {})).to_config_dict()  # type: ignore[no-untyped-call]
+        configured = {self.model.op(name): config for name, config in (assets or {}).items()}
+        configured |= {self.model.named(name): config for name, config in (ops or {}).items()}
+        run_config: dict[str, Any] = dg.RunConfig(ops=configured).to_config_dict()  # type: ignore[no-untyped-call]
         run_id = make_new_run_id()
         with self._reporting():
             try:
-                return self.definitions.resolve_job_def(job).execute_in_process(
+                return self.definitions.resolve_job_def(self.model.named(job)).execute_in_process(
                     run_config={**run_config, "loggers": {TERMINAL_LOGGER: {}}},
                     instance=self.instance,
                     tags=tags,
@@ -110,25 +124,13 @@ class Launcher:
                 self._observe(run_id)
 
     def _observe(self, run_id: str) -> None:
-        """Have the run that ended observed; whatever is in the way of that, the sensor makes up for it."""
-        resources = environment_resources(self.settings)
+        """Observe the finished run. If that fails, the sensor catches up."""
         try:
-            observe_launched(
-                self.instance,
-                [*self._unobserved, run_id],
-                project=resources.project,
-                tracking=resources.tracking,
-            )
+            observe_launched(self.instance, [*self._unobserved, run_id], platform=self.workspace.platform)
         except (GovernanceError, ConfigurationError, SQLAlchemyError, OSError) as error:
-            logger.warning(f"the run was not observed completely ({type(error).__name__}); the sensor makes up for it")
+            logger.warning(f"the run was not observed completely ({type(error).__name__}); the sensor catches up")
         else:
             self._unobserved.clear()
-
-    def ledger(self) -> Ledger:
-        """Open the ledger."""
-        from readmission_platform.config.files import model_config
-
-        return Ledger(self.settings.ledger_database, model=model_config(self.settings).name)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -202,16 +204,13 @@ def train(
     GateFailed
         Only when no version came of it; a version whose gates failed is returned, rejected.
     """
-    from readmission_platform.assets.model.validation import ValidationConfig
+    from readmission_platform.assets.model.validation import VALIDATION, ValidationConfig
 
-    with launcher.ledger() as ledger:
+    with launcher.workspace.ledger() as ledger:
         before = {event.version for event in ledger.events(kind="version_trained")}
-    ops = {
-        "raw_encounters": source,
-        "validation_report": ValidationConfig(additional_gates=dict(additional_gates or {})),
-    }
+    judged = ValidationConfig(additional_gates=dict(additional_gates or {}))
     try:
-        launcher.launch("training_job", ops=ops)
+        launcher.launch("training_job", assets={launcher.model.names.raw: source, VALIDATION: judged})
     except GateFailed:
         record = _newest(launcher, before)
         if record is None:
@@ -221,7 +220,7 @@ def train(
 
 
 def _newest(launcher: Launcher, before: set[str | None]) -> VersionRecord | None:
-    with launcher.ledger() as ledger:
+    with launcher.workspace.ledger() as ledger:
         records = version_records(*ledger.snapshot())
     fresh = [record for version, record in records.items() if version not in before]
     return fresh[-1] if fresh else None
@@ -229,12 +228,12 @@ def _newest(launcher: Launcher, before: set[str | None]) -> VersionRecord | None
 
 def promote(launcher: Launcher, config: PromotionConfig) -> None:
     """Run ``promotion_job``."""
-    launcher.launch("promotion_job", ops={"promote_version": config})
+    launcher.launch("promotion_job", ops={PROMOTION_OP: config})
 
 
 def roll_back(launcher: Launcher, config: RollbackConfig) -> None:
     """Run ``rollback_job``."""
-    launcher.launch("rollback_job", ops={"roll_back_production": config})
+    launcher.launch("rollback_job", ops={ROLLBACK_OP: config})
 
 
 def reconcile(launcher: Launcher) -> None:
@@ -244,15 +243,15 @@ def reconcile(launcher: Launcher) -> None:
 
 def replay(launcher: Launcher, config: ReplayConfig) -> list[str]:
     """Run ``replay_job``; returns the days that now have files."""
-    result = launcher.launch("replay_job", ops={"deliver_replay": config})
-    return list(result.output_for_node("deliver_replay"))
+    result = launcher.launch("replay_job", ops={REPLAY_OP: config})
+    return list(result.output_for_node(launcher.model.named(REPLAY_OP)))
 
 
 def score(launcher: Launcher, days: Sequence[str], *, version: str | None = None, reason: str = "") -> None:
     """Run ``scoring_job`` for contiguous days, in one run."""
     from readmission_platform.assets.daily.inference import ScoringConfig
 
-    launcher.launch("scoring_job", ops={"daily_predictions": ScoringConfig(version=version, reason=reason)}, days=days)
+    launcher.launch("scoring_job", assets={PREDICTIONS: ScoringConfig(version=version, reason=reason)}, days=days)
 
 
 @dataclass(frozen=True)

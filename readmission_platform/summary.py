@@ -11,48 +11,82 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from readmission_platform.config.environment import Settings
-from readmission_platform.config.files import change_plan_config, gate_policy, model_config, roles_config
+from readmission_platform.config.files import change_plan_config, gate_policy, roles_config
+from readmission_platform.config.models import all_models
 from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.chain import STAGES
-from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import everything_in_force
+from readmission_platform.lifecycle.workspace import Platform, Workspace, contract_of
 
 HEADLINES = (
     *("auroc", "auroc_test", "average_precision_ratio", "brier_skill", "calibration_slope", "observed_expected"),
     *("recall_at_flag", "ppv_at_flag"),
 )
-# What of a flagged encounter is shown: nothing that names the patient.
-_LISTED = ("discharge_date", "encounter_id", "rank", "risk", "band", "flagged", "reasons", "model_version",
+# What of a flagged row is shown besides its day and number: nothing that names the patient.
+_LISTED = ("rank", "risk", "band", "flagged", "reasons", "model_version",
            "artifact_digest", "scored_at", "run_id")  # fmt: skip
 # Of a day: one file, read once, nobody withheld.
 _USUAL = {"files": 1, "files_quarantined": 0, "revision": 1, "withheld": 0}
 _COLOURS = {"pass": "green", "fail": "red", "insufficient": "yellow"}
 
 
-def open_ledger(settings: Settings) -> Ledger:
-    """Open the ledger of the configured model."""
-    return Ledger(settings.ledger_database, model=model_config(settings).name)
+def models(platform: Platform) -> list[dict[str, Any]]:
+    """Return every model of the installation: what it predicts, whose it is, whether it is in use, and what is live."""
+    found = []
+    for name, entry in all_models(platform.settings).items():
+        used = name in platform.models
+        live: dict[str, str | None] = dict.fromkeys(STAGES)
+        if used:
+            with platform.model(name).ledger() as ledger:
+                live = {stage: pointer.version for stage, pointer in ledger.pointers().items()}
+        found.append({
+            "model": name,
+            "title": contract_of(entry.contract).words.title,
+            "owner": entry.owner,
+            "cost_center": entry.cost_center,
+            "example": entry.example,
+            "in_use": used,
+            "prefix": entry.prefix,
+            "stages": live,
+        })  # fmt: skip
+    return found
 
 
-def status(settings: Settings) -> dict[str, Any]:
+def show_models(console: Console, found: Iterable[Mapping[str, Any]]) -> None:
+    """Print the models for people."""
+    rows = (
+        (
+            each["model"],
+            each["title"],
+            each["owner"],
+            each["cost_center"],
+            ("yes" if each["in_use"] else "no") + (", an example" if each["example"] else ""),
+            *(each["stages"][stage] or "none" for stage in STAGES),
+        )
+        for each in found
+    )
+    console.print(make_table(("model", "predicts", "owner", "cost center", "in use", *STAGES), rows))
+
+
+def status(workspace: Workspace) -> dict[str, Any]:
     """Return environment, model, what is in each stage, and every version with its state (stable keys)."""
-    with open_ledger(settings) as ledger:
+    settings, name = workspace.settings, workspace.name
+    with workspace.ledger() as ledger:
         events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
     in_force = everything_in_force(events)
     return {
         "environment": settings.environment,
-        "model": model_config(settings).name,
+        "model": name,
         "home": str(settings.home),
         "stages": {
             stage: {"version": pointers[stage].version, **_since(events, pointers[stage].seq)} for stage in STAGES
         },
-        "policy": _adopted(in_force.policy, digest_of(gate_policy(settings))),
-        "change_plan": _adopted(in_force.plan, digest_of(change_plan_config(settings))),
+        "policy": _adopted(in_force.policy, digest_of(gate_policy(settings, name))),
+        "change_plan": _adopted(in_force.plan, digest_of(change_plan_config(settings, name))),
         "roles": _adopted(in_force.roles, digest_of(roles_config(settings))),
         "versions": [_version(record) for record in records.values()],
     }
@@ -88,7 +122,7 @@ def _version(record: VersionRecord) -> dict[str, Any]:
     }
 
 
-def gates(settings: Settings, version: str) -> list[dict[str, Any]]:
+def gates(workspace: Workspace, version: str) -> list[dict[str, Any]]:
     """Return the gate results of a version's last validation.
 
     Raises
@@ -96,7 +130,7 @@ def gates(settings: Settings, version: str) -> list[dict[str, Any]]:
     BadInput
         When there is no such version, or it has not been judged.
     """
-    with open_ledger(settings) as ledger:
+    with workspace.ledger() as ledger:
         record = version_records(*ledger.snapshot()).get(version)
     if record is None:
         raise BadInput(f"there is no version {version}; `readmission status` lists them")
@@ -105,20 +139,20 @@ def gates(settings: Settings, version: str) -> list[dict[str, Any]]:
     return record.gates
 
 
-def day_accounts(settings: Settings, days: Sequence[str]) -> list[dict[str, Any]]:
+def day_accounts(workspace: Workspace, days: Sequence[str]) -> list[dict[str, Any]]:
     """Return per day: received, accepted, quarantined, duplicate, scored, withheld and the version that scored it.
 
-    Besides these ``files``, ``files_quarantined`` and ``revision``, which are None for days taken in by older releases.
+    Besides these ``files``, ``files_quarantined`` and ``revision``, which are None for days that were not taken in.
     """
-    from readmission_platform.storage.lake import Lake
+    from readmission_platform.storage.tables import ACCOUNTING, PREDICTIONS
 
-    lake = Lake(settings.lake)
-    where = {"discharge_date": list(days)}
-    accounts = _rows(lake, "discharge_accounting", where)
+    lake = workspace.lake
+    where = {lake.day: list(days)}
+    accounts = _rows(lake, ACCOUNTING, where)
     scored: dict[str, list[dict[str, Any]]] = {}
-    for row in _rows(lake, "daily_predictions", where, ["discharge_date", "risk", "model_version"]):
-        scored.setdefault(row["discharge_date"], []).append(row)
-    found = {row["discharge_date"]: row for row in accounts}
+    for row in _rows(lake, PREDICTIONS, where, [lake.day, "risk", "model_version"]):
+        scored.setdefault(row[lake.day], []).append(row)
+    found = {row[lake.day]: row for row in accounts}
     nothing = {"received": 0, "accepted": 0, "quarantined": 0, "duplicate": 0}
     return [
         {
@@ -135,16 +169,17 @@ def day_accounts(settings: Settings, days: Sequence[str]) -> list[dict[str, Any]
 
 
 def _count(value: Any) -> int | None:
-    return None if value is None or value != value else int(value)  # a column that came later is NaN in older rows
+    return None if value is None else int(value)
 
 
-def work_list(settings: Settings, day: str) -> list[dict[str, Any]]:
-    """Return a day's flagged encounters, highest risk first."""
-    from readmission_platform.storage.lake import Lake
+def work_list(workspace: Workspace, day: str) -> list[dict[str, Any]]:
+    """Return a day's flagged rows, highest risk first."""
+    from readmission_platform.storage.tables import PREDICTIONS
 
-    rows = _rows(Lake(settings.lake), "daily_predictions", {"discharge_date": [day]})
+    lake = workspace.lake
+    rows = _rows(lake, PREDICTIONS, {lake.day: [day]})
     flagged = sorted((row for row in rows if row["flagged"]), key=lambda row: int(row["rank"]))
-    return [{name: row.get(name) for name in _LISTED} for row in flagged]
+    return [{name: row[name] for name in (lake.day, lake.row, *_LISTED)} for row in flagged]
 
 
 def _rows(lake: Any, table: str, where: Mapping[str, Sequence[str]], columns: Sequence[str] | None = None) -> list[Any]:
@@ -243,13 +278,16 @@ def show_days(console: Console, accounts: Iterable[Mapping[str, Any]]) -> None:
                                    for row in rows)))  # fmt: skip
 
 
-def show_work_list(console: Console, day: str, listed: Iterable[Mapping[str, Any]], *, simulated: bool) -> None:
-    """Print the flagged encounters of a day for people."""
+def show_work_list(
+    console: Console, day: str, listed: Iterable[Mapping[str, Any]], workspace: Workspace, *, simulated: bool
+) -> None:
+    """Print the flagged rows of a day for people."""
+    words, row_id = workspace.contract.words, workspace.contract.row
     note = " (simulated date)" if simulated else ""
     console.print(f"[bold]Work list of {day}{note}[/]: flagged for follow-up, highest risk first")
-    rows = ((str(int(row["rank"])), str(row["encounter_id"]), f"{row['risk']:.1%}", row["band"].replace("_", " "),
+    rows = ((str(int(row["rank"])), str(row[row_id]), f"{row['risk']:.1%}", row["band"].replace("_", " "),
              reason_lines(row["reasons"])) for row in listed)  # fmt: skip
-    console.print(make_table(("rank", "encounter", "risk in 30 days", "band", "what stands out"), rows))
+    console.print(make_table(("rank", words.row, "risk", "band", "what stands out"), rows))
 
 
 def reason_lines(reasons: Any) -> str:

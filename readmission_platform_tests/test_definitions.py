@@ -13,7 +13,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from readmission_platform.config.environment import PROJECT_ROOT, Settings
 from readmission_platform.definitions import build_definitions
 from readmission_platform.governance.policy.required import required_gates
-from readmission_platform.models.readmission_30d.evidence import SCHEMA
+from readmission_platform.models.readmission_30d import CONTRACT
 
 HEAVY = {"apprise", "dagster_mlflow", "deltalake", "evidently", "matplotlib", "mlflow", "scipy", "skops", "sklearn"}
 ASSETS = {
@@ -173,7 +173,7 @@ def test_every_asset_has_a_blocking_check_that_it_reports_itself(definitions: dg
             assert any(spec.blocking for spec in own) is (key.to_user_string() not in DESCRIBE_ONLY)
 
 
-@pytest.mark.parametrize("gate", required_gates(SCHEMA).names("candidate", "staging"))
+@pytest.mark.parametrize("gate", required_gates(CONTRACT.evidence).names("candidate", "staging"))
 def test_every_required_gate_is_a_blocking_check_that_cannot_be_deselected(definitions: dg.Definitions, gate: str):
     report = next(
         each
@@ -285,11 +285,3 @@ def test_training_and_scoring_are_separate_jobs_that_together_hold_what_they_sho
     assert assets_of("reproduction_job") == {"reproduction"}
     assert assets_of("study_job") == {"robustness_study"}
     assert assets_of("training_job") == set(ASSETS) - SCORING - promotion - monitoring - named
-
-
-def test_an_override_replaces_a_resource(tmp_path: Path):
-    from readmission_platform.resources.lake import LakeResource
-
-    other = LakeResource(root=str(tmp_path / "elsewhere"))
-    definitions = build_definitions(Settings(home=tmp_path), {"lake": other})
-    assert (definitions.resources or {})["lake"] is other

@@ -38,7 +38,7 @@ def raw() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def quick() -> ModelConfig:
-    shipped = model_config(settings())
+    shipped = model_config(settings(), "readmission_30d")
     return shipped.model_copy(update={"boosting": shipped.boosting.model_copy(update={"max_iter": 8})})
 
 

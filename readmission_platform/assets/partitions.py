@@ -1,6 +1,7 @@
-"""The daily partitions of discharges and predictions: one per discharge date, keys as text."""
+"""The daily partitions of delivered rows and predictions: one per day, keys as text."""
 
 import dagster as dg
 
-FIRST_DAY = "2020-01-01"
+from readmission_platform.lifecycle.days.progress import FIRST_DAY
+
 daily_partitions = dg.DailyPartitionsDefinition(start_date=FIRST_DAY)

@@ -1,7 +1,6 @@
 """Sensors of the landing zone: new files are taken in, and days that were missed are found and filled.
 
-What belongs here: requesting runs for days. What does not: how far a day is (``assets.encounters.days``).
-
+What belongs here: requesting runs for days. What does not: how far a day is (``lifecycle.days.progress``).
 Both compare the content of the files with what the lake says was taken in, so a file that is late, replaced or
 delivered during a downtime of any length is picked up, and one that was taken in already is not.
 """
@@ -19,21 +18,20 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 
-from readmission_platform.assets.encounters.days import (
+from readmission_platform.assets.feed.completeness import completeness
+from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.automation.jobs import ModelJobs
+from readmission_platform.automation.sensors import status_of
+from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.lifecycle.days.progress import (
     DayState,
     Progress,
-    completeness,
     day_states,
     expected_days,
     known_days,
     stretches,
 )
-from readmission_platform.automation.jobs import completeness_job, scoring_job
-from readmission_platform.config.governance import EnvironmentConfig
-from readmission_platform.encounters.contract import LANDING
-from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.storage.landing import Landing
+from readmission_platform.lifecycle.workspace import Platform
 
 SETTLED_SECONDS = 10
 LANDING_SECONDS = 30
@@ -42,33 +40,37 @@ GAP_SECONDS = 600
 RETRY_HOURS = 6
 
 
-def landing_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
-    """Return the sensor that has new and changed files of discharges taken in and scored."""
+def landing_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig) -> dg.SensorDefinition:
+    """Return the sensor that has new and changed files taken in and scored."""
 
     @dg.sensor(
-        name="landing_sensor",
-        job=scoring_job,
+        name=model.named("landing_sensor"),
+        job=jobs.scoring,
         minimum_interval_seconds=LANDING_SECONDS,
-        default_status=_status(rules.sensors_running),
-        description="Requests the days whose files in landing/discharges are new or have changed, by content. Files "
-        f"that were written in the last {SETTLED_SECONDS} seconds are left to the next tick.",
+        default_status=status_of(rules.sensors_running),
+        tags=model.tags,
+        description=f"Requests the days whose files in landing/{model.contract.landing.rows} are new or have "
+        f"changed, by content. Files that were written in the last {SETTLED_SECONDS} seconds are left to the next "
+        "tick.",
     )
     def sensor(
-        context: dg.SensorEvaluationContext, project: ProjectResource, lake: LakeResource
+        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.SensorResult | dg.SkipReason:
-        landing, now = Landing(project.settings.landing, LANDING), datetime.now(UTC)
+        workspace, now = model.workspace(platform), datetime.now(UTC)
+        landing = workspace.landing
         looked_at = float(context.cursor or 0)
         changed = {day: landing.changed_at(day) for day in known_days(landing, today=now.date())}
         touched = {day: at for day, at in changed.items() if at > looked_at}
-        busy = days_in_progress(context.instance)
+        busy = days_in_progress(context.instance, jobs.scoring.name)
         long_ago = now.timestamp() - SETTLED_SECONDS
         settled = sorted(day for day, at in touched.items() if at <= long_ago and day not in busy)
-        states = [state for state in day_states(landing, lake.open(), settled) if state.progress is Progress.to_take_in]
+        states = [each for each in day_states(landing, workspace.lake, settled) if each.progress is Progress.to_take_in]
         unsettled = [at for day, at in touched.items() if day not in settled]
         if settled:
             # Files may still arrive with the time of one that was looked at, so what is unsettled is asked for again.
             context.update_cursor(str(min([max(touched[day] for day in settled), *(at - 1e-3 for at in unsettled)])))
-        requests = scoring_requests(states, prefix="landed", longest=project.monitoring.gaps.days_per_run)
+        longest = workspace.monitoring.gaps.days_per_run
+        requests = scoring_requests(states, job=jobs.scoring.name, prefix="landed", longest=longest)
         if not requests:
             return dg.SkipReason(f"no new files; {len(unsettled)} days are being written or scored")
         return dg.SensorResult(run_requests=requests)
@@ -76,35 +78,37 @@ def landing_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
     return sensor
 
 
-def completeness_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
+def completeness_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig) -> dg.SensorDefinition:
     """Return the sensor that fills the days that are behind, and has the check look when that changes."""
 
     @dg.sensor(
-        name="completeness_sensor",
-        jobs=[scoring_job, completeness_job],
+        name=model.named("completeness_sensor"),
+        jobs=[jobs.scoring, jobs.completeness],
         minimum_interval_seconds=GAP_SECONDS,
-        default_status=_status(rules.sensors_running),
+        default_status=status_of(rules.sensors_running),
+        tags=model.tags,
         description=f"Looks whether every day up to yesterday is complete by {rules.complete_by_hour:02}:00 "
         f"({rules.timezone}), fills what was missed, however long the downtime, and reports days without files.",
     )
     def sensor(
-        context: dg.SensorEvaluationContext, project: ProjectResource, lake: LakeResource
+        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.SensorResult | dg.SkipReason:
-        landing, now, gaps = Landing(project.settings.landing, LANDING), datetime.now(UTC), project.monitoring.gaps
+        workspace, now = model.workspace(platform), datetime.now(UTC)
+        landing, gaps = workspace.landing, workspace.monitoring.gaps
         days = expected_days(known_days(landing, today=now.date()), rules, now=now, lookback=gaps.lookback_days)
-        states = day_states(landing, lake.open(), days)
-        with project.ledger() as ledger:
+        states = day_states(landing, workspace.lake, days)
+        with workspace.ledger() as ledger:
             live = ledger.pointers()["production"].version
         fillable = {Progress.to_take_in} | ({Progress.to_score} if live else set())
-        busy = days_in_progress(context.instance)
+        busy = days_in_progress(context.instance, jobs.scoring.name)
         behind = [state for state in states if state.progress in fillable and state.day not in busy]
         local = now.astimezone(ZoneInfo(rules.timezone))
         attempt = f"fill-{local.date()}-{local.hour // RETRY_HOURS}"
-        requests = scoring_requests(behind, prefix=attempt, longest=gaps.days_per_run)
+        requests = scoring_requests(behind, job=jobs.scoring.name, prefix=attempt, longest=gaps.days_per_run)
         seen = _digest(states)
         if seen != context.cursor and days:
             context.update_cursor(seen)
-            requests.append(dg.RunRequest(run_key=f"complete-{now.timestamp():.0f}", job_name=completeness_job.name))
+            requests.append(dg.RunRequest(run_key=f"complete-{now.timestamp():.0f}", job_name=jobs.completeness.name))
         if not requests:
             return dg.SkipReason(completeness(states).description or "")
         return dg.SensorResult(run_requests=requests)
@@ -112,7 +116,7 @@ def completeness_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
     return sensor
 
 
-def scoring_requests(states: Sequence[DayState], *, prefix: str, longest: int) -> list[dg.RunRequest]:
+def scoring_requests(states: Sequence[DayState], *, job: str, prefix: str, longest: int) -> list[dg.RunRequest]:
     """Request one scoring run for each stretch of days that follow each other.
 
     The key holds the content of the files: the same files are asked for once per prefix, changed ones again.
@@ -121,16 +125,16 @@ def scoring_requests(states: Sequence[DayState], *, prefix: str, longest: int) -
     return [
         dg.RunRequest(
             run_key=f"{prefix}-{days[0]}-{days[-1]}-{_digest([by_day[day] for day in days])}",
-            job_name=scoring_job.name,
+            job_name=job,
             tags={ASSET_PARTITION_RANGE_START_TAG: days[0], ASSET_PARTITION_RANGE_END_TAG: days[-1]},
         )
         for days in stretches(sorted(by_day), longest=longest)
     ]
 
 
-def days_in_progress(instance: dg.DagsterInstance) -> set[str]:
-    """Return the days that a scoring run is queued for or working on."""
-    runs = instance.get_runs(dg.RunsFilter(job_name=scoring_job.name, statuses=list(IN_PROGRESS_RUN_STATUSES)))
+def days_in_progress(instance: dg.DagsterInstance, job: str) -> set[str]:
+    """Return the days that a run of the scoring job is queued for or working on."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=list(IN_PROGRESS_RUN_STATUSES)))
     found: set[str] = set()
     for run in runs:
         if PARTITION_NAME_TAG in run.tags:
@@ -150,7 +154,3 @@ def _calendar(first: str, last: str) -> Sequence[str]:
 def _digest(states: Sequence[DayState]) -> str:
     content = "\n".join(f"{state.day} {state.progress.value} {state.fingerprint}" for state in states)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
-
-
-def _status(running: bool) -> dg.DefaultSensorStatus:
-    return dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED

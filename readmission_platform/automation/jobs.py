@@ -4,85 +4,133 @@ What belongs here: which assets run together. What does not: when (``schedules``
 One job cannot span the unpartitioned assets and the daily ones, so training and scoring are two.
 """
 
+from dataclasses import dataclass
+from typing import TypeAlias
+
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from readmission_platform.assets.encounters.days import every_day_complete
-from readmission_platform.assets.encounters.ingestion import SourceConfig
-from readmission_platform.assets.model.reproduction import ReproductionConfig
-from readmission_platform.assets.model.study import StudyConfig
+from readmission_platform.assets.feed.completeness import COMPLETE_CHECK
+from readmission_platform.assets.feed.ingestion import SourceConfig
+from readmission_platform.assets.feed.replay import replay_job
+from readmission_platform.assets.model.promotion import promotion_job
+from readmission_platform.assets.model.reproduction import REPRODUCTION, ReproductionConfig
+from readmission_platform.assets.model.rollback import rollback_job
+from readmission_platform.assets.model.study import STUDY, StudyConfig
+from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.monitoring.figures import FIGURES
+from readmission_platform.storage.tables import DRIFT, OUTCOMES, PERFORMANCE, PREDICTIONS
 
-LIFECYCLE = "readmission/lifecycle"
+Job: TypeAlias = dg.JobDefinition | UnresolvedAssetJobDefinition
 
-training_job = dg.define_asset_job(
-    "training_job",
-    # A version is reproduced and studied when somebody asks for it, and it has to be named.
-    selection=dg.AssetSelection.groups("ingestion", "features", "training", "validation")
-    - dg.AssetSelection.assets("reproduction", "robustness_study"),
-    description="From encounters to a judged candidate. Start here: 'Materialize all' cannot mix these assets with the "
-    "daily ones. The launchpad is filled in for the synthetic cohort; for real data set source to uci, and archive to "
-    "a local copy if there is one. A failing gate fails the run, and nothing moves.",
-    config=dg.RunConfig(ops={"raw_encounters": SourceConfig()}),
-    tags={LIFECYCLE: "training"},
-)
 
-reproduction_job = dg.define_asset_job(
-    "reproduction_job",
-    selection=dg.AssetSelection.assets("reproduction"),
-    description="Fit a recorded version once more from its recorded data, code and seed, and compare its predictions. "
-    "Name the version in the launchpad. Takes about as long as a training; registers and promotes nothing.",
-    config=dg.RunConfig(ops={"reproduction": ReproductionConfig(version="1")}),
-    tags={LIFECYCLE: "validation"},
-)
+@dataclass(frozen=True)
+class ModelJobs:
+    """The jobs of one model."""
 
-study_job = dg.define_asset_job(
-    "study_job",
-    selection=dg.AssetSelection.assets("robustness_study"),
-    description="Fit a recorded version again with other seeds and under other rules for who is studied, to see how "
-    "much of it is chance. Name the version in the launchpad. Takes about as long as a training for each seed and two "
-    "more; registers and promotes nothing.",
-    config=dg.RunConfig(ops={"robustness_study": StudyConfig(version="1")}),
-    tags={LIFECYCLE: "validation"},
-)
+    training: Job
+    promotion: Job
+    reproduction: Job
+    study: Job
+    projection: Job
+    rollback: Job
+    replay: Job
+    scoring: Job
+    completeness: Job
+    outcomes: Job
+    monitoring: Job
 
-scoring_job = dg.define_asset_job(
-    "scoring_job",
-    # Whether every day is complete is looked at on its own, not in the middle of filling them.
-    selection=dg.AssetSelection.groups("inference") - dg.AssetSelection.checks(every_day_complete),
-    description="Take in a day of discharges and score it: the production version for the work list, the staging "
-    "version in the shadow. Choose a day that has files in landing/discharges; `readmission replay` writes some.",
-    tags={LIFECYCLE: "scoring"},
-)
+    def all(self) -> list[Job]:
+        """Return every job."""
+        return list(vars(self).values())
 
-completeness_job = dg.define_asset_job(
-    "completeness_job",
-    selection=dg.AssetSelection.checks(every_day_complete),
-    description="Look whether every day up to yesterday has landed, is taken in and is scored. The sensor starts it "
-    "when something changes; it scores nothing by itself.",
-    tags={LIFECYCLE: "scoring"},
-)
 
-outcomes_job = dg.define_asset_job(
-    "outcomes_job",
-    selection=dg.AssetSelection.assets("matured_outcomes"),
-    description="Take in who was readmitted within 30 days, by day of discharge, from landing/outcomes. Choose days "
-    "that are 30 and more days old; `readmission replay --outcomes` writes some.",
-    tags={LIFECYCLE: "monitoring"},
-)
+def jobs_of(model: ModelAssets) -> ModelJobs:
+    """Return the jobs of a model."""
+    groups = [model.group(name) for name in ("ingestion", "features", "training", "validation")]
+    complete = dg.AssetSelection.checks(dg.AssetCheckKey(model.key(PREDICTIONS), COMPLETE_CHECK))
+    words, contract = model.words, model.contract
 
-# Not the whole group: matured_outcomes is daily, and one job cannot span both.
-monitoring_job = dg.define_asset_job(
-    "monitoring_job",
-    selection=dg.AssetSelection.assets("drift_report", "live_performance", "monitoring_figures"),
-    description="Look at what was scored: drift against the training data of each version, window by window, and "
-    "performance on matured outcomes. It can be launched at any time and judges only what is new; nothing is blocked "
-    "by it, but a version whose full windows were not judged does not reach production.",
-    tags={LIFECYCLE: "monitoring"},
-)
+    def assets(*names: str) -> dg.AssetSelection:
+        return dg.AssetSelection.assets(*model.keys(*names))
 
-projection_job = dg.define_asset_job(
-    "projection_job",
-    selection=dg.AssetSelection.groups("promotion"),
-    description="Show what is in staging and production: verify the artifacts and align the registry's aliases with "
-    "the ledger. Promotes nothing; that is promotion_job.",
-    tags={LIFECYCLE: "promotion"},
-)
+    def job(name: str, part: str, selection: dg.AssetSelection, description: str, **configs: dg.Config) -> Job:
+        ops = {model.op(asset): config for asset, config in configs.items()}
+        return dg.define_asset_job(
+            model.named(f"{name}_job"), selection=selection, description=description, tags=model.job_tags(part),
+            config=dg.RunConfig(ops=ops) if ops else None,
+        )  # fmt: skip
+
+    default_source = SourceConfig(source=next(iter(contract.sources)))
+    return ModelJobs(
+        training=job(
+            "training",
+            "training",
+            # A version is reproduced and studied when somebody asks for it, and it has to be named.
+            dg.AssetSelection.groups(*groups) - assets(REPRODUCTION, STUDY),
+            "From the source to a judged candidate. Start here: 'Materialize all' cannot mix these assets with the "
+            f"daily ones. The launchpad is filled in for the source {default_source.source}; another source of the "
+            "model may want the path of an archive. A failing gate fails the run, and nothing moves.",
+            **{model.names.raw: default_source},
+        ),
+        promotion=promotion_job(model),
+        reproduction=job(
+            "reproduction",
+            "validation",
+            assets(REPRODUCTION),
+            "Fit a recorded version once more from its recorded data, code and seed, and compare its predictions. Name "
+            "the version in the launchpad. Takes about as long as a training; registers and promotes nothing.",
+            **{REPRODUCTION: ReproductionConfig(version="1")},
+        ),
+        study=job(
+            "study",
+            "validation",
+            assets(STUDY),
+            "Fit a recorded version again with other seeds and under other rules for who is studied, to see how much "
+            "of it is chance. Name the version in the launchpad. Takes about as long as a training for each seed and "
+            "two more; registers and promotes nothing.",
+            **{STUDY: StudyConfig(version="1")},
+        ),
+        projection=job(
+            "projection",
+            "promotion",
+            dg.AssetSelection.groups(model.group("promotion")),
+            "Show what is in staging and production: verify the artifacts and align the registry's aliases with the "
+            "ledger. Promotes nothing; that is the promotion job.",
+        ),
+        rollback=rollback_job(model),
+        replay=replay_job(model),
+        scoring=job(
+            "scoring",
+            "scoring",
+            # Whether every day is complete is looked at on its own, not in the middle of filling them.
+            dg.AssetSelection.groups(model.group("inference")) - complete,
+            f"Take in a day of {words.delivery} and score it: the production version for the work list, the staging "
+            f"version in the shadow. Choose a day that has files in landing/{contract.landing.rows}; `readmission "
+            "replay` writes some.",
+        ),
+        completeness=job(
+            "completeness",
+            "scoring",
+            complete,
+            "Look whether every day up to yesterday has landed, is taken in and is scored. The sensor starts it when "
+            "something changes; it scores nothing by itself.",
+        ),
+        outcomes=job(
+            "outcomes",
+            "monitoring",
+            assets(OUTCOMES),
+            f"Take in which {words.rows} were {words.positive}, by day, from landing/{contract.landing.outcomes}. "
+            f"Choose days that are {contract.maturity_days} and more days old; `readmission replay --outcomes` "
+            "writes some.",
+        ),
+        monitoring=job(
+            "monitoring",
+            "monitoring",
+            # Not the whole group: the outcomes are daily, and one job cannot span both.
+            assets(DRIFT, PERFORMANCE, FIGURES),
+            "Look at what was scored: drift against the training data of each version, window by window, and "
+            "performance on matured outcomes. It can be launched at any time and judges only what is new; nothing is "
+            "blocked by it, but a version whose full windows were not judged does not reach production.",
+        ),
+    )

@@ -1,7 +1,7 @@
 """Retraining: a training that starts by itself, because of an alarm or because it is Sunday.
 
 What belongs here: when a training is requested, and with which data. What does not: what becomes of the version; it is
-a candidate like any other, and only ``staging_promotion_sensor`` and the gates take it further.
+a candidate like any other, and only the staging sensor and the gates take it further.
 
 Neither starts a training while another one runs, nor while a version in staging still collects its days in the shadow:
 a newer candidate would take its place and the days would start again, so that with one training a week and fourteen
@@ -16,18 +16,19 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from readmission_platform.assets.model.stages import Stage, live_version
-from readmission_platform.automation.jobs import training_job
+from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.automation.jobs import ModelJobs
+from readmission_platform.automation.sensors import status_of
 from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.config.monitoring import MonitoringConfig, RetrainingConfig
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.monitoring.live_verdicts import worse_measures
 from readmission_platform.lifecycle.monitoring.windows import drift_facts
-from readmission_platform.lifecycle.versions.version_facts import shadow_days
-from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.storage.lake import Lake
+from readmission_platform.lifecycle.versions.shadow_days import days_in_the_shadow
+from readmission_platform.lifecycle.versions.stages import Stage, live_version
+from readmission_platform.lifecycle.workspace import Platform
+from readmission_platform.storage.tables import ModelLake
 
 WHY_TAG, MEASURES_TAG, REPLACES_TAG = (
     f"readmission/retraining_{name}" for name in ("because", "measures", "of_version")
@@ -35,35 +36,37 @@ WHY_TAG, MEASURES_TAG, REPLACES_TAG = (
 MINIMUM_SECONDS = 600
 
 
-def retraining_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
+def retraining_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig) -> dg.SensorDefinition:
     """Return the sensor that has a version trained when the one in production drifted or got worse."""
 
     @dg.sensor(
-        name="retraining_sensor",
-        job=training_job,
+        name=model.named("retraining_sensor"),
+        job=jobs.training,
         minimum_interval_seconds=MINIMUM_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING if rules.retraining_running else dg.DefaultSensorStatus.STOPPED,
+        default_status=status_of(rules.retraining_running),
+        tags=model.tags,
         description="Requests a training when drift_report has an alarm for the version in production or "
         "live_performance found it worse than its limits, unless something was trained within the cool-down. Promotes "
         "nothing: what comes of it is a candidate.",
     )
     def sensor(
-        context: dg.SensorEvaluationContext, project: ProjectResource, lake: LakeResource
+        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.RunRequest | dg.SkipReason:
-        opened, now = lake.open(), datetime.now(UTC)
-        with project.ledger() as ledger:
+        workspace, now = model.workspace(platform), datetime.now(UTC)
+        lake, monitoring = workspace.lake, workspace.monitoring
+        with workspace.ledger() as ledger:
             record = live_version(ledger, Stage.production.value)
             waiting = live_version(ledger, Stage.staging.value)
             trained = ledger.events(kind="version_trained")
         if record is None:
             return dg.SkipReason("no version is in production")
-        because, measures = confirmed(opened, record, project.monitoring)
+        because, measures = confirmed(lake, record, monitoring)
         if not because:
             return dg.SkipReason(f"version {record.version} has no drift alarm and is not worse on matured outcomes")
         held_back = (
-            cooling_down(trained, project.monitoring.retraining, now=now)
-            or busy(context.instance)
-            or collecting(opened, waiting, needed=rules.shadow_days_required)
+            cooling_down(trained, monitoring.retraining, now=now)
+            or busy(context.instance, jobs.training.name)
+            or collecting(lake, waiting, needed=rules.shadow_days_required)
         )
         if held_back:
             return dg.SkipReason(f"version {record.version}: {because.replace('_', ' ')}; {held_back}")
@@ -71,43 +74,49 @@ def retraining_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
         # A run that failed before there was a version may be requested again, but not before tomorrow.
         day = now.astimezone(ZoneInfo(rules.timezone)).date()
         key = f"retraining-{record.version}-{trained[-1].seq}-{day}"
-        return request(context.instance, record, run_key=key, tags=tags)
+        return request(context.instance, model, jobs, record, run_key=key, tags=tags)
 
     return sensor
 
 
-def weekly_training_schedule(rules: EnvironmentConfig, monitoring: MonitoringConfig) -> dg.ScheduleDefinition:
+def weekly_training_schedule(
+    model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig, monitoring: MonitoringConfig
+) -> dg.ScheduleDefinition:
     """Return the schedule of the regular training, which takes in the outcomes that have matured meanwhile."""
 
     @dg.schedule(
-        name="weekly_training_schedule",
-        job=training_job,
+        name=model.named("weekly_training_schedule"),
+        job=jobs.training,
         cron_schedule=monitoring.retraining.weekly,
         execution_timezone=rules.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING
         if rules.retraining_running
         else dg.DefaultScheduleStatus.STOPPED,
+        tags=model.tags,
         description=f"Trains a candidate regularly (cron {monitoring.retraining.weekly}, {rules.timezone}) on the "
         "source of the version in production and on what has matured since. Promotes nothing.",
     )
     def schedule(
-        context: dg.ScheduleEvaluationContext, project: ProjectResource, lake: LakeResource
+        context: dg.ScheduleEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.RunRequest | dg.SkipReason:
-        with project.ledger() as ledger:
+        workspace = model.workspace(platform)
+        with workspace.ledger() as ledger:
             record = live_version(ledger, Stage.production.value)
             waiting = live_version(ledger, Stage.staging.value)
         if record is None:
             return dg.SkipReason("no version is in production; train the first one with `readmission train`")
-        held_back = busy(context.instance) or collecting(lake.open(), waiting, needed=rules.shadow_days_required)
+        held_back = busy(context.instance, jobs.training.name) or collecting(
+            workspace.lake, waiting, needed=rules.shadow_days_required
+        )
         if held_back:
             return dg.SkipReason(held_back)
         day = context.scheduled_execution_time.astimezone(ZoneInfo(rules.timezone)).date()
-        return request(context.instance, record, run_key=f"weekly-{day}", tags={WHY_TAG: "weekly"})
+        return request(context.instance, model, jobs, record, run_key=f"weekly-{day}", tags={WHY_TAG: "weekly"})
 
     return schedule
 
 
-def confirmed(lake: Lake, record: VersionRecord, monitoring: MonitoringConfig) -> tuple[str, Sequence[str]]:
+def confirmed(lake: ModelLake, record: VersionRecord, monitoring: MonitoringConfig) -> tuple[str, Sequence[str]]:
     """Say what calls for a training: ``drift``, ``performance``, both or nothing; and the measures that got worse."""
     drift = drift_facts(lake, record, monitoring.drift)
     measures = worse_measures(lake, record.version)
@@ -126,17 +135,15 @@ def cooling_down(trained: Sequence[Event], settings: RetrainingConfig, *, now: d
     return f"the last training was on {last.date()}, and the cool-down is {settings.cool_down_days} days"
 
 
-def busy(instance: dg.DagsterInstance) -> str | None:
+def busy(instance: dg.DagsterInstance, job: str) -> str | None:
     """Say that a training is under way, or return None."""
-    runs = instance.get_runs(
-        filters=dg.RunsFilter(job_name=training_job.name, statuses=list(NOT_FINISHED_STATUSES)), limit=1
-    )
+    runs = instance.get_runs(filters=dg.RunsFilter(job_name=job, statuses=list(NOT_FINISHED_STATUSES)), limit=1)
     return f"a training is under way (run {runs[0].run_id})" if runs else None
 
 
-def collecting(lake: Lake, waiting: VersionRecord | None, *, needed: int) -> str | None:
+def collecting(lake: ModelLake, waiting: VersionRecord | None, *, needed: int) -> str | None:
     """Say that the version in staging still collects days in the shadow, or return None."""
-    days = shadow_days(lake, waiting) if waiting else needed
+    days = days_in_the_shadow(lake, waiting) if waiting else needed
     if waiting is None or days >= needed:
         return None
     return (f"version {waiting.version} in staging has {days} of {needed} days in the shadow, which would start again "
@@ -144,25 +151,32 @@ def collecting(lake: Lake, waiting: VersionRecord | None, *, needed: int) -> str
 
 
 def request(
-    instance: dg.DagsterInstance, record: VersionRecord, *, run_key: str, tags: Mapping[str, str]
+    instance: dg.DagsterInstance,
+    model: ModelAssets,
+    jobs: ModelJobs,
+    record: VersionRecord,
+    *,
+    run_key: str,
+    tags: Mapping[str, str],
 ) -> dg.RunRequest | dg.SkipReason:
     """Request a training on the source that the version in production was trained on."""
-    source = source_of(instance, record)
+    op = model.op(model.names.raw)
+    source = source_of(instance, record, op)
     if source is None:
         return dg.SkipReason(
-            f"the run that trained version {record.version} does not say its source; start training_job by hand"
+            f"the run that trained version {record.version} does not say its source; start {jobs.training.name} by hand"
         )
     return dg.RunRequest(
         run_key=run_key,
-        run_config={"ops": {"raw_encounters": {"config": source}}},
+        run_config={"ops": {op: {"config": source}}},
         tags={**tags, REPLACES_TAG: record.version},
     )
 
 
-def source_of(instance: dg.DagsterInstance, record: VersionRecord) -> dict[str, Any] | None:
-    """Return the source's configuration of the run that trained a version: kind, archive, size, seed."""
+def source_of(instance: dg.DagsterInstance, record: VersionRecord, op: str) -> dict[str, Any] | None:
+    """Return the source's configuration of the run that trained a version: name, archive, size, seed."""
     run = instance.get_run_by_id(record.run_id) if record.run_id else None
     config: Any = run.run_config if run else {}
-    for name in ("ops", "raw_encounters", "config"):
+    for name in ("ops", op, "config"):
         config = config.get(name) if isinstance(config, Mapping) else None
     return dict(config) if isinstance(config, Mapping) else None

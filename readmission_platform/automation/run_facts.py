@@ -1,10 +1,10 @@
-"""Reading a finished run from Dagster: which run, what it made, what its checks said, where it failed.
+"""Read a finished run from Dagster: whose it is, what it made, the results of its checks, where it failed.
 
-What belongs here: the translation of Dagster's records into :class:`RunSeen`, of any job, also of runs started by hand.
-What does not: what follows from it (``observation``). Error messages are never read: they may quote a patient's data.
+What belongs here: translating Dagster's records into :class:`RunSeen`, of any job, also of runs started by hand.
+What does not: what follows from a run (``observation``). Error messages are not read: they may quote a patient's data.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -22,6 +22,8 @@ from dagster._core.storage.tags import (
     WILL_RETRY_TAG,
 )
 
+from readmission_platform.assets.model_assets import MODEL_TAG
+from readmission_platform.operations.names import ModelNames, Named
 from readmission_platform.operations.observed_runs import (
     AssetSeen,
     CheckSeen,
@@ -51,7 +53,7 @@ _READ = {
     EventType.STEP_FAILURE,
     EventType.RUN_FAILURE,
 }
-# Dagster wraps what a step raised in these.
+# Dagster wraps the error of a step in these.
 _WRAPPERS = {
     "DagsterExecutionStepExecutionError",
     "DagsterResourceFunctionError",
@@ -64,7 +66,7 @@ _WRAPPERS = {
 
 @dataclass
 class _Step:
-    """What the events say of one step."""
+    """What the events say about one step; assets by their keys."""
 
     started: float | None = None
     ended: float | None = None
@@ -73,13 +75,15 @@ class _Step:
     made: dict[str, list[Any]] = field(default_factory=dict)
 
 
-def read_run(instance: dg.DagsterInstance, record: dg.RunRecord, *, actor: str) -> RunSeen:
+def read_run(instance: dg.DagsterInstance, record: dg.RunRecord, *, names: ModelNames, actor: str) -> RunSeen:
     """Read a finished run and its events.
 
     Parameters
     ----------
+    names
+        To which model assets and jobs belong.
     actor
-        Who acts where the run itself does not say: whoever this process runs as.
+        Who started the run if it does not say so itself: whoever this process runs as.
     """
     run = record.dagster_run
     steps: dict[str, _Step] = {}
@@ -91,33 +95,36 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord, *, actor: str) 
         if event is None:
             continue
         if event.event_type is EventType.ASSET_CHECK_EVALUATION:
-            check = _check(event.asset_check_evaluation_data, event.partition)
-            checks[check.asset, check.check, check.partition] = check
+            check = _check(event.asset_check_evaluation_data, event.partition, names)
+            checks[check.asset.key, check.check, check.partition] = check
         elif event.event_type is EventType.RUN_FAILURE:
             run_error = _run_error(event)
         else:
             _note(steps.setdefault(event.step_key or "", _Step()), event, entry.timestamp)
             if event.event_type is EventType.STEP_FAILURE:
                 errors[event.step_key or ""] = error_class(event.step_failure_data.error) or "Failure"
-            elif event.event_type is EventType.STEP_SUCCESS:  # a retry that worked
+            elif event.event_type is EventType.STEP_SUCCESS:  # it was tried again and succeeded
                 errors.pop(event.step_key or "", None)
     first, last = _partitions(run)
     trigger, who = _started_by(run, actor)
+    planned = _named({key for step in steps.values() for key in step.planned}, names)
+    assets = tuple(_assets(steps, list(checks.values()), names))
+    concerned = [*planned, *(seen.asset for seen in assets), *(check.asset for check in checks.values())]
     return RunSeen(
         run_id=run.run_id,
-        job=run.job_name,
+        job=names.of_job(run.job_name, _model(run, concerned, names)),
         status=FINISHED[run.status],
         started_at=_moment(record.start_time),
         ended_at=_moment(record.end_time) or record.update_timestamp,
         actor=who,
         trigger=trigger,
-        assets=tuple(_assets(steps, list(checks.values()))),
+        assets=assets,
         checks=tuple(checks.values()),
         failures=tuple(
-            StepFailed(name, tuple(sorted({*steps[name].planned, *steps[name].made})), error)
+            StepFailed(name, _named({*steps[name].planned, *steps[name].made}, names), error)
             for name, error in errors.items()
         ),
-        planned=tuple(sorted({asset for step in steps.values() for asset in step.planned})),
+        planned=planned,
         error=run_error,
         first_partition=first,
         last_partition=last,
@@ -125,11 +132,30 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord, *, actor: str) 
     )
 
 
+def _named(keys: Collection[str], names: ModelNames) -> tuple[Named, ...]:
+    return tuple(names.of_asset(key) for key in sorted(keys))
+
+
+def _model(run: dg.DagsterRun, concerned: Iterable[Named], names: ModelNames) -> str | None:
+    """Return the model that a run belongs to, None for a run of several models or of none.
+
+    Its assets decide, because the tag can be edited in the launchpad. The tag decides for a run without assets, and for
+    one with assets of several models, the tag's among them.
+    """
+    # A run that was killed early has no events about assets; which ones were selected is known all the same.
+    chosen = [names.of_asset(key.to_user_string()) for key in run.asset_selection or ()]
+    models = {asset.model for asset in (*concerned, *chosen)} - {None}
+    tagged = run.tags.get(MODEL_TAG)
+    if tagged in (models or set(names.prefixes)):
+        return tagged
+    return models.pop() if len(models) == 1 else None
+
+
 def _events(instance: dg.DagsterInstance, run_id: str) -> Sequence[dg.EventLogEntry]:
     try:
         return instance.all_logs(run_id, of_type=_READ)
     except DagsterEventLogInvalidForRun:
-        # One run whose events are damaged is observed by what its record says, and holds up no other.
+        # A run whose events are damaged is observed from its record alone, so that it does not block the others.
         return []
 
 
@@ -141,12 +167,12 @@ def awaits_retry(record: dg.RunRecord) -> bool:
 
 
 def _run_error(event: dg.DagsterEvent) -> str | None:
-    # A run that was declared failed from outside says nothing at all.
+    # A run that Dagster declared failed from outside has no error.
     return error_class(event.job_failure_data.error) if event.event_specific_data is not None else None
 
 
 def error_class(error: Any) -> str | None:
-    """Return the class of what was raised, without Dagster's wrapping."""
+    """Return the class of the error itself, without Dagster's wrappers."""
     while error is not None and error.cls_name in _WRAPPERS and error.cause is not None:
         error = error.cause
     return cast("str | None", error.cls_name) if error is not None else None
@@ -165,10 +191,10 @@ def _note(step: _Step, event: dg.DagsterEvent, at: float) -> None:
             step.made.setdefault(name, []).append((day, event.step_materialization_data.materialization))
 
 
-def _check(evaluation: Any, partition: str | None) -> CheckSeen:
+def _check(evaluation: Any, partition: str | None, names: ModelNames) -> CheckSeen:
     description = evaluation.description or ""
     return CheckSeen(
-        asset=evaluation.asset_key.to_user_string(),
+        asset=names.of_asset(evaluation.asset_key.to_user_string()),
         check=evaluation.check_name,
         partition=evaluation.partition or partition,
         passed=bool(evaluation.passed),
@@ -178,23 +204,23 @@ def _check(evaluation: Any, partition: str | None) -> CheckSeen:
     )
 
 
-def _assets(steps: dict[str, _Step], checks: Sequence[CheckSeen]) -> Iterable[AssetSeen]:
-    """Return what was done to each asset; one that the run never came to is not among them."""
-    stopped = {check.asset for check in checks if not check.passed and check.severity == "ERROR"}
+def _assets(steps: dict[str, _Step], checks: Sequence[CheckSeen], names: ModelNames) -> Iterable[AssetSeen]:
+    """Return what was done to each asset; those that the run did not reach are left out."""
+    stopped = {check.asset.key for check in checks if not check.passed and check.severity == "ERROR"}
     for step in steps.values():
         if step.started is None:
             continue
         seconds = round(step.ended - step.started, 3) if step.ended is not None else None
-        for name in dict.fromkeys([*step.planned, *step.made]):
-            made = step.made.get(name, [])
-            days = sorted(day for day, _ in made if day) or sorted(step.planned.get(name, []))
+        for key in dict.fromkeys([*step.planned, *step.made]):
+            made = step.made.get(key, [])
+            days = sorted(day for day, _ in made if day) or sorted(step.planned.get(key, []))
             last = made[-1][1] if made else None
             tags = (last.tags or {}) if last else {}
             outcome: Outcome = "made" if made else "skipped"
             if step.failed or step.ended is None:
-                outcome = "blocked" if name in stopped else "failed"
+                outcome = "blocked" if key in stopped else "failed"
             yield AssetSeen(
-                asset=name,
+                asset=names.of_asset(key),
                 outcome=outcome,
                 first_partition=days[0] if days else None,
                 last_partition=days[-1] if days else None,

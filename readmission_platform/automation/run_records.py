@@ -1,19 +1,21 @@
-"""What follows from observed runs outside of the operations database: the ledger's audit and MLflow's tracking.
+"""What follows from observed runs outside of the operations database: events in the ledger, runs in MLflow.
 
-What belongs here: doing each exactly once although each can fail on its own. What does not: alerts (``watching``).
+What belongs here: recording each exactly once, although either service can be out of reach. What does not: alerts
+(``watching``).
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 
 from readmission_platform.foundation.errors import GovernanceError, Unavailable
 from readmission_platform.governance.ledger.chain import utc_text
+from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.operations.database import Audit, Operations, moment
 from readmission_platform.operations.observed_runs import RunSeen
-from readmission_platform.resources.project import ProjectResource
 from readmission_platform.resources.run_tracking import RunTracker
-from readmission_platform.resources.tracking import TrackingResource
+from readmission_platform.storage.registry import Registry
 
 RUN_FAILED, CHECK_FAILED = "run_failed", "check_failed"
 AUDITED_AT_ONCE, TRACKED_AT_ONCE = 50, 20
@@ -24,20 +26,22 @@ TRACKING_MARK = "tracking tried in vain"
 def audit_of(run: RunSeen) -> Audit | None:
     """Return the one event that the ledger gets about a run that failed or whose checks did; None for all others.
 
-    What a person was declined is no failure: the decisions that matter are recorded by whoever takes them.
+    A request that was declined is no failure: whoever takes a decision that matters records it.
     """
     about = {
         "run_id": run.run_id,
-        "job": run.job,
+        "job": run.job.key,
         "partitions": [run.first_partition, run.last_partition],
         "ended_at": utc_text(run.ended_at),
     }
-    checks = [{"asset": check.asset, "check": check.check, "partition": check.partition} for check in run.failed_checks]
+    checks = [
+        {"asset": check.asset.key, "check": check.check, "partition": check.partition} for check in run.failed_checks
+    ]
     if run.cause in {"error", "killed"}:
         failed = {
             "cause": run.cause,
             "steps": sorted(failure.step for failure in run.failures),
-            "assets": list(run.unmade),
+            "assets": [asset.key for asset in run.unmade],
             "error_class": list(run.errors),
             "checks": checks,
         }
@@ -48,16 +52,18 @@ def audit_of(run: RunSeen) -> Audit | None:
 
 
 def keep_audit(
-    operations: Operations, project: ProjectResource, *, now: datetime, run_ids: Collection[str] | None = None
+    operations: Operations, ledger_url: str, *, now: datetime, run_ids: Collection[str] | None = None
 ) -> int:
-    """Record in the ledger what is still to be recorded; returns how many events.
+    """Record in the ledger the runs that are still to be recorded; returns how many events it wrote.
 
-    A run whose event is there already (a process was killed in between, or the operations database is new) gets none.
+    The event belongs to the stream of the run's model, or to the environment's for a run of several models or of none.
+    A run whose event is there already gets no second one: a process was killed in between, or the operations database
+    is new.
 
     Raises
     ------
     GovernanceError
-        When the ledger cannot be used; what is missing is recorded the next time.
+        When the ledger cannot be used; the missing events are recorded the next time.
     """
     rows = operations.claim("audit", now=now, limit=AUDITED_AT_ONCE, run_ids=run_ids)
     if not rows:
@@ -65,11 +71,16 @@ def keep_audit(
     waiting = {row["run_id"]: row for row in rows}
     recorded = 0
     try:
-        with project.ledger() as ledger:
-            events = [event for kind in (RUN_FAILED, CHECK_FAILED) for event in ledger.events(kind=kind)]
+        with ExitStack() as opened:
+            ledgers = {
+                model: opened.enter_context(_stream(ledger_url, model)) for model in {row["model"] for row in rows}
+            }
+            any_of_them = next(iter(ledgers.values()))
+            events = [event for kind in (RUN_FAILED, CHECK_FAILED) for event in any_of_them.events_of_all(kind=kind)]
             known = {event.payload.get("run_id") for event in events}
             for run_id, row in list(waiting.items()):
                 if run_id not in known:
+                    ledger = ledgers[row["model"]]
                     ledger.append(row["audit_kind"], json.loads(row["audit_payload"]), actor=row["actor"])
                     recorded += 1
                 operations.done("audit", [run_id])
@@ -80,15 +91,23 @@ def keep_audit(
     return recorded
 
 
+def _stream(ledger_url: str, model: str | None) -> Ledger:
+    return Ledger.of_environment(ledger_url) if model is None else Ledger(ledger_url, model=model)
+
+
 def keep_tracking(
-    operations: Operations, tracking: TrackingResource, *, now: datetime, run_ids: Collection[str] | None = None
+    operations: Operations,
+    registry: Callable[[str], Registry],
+    *,
+    now: datetime,
+    run_ids: Collection[str] | None = None,
 ) -> int:
-    """Track what is still to be tracked, a bounded number of runs; returns how many.
+    """Track the runs that are still to be tracked, a bounded number; returns how many.
 
     Raises
     ------
     Unavailable
-        When the tracking server cannot be reached; it is left alone for a while then.
+        When the tracking server cannot be reached; the next attempt is made a few minutes later.
     """
     last = operations.mark(TRACKING_MARK)
     if last is not None and moment(last) + TRACKING_PAUSE > now:
@@ -98,7 +117,7 @@ def keep_tracking(
         return 0
     waiting = [row["run_id"] for row in rows]
     try:
-        tracker = RunTracker(tracking)
+        tracker = RunTracker(registry)
         for row in rows:
             tracker.track(row, operations.asset_runs(run_id=row["run_id"]))
             operations.done("track", [row["run_id"]])

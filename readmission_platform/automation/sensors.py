@@ -8,44 +8,51 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from readmission_platform.assets.model.promotion import PromotionConfig, promotion_job
-from readmission_platform.assets.model.stages import Stage, live_version
-from readmission_platform.automation.jobs import projection_job
+from readmission_platform.assets.model.promotion import PROMOTION_OP, PromotionConfig
+from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.automation.jobs import ModelJobs
 from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.versions.reconciliation import differences, record_once
-from readmission_platform.lifecycle.versions.version_facts import shadow_days
-from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.resources.tracking import TrackingResource
+from readmission_platform.lifecycle.versions.shadow_days import days_in_the_shadow
+from readmission_platform.lifecycle.versions.stages import Stage, live_version
+from readmission_platform.lifecycle.workspace import Platform
 
 MINIMUM_SECONDS = 30
 
 
-def staging_promotion_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
+def status_of(running: bool) -> dg.DefaultSensorStatus:
+    """Return the default status of a sensor."""
+    return dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
+
+
+def staging_promotion_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig) -> dg.SensorDefinition:
     """Return the sensor that promotes the newest accepted candidate to staging."""
 
     @dg.sensor(
-        name="staging_promotion_sensor",
-        job=promotion_job,
+        name=model.named("staging_promotion_sensor"),
+        job=jobs.promotion,
         minimum_interval_seconds=MINIMUM_SECONDS,
-        default_status=_status(rules.sensors_running),
+        default_status=status_of(rules.sensors_running),
+        tags=model.tags,
         description="Requests promotion to staging for a candidate that passed every candidate gate. The job decides "
         "again, on recomputed evidence.",
     )
-    def sensor(project: ProjectResource) -> dg.RunRequest | dg.SkipReason:
-        with project.ledger() as ledger:
+    def sensor(platform: dg.ResourceParam[Platform]) -> dg.RunRequest | dg.SkipReason:
+        with model.workspace(platform).ledger() as ledger:
             waiting = waiting_for_staging(ledger)
         if waiting is None:
             return dg.SkipReason("no accepted candidate is newer than the version in staging")
         version, seq = waiting
         config = PromotionConfig(version=version, to_stage=Stage.staging, reason="every candidate gate passed")
-        return dg.RunRequest(
-            run_key=f"staging-{version}-{seq}", run_config=dg.RunConfig(ops={"promote_version": config})
-        )
+        return _promotion(model, config, f"staging-{version}-{seq}")
 
     return sensor
+
+
+def _promotion(model: ModelAssets, config: PromotionConfig, run_key: str) -> dg.RunRequest:
+    return dg.RunRequest(run_key=run_key, run_config=dg.RunConfig(ops={model.named(PROMOTION_OP): config}))
 
 
 def waiting_for_staging(ledger: Ledger) -> tuple[str, int] | None:
@@ -59,33 +66,32 @@ def waiting_for_staging(ledger: Ledger) -> tuple[str, int] | None:
     return None
 
 
-def production_promotion_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
+def production_promotion_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig) -> dg.SensorDefinition:
     """Return the sensor that promotes the version in staging once it has been approved and shadowed long enough."""
 
     @dg.sensor(
-        name="production_promotion_sensor",
-        job=promotion_job,
+        name=model.named("production_promotion_sensor"),
+        job=jobs.promotion,
         minimum_interval_seconds=MINIMUM_SECONDS,
-        default_status=_status(rules.sensors_running),
+        default_status=status_of(rules.sensors_running),
+        tags=model.tags,
         description="Requests promotion to production for the version in staging when the approvals it needs have been "
         "given. The job decides: gates, shadow days and signatures are checked there.",
     )
-    def sensor(project: ProjectResource, lake: LakeResource) -> dg.RunRequest | dg.SkipReason:
-        with project.ledger() as ledger:
+    def sensor(platform: dg.ResourceParam[Platform]) -> dg.RunRequest | dg.SkipReason:
+        workspace = model.workspace(platform)
+        with workspace.ledger() as ledger:
             approved = approved_in_staging(ledger, needed=rules.approvals_required)
             record = live_version(ledger, Stage.staging.value)
         if approved is None or record is None:
             return dg.SkipReason("no version in staging has the approvals it needs")
-        days = shadow_days(lake.open(), record)
+        days = days_in_the_shadow(workspace.lake, record)
         if days < rules.shadow_days_required:
             return dg.SkipReason(f"version {approved.version}: {days} of {rules.shadow_days_required} shadow days")
         config = PromotionConfig(
             version=approved.version, to_stage=Stage.production, replace=approved.saw_incumbent, reason="approved"
         )
-        return dg.RunRequest(
-            run_key=f"production-{approved.version}-{approved.seq}-{days}",
-            run_config=dg.RunConfig(ops={"promote_version": config}),
-        )
+        return _promotion(model, config, f"production-{approved.version}-{approved.seq}-{days}")
 
     return sensor
 
@@ -115,23 +121,26 @@ def approved_in_staging(ledger: Ledger, *, needed: int) -> ApprovedVersion | Non
     return ApprovedVersion(version, given[-1], incumbent.version is not None and min(given) > incumbent.seq)
 
 
-def reconciliation_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
+def reconciliation_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig) -> dg.SensorDefinition:
     """Return the sensor that has the registry's aliases repaired when they differ from the ledger."""
+    name = model.named("reconciliation_sensor")
 
     @dg.sensor(
-        name="reconciliation_sensor",
-        job=projection_job,
+        name=name,
+        job=jobs.projection,
         minimum_interval_seconds=4 * MINIMUM_SECONDS,
-        default_status=_status(rules.sensors_running),
+        default_status=status_of(rules.sensors_running),
+        tags=model.tags,
         description="Compares the registry's aliases with the ledger and has them repaired; the ledger decides.",
     )
     def sensor(
-        context: dg.SensorEvaluationContext, project: ProjectResource, tracking: TrackingResource
+        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.RunRequest | dg.SkipReason:
-        with project.ledger() as ledger:
-            found = differences(ledger, project=project, tracking=tracking)
+        workspace = model.workspace(platform)
+        with workspace.ledger() as ledger:
+            found = differences(ledger, workspace=workspace)
             if found:
-                record_once(ledger, found, actor="reconciliation_sensor")
+                record_once(ledger, found, actor=name)
         if not found:
             return dg.SkipReason("registry and artifacts are what the ledger says")
         for each in found:
@@ -142,7 +151,3 @@ def reconciliation_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
         return dg.RunRequest(run_key=f"repair-{context.last_tick_completion_time}")
 
     return sensor
-
-
-def _status(running: bool) -> dg.DefaultSensorStatus:
-    return dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED

@@ -1,7 +1,7 @@
-"""Looking at what is no run: ticks of sensors and schedules, the ledger, services, and figures against their limits.
+"""Watch everything that is not a run: ticks of sensors and schedules, the ledger, services, figures and their limits.
 
-What belongs here: reading these and handing the rules what they say. What does not: the rules
-(``operations.alerts.rules``) and runs (``observation``).
+What belongs here: reading these and passing them to the rules. What does not: the rules (``operations.alerts.rules``)
+and runs (``observation``).
 """
 
 import shutil
@@ -16,6 +16,7 @@ from dagster._core.scheduler.instigation import TickStatus
 from readmission_platform.automation.run_facts import error_class
 from readmission_platform.foundation.errors import GovernanceError, LedgerCorrupt
 from readmission_platform.governance.ledger.chain import utc_text
+from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.operations.alerts.records import Circumstances
 from readmission_platform.operations.alerts.rules import (
     Signal,
@@ -24,20 +25,21 @@ from readmission_platform.operations.alerts.rules import (
     signals_of_figures,
 )
 from readmission_platform.operations.database import Operations, moment
+from readmission_platform.operations.names import ModelNames
 from readmission_platform.operations.observed_runs import TickSeen
-from readmission_platform.resources.project import ProjectResource
 
 LEDGER_MARK, LIMITS_MARK = "ledger", "limits"
 LEDGER, INTEGRITY, TRACKING = "ledger", "ledger integrity", "tracking"
 ERROR_SHARE_HOURS, ERROR_SHARE_RUNS = 24, 20
 SCORED = "daily_predictions"
 
-Figures = Callable[[], Mapping[str, float]]
+# By model, a function that makes its newest figures.
+Figures = Mapping[str, Callable[[], Mapping[str, float]]]
 
 _FINISHED_TICKS = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
 
 
-def seen_ticks(instance: dg.DagsterInstance) -> list[TickSeen]:
+def seen_ticks(instance: dg.DagsterInstance, names: ModelNames) -> list[TickSeen]:
     """Return the last finished tick of every sensor and schedule that is running."""
     if instance.schedule_storage is None:
         return []
@@ -50,7 +52,7 @@ def seen_ticks(instance: dg.DagsterInstance) -> list[TickSeen]:
             failed = tick.status is TickStatus.FAILURE
             found.append(
                 TickSeen(
-                    name=state.name,
+                    instigator=names.of_instigator(state.name),
                     type="sensor" if state.instigator_type is InstigatorType.SENSOR else "schedule",
                     at=datetime.fromtimestamp(tick.end_timestamp or tick.timestamp, UTC),
                     failed=failed,
@@ -61,32 +63,51 @@ def seen_ticks(instance: dg.DagsterInstance) -> list[TickSeen]:
 
 
 def watch_limits(
-    operations: Operations, given: Circumstances, *, project: ProjectResource, figures: Figures
-) -> list[Signal]:
-    """Compare figures with their limits: those given, and those of the platform's own operation."""
-    known = {**figures(), **own_figures(operations, project.settings.home, now=given.now)}
-    return signals_of_figures(given.config, known, given.now)
+    operations: Operations, given: Circumstances, *, home: Path, figures: Figures
+) -> tuple[list[Signal], GovernanceError | None]:
+    """Compare the figures of every model, and those of the platform itself, with their limits.
+
+    Returns
+    -------
+    The signals, and the error of the first model whose figures cannot be made (None: there is none). Such a model
+    keeps the limits of no other from being watched.
+    """
+    known: dict[str | None, dict[str, float]] = {None: own_figures(operations, home, now=given.now)}
+    failure = None
+    for model, make in figures.items():
+        known[model] = {}
+        try:
+            known[model] |= make()
+        except GovernanceError as error:
+            failure = failure or error
+        known[model] |= scoring_figures(operations, model)
+    return signals_of_figures(given.config, known, given.now), failure
 
 
 def limits_due(operations: Operations, given: Circumstances) -> bool:
-    """Tell whether it is time for what is looked at now and then only: figures, and the ledger as a whole."""
+    """Tell whether it is time for what is done every few minutes: comparing figures, verifying the whole ledger."""
     last = operations.mark(LIMITS_MARK)
     return last is None or moment(last) + timedelta(minutes=given.config.limits_minutes) <= given.now
 
 
 def watch_ledger(
-    operations: Operations, given: Circumstances, *, project: ProjectResource, thoroughly: bool
+    operations: Operations, given: Circumstances, *, ledger_url: str, thoroughly: bool
 ) -> tuple[list[Signal], int | None]:
-    """Look at the events that are new, and thoroughly: at whether the whole ledger verifies.
+    """Read the new events of all models and of the environment.
+
+    Parameters
+    ----------
+    thoroughly
+        Also verify the whole ledger.
 
     Returns
     -------
-    The signals, and how far the look has come (None: no further), to be recorded once they are carried over.
+    The signals, and the number of the last event (None: no new one), to be recorded once the signals are applied.
     """
     config, after = given.config, int(operations.mark(LEDGER_MARK) or 0)
     try:
-        with project.ledger() as ledger:
-            events = ledger.events(after=after)
+        with Ledger.of_environment(ledger_url) as ledger:
+            events = ledger.events_of_all(after=after)
             if thoroughly:
                 ledger.verify()
     except LedgerCorrupt as error:
@@ -104,15 +125,13 @@ def watch_ledger(
 
 
 def own_figures(operations: Operations, home: Path, *, now: datetime) -> dict[str, float]:
-    """Return the figures of the platform's own operation.
+    """Return the figures of the platform itself, which belong to no model.
 
     Returns
     -------
     run_error_share
-        Broken of the finished runs of the last 24 hours, from 20 runs up. A run that a check stopped, or in which a
-        person was declined something, is not broken.
-    scoring_milliseconds
-        Time of ``daily_predictions`` for one encounter, in its last run that wrote rows.
+        Share of the finished runs of the last 24 hours that broke, of all models; only from 20 runs up. A run that a
+        check stopped, or in which a person was declined something, did not break.
     disk_used_share
         Used share of the disk that holds the home.
     """
@@ -121,7 +140,16 @@ def own_figures(operations: Operations, home: Path, *, now: datetime) -> dict[st
     runs = operations.runs(since=utc_text(now - timedelta(hours=ERROR_SHARE_HOURS)))
     if len(runs) >= ERROR_SHARE_RUNS:
         found["run_error_share"] = sum(run["cause"] in {"error", "killed"} for run in runs) / len(runs)
-    last = operations.last_asset_run(SCORED)
-    if last is not None:
-        found["scoring_milliseconds"] = 1000 * last["seconds"] / last["rows"]
     return found
+
+
+def scoring_figures(operations: Operations, model: str) -> dict[str, float]:
+    """Return the figures of the last run that scored for a model; none if there was no such run.
+
+    Returns
+    -------
+    scoring_milliseconds
+        Time of ``daily_predictions`` for one row, in its last run that wrote rows.
+    """
+    last = operations.last_asset_run(SCORED, model=model)
+    return {} if last is None else {"scoring_milliseconds": 1000 * last["seconds"] / last["rows"]}

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from readmission_platform.commands.terminal import Json, err, home, out, print_json
+from readmission_platform.commands.terminal import Json, err, home, model_asked_for, out, platform_here, print_json
 from readmission_platform.config.alerts import AppriseChannel
-from readmission_platform.config.files import alerts_config, channel_url, model_config
+from readmission_platform.config.files import alerts_config, channel_url
 from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.summary import make_table
 
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
     from readmission_platform.operations.database import Operations
 
 SEVERITIES = ("critical", "warning", "info")
+PLATFORM = "platform"  # stands for the model of an alert that belongs to none
 
 
 def alerts_list(
     everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what is wrong now: every open alert, since when, how often it was seen, and what to do."""
+    """Show what is wrong now: every open alert, its model, since when, how often it was seen, and what to do."""
     from readmission_platform.operations.alerts.outbox import waiting
     from readmission_platform.operations.alerts.records import find_alerts
 
     with _operations(home()) as operations:
-        found = find_alerts(operations, everything=everything)
+        found = find_alerts(operations, everything=everything, model=model_asked_for())
         with operations.reading() as connection:
             undelivered = waiting(connection)
     found.sort(key=lambda alert: (alert.resolved_at is not None, SEVERITIES.index(alert.severity)))
@@ -37,7 +38,8 @@ def alerts_list(
         return
     for alert in found:
         state = alert.resolved_how or (f"with {alert.acknowledged_by}" if alert.acknowledged_by else "open")
-        out.print(f"{alert.id}  {alert.severity}  {alert.rule}: {alert.subject}", style="bold", markup=False)
+        whose = alert.model or PLATFORM
+        out.print(f"{alert.id}  {alert.severity}  {whose}  {alert.rule}: {alert.subject}", style="bold", markup=False)
         out.print(
             f"   {state}, since {alert.opened_at:%Y-%m-%d %H:%M} UTC, seen {alert.times_seen} times", markup=False
         )
@@ -56,7 +58,7 @@ def alerts_ack(
     reason: Annotated[str, typer.Option(help="Why no more reminders are needed: what you do about it.")],
     as_json: Json = False,
 ) -> None:
-    """Take an alert on: it is not reminded of any more, and its end is still told."""
+    """Acknowledge an alert: there are no more reminders, and you are still notified when it is over."""
     from readmission_platform.operations.alerts.records import acknowledge
 
     current = home()
@@ -65,7 +67,8 @@ def alerts_ack(
     if as_json:
         print_json(taken.to_json())
     else:
-        out.print(f"alert {number} is with {taken.acknowledged_by}", markup=False)
+        about = f"{taken.model or PLATFORM}  {taken.rule}: {taken.subject}"
+        out.print(f"alert {number} is with {taken.acknowledged_by}: {about}", markup=False)
 
 
 def alerts_test(
@@ -80,10 +83,9 @@ def alerts_test(
     config, now = alerts_config(current), datetime.now(UTC)
     if channel is not None and channel not in config.channels:
         raise BadInput(f"there is no channel {channel}; configs/alerts.yaml has {', '.join(config.channels)}")
-    said = f"{current.actor} tests this channel. Alerts of this platform arrive here."
-    sign = Alert("test", "test", "test message", "info", said, "", "Nothing.", None, now, now)
-    model = model_config(current).name
-    test = content(sign, "test", environment=current.environment, model=model, ui_url=current.ui_url, now=now)
+    what = f"{current.actor} tests this channel. Alerts of this platform arrive here."
+    sample = Alert("test", "test", "test message", "info", what, "", "Nothing.", None, now, now)
+    test = content(sample, "test", environment=current.environment, ui_url=current.ui_url, now=now)
     ready = senders(config, current)
     results = {
         name: ready[name].send([test])[-1].error or "delivered" if name in ready else "not set up"
@@ -99,9 +101,12 @@ def alerts_test(
 
 
 def alerts_check(as_json: Json = False) -> None:
-    """Verify configs/alerts.yaml: ends with 2 when it is wrong, and warns of channels that are not set up."""
-    config = alerts_config(home())
-    warnings = _warnings(config)
+    """Verify configs/alerts.yaml: ends with 2 when it is wrong; warns of silent channels and rules that never apply."""
+    from readmission_platform.operations.alerts.rules import never_fitting
+
+    platform = platform_here()
+    config = platform.alerts
+    warnings = [*_warnings(config), *never_fitting(config, platform.names)]
     enabled = sum(rule.enabled for rule in config.rules.values())
     if as_json:
         print_json({"rules": len(config.rules), "enabled": enabled, "warnings": warnings})

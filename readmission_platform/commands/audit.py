@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, home, out, print_json
 from readmission_platform.foundation.errors import BadInput, LedgerCorrupt, Refused
 
 if TYPE_CHECKING:
-    from readmission_platform.config.environment import Settings
     from readmission_platform.governance.demo_approver import Signer
     from readmission_platform.governance.ledger.audit import AuditReport
     from readmission_platform.governance.ledger.ledger import Ledger
+    from readmission_platform.lifecycle.workspace import Platform
 
 
 def export_head(
@@ -25,12 +24,13 @@ def export_head(
 ) -> None:
     """Verify the ledger and sign where it ends; keep the file where whoever runs the database cannot reach it."""
     from readmission_platform.governance.ledger import audit
+    from readmission_platform.lifecycle.workspace import Platform
 
-    current = home()
+    platform = Platform(home())
     if file.exists():
         raise BadInput(f"there is a file {file} already; earlier heads are evidence and are kept")
-    with summary.open_ledger(current) as ledger:
-        head = audit.export_head(ledger, signer_of(current, key, ledger))
+    with platform.ledger() as ledger:
+        head = audit.export_head(ledger, signer_of(platform, key, ledger))
     audit.write_head(head, file)
     if as_json:
         print_json(head)
@@ -41,7 +41,7 @@ def export_head(
         out.print(f"public_key: {head['public_key']}", markup=False, soft_wrap=True)
 
 
-def signer_of(current: "Settings", key: Path | None, ledger: "Ledger") -> "Signer":
+def signer_of(platform: "Platform", key: Path | None, ledger: "Ledger") -> "Signer":
     """Return who signs: the actor with a key, else the demo approver.
 
     Raises
@@ -51,13 +51,12 @@ def signer_of(current: "Settings", key: Path | None, ledger: "Ledger") -> "Signe
     """
     from readmission_platform.governance.demo_approver import Signer, demo_signer
     from readmission_platform.governance.signatures import load_key
-    from readmission_platform.resources.project import ProjectResource
 
     if key is not None:
-        return Signer(current.actor, load_key(key))
-    if current.environment != "local" or not ProjectResource.of(current).environment_rules.demo_approver:
-        raise Refused([f"there is no demo approver in {current.environment}: sign with --key"])
-    return demo_signer(ledger, current.keys)
+        return Signer(platform.actor, load_key(key))
+    if platform.environment != "local" or not platform.rules.demo_approver:
+        raise Refused([f"there is no demo approver in {platform.environment}: sign with --key"])
+    return demo_signer(ledger, platform.settings.keys)
 
 
 def verify(
@@ -69,12 +68,13 @@ def verify(
 ) -> None:
     """Recompute every hash and pointer; ends with 1 and the first bad sequence number when something does not fit."""
     from readmission_platform.governance.ledger import audit
+    from readmission_platform.lifecycle.workspace import Platform
 
     if public_key is not None and head is None:
         raise BadInput("--public-key belongs to --head")
     exported = audit.read_head(head) if head else None
     try:
-        with summary.open_ledger(home()) as ledger:
+        with Platform(home()).ledger() as ledger:
             report = audit.verify(ledger, exported, public_key=public_key)
     except LedgerCorrupt as error:  # not even its tables are whole
         report = audit.AuditReport.unreadable(error)

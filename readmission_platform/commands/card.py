@@ -5,10 +5,8 @@ from typing import Annotated
 
 import typer
 
-from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, err, home, out, print_json
+from readmission_platform.commands.terminal import Json, err, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
-from readmission_platform.resources.environment import environment_resources
 
 FORMS = ("html", "md")
 
@@ -20,20 +18,20 @@ def card(
     as_json: Json = False,
 ) -> None:
     """Write the model card of a version, also of a rejected one, and say where it is; --json prints what it says."""
-    from readmission_platform.assets.model.model_card import card_for, write_card
+    from readmission_platform.lifecycle.versions.model_card import card_for, write_card
 
     named = target.suffix.removeprefix(".") if target else ""
     form = form or (named if named in FORMS else FORMS[0])
     if form not in FORMS:
         raise BadInput(f"--format: {form} is unknown; choose {' or '.join(FORMS)}")
-    project, _, lake = environment_resources(home())
-    with summary.open_ledger(home()) as ledger:
-        found = card_for(version, ledger=ledger, project=project, lake=lake.open())
+    current = workspace()
+    with current.ledger() as ledger:
+        found = card_for(version, ledger=ledger, workspace=current)
     if as_json and target is None:
         print_json(found)
         return
     try:
-        page = write_card(found, form, project, target)
+        page = write_card(found, form, current, target)
     except OSError as error:
         why = f"the card cannot be written ({error.strerror})"
         raise (BadInput(f"--out: {why}") if target else Unavailable(why)) from error

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, home, launching, out, print_json
+from readmission_platform.commands.terminal import Json, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput
 
 
@@ -18,14 +18,14 @@ def replay(
     start: Annotated[
         str | None, typer.Option(help="First date, YYYY-MM-DD; default: so that the last is yesterday.")
     ] = None,
-    outcomes: Annotated[bool, typer.Option("--outcomes", help="Also outcomes of days 30 and more days old.")] = False,
+    outcomes: Annotated[bool, typer.Option("--outcomes", help="Also outcomes of days that are old enough.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Deliver days of the set-aside encounters to the landing zone, with simulated dates."""
+    """Deliver days of what was set aside to the landing zone, with simulated dates."""
     from readmission_platform import launcher as lifecycle
-    from readmission_platform.assets.encounters.replay import ReplayConfig
+    from readmission_platform.assets.feed.replay import ReplayConfig
 
-    with launching(quiet=as_json) as launcher:
+    with launching(workspace(), quiet=as_json) as launcher:
         delivered = lifecycle.replay(launcher, ReplayConfig(days=days, start=start, outcomes=outcomes))
     if as_json:
         print_json({"days": delivered, "simulated": True})
@@ -42,20 +42,20 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Take in and score a day, or all days of a range that have files, in one run."""
-    from readmission_platform.encounters.contract import LANDING
-    from readmission_platform.storage.landing import Landing
-
     begin, end = _range(day, first, last)
-    current = home()
-    landed = [found for found in Landing(current.landing, LANDING).days() if begin <= found <= end]
+    current = workspace()
+    landing = current.landing
+    landed = [found for found in landing.days() if begin <= found <= end]
     if not landed:
-        raise BadInput(f"no files in landing/discharges for {begin} to {end}; `readmission replay` delivers some")
+        raise BadInput(
+            f"no files in landing/{landing.folders.rows} for {begin} to {end}; `readmission replay` delivers some"
+        )
     if version is not None and not reason.strip():
         raise BadInput("--version needs --reason")
     from readmission_platform import launcher as lifecycle
-    from readmission_platform.assets.encounters.days import stretches
+    from readmission_platform.lifecycle.days.progress import stretches
 
-    with launching(quiet=as_json) as launcher:
+    with launching(current, quiet=as_json) as launcher:
         for days in stretches(landed, longest=len(landed)):
             lifecycle.score(launcher, days, version=version, reason=reason)
     accounts = summary.day_accounts(current, landed)
@@ -66,31 +66,32 @@ def score(
 
 
 def outcomes(
-    day: Annotated[str | None, typer.Option("--date", help="One day of discharge, YYYY-MM-DD.")] = None,
+    day: Annotated[str | None, typer.Option("--date", help="One day, YYYY-MM-DD.")] = None,
     first: Annotated[str | None, typer.Option("--from", help="First day.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Take in the outcomes of a day, or of all days of a range that have files. Younger than 30 days: refused."""
-    from readmission_platform.assets.encounters.days import stretches
-    from readmission_platform.assets.encounters.outcomes import COUNTS, outcome_accounts
-    from readmission_platform.assets.partitions import FIRST_DAY, daily_partitions
-    from readmission_platform.encounters.contract import LANDING
-    from readmission_platform.storage.lake import Lake
-    from readmission_platform.storage.landing import Landing
+    """Take in the outcomes of a day, or of all days of a range that have files. Too young: refused."""
+    from readmission_platform.lifecycle.days.outcomes import COUNTS, outcome_accounts
+    from readmission_platform.lifecycle.days.progress import FIRST_DAY, is_partition, stretches
+    from readmission_platform.lifecycle.days.replay import today_utc
 
     begin, end = _range(day, first, last)
-    current = home()
-    landed = [found for found in Landing(current.landing, LANDING).days("outcomes") if begin <= found <= end]
+    current = workspace()
+    landing, today = current.landing, today_utc()
+    landed = [found for found in landing.days("outcomes") if begin <= found <= end]
     if not landed:
-        raise BadInput(f"no files in landing/outcomes for {begin} to {end}; `readmission replay --outcomes` has some")
-    strange = [found for found in landed if not daily_partitions.has_partition_key(found)]
+        raise BadInput(
+            f"no files in landing/{landing.folders.outcomes} for {begin} to {end}; `readmission replay --outcomes` has "
+            "some"
+        )
+    strange = [found for found in landed if not is_partition(found, today=today)]
     if strange:
         raise BadInput(f"{strange[0]} is not a day that is over, from {FIRST_DAY} on: it can have no outcomes")
-    with launching(quiet=as_json) as launcher:
+    with launching(current, quiet=as_json) as launcher:
         for days in stretches(landed, longest=len(landed)):
             launcher.launch("outcomes_job", days=days)
-    accounts = outcome_accounts(Lake(current.lake), landed)
+    accounts = outcome_accounts(current.lake, landed)
     if as_json:
         print_json(accounts)
         return

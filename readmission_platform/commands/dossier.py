@@ -8,9 +8,8 @@ from rich.markup import escape
 
 from readmission_platform import summary
 from readmission_platform.commands.audit import signer_of
-from readmission_platform.commands.terminal import Json, home, out, print_json
+from readmission_platform.commands.terminal import Json, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput
-from readmission_platform.resources.environment import environment_resources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,14 +54,14 @@ def _make(version: str, target: Path, key: Path | None, *, as_json: bool) -> Non
     from readmission_platform.lifecycle.versions.dossier import check_free, make_dossier
 
     check_free(target)
-    current = home()
-    with summary.open_ledger(current) as ledger:
+    current = workspace()
+    with current.ledger() as ledger:
         made = make_dossier(
             version,
             out=target,
             ledger=ledger,
-            resources=environment_resources(current),
-            signer=signer_of(current, key, ledger),
+            workspace=current,
+            signer=signer_of(current.platform, key, ledger),
         )
     if as_json:
         print_json({"folder": str(made.folder), "public_key": made.public_key, **made.statement.model_dump()})

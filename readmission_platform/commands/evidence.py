@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, err, home, launching, out, print_json
+from readmission_platform.commands.terminal import Json, err, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
-from readmission_platform.resources.environment import environment_resources
 
 Version = Annotated[str, typer.Argument(help="Version number.")]
 Target = Annotated[Path | None, typer.Option("--out", help="File to write; default: in the home's reports.")]
@@ -30,12 +29,12 @@ def report(
     from readmission_platform.lifecycle.versions.evidence_document import evidence_document, write_document
     from readmission_platform.reports.evidence_report import write_report
 
-    project, _, lake = environment_resources(home())
-    with summary.open_ledger(home()) as ledger:
+    current = workspace()
+    with current.ledger() as ledger:
         events, pointers = ledger.snapshot()
-    document = evidence_document(version, events=events, pointers=pointers, project=project, lake=lake.open())
+    document = evidence_document(version, events=events, pointers=pointers, workspace=current)
     try:
-        stored = write_document(document, project)
+        stored = write_document(document, current)
         page = write_report(document, target or stored.with_name("evidence.html"))
     except OSError as error:
         why = f"the page cannot be written ({error.strerror})"
@@ -54,17 +53,18 @@ def study(
     as_json: Json = False,
 ) -> None:
     """Fit a version again with other seeds and cohort rules, to see how much of it is chance; takes minutes."""
-    from readmission_platform.assets.model.reproduction import record_of
-    from readmission_platform.assets.model.study import STUDIED, StudyConfig
+    from readmission_platform.assets.model.study import STUDIED, STUDY, StudyConfig
     from readmission_platform.launcher import GateFailed
+    from readmission_platform.lifecycle.training.reproduction import record_of
 
-    with summary.open_ledger(home()) as ledger:
+    current = workspace()
+    with current.ledger() as ledger:
         record_of(ledger, version)
         before = max((event.seq for event in ledger.events(kind=STUDIED, version=version)), default=0)
-    with launching(quiet=as_json) as launcher, _told(quiet=as_json):
+    with launching(current, quiet=as_json) as launcher, _told(quiet=as_json):
         with suppress(GateFailed):  # what is recorded says how many seeds failed
-            launcher.launch("study_job", ops={"robustness_study": StudyConfig(version=version, seeds=seeds)})
-        with launcher.ledger() as ledger:
+            launcher.launch("study_job", assets={STUDY: StudyConfig(version=version, seeds=seeds)})
+        with current.ledger() as ledger:
             found = ledger.events(kind=STUDIED, version=version, after=before)[-1].payload
     if as_json:
         print_json({"version": version, **found})

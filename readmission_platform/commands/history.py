@@ -1,4 +1,4 @@
-"""Commands that ask back: ``timeline`` (what was live when) and ``trace`` (what one prediction rests on)."""
+"""Commands that look back: ``timeline`` (what was live when) and ``trace`` (what one prediction rests on)."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -8,19 +8,19 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, home, out, print_json
+from readmission_platform.commands.terminal import Json, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput
-from readmission_platform.resources.environment import environment_resources
 
 if TYPE_CHECKING:
     from readmission_platform.governance.ledger.timeline import Period
+    from readmission_platform.lifecycle.workspace import Workspace
 
 
 def timeline(as_json: Json = False) -> None:
     """Show which version was in which stage, from when to when, by whom, approved by whom, on which evidence."""
     from readmission_platform.governance.ledger.timeline import timeline as periods_of
 
-    with summary.open_ledger(home()) as ledger:
+    with workspace().ledger() as ledger:
         periods = periods_of(ledger.events())
     if as_json:
         print_json([period.to_json() for period in periods])
@@ -47,8 +47,8 @@ def _grounds(period: "Period") -> str:
 
 
 def trace(
-    encounter: Annotated[int, typer.Argument(metavar="ENCOUNTER_ID", help="Encounter number.")],
-    day: Annotated[str | None, typer.Option("--date", help="Discharge date, YYYY-MM-DD; default: every one.")] = None,
+    row: Annotated[int, typer.Argument(metavar="ROW", help="Number of the encounter, or other row.")],
+    day: Annotated[str | None, typer.Option("--date", help="Its day, YYYY-MM-DD; default: every one.")] = None,
     replay: Annotated[bool, typer.Option("--replay", help="Score it again from the inputs read then.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -58,24 +58,24 @@ def trace(
 
     if day is not None:
         _check_date(day)
-    resources = environment_resources(home())
-    with summary.open_ledger(home()) as ledger:
-        found = tracing.trace(encounter, day=day, ledger=ledger, lake=resources.lake.open())
+    current = workspace()
+    with current.ledger() as ledger:
+        found = tracing.trace(row, day=day, ledger=ledger, lake=current.lake)
         again = (
-            [tracing.rescored(each, encounter, ledger=ledger, resources=resources) for each in found["predictions"]]
+            [tracing.rescored(each, row, ledger=ledger, workspace=current) for each in found["predictions"]]
             if replay
             else []
         )
     if as_json:
         print_json(found | ({"replays": again} if replay else {}))
     else:
-        _show(found)
+        _show(found, current)
         _show_replays(again)
     differing = [each for each in again if not (each["identical"] and each["inputs_as_recorded"])]
     if differing:
         days = ", ".join(f"{each['date']} ({each['kind']})" for each in differing)
-        raise VerificationFailed(f"scored again, this encounter does not get the recorded risk from the recorded "
-                                 f"inputs: {days}")  # fmt: skip
+        raise VerificationFailed(f"scored again, this {current.contract.words.row} does not get the recorded risk from "
+                                 f"the recorded inputs: {days}")  # fmt: skip
 
 
 def _check_date(day: str) -> None:
@@ -85,7 +85,8 @@ def _check_date(day: str) -> None:
         raise BadInput("--date is not a date of the form YYYY-MM-DD") from error
 
 
-def _show(found: Mapping[str, Any]) -> None:
+def _show(found: Mapping[str, Any], current: "Workspace") -> None:
+    names = current.contract.names
     for each in found["predictions"]:
         listed = "to be followed up" if each["flagged"] else "not to be followed up"
         if each["status"] == "withheld":
@@ -96,11 +97,10 @@ def _show(found: Mapping[str, Any]) -> None:
         if each["contributions"]:
             out.print(f"  log odds: {_made_of(each['contributions'])}", soft_wrap=True)
         out.print(f"  scored at {each['scored_at']} in Dagster run {each['run_id']}", soft_wrap=True)
-        discharges, encounters = _known(each["discharges_version"]), _known(each["encounters_version"])
         outcomes = "none" if each["outcomes_version"] is None else f"version {each['outcomes_version']}"
         out.print(
-            f"  from daily_discharges version {discharges} ({_short(each['discharges_digest'])}), "
-            f"eligible_encounters version {encounters}, outcomes: {outcomes}",
+            f"  from {names.delivered} version {each['delivered_version']} ({_short(each['delivered_digest'])}), "
+            f"{names.cohort} version {each['cohort_version']}, outcomes: {outcomes}",
             soft_wrap=True,
         )
     for version, record in found["versions"].items():
@@ -117,10 +117,6 @@ def _said(prediction: Mapping[str, Any]) -> str:
 def _made_of(contributions: Mapping[str, Any]) -> str:
     parts = ", ".join(f"{part['feature']} {part['log_odds']:+.2f}" for part in contributions["parts"])
     return f"{contributions['baseline']:+.2f} to begin with, {parts}, all others {contributions['other']:+.2f}"
-
-
-def _known(version: int | None) -> str:
-    return "unknown" if version is None else str(version)
 
 
 def _rests_on(version: str, found: Mapping[str, Any], record: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,10 +1,11 @@
-"""Commands about the installation: ``setup``, ``dev`` (the Dagster UI) and ``mlflow-ui``."""
+"""Commands about the installation: ``setup``, ``models``, ``dev`` (the Dagster UI) and ``mlflow-ui``."""
 
 from typing import Annotated
 
 import typer
 
-from readmission_platform.commands.terminal import home, out
+from readmission_platform import summary
+from readmission_platform.commands.terminal import Json, home, out, print_json
 
 
 def setup() -> None:
@@ -15,6 +16,17 @@ def setup() -> None:
     prepare_home(current)
     write_dagster_environment(current)
     out.print(f"home: {current.home}", markup=False)
+
+
+def models(as_json: Json = False) -> None:
+    """List the models of this installation: what each predicts, whose it is, and which version is live."""
+    from readmission_platform.lifecycle.workspace import Platform
+
+    found = summary.models(Platform(home()))
+    if as_json:
+        print_json(found)
+    else:
+        summary.show_models(out, found)
 
 
 def dev(

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from readmission_platform.commands.terminal import Json, home, out, print_json
+from readmission_platform.commands.terminal import Json, model_asked_for, out, platform_here, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
-from readmission_platform.resources.environment import environment_resources
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,10 +39,10 @@ def monitor(
             raise BadInput("--prometheus writes no page; leave out --out, --open and --json")
         _write_prometheus(prometheus, days)
         return
-    project, _, lake = environment_resources(home())
-    page = monitor_of(project, lake.open(), days=days)
+    current = workspace()
+    page = monitor_of(current, days=days)
     try:
-        written = write_monitor(project, page, out=target)
+        written = write_monitor(current, page, out=target)
     except OSError as error:
         why = f"the page cannot be written ({error.strerror})"
         raise (BadInput(f"--out: {why}") if target else Unavailable(why)) from error
@@ -58,12 +57,13 @@ def monitor(
 
 
 def _write_prometheus(target: str, days: int) -> None:
-    from readmission_platform.assets.monitoring.figures import figures
+    from readmission_platform.lifecycle.monitoring.figures import figures
     from readmission_platform.reports.prometheus import exposition
     from readmission_platform.storage.home import replace_file
 
-    project, _, lake = environment_resources(home())
-    text = exposition(figures(project, lake.open(), days=days))
+    asked = model_asked_for()
+    models = [each for each in platform_here().workspaces if asked in {None, each.name}]
+    text = exposition({each.name: figures(each, days=days) for each in models})
     if target == STANDARD_OUTPUT:
         sys.stdout.write(text.decode())
         return

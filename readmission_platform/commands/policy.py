@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, home, out, print_json
+from readmission_platform.commands.terminal import Json, home, out, print_json, workspace
 from readmission_platform.config.change_plan import ChangePlan, PlanLimit
 from readmission_platform.config.files import change_plan_config, gate_policy, read_yaml
 from readmission_platform.config.governance import GatePolicy, LimitSet
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from readmission_platform.governance.policy.adoption import AdoptionKind, PlanInForce, PolicyInForce
     from readmission_platform.governance.policy.gates_diff import Difference, GateChange
     from readmission_platform.governance.policy.simulation import SimulatedVersion
+    from readmission_platform.lifecycle.workspace import Workspace
 
-NOTHING_IN_FORCE = "no gate policy is in force yet; in local the first validation adopts configs/gates.yaml"
+NOTHING_IN_FORCE = "no gate policy is in force yet; in local the first validation adopts gates.yaml of the model"
 NO_PLAN_IN_FORCE = (
-    "no change plan is in force yet: have configs/change_plan.yaml reviewed and adopt it with "
+    "no change plan is in force yet: have change_plan.yaml of the model reviewed and adopt it with "
     "`readmission policy adopt --plan` (in local the next decision about a version adopts it)"
 )
 _COLOURS = {"tighter": "green", "looser": "red", "not comparable": "yellow", "neutral": "dim"}
@@ -31,9 +32,9 @@ Plan = Annotated[bool, typer.Option("--plan", help="The change plan instead of t
 def policy_show(plan: Plan = False, as_json: Json = False) -> None:
     """Show the gate policy or the change plan in force (the adopted one, which need not be that of configs/)."""
     if plan:
-        _show_plan(_plan_in_force(), as_json=as_json)
+        _show_plan(_plan_in_force(workspace()), as_json=as_json)
         return
-    adopted = _in_force()
+    adopted = _in_force(workspace())
     if as_json:
         print_json(
             {
@@ -52,40 +53,45 @@ def policy_adopt(
     ] = None,
     signer: Annotated[str | None, typer.Option(help="Who you are in the roles in force; needed with --key.")] = None,
     roles: Annotated[
-        bool, typer.Option("--roles", help="Adopt configs/roles.yaml instead of configs/gates.yaml.")
+        bool, typer.Option("--roles", help="Adopt configs/roles.yaml instead, which holds for every model.")
     ] = False,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Adopt configs/change_plan.yaml instead of configs/gates.yaml.")
+        bool, typer.Option("--plan", help="Adopt change_plan.yaml of the model instead of gates.yaml.")
     ] = False,
 ) -> None:
-    """Put configs/gates.yaml (or change_plan.yaml, roles.yaml) into force with a signature; why is in its commit."""
-    from readmission_platform.lifecycle.versions.approval import adopt_configuration
+    """Put gates.yaml of a model (or change_plan.yaml, or roles.yaml) into force with a signature."""
+    from readmission_platform.lifecycle.versions.approval import adopt_configuration, adopt_roles
+    from readmission_platform.lifecycle.workspace import Platform
 
     if roles and plan:
         raise BadInput("--roles and --plan are adopted one after the other: give one of them")
     words = "roles" if roles else "change plan" if plan else "policy"
-    kind: AdoptionKind = "roles_adopted" if roles else "change_plan_adopted" if plan else "policy_adopted"
-    event = adopt_configuration(home(), kind, key=key, signer=signer)
+    if roles:
+        event = adopt_roles(Platform(home()), key=key, signer=signer)
+    else:
+        kind: AdoptionKind = "change_plan_adopted" if plan else "policy_adopted"
+        event = adopt_configuration(workspace(), kind, key=key, signer=signer)
     out.print(f"{words} {event.payload['digest'][:19]} in force (event {event.seq})")
 
 
 def policy_diff(plan: Plan = False, as_json: Json = False) -> None:
-    """Compare what is in force with configs/gates.yaml or change_plan.yaml: what it would tighten, what loosen."""
+    """Compare what is in force with gates.yaml or change_plan.yaml of the model: what it would tighten, what loosen."""
     if plan:
         _diff_plan(as_json=as_json)
         return
     from readmission_platform.governance.policy.gates_diff import diff_policies
 
-    adopted, proposed = _in_force(), gate_policy(home())
+    current = workspace()
+    adopted, proposed = _in_force(current), gate_policy(current.settings, current.name)
     changes = diff_policies(adopted.policy, proposed)
-    problem = _unusable(proposed)
+    problem = _unusable(proposed, current)
     if as_json:
         print_json({"in_force": adopted.digest, "changes": [each.to_json() for each in changes],
                      "loosens": any(each.direction in ("looser", "not comparable") for each in changes),
                      "adoptable": problem is None, "problem": problem})  # fmt: skip
         return
     if not changes:
-        out.print("configs/gates.yaml says what the policy in force says")
+        out.print("gates.yaml says what the policy in force says")
         return
     _show_changes(changes)
     if problem:
@@ -93,23 +99,22 @@ def policy_diff(plan: Plan = False, as_json: Json = False) -> None:
 
 
 def policy_simulate(
-    gates: Annotated[Path, typer.Option(help="A complete policy, of the shape of configs/gates.yaml.")],
+    gates: Annotated[Path, typer.Option(help="A complete policy, of the shape of gates.yaml of the model.")],
     as_json: Json = False,
 ) -> None:
     """Say which past versions another policy would have blocked or accepted, on the estimates recorded then."""
     from readmission_platform.governance.policy.gates_diff import diff_policies
-    from readmission_platform.governance.policy.required import required_gates
     from readmission_platform.governance.policy.simulation import simulate_policy
-    from readmission_platform.models.readmission_30d.evidence import SCHEMA
 
     proposed = read_yaml(gates, GatePolicy)
-    problem = _unusable(proposed)
+    current = workspace()
+    problem = _unusable(proposed, current)
     if problem:
         raise BadInput(f"{gates}: {problem}")
-    adopted = _in_force()
-    with summary.open_ledger(home()) as ledger:
+    adopted = _in_force(current)
+    with current.ledger() as ledger:
         events, pointers = ledger.snapshot()
-    found = simulate_policy(proposed, required=required_gates(SCHEMA), events=events, pointers=pointers)
+    found = simulate_policy(proposed, required=current.required, events=events, pointers=pointers)
     changes = diff_policies(adopted.policy, proposed)
     if as_json:
         print_json({"versions": [each.to_json() for each in found], "changes": [each.to_json() for each in changes]})
@@ -121,35 +126,33 @@ def policy_simulate(
     )
 
 
-def _in_force() -> "PolicyInForce":
+def _in_force(current: "Workspace") -> "PolicyInForce":
     from readmission_platform.governance.policy.adoption import in_force
 
-    with summary.open_ledger(home()) as ledger:
+    with current.ledger() as ledger:
         adopted = in_force(ledger.events())
     if adopted is None:
         raise BadInput(NOTHING_IN_FORCE)
     return adopted
 
 
-def _plan_in_force() -> "PlanInForce":
+def _plan_in_force(current: "Workspace") -> "PlanInForce":
     from readmission_platform.governance.policy.adoption import plan_in_force
 
-    with summary.open_ledger(home()) as ledger:
+    with current.ledger() as ledger:
         adopted = plan_in_force(ledger.events())
     if adopted is None:
         raise BadInput(NO_PLAN_IN_FORCE)
     return adopted
 
 
-def _unusable(content: GatePolicy | ChangePlan) -> str | None:
+def _unusable(content: GatePolicy | ChangePlan, current: "Workspace") -> str | None:
     """Say why a policy or a change plan cannot be adopted, or return None."""
     from readmission_platform.governance.policy.adoptable import check_content
-    from readmission_platform.governance.policy.required import required_gates
-    from readmission_platform.models.readmission_30d.evidence import SCHEMA
 
     try:
         kind: AdoptionKind = "policy_adopted" if isinstance(content, GatePolicy) else "change_plan_adopted"
-        check_content(kind, content, required=required_gates(SCHEMA))
+        check_content(kind, content, required=current.required)
     except BadInput as error:
         return str(error)
     return None
@@ -158,18 +161,19 @@ def _unusable(content: GatePolicy | ChangePlan) -> str | None:
 def _diff_plan(*, as_json: bool) -> None:
     from readmission_platform.governance.policy.plan_diff import diff_plans
 
-    adopted, proposed = _plan_in_force(), change_plan_config(home())
+    current = workspace()
+    adopted, proposed = _plan_in_force(current), change_plan_config(current.settings, current.name)
     differences = diff_plans(adopted.plan, proposed)
-    problem = _unusable(proposed)
+    problem = _unusable(proposed, current)
     if as_json:
         print_json({"in_force": adopted.digest, "changes": [vars(each) for each in differences],
                      "loosens": any(each.direction in ("looser", "not comparable") for each in differences),
                      "adoptable": problem is None, "problem": problem})  # fmt: skip
         return
     if not differences:
-        out.print("configs/change_plan.yaml says what the plan in force says")
+        out.print("change_plan.yaml says what the plan in force says")
         return
-    out.print("from the change plan in force to configs/change_plan.yaml:")
+    out.print("from the change plan in force to change_plan.yaml:")
     _show_differences(differences)
     if problem:
         out.print(f"it cannot be adopted: {problem}", markup=False)
@@ -214,7 +218,7 @@ def _limits(limit: PlanLimit) -> list[str]:
 
 
 def _show_changes(changes: Iterable["GateChange"]) -> None:
-    out.print("from the policy in force to configs/gates.yaml:")
+    out.print("from the policy in force to gates.yaml:")
     for change in changes:
         out.print(f"[bold]{escape(change.gate)}[/]: [{_COLOURS[change.direction]}]{change.change}[/]")
         _show_differences(change.differences)

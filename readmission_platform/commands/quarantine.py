@@ -3,15 +3,17 @@
 from datetime import date
 from itertools import groupby
 from operator import itemgetter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, home, launching, out, print_json
+from readmission_platform.commands.terminal import Json, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Refused
-from readmission_platform.resources.environment import environment_resources
+
+if TYPE_CHECKING:
+    from readmission_platform.lifecycle.workspace import Workspace
 
 _SHORT = 12
 
@@ -25,10 +27,10 @@ def list_quarantined(
 ) -> None:
     """What was set aside: per day, file and code, how many rows."""
     from readmission_platform.lifecycle.days.quarantine import quarantined, summarised
-    from readmission_platform.storage.lake import Lake
 
     begin, end = (_day(value) if value else None for value in (first, last))
-    found = summarised(quarantined(Lake(home().lake), first=begin, last=end))
+    current = workspace()
+    found = summarised(quarantined(current.lake, first=begin, last=end), current.contract.feed)
     if as_json:
         print_json(found)
     elif not found:
@@ -46,10 +48,10 @@ def show(
 ) -> None:
     """What is wrong with a day's quarantined rows, and what to do about it."""
     from readmission_platform.lifecycle.days.quarantine import explained, lines_of_file, quarantined
-    from readmission_platform.storage.lake import Lake
 
-    lines = quarantined(Lake(home().lake), first=_day(day), last=day)
-    found = explained(lines_of_file(lines, file) if file else lines)
+    current = workspace()
+    lines = quarantined(current.lake, first=_day(day), last=day)
+    found = explained(lines_of_file(lines, file) if file else lines, current.contract.feed)
     if as_json:
         print_json(found)
     elif not found:
@@ -79,24 +81,24 @@ def release(
         raise BadInput("say which rows: either --row, once for each, or --all-rows")
     if not dry_run and not reason.strip():
         raise BadInput("--reason is required: it is recorded with the release")
-    project, _, lake = environment_resources(home())
-    with project.ledger() as ledger:
+    current = workspace()
+    with current.ledger() as ledger:
         decision = consider_release(_day(day), file, None if all_rows else row, reason or "dry run",
-                                    ledger=ledger, project=project, lake=lake.open())  # fmt: skip
+                                    ledger=ledger, workspace=current)  # fmt: skip
         event = None if dry_run else record_release(ledger, decision)
     if event is None:
         _show_decision(decision, as_json=as_json)
         return
-    _score(day, {"event": event.seq, "rows": list(decision.request.rows), "cells": event.payload["cells"]},
+    _score(current, day, {"event": event.seq, "rows": list(decision.request.rows), "cells": event.payload["cells"]},
            as_json=as_json)  # fmt: skip
 
 
-def _score(day: str, released: dict[str, Any], *, as_json: bool) -> None:
+def _score(current: "Workspace", day: str, released: dict[str, Any], *, as_json: bool) -> None:
     from readmission_platform import launcher as lifecycle
 
-    with launching(quiet=as_json) as launcher:
+    with launching(current, quiet=as_json) as launcher:
         lifecycle.score(launcher, [day])
-    accounts = summary.day_accounts(home(), [day])
+    accounts = summary.day_accounts(current, [day])
     if as_json:
         print_json({**released, "day": accounts[0]})
     else:

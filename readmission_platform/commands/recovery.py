@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, home, launching, out, print_json
+from readmission_platform.commands.terminal import Json, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Refused, Unavailable
-from readmission_platform.resources.environment import environment_resources
 
 
 def rollback(
@@ -23,13 +22,13 @@ def rollback(
     from readmission_platform.governance.promotion.rollback import RollbackRequest
     from readmission_platform.lifecycle.versions.decisions import consider_rollback
 
-    current = home()
+    current = workspace()
     if not dry_run:
         if not reason.strip():
             raise BadInput("--reason is required: it is recorded with the rollback")
         from readmission_platform import launcher as lifecycle
 
-        with launching(quiet=as_json) as launcher:
+        with launching(current, quiet=as_json) as launcher:
             lifecycle.roll_back(launcher, RollbackConfig(to_version=to_version, reason=reason))
         found = summary.status(current)["stages"]
         if as_json:
@@ -37,13 +36,11 @@ def rollback(
         else:
             out.print(f"production is back to version {found['production']['version']}")
         return
-    project, tracking, _ = environment_resources(current)
-    with project.ledger() as ledger:
+    with current.ledger() as ledger:
         decision = consider_rollback(
             RollbackRequest(to_version, current.actor, reason or "dry run"),
             ledger=ledger,
-            project=project,
-            tracking=tracking,
+            workspace=current,
         )
     if as_json:
         conditions = [item.to_json() for item in decision.conditions]
@@ -63,17 +60,16 @@ def reconcile(
     """Compare registry and artifacts with the ledger, and repair what differs; the ledger decides."""
     from readmission_platform.lifecycle.versions.reconciliation import differences, record_once
 
-    current = home()
-    project, tracking, _ = environment_resources(current)
-    with project.ledger() as ledger:
-        found = differences(ledger, project=project, tracking=tracking)
+    current = workspace()
+    with current.ledger() as ledger:
+        found = differences(ledger, workspace=current)
         if found and not dry_run:
             record_once(ledger, found, actor=current.actor)
     beyond_repair = [each for each in found if not each.repairable]
     if any(each.repairable for each in found) and not dry_run and not beyond_repair:
         from readmission_platform import launcher as lifecycle
 
-        with launching(quiet=as_json) as launcher:
+        with launching(current, quiet=as_json) as launcher:
             lifecycle.reconcile(launcher)
     if as_json:
         print_json({"differences": [each.to_json() for each in found], "dry_run": dry_run})

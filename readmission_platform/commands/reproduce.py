@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, home, launching, out, print_json
+from readmission_platform.commands.terminal import Json, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, GovernanceError
 
 
@@ -29,21 +28,22 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Rebuild a version from recorded data, code and seed; ends with 3 when its predictions differ."""
-    from readmission_platform.assets.model.reproduction import (
+    from readmission_platform.assets.model.reproduction import REPRODUCTION, ReproductionConfig
+    from readmission_platform.launcher import GateFailed
+    from readmission_platform.lifecycle.training.reproduction import (
         REPRODUCED,
         TOLERANCE,
-        ReproductionConfig,
         check_keepable,
         in_words,
         record_of,
     )
-    from readmission_platform.launcher import GateFailed
 
     if tolerance is not None and tolerance >= 1:
         raise BadInput("--tolerance: two risks are never further apart than 1; give less")
     if keep is not None:
         check_keepable(keep)
-    with summary.open_ledger(home()) as ledger:
+    current = workspace()
+    with current.ledger() as ledger:
         record_of(ledger, version)
         before = max((event.seq for event in ledger.events(kind=REPRODUCED, version=version)), default=0)
     asked = ReproductionConfig(
@@ -52,10 +52,10 @@ def reproduce(
         with_this_code=with_this_code,
         keep=str(keep.absolute()) if keep else None,
     )
-    with launching(quiet=as_json) as launcher:
+    with launching(current, quiet=as_json) as launcher:
         with suppress(GateFailed):  # what is recorded says how it failed
-            launcher.launch("reproduction_job", ops={"reproduction": asked})
-        with launcher.ledger() as ledger:
+            launcher.launch("reproduction_job", assets={REPRODUCTION: asked})
+        with current.ledger() as ledger:
             found = ledger.events(kind=REPRODUCED, version=version, after=before)[-1]
     if as_json:
         print_json({"version": version, "event": found.seq, **found.payload})

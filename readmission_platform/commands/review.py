@@ -7,9 +7,8 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, home, out, print_json
+from readmission_platform.commands.terminal import Json, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
-from readmission_platform.resources.environment import environment_resources
 
 _COLOURS = {"pass": "green", "fail": "red", "not applicable": "dim"}
 Version = Annotated[str, typer.Argument(help="Version number.")]
@@ -20,8 +19,9 @@ def verify(version: Version, as_json: Json = False) -> None:
     from readmission_platform.lifecycle.versions.verification import raise_unless_verified
     from readmission_platform.lifecycle.versions.verification import verify as verified
 
-    with summary.open_ledger(home()) as ledger:
-        checks = verified(version, ledger=ledger, resources=environment_resources(home()))
+    current = workspace()
+    with current.ledger() as ledger:
+        checks = verified(version, ledger=ledger, workspace=current)
     if as_json:
         holds = all(check.result != "fail" for check in checks)
         print_json({"version": version, "verified": holds, "checks": [check.to_json() for check in checks]})
@@ -43,9 +43,10 @@ def review(
     """Write the approver's page: one HTML file that loads nothing and prints well."""
     from readmission_platform.lifecycle.versions.review import write_review
 
-    with summary.open_ledger(home()) as ledger:
+    current = workspace()
+    with current.ledger() as ledger:
         try:
-            page = write_review(version, ledger=ledger, resources=environment_resources(home()), out=target)
+            page = write_review(version, ledger=ledger, workspace=current, out=target)
         except OSError as error:
             why = f"the page cannot be written ({error.strerror})"
             raise (BadInput(f"--out: {why}") if target else Unavailable(why)) from error

@@ -1,10 +1,13 @@
 """What the commands share: consoles, common options, the home, and a launcher that tells its progress."""
 
+import inspect
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +18,9 @@ from readmission_platform.config.environment import Settings, settings
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
-    from readmission_platform.assets.encounters.ingestion import SourceConfig
+    from readmission_platform.assets.feed.ingestion import SourceConfig
     from readmission_platform.launcher import Launcher
+    from readmission_platform.lifecycle.workspace import Platform, Workspace
 
 # Into a file or a pipe tables are written wide: rich would take 80 columns, which tears most of them.
 _WIDE = 140
@@ -33,10 +37,31 @@ out = console()
 err = console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Source = Annotated[str, typer.Option(help="synthetic (embedded cohort) or uci (Diabetes 130-US Hospitals).")]
-Archive = Annotated[Path | None, typer.Option(help="Local copy of the UCI archive; else it is downloaded once.")]
-Encounters = Annotated[int, typer.Option(help="Size of the synthetic cohort.")]
-Seed = Annotated[int, typer.Option(help="Seed of the synthetic cohort.")]
+Source = Annotated[str | None, typer.Option(help="Name of a source of the model; default: its first one.")]
+Archive = Annotated[Path | None, typer.Option(help="Local copy of a published source; else it is downloaded once.")]
+Rows = Annotated[int, typer.Option("--encounters", "--rows", help="Rows of a generated source.")]
+Seed = Annotated[int, typer.Option(help="Seed of a generated source.")]
+
+_Model = Annotated[str | None, typer.Option("--model", help="Which model; needed where several are in use.")]
+_chosen: ContextVar[str | None] = ContextVar("model", default=None)
+
+
+def with_model(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option ``--model``, which :func:`workspace` goes by."""
+    signature = inspect.signature(command)
+    option = inspect.Parameter("model", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Model)
+
+    @wraps(command)
+    def wrapped(*args: Any, model: str | None = None, **options: Any) -> None:
+        token = _chosen.set(model)
+        try:
+            command(*args, **options)
+        finally:
+            _chosen.reset(token)
+
+    wrapped.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {**command.__annotations__, "model": _Model}
+    return wrapped
 
 
 def home() -> Settings:
@@ -51,23 +76,69 @@ def home() -> Settings:
     return current
 
 
+def workspace() -> "Workspace":
+    """Return the workspace of the model that was asked for, or of the only one there is.
+
+    Raises
+    ------
+    BadInput
+        When there is no such model, or several are in use and none was named.
+    """
+    platform = platform_here()
+    return platform.model(_model_among(platform.models))
+
+
+def model_asked_for() -> str | None:
+    """Return the model that was asked for; None when none was, which then means all of them.
+
+    Raises
+    ------
+    BadInput
+        When there is no such model.
+    """
+    return None if _chosen.get() is None else workspace().name
+
+
+def platform_here() -> "Platform":
+    """Return the platform of this environment, with the home ready to be used."""
+    from readmission_platform.lifecycle.workspace import Platform
+
+    return Platform(home())
+
+
+def _model_among(names: Sequence[str]) -> str:
+    from readmission_platform.config.models import all_models
+
+    chosen = _chosen.get()
+    if chosen is None:
+        if len(names) > 1:
+            raise BadInput(f"several models are in use here: say which with --model ({', '.join(names)})")
+        return names[0]
+    if chosen not in names:
+        if chosen in all_models(settings()):
+            also = ",".join([*names, chosen])
+            raise BadInput(f"--model: {chosen} is not in use here; READMISSION_MODELS={also} brings it in")
+        raise BadInput(f"--model: there is no model {chosen}; there are {', '.join(names)}")
+    return chosen
+
+
 def print_json(value: Any) -> None:
     """Print JSON for scripts on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
 @contextmanager
-def launching(*, quiet: bool) -> Iterator["Launcher"]:
-    """Yield a launcher that tells its progress on standard error."""
-    current = home()
+def launching(current: "Workspace", *, quiet: bool) -> Iterator["Launcher"]:
+    """Yield a launcher of a model's jobs that tells its progress on standard error."""
     with err.status("starting", spinner="dots") if err.is_terminal and not quiet else _silence() as spinner:
         from readmission_platform.launcher import Launcher
 
         def progress(step: str, seconds: float) -> None:
+            shown = step.removeprefix(f"{current.entry.prefix}__").replace("_", " ")
             if not quiet:
-                err.print(f"  {step.replace('_', ' '):<24} {seconds:6.1f} s")
+                err.print(f"  {shown:<24} {seconds:6.1f} s")
             if spinner is not None:
-                spinner.update(f"after {step.replace('_', ' ')}")
+                spinner.update(f"after {shown}")
 
         yield Launcher(current, progress=progress)
 
@@ -77,14 +148,24 @@ def _silence() -> Iterator[None]:
     yield None
 
 
-def source_config(source: str, archive: Path | None, encounters: int, seed: int) -> "SourceConfig":
+def source_config(
+    current: "Workspace", source: str | None, archive: Path | None, rows: int, seed: int
+) -> "SourceConfig":
     """Return what to load from the options, or refuse them in one line."""
-    from readmission_platform.assets.encounters.ingestion import Source as SourceName
-    from readmission_platform.assets.encounters.ingestion import SourceConfig
+    from readmission_platform.assets.feed.ingestion import SourceConfig
 
-    if source not in SourceName.__members__:
-        raise BadInput(f"--source: {source} is unknown; choose {' or '.join(SourceName.__members__)}")
-    if archive is not None and source != SourceName.uci.value:
-        raise BadInput("--archive belongs to --source uci")
-    path = str(archive.absolute()) if archive else None
-    return SourceConfig(source=SourceName(source), archive=path, encounters=encounters, seed=seed)
+    check_source(current, source, archive)
+    name = source or next(iter(current.contract.sources))
+    return SourceConfig(source=name, archive=str(archive.absolute()) if archive else None, rows=rows, seed=seed)
+
+
+def check_source(current: "Workspace", source: str | None, archive: Path | None) -> None:
+    """Refuse a source that the model does not have, and an archive for a source that takes none."""
+    sources = current.contract.sources
+    if source is not None and source not in sources:
+        raise BadInput(f"--source: {source} is unknown; choose {' or '.join(sources)}")
+    chosen = sources[source] if source else next(iter(sources.values()))
+    if archive is not None and "archive" not in chosen.options:
+        takers = [name for name, each in sources.items() if "archive" in each.options]
+        raise BadInput(f"--archive belongs to --source {' or '.join(takers)}" if takers else
+                       f"--archive: no source of {current.name} takes one")  # fmt: skip

@@ -2,34 +2,38 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import (
     Archive,
-    Encounters,
     Json,
+    Rows,
     Seed,
     Source,
-    home,
+    check_source,
     launching,
     out,
     print_json,
     source_config,
+    workspace,
 )
-from readmission_platform.config.environment import settings
 from readmission_platform.config.files import read_yaml
 from readmission_platform.config.governance import AdditionalGates
-from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.errors import BadInput, Refused, Unavailable
+from readmission_platform.intake.sources import SourceRequest
+
+if TYPE_CHECKING:
+    from readmission_platform.governance.ledger.versions import VersionRecord
+    from readmission_platform.lifecycle.workspace import Workspace
 
 
 def run(
-    source: Source = "synthetic",
+    source: Source = None,
     archive: Archive = None,
-    encounters: Encounters = 20_000,
+    rows: Rows = 20_000,
     seed: Seed = 7,
     as_json: Json = False,
 ) -> None:
@@ -38,16 +42,17 @@ def run(
 
     from readmission_platform.launcher import GateFailed, whole_life
 
-    began = time.monotonic()
-    with launching(quiet=as_json) as launcher:
+    began, current = time.monotonic(), workspace()
+    config = source_config(current, source, archive, rows, seed)
+    with launching(current, quiet=as_json) as launcher:
         try:
-            life = whole_life(launcher, source_config(source, archive, encounters, seed))
+            life = whole_life(launcher, config)
         except GateFailed as error:
             raise Refused([f"{error}; `readmission status` and `readmission gates VERSION` say why"]) from error
-    current = settings()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found = {
-        "source": source,
+        "model": current.name,
+        "source": config.source,
         "version": life.record.version,
         "estimates": life.record.validated_payload["estimates"] if life.record.validated_payload else {},
         "stages": {stage: held["version"] for stage, held in summary.status(current)["stages"].items()},
@@ -60,13 +65,15 @@ def run(
     if as_json:
         print_json(found)
         return
-    _show_run(found, life.record.gates)
+    _show_run(found, life.record, current)
 
 
-def _show_run(found: dict[str, Any], gates: list[dict[str, Any]]) -> None:
-    kind = "real data (UCI)" if found["source"] == "uci" else "synthetic data: nothing here is about real patients"
+def _show_run(found: dict[str, Any], record: "VersionRecord", current: "Workspace") -> None:
+    real, words = record.limit_set == "real", current.contract.words
+    kind = f"real data ({found['source']})" if real else f"synthetic data: nothing here is about real {words.entities}"
     out.print(f"\n[bold]Version {found['version']}[/], trained on {kind}")
-    summary.show_estimates(out, found["estimates"], _wording())
+    summary.show_estimates(out, found["estimates"], current.wording)
+    gates = record.gates
     count = {result: sum(gate["result"] == result for gate in gates) for result in ("pass", "fail", "insufficient")}
     unsure = [gate["gate"] for gate in gates if gate["result"] == "insufficient"]
     out.print(f"\nGates: {count['pass']} passed, {count['fail']} failed, {count['insufficient']} could not be judged"
@@ -75,8 +82,8 @@ def _show_run(found: dict[str, Any], gates: list[dict[str, Any]]) -> None:
     out.print(f"Stages: {stages} (approved by the demo approver)")
     scored = sum(day["scored"] for day in found["days"])
     out.print(f"Scored: {len(found['shadow_days'])} days in the shadow, {len(found['days'])} days in production "
-              f"({scored} encounters)\n")  # fmt: skip
-    summary.show_work_list(out, found["days"][-1]["date"], found["work_list"], simulated=True)
+              f"({scored} {words.rows})\n")  # fmt: skip
+    summary.show_work_list(out, found["days"][-1]["date"], found["work_list"], current, simulated=True)
     steps: dict[str, float] = {}
     for step, seconds in found["seconds"]["steps"]:
         steps[step] = steps.get(step, 0.0) + seconds
@@ -90,32 +97,36 @@ def _show_run(found: dict[str, Any], gates: list[dict[str, Any]]) -> None:
 
 
 def train(
-    source: Source = "synthetic",
+    source: Source = None,
     archive: Archive = None,
-    encounters: Encounters = 20_000,
+    rows: Rows = 20_000,
     seed: Seed = 7,
     gates: Annotated[Path | None, typer.Option(help="Limits in addition to the policy; they can only tighten.")] = None,
     sample: Annotated[
         float | None,
-        typer.Option(help="Fast path on this share of the patients; registers and records nothing."),
+        typer.Option(help="Fast path on this share of the entities (patients); registers and records nothing."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Train and judge one version. Exit code 3 when a gate fails."""
-    config = source_config(source, archive, encounters, seed)
+    current = workspace()
     if sample is not None:
         if gates is not None:
             raise BadInput("--gates judges a version, and --sample makes none: use one of them")
-        _train_sample(config, sample, as_json=as_json)
+        check_source(current, source, archive)
+        name = source or next(iter(current.contract.sources))
+        request = SourceRequest(archive=archive, rows=rows, seed=seed, cache=current.settings.home / "cache")
+        _train_sample(current, name, request, sample, as_json=as_json)
         return
+    config = source_config(current, source, archive, rows, seed)
     from readmission_platform.launcher import GateFailed
     from readmission_platform.launcher import train as train_version
 
     additional = (
         read_yaml(gates, AdditionalGates).model_dump(mode="json", exclude_none=True)["gates"] if gates else None
     )
-    _known_gates(additional or {})
-    with launching(quiet=as_json) as launcher:
+    _known_gates(additional or {}, current)
+    with launching(current, quiet=as_json) as launcher:
         try:
             record = train_version(launcher, config, additional_gates=additional)
         except GateFailed as error:
@@ -132,50 +143,42 @@ def train(
         raise Refused([f"version {record.version} failed {', '.join(failed)}; nothing was promoted"])
 
 
-def _known_gates(additional: dict[str, Any]) -> None:
+def _known_gates(additional: dict[str, Any], current: "Workspace") -> None:
     from readmission_platform.config.files import gate_policy
 
-    unknown = sorted(set(additional) - set(gate_policy(settings()).gates))
+    unknown = sorted(set(additional) - set(gate_policy(current.settings, current.name).gates))
     if unknown:
-        raise BadInput(f"--gates: unknown gate(s) {', '.join(unknown)}; configs/gates.yaml lists them")
+        raise BadInput(f"--gates: unknown gate(s) {', '.join(unknown)}; gates.yaml of the model lists them")
 
 
-def _train_sample(config: Any, share: float, *, as_json: bool) -> None:
+def _train_sample(current: "Workspace", source: str, request: SourceRequest, share: float, *, as_json: bool) -> None:
     from readmission_platform.lifecycle.training.sampling import train_on_sample
 
     if not 0 < share <= 1:
-        raise BadInput("--sample: a share of the patients above 0 and up to 1")
-    document, gates = train_on_sample(home(), config, share)
+        raise BadInput("--sample: a share of the entities above 0 and up to 1")
+    document, gates = train_on_sample(current, source, request, share)
     if as_json:
         print_json({"sample": share, "estimates": document["estimates"], "gates": [gate.to_json() for gate in gates]})
         return
-    summary.show_estimates(out, document["estimates"], _wording())
+    summary.show_estimates(out, document["estimates"], current.wording)
     summary.show_gates(out, [gate.to_json() for gate in gates])
     out.print("A sample: nothing was registered or recorded.")
 
 
-def _wording() -> Wording:
-    from readmission_platform.config.files import model_config
-    from readmission_platform.lifecycle.wording import wording_of
-
-    return wording_of(model_config(settings()))
-
-
-def demo_blocked(
-    source: Source = "synthetic", archive: Archive = None, encounters: Encounters = 20_000, seed: Seed = 7
-) -> None:
+def demo_blocked(source: Source = None, archive: Archive = None, rows: Rows = 20_000, seed: Seed = 7) -> None:
     """Show a failing gate: a limit out of reach rejects a version and nothing moves; then it is undone."""
     from readmission_platform.launcher import train as train_version
 
-    before = summary.status(home())["stages"]
-    config = source_config(source, archive, encounters, seed)
+    current = workspace()
+    before = summary.status(current)["stages"]
+    config = source_config(current, source, archive, rows, seed)
     out.print("Training with an additional limit nobody can reach: AUROC of at least 0.99")
-    with launching(quiet=False) as launcher:
+    with launching(current, quiet=False) as launcher:
         blocked = train_version(launcher, config, additional_gates={"discrimination_auroc": {"at_least": 0.99}})
         if blocked is None or blocked.state != "rejected":
             raise Unavailable("the version was not rejected, which it should have been")
         summary.show_gates(out, [gate for gate in blocked.gates if gate.get("blocks")])
-        after = summary.status(settings())["stages"]
+        after = summary.status(current)["stages"]
         out.print(f"version {blocked.version} is rejected; staging and production "
                   f"{'are as before' if after == before else 'CHANGED'}\n")  # fmt: skip
         out.print("The same again without that limit")

@@ -2,22 +2,23 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, home, launching, out, print_json
-from readmission_platform.config.environment import settings
+from readmission_platform.commands.terminal import Json, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Refused
-from readmission_platform.resources.environment import environment_resources
+
+if TYPE_CHECKING:
+    from readmission_platform.lifecycle.workspace import Workspace
 
 LONGEST_APPROVAL_DAYS = 365
 
 
 def status(as_json: Json = False) -> None:
     """Say what is live, and the state of every version."""
-    found = summary.status(home())
+    found = summary.status(workspace())
     if as_json:
         print_json(found)
     else:
@@ -26,7 +27,7 @@ def status(as_json: Json = False) -> None:
 
 def gates(version: Annotated[str, typer.Argument(help="Version number.")], as_json: Json = False) -> None:
     """Show how a version did at each gate, also a rejected one."""
-    found = summary.gates(home(), version)
+    found = summary.gates(workspace(), version)
     if as_json:
         print_json(found)
     else:
@@ -47,8 +48,8 @@ def promote(
 ) -> None:
     """Move a version into a stage, if policy, evidence and approvals allow it."""
     from readmission_platform.assets.model.promotion import PromotionConfig
-    from readmission_platform.assets.model.stages import Stage
-    from readmission_platform.lifecycle.versions.decisions import chosen_version, consider
+    from readmission_platform.lifecycle.versions.decisions import chosen_version
+    from readmission_platform.lifecycle.versions.stages import Stage
 
     for option, value in (("--to-stage", to_stage), ("--from-stage", from_stage)):
         if value is not None and value not in Stage.__members__:
@@ -61,28 +62,29 @@ def promote(
         reason=reason,
         dry_run=dry_run,
     )
-    with summary.open_ledger(home()) as ledger:
+    current = workspace()
+    with current.ledger() as ledger:
         chosen = chosen_version(ledger, asked.version, asked.from_stage)
     if dry_run:
-        _show_decision(chosen, asked, consider, as_json=as_json)
+        _show_decision(current, chosen, asked, as_json=as_json)
         return
     from readmission_platform import launcher as lifecycle
 
-    with launching(quiet=as_json) as launcher:
+    with launching(current, quiet=as_json) as launcher:
         lifecycle.promote(launcher, asked)
     if as_json:
-        print_json(summary.status(settings())["stages"])
+        print_json(summary.status(current)["stages"])
     else:
         out.print(f"version {chosen} is in {to_stage}")
 
 
-def _show_decision(version: str, asked: Any, consider: Any, *, as_json: bool) -> None:
+def _show_decision(current: "Workspace", version: str, asked: Any, *, as_json: bool) -> None:
     from readmission_platform.governance.promotion.decision import PromotionRequest
+    from readmission_platform.lifecycle.versions.decisions import consider
 
-    project, tracking, lake = environment_resources(settings())
-    request = PromotionRequest(version, asked.to_stage.value, settings().actor, asked.replace, asked.reason)
-    with project.ledger() as ledger:
-        decision = consider(request, ledger=ledger, project=project, tracking=tracking, lake=lake)
+    request = PromotionRequest(version, asked.to_stage.value, current.actor, asked.replace, asked.reason)
+    with current.ledger() as ledger:
+        decision = consider(request, ledger=ledger, workspace=current)
     if as_json:
         conditions = [item.to_json() for item in decision.conditions]
         gates = [gate.to_json() for gate in decision.gates]
@@ -120,7 +122,7 @@ def approve(
     from readmission_platform.lifecycle.versions.approval import sign_approval
 
     event = sign_approval(
-        home(),
+        workspace(),
         version=version,
         reason=reason,
         key=key,

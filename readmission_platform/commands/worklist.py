@@ -8,11 +8,11 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, home, out, print_json
-from readmission_platform.config.environment import Settings
+from readmission_platform.commands.terminal import Json, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
+    from readmission_platform.lifecycle.workspace import Workspace
     from readmission_platform.reports.work_list import WorkList
 
 FORMATS = ("table", "csv", "json", "html-path")
@@ -33,12 +33,12 @@ def worklist(
         raise BadInput(f"--format: {form} is unknown; choose {', '.join(FORMATS)}")
     if as_json and form == "csv":
         raise BadInput("--json and --format csv exclude each other")
-    current = home()
+    current = workspace()
     found = _found(current, day)
     page = _page(current, found) if show or form == "html-path" else None
     if as_json or form == "json":
         print_json({"date": found.day, "simulated": found.simulated, "model": found.model, "version": found.version,
-                    "source": found.source, "scored_at": found.scored_at, "encounters": found.records(),
+                    "source": found.source, "scored_at": found.scored_at, "rows": found.records(),
                     **({"page": page} if page else {})})  # fmt: skip
     elif form == "csv":
         typer.echo(csv_text(found.rows), nl=False)
@@ -53,29 +53,27 @@ def worklist(
 def _show(found: "WorkList") -> None:
     """Print everybody on the list: those to follow up, the rest, and those that were not scored."""
     note = " (simulated date)" if found.simulated else ""
-    kind = ", trained on synthetic data" if found.source == "synthetic" else ""
+    kind = ", trained on synthetic data" if found.limit_set == "synthetic" else ""
     out.print(f"[bold]Work list of {found.day}{note}[/]: version {found.version}{kind}, scored {found.scored_at}")
-    rows = found.records()
-    ranked = ((str(row["rank"]), str(row["encounter_id"]), f"{row['risk_percent']:.1f} %", row["band"],
+    rows, row_id = found.records(), str(found.rows.columns[1])
+    ranked = ((str(row["rank"]), str(row[row_id]), f"{row['risk_percent']:.1f} %", row["band"],
                "[bold]yes[/]" if row["follow_up"] == "yes" else "", summary.reason_lines(row["reasons"]))
               for row in rows if row["rank"] is not None)  # fmt: skip
-    out.print(summary.make_table(("rank", "encounter", "risk", "band", "follow up", "what stands out"), ranked))
-    withheld = [(str(row["encounter_id"]), escape(row["reasons"])) for row in rows if row["rank"] is None]
+    out.print(summary.make_table(("rank", found.words.row, "risk", "band", "follow up", "what stands out"), ranked))
+    withheld = [(str(row[row_id]), escape(row["reasons"])) for row in rows if row["rank"] is None]
     if withheld:
         out.print("\n[bold]Not scored: judge by hand[/]")
-        out.print(summary.make_table(("encounter", "why there is no risk"), withheld))
+        out.print(summary.make_table((found.words.row, "why there is no risk"), withheld))
 
 
-def _found(current: Settings, day: str | None) -> "WorkList":
-    from readmission_platform.assets.daily.work_list import latest_scored_day, work_lists
-    from readmission_platform.storage.lake import Lake
+def _found(current: "Workspace", day: str | None) -> "WorkList":
+    from readmission_platform.lifecycle.days.work_lists import latest_scored_day, work_lists
 
-    lake = Lake(current.lake)
-    wanted = _checked(day) if day else latest_scored_day(lake)
+    wanted = _checked(day) if day else latest_scored_day(current.lake)
     if wanted is None:
         raise BadInput("nothing has been scored yet; `readmission score --date D` scores a day with files")
-    with summary.open_ledger(current) as ledger:
-        lists = work_lists(lake, current, ledger, days=[wanted])
+    with current.ledger() as ledger:
+        lists = work_lists(current, ledger, days=[wanted])
     if not lists:
         raise BadInput(f"{wanted} has not been scored; `readmission score --date {wanted}` scores it")
     return lists[0]
@@ -92,9 +90,9 @@ def _checked(day: str) -> str:
     return day
 
 
-def _page(current: Settings, found: "WorkList") -> str:
+def _page(current: "Workspace", found: "WorkList") -> str:
     """Return where the page is, writing it first if it is gone or shows older predictions."""
-    from readmission_platform.assets.daily.work_list import FOLDER
+    from readmission_platform.lifecycle.days.work_lists import FOLDER
     from readmission_platform.reports.work_list import PAGE, page_html, write_work_list
 
     folder = current.reports / FOLDER / found.day

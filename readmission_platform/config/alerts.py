@@ -1,4 +1,4 @@
-"""Who is told of what, and through which channel: shape of ``alerts.yaml``."""
+"""Which observations raise an alert, and who is notified through which channel: shape of ``alerts.yaml``."""
 
 from typing import Annotated, Literal
 
@@ -29,24 +29,26 @@ RuleKind = Literal["check", "run", "tick", "ledger", "service", "figure", "heart
 
 AlertSeverity = Literal["info", "warning", "critical"]
 
-# What a rule can ask of each kind of observation; a rule on the ledger may also ask for any entry of an event.
+# What a rule can match of each kind of observation; a rule on the ledger may match any entry of an event.
+# Assets, jobs, sensors and schedules are matched by their name without the prefix of a model.
 MATCHED = {
-    "check": {"asset", "check", "severity", "job"},
-    "run": {"job", "cause", "trigger"},
-    "tick": {"name", "type"},
+    "check": {"model", "asset", "check", "severity", "job"},
+    "run": {"model", "job", "cause", "trigger"},
+    "tick": {"model", "name", "type"},
     "service": {"service"},
+    "figure": {"model"},
 }
 
 
 class Recovery(Frozen):
-    """What ends an alert about an event: a later event of the ledger, or a run of a job that succeeded."""
+    """What ends an alert about an event: a later event of the ledger or a successful job, of the same model."""
 
     ledger: str | None = None
     job: str | None = None
 
 
 class AlertRule(Frozen):
-    """One rule: what it is about, how bad that is, who is told, and what to do."""
+    """One rule: what it is about, how severe that is, who is notified, and what to do."""
 
     about: RuleKind
     match: dict[str, str | list[str]] = Field(default_factory=dict, description="Patterns (*, ?); all have to fit.")
@@ -78,9 +80,9 @@ class AlertRule(Frozen):
 
 
 class AlertsConfig(Frozen):
-    """``configs/alerts.yaml``: channels by name, and rules by name; of several that fit, the first one speaks."""
+    """``configs/alerts.yaml``: channels by name, and rules by name; if several rules fit, the first one applies."""
 
-    old_hours: float = Field(ge=0, description="What ended this long before the first start is taken in silently.")
+    old_hours: float = Field(ge=0, description="Runs that ended this long before the first start raise no alert.")
     limits_minutes: float = Field(ge=0, description="How often figures are compared with their limits.")
     channels: dict[str, Channel]
     rules: dict[str, AlertRule]

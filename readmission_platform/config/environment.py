@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     home: Path = PROJECT_ROOT / "var"
     configs: Path = PROJECT_ROOT / "configs"
     actor: str = Field(default_factory=getpass.getuser, description="Who acts, as recorded in the ledger.")
+    models: str | None = Field(
+        default=None, description="Names of the models in use, separated by commas; default: all that are no examples."
+    )
     ledger_url: str | None = None
     mlflow_url: str | None = None
     operations_url: str | None = None
@@ -40,7 +43,7 @@ class Settings(BaseSettings):
 
     @property
     def lake(self) -> Path:
-        """Folder of the Delta tables."""
+        """Folder of the Delta tables; each model has a folder in it."""
         return self.home / "lake"
 
     @property

@@ -49,19 +49,33 @@ def environment_config(current: Settings) -> EnvironmentConfig:
     return read_yaml(current.configs / "environments" / f"{current.environment}.yaml", EnvironmentConfig)
 
 
-def model_config(current: Settings) -> ModelConfig:
-    """Read the model's configuration."""
-    return read_yaml(current.configs / "model.yaml", ModelConfig)
+def model_config(current: Settings, model: str) -> ModelConfig:
+    """Read how a model is evaluated, and how its scores are used."""
+    return read_yaml(_of_model(current, model, "model"), ModelConfig)
 
 
-def model_card_config(current: Settings) -> ModelCardConfig:
-    """Read what the model card says beside its figures, and the standards it answers."""
-    return read_yaml(current.configs / "model_card.yaml", ModelCardConfig)
+def model_card_config(current: Settings, model: str) -> ModelCardConfig:
+    """Read what a model's card says beside its figures, and the standards it answers."""
+    return read_yaml(_of_model(current, model, "model_card"), ModelCardConfig)
 
 
-def monitoring_config(current: Settings) -> MonitoringConfig:
+def monitoring_config(current: Settings, model: str) -> MonitoringConfig:
     """Read what is watched after a model went live."""
-    return read_yaml(current.configs / "monitoring.yaml", MonitoringConfig)
+    return read_yaml(_of_model(current, model, "monitoring"), MonitoringConfig)
+
+
+def gate_policy(current: Settings, model: str) -> GatePolicy:
+    """Read a model's gate policy as it stands in the checkout (which need not be the one in force)."""
+    return read_yaml(_of_model(current, model, "gates"), GatePolicy)
+
+
+def change_plan_config(current: Settings, model: str) -> ChangePlan:
+    """Read a model's change plan as it stands in the checkout (which need not be the one in force)."""
+    return read_yaml(_of_model(current, model, "change_plan"), ChangePlan)
+
+
+def _of_model(current: Settings, model: str, file: str) -> Path:
+    return current.configs / "models" / model / f"{file}.yaml"
 
 
 def alerts_config(current: Settings) -> AlertsConfig:
@@ -72,16 +86,6 @@ def alerts_config(current: Settings) -> AlertsConfig:
 def channel_url(channel: AppriseChannel) -> str | None:
     """Return the secret URL of a channel, or None where its variable is not set."""
     return os.environ.get(channel.url_variable) or None
-
-
-def gate_policy(current: Settings) -> GatePolicy:
-    """Read the gate policy as it stands in the checkout (which need not be the one in force)."""
-    return read_yaml(current.configs / "gates.yaml", GatePolicy)
-
-
-def change_plan_config(current: Settings) -> ChangePlan:
-    """Read the change plan as it stands in the checkout (which need not be the one in force)."""
-    return read_yaml(current.configs / "change_plan.yaml", ChangePlan)
 
 
 def roles_config(current: Settings) -> RolesConfig:

@@ -7,17 +7,6 @@ from pydantic import Field
 from readmission_platform.foundation.values import Frozen
 
 
-class BoostingConfig(Frozen):
-    """Hyperparameters of the histogram gradient boosting."""
-
-    learning_rate: float
-    max_iter: int
-    max_leaf_nodes: int
-    min_samples_leaf: int
-    l2_regularization: float
-    max_features: float
-
-
 class AgreementLimits(Frozen):
     """When the version in the shadow and the one in production differ enough to be looked at."""
 
@@ -39,9 +28,8 @@ class SingleInputLimits(Frozen):
 
 
 class ModelConfig(Frozen):
-    """``configs/model.yaml``: the model, its evaluation, and how its scores are used."""
+    """``configs/models/<name>/model.yaml``: the model, its evaluation, and how its scores are used."""
 
-    name: str
     seed: int
     replay_share: float = Field(gt=0, lt=1)
     folds: int = Field(ge=2)
@@ -58,10 +46,4 @@ class ModelConfig(Frozen):
     shadow_agreement: AgreementLimits
     single_input_at_most: SingleInputLimits
     permuted_labels_auroc: tuple[float, float] = Field(description="What a model trained on permuted labels may reach.")
-    target_smoothing: float = Field(gt=0, description="Encounters of the average risk counted into each value.")
-    boosting: BoostingConfig
-
-    @property
-    def fit_settings(self) -> dict[str, Any]:
-        """What the estimator of ``models.readmission_30d`` needs to know of the recipe, besides the seed."""
-        return {"boosting": self.boosting.model_dump(), "target_smoothing": self.target_smoothing}
+    settings: dict[str, Any] = Field(description="What only the estimator of the model knows of; it validates this.")

@@ -80,7 +80,7 @@ def telling_shares(evidence: Mapping[str, Any], groups: Mapping[str, Any], *, of
     groups
         Those of one attribute, by name.
     of_negatives
-        Whether the share is of those not readmitted (``fpr``); else of the readmitted (``tpr``).
+        Whether the share is of the negatives (``fpr``); else of the positives (``tpr``).
     """
     # Of a group whose size is hidden a share tells nothing.
     known = {name: group for name, group in groups.items() if group["positives"] is not None}

@@ -23,6 +23,7 @@ from readmission_platform.intake.sources import LandingFolders, Loaded, Source, 
 
 __all__ = [
     "ArtifactFormat",
+    "AssetNames",
     "CohortRule",
     "CrossValidated",
     "DataPart",
@@ -43,6 +44,25 @@ __all__ = [
 ]  # fmt: skip
 
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class AssetNames:
+    """What the assets are called that speak of the model's own rows; tables have the names of their assets."""
+
+    raw: str
+    cohort: str
+    features: str
+    split: str
+    delivered: str
+
+    @classmethod
+    def of(cls, words: Words) -> "AssetNames":
+        """Make the names from the model's words: the entity "patient" gives ``patient_split``."""
+        row, rows, entity, delivery = (
+            word.replace("-", "_").replace(" ", "_") for word in (words.row, words.rows, words.entity, words.delivery)
+        )
+        return cls(f"raw_{rows}", f"eligible_{rows}", f"{row}_features", f"{entity}_split", f"daily_{delivery}")
 
 
 class DataPart(Protocol):
@@ -80,7 +100,7 @@ class DataPart(Protocol):
         """Count rows at each step from the source to the parts of the study.
 
         Steps that begin with "excluded", "added", "development" and "replay" have to add up; the first step counts the
-        source's rows, and "eligible <rows>" and "eligible <entities>", in the model's words, those of the cohort.
+        source's rows, and the one that begins with "eligible" those of the cohort.
         """
         ...
 
@@ -333,6 +353,11 @@ class ModelContract:
     watch: WatchPart
     explain: ExplainPart | None = None
     robustness: RobustnessPart | None = None
+
+    @property
+    def names(self) -> AssetNames:
+        """Names of the assets that speak of the model's own rows."""
+        return AssetNames.of(self.words)
 
     @property
     def row(self) -> str:

@@ -1,1 +1,1 @@
-"""What the platform knows of its own running: observed runs, alerts, and who is told."""
+"""How the platform runs: observed runs, alerts, and the notifications about them."""

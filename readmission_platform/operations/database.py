@@ -1,7 +1,7 @@
-"""What the platform observed of itself: finished runs, each exactly once, and what is still to be done about them.
+"""The operations database: every finished run exactly once, and which runs are still to be audited or tracked.
 
-What belongs here: connections, runs, and how far each look has come. What does not: alerts (``alert_records``), their
-delivery (``outbox``), and reading runs from Dagster (``automation.run_facts``).
+What belongs here: connections, runs, and the marks that say how far the observer has read. What does not: alerts
+(``alerts.records``), their delivery (``alerts.outbox``), and reading runs from Dagster (``automation.run_facts``).
 """
 
 import json
@@ -18,7 +18,7 @@ from readmission_platform.governance.ledger.chain import utc_text
 from readmission_platform.operations import schema
 from readmission_platform.operations.observed_runs import RunSeen
 
-# Whoever took something to do and was killed has lost it after this long.
+# A process that claimed a run and was killed loses its claim after this long.
 CLAIM = timedelta(minutes=5)
 NAME = "operations database"
 
@@ -30,7 +30,7 @@ _FLAGS = {
 
 
 class Audit(NamedTuple):
-    """What the ledger is to say of a run: kind of event and payload."""
+    """The event that the ledger gets about a run: kind and payload."""
 
     kind: str
     payload: dict[str, Any]
@@ -85,22 +85,22 @@ class Operations:
 
     @property
     def created_at(self) -> datetime:
-        """When the database was made: what ended long before that is the past."""
+        """When the database was made: runs that ended long before that raise no alert."""
         with self.reading() as connection:
             return moment(connection.execute(sa.select(schema.meta.c.created_at)).scalar_one())
 
     def mark(self, name: str) -> str | None:
-        """Return how far a look has come, None before the first one."""
+        """Return how far the observer has read (runs, ledger, limits), None before the first time."""
         with self.reading() as connection:
             return connection.execute(sa.select(schema.marks.c.value).where(schema.marks.c.name == name)).scalar()
 
     def set_mark(self, name: str, value: str) -> None:
-        """Record how far a look has come."""
+        """Record how far the observer has read."""
         with self.writing() as connection:
             write_mark(connection, name, value)
 
     def not_observed(self, run_ids: Sequence[str]) -> list[str]:
-        """Return which of these runs nobody has observed, in the order given."""
+        """Return which of these runs have not been observed, in the order given."""
         known: set[str] = set()
         with self.reading() as connection:
             for start in range(0, len(run_ids), 500):
@@ -111,7 +111,7 @@ class Operations:
     def claim(
         self, duty: Duty, *, now: datetime, limit: int, run_ids: Collection[str] | None = None
     ) -> list[dict[str, Any]]:
-        """Take runs that are still to be audited or tracked, oldest first; nobody else gets them for a while."""
+        """Claim runs that are still to be audited or tracked, the oldest first; nobody else gets them for a while."""
         table, (done, claimed_at) = schema.observed_runs, _FLAGS[duty]
         free = sa.or_(claimed_at.is_(None), claimed_at < utc_text(now - CLAIM))
         query = sa.select(table).where(done.is_(False), free).order_by(table.c.ended_at).limit(limit)
@@ -131,7 +131,7 @@ class Operations:
         self._settle(run_ids, {_FLAGS[duty][0]: True})
 
     def release(self, duty: Duty, run_ids: Iterable[str]) -> None:
-        """Give back what was taken and could not be done."""
+        """Give up the claim to runs that could not be audited or tracked."""
         self._settle(run_ids, {_FLAGS[duty][1]: None})
 
     def _settle(self, run_ids: Iterable[str], values: dict[Any, Any]) -> None:
@@ -140,39 +140,43 @@ class Operations:
             connection.execute(sa.update(schema.observed_runs).where(those).values(values))
 
     def asset_runs(
-        self, *, run_id: str | None = None, asset: str | None = None, since: str = ""
+        self, *, run_id: str | None = None, model: str | None = None, since: str = ""
     ) -> list[dict[str, Any]]:
-        """Return what runs did to assets: run, asset, partitions, start, seconds, rows, versions, outcome.
+        """Return what runs did to assets: run, key, model, asset, partitions, start, seconds, rows, versions, outcome.
 
         Parameters
         ----------
+        model
+            Only assets of this model.
         since
             Only what started at this moment (ISO 8601, UTC) or later.
         """
         table = schema.asset_runs
-        query = sa.select(table).order_by(table.c.started_at, table.c.asset)
+        query = sa.select(table).order_by(table.c.started_at, table.c.asset_key)
         if run_id is not None:
             query = query.where(table.c.run_id == run_id)
-        if asset is not None:
-            query = query.where(table.c.asset == asset)
+        if model is not None:
+            query = query.where(table.c.model == model)
         if since:
             query = query.where(table.c.started_at >= since)
         with self.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def last_asset_run(self, asset: str) -> dict[str, Any] | None:
-        """Return the latest run of an asset that wrote rows and was timed, or None."""
+    def last_asset_run(self, asset: str, *, model: str) -> dict[str, Any] | None:
+        """Return the latest run of a model's asset (without its prefix) that wrote rows and was timed, or None."""
         table = schema.asset_runs
-        written = sa.and_(table.c.asset == asset, table.c.rows > 0, table.c.seconds.is_not(None))
-        query = sa.select(table).where(written).order_by(table.c.started_at.desc()).limit(1)
+        query = sa.select(table).where(table.c.asset == asset, table.c.model == model)
+        query = query.where(table.c.rows > 0, table.c.seconds.is_not(None)).order_by(table.c.started_at.desc()).limit(1)
         with self.reading() as connection:
             row = connection.execute(query).mappings().first()
         return dict(row) if row else None
 
-    def runs(self, *, since: str = "") -> list[dict[str, Any]]:
-        """Return the observed runs that ended at this moment or later, oldest first."""
+    def runs(self, *, model: str | None = None, since: str = "") -> list[dict[str, Any]]:
+        """Return the observed runs (of one model) that ended at this moment or later, oldest first."""
         table = schema.observed_runs
         query = sa.select(table).where(table.c.ended_at >= since).order_by(table.c.ended_at)
+        if model is not None:
+            query = query.where(table.c.model == model)
         with self.reading() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
@@ -183,7 +187,7 @@ def moment(text: str) -> datetime:
 
 
 def write_mark(connection: sa.Connection, name: str, value: str) -> None:
-    """Record how far a look has come, in a transaction that is open."""
+    """Record how far the observer has read, in a transaction that is open."""
     table = schema.marks
     if connection.execute(sa.update(table).where(table.c.name == name).values(value=value)).rowcount == 0:
         connection.execute(sa.insert(table).values(name=name, value=value))
@@ -192,14 +196,15 @@ def write_mark(connection: sa.Connection, name: str, value: str) -> None:
 def enter_run(
     connection: sa.Connection, run: RunSeen, *, code_version: str, quiet: bool, audit: Audit | None, now: datetime
 ) -> bool:
-    """Enter a run and what it did to its assets; False when somebody else has observed it already."""
+    """Record a run and what it did to its assets; False when somebody else has observed it already."""
     table = schema.observed_runs
     if connection.execute(sa.select(table.c.run_id).where(table.c.run_id == run.run_id)).first():
         return False
     connection.execute(
         sa.insert(table).values(
             run_id=run.run_id,
-            job=run.job,
+            model=run.model,
+            job=run.job.name,
             status=run.status,
             cause=run.cause,
             actor=run.actor,
@@ -222,6 +227,9 @@ def enter_run(
     rows = [
         {
             "run_id": run.run_id,
+            "asset_key": asset.asset.key,
+            "model": asset.asset.model,
+            "asset": asset.asset.name,
             **{name: getattr(asset, name) for name in _ASSET_COLUMNS},
             "started_at": utc_text(asset.started_at) if asset.started_at else None,
         }
@@ -233,7 +241,6 @@ def enter_run(
 
 
 _ASSET_COLUMNS = (
-    "asset",
     "first_partition",
     "last_partition",
     "seconds",

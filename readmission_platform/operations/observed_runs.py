@@ -1,28 +1,38 @@
-"""What was seen of a finished run, as plain values: the one source of tracking, audit, metrics and alerts.
+"""What was observed of a finished run, as plain values: tracking, audit, metrics and alerts all follow from it.
 
 What belongs here: the shape of an observation. What does not: reading it from Dagster (``automation.run_facts``) and
-what follows from it (``alert_rules``). There is no place for an error's message: it may quote a patient's data.
+what follows from it (``operations.alerts.rules``). There is no field for an error's message, which may quote a
+patient's data.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
+
+from readmission_platform.operations.names import Named
 
 Status = Literal["success", "failure", "canceled"]
 Trigger = Literal["person", "schedule", "sensor"]
 Cause = Literal["check", "declined", "killed", "error"]
 Outcome = Literal["made", "blocked", "failed", "skipped"]
 
-# What a person who asked for something is answered, as opposed to something that broke.
+# Errors that answer a person's request: it was wrong or not allowed, and nothing is broken.
 ANSWERS = {"BadInput", "Conflict", "Refused"}
-NO_JOB = "__ASSET_JOB"
+NO_JOB = "__ASSET_JOB"  # Dagster's job for assets that somebody materializes by hand
+
+
+class Subject(NamedTuple):
+    """What an alert about a run is about: a job, or an asset; of a model, or of none."""
+
+    model: str | None
+    text: str
 
 
 @dataclass(frozen=True)
 class AssetSeen:
     """What a run did to one asset: seconds of its step, rows written, versions, and how it ended."""
 
-    asset: str
+    asset: Named
     outcome: Outcome
     first_partition: str | None = None
     last_partition: str | None = None
@@ -37,7 +47,7 @@ class AssetSeen:
 class CheckSeen:
     """The last evaluation of a check in a run; ``judged`` is False where the asset was skipped."""
 
-    asset: str
+    asset: Named
     check: str
     partition: str | None
     passed: bool
@@ -51,16 +61,26 @@ class StepFailed:
     """A step that failed: its name, its assets, and the class of the error."""
 
     step: str
-    assets: tuple[str, ...]
+    assets: tuple[Named, ...]
     error: str
 
 
 @dataclass(frozen=True)
 class RunSeen:
-    """A finished run. ``planned`` are the assets it was to make; ``retried`` tells that Dagster started it again."""
+    """A finished run.
+
+    Attributes
+    ----------
+    job
+        The job, with the model of the run: None for a run of several models or of none.
+    planned
+        The assets that the run was to make.
+    retried
+        True when Dagster has started the run again.
+    """
 
     run_id: str
-    job: str
+    job: Named
     status: Status
     started_at: datetime | None
     ended_at: datetime
@@ -69,11 +89,16 @@ class RunSeen:
     assets: tuple[AssetSeen, ...] = ()
     checks: tuple[CheckSeen, ...] = ()
     failures: tuple[StepFailed, ...] = ()
-    planned: tuple[str, ...] = ()
+    planned: tuple[Named, ...] = ()
     error: str | None = None
     first_partition: str | None = None
     last_partition: str | None = None
     retried: bool = False
+
+    @property
+    def model(self) -> str | None:
+        """The model whose run it is; None for a run of several models or of none."""
+        return self.job.model
 
     @property
     def seconds(self) -> float | None:
@@ -95,9 +120,9 @@ class RunSeen:
     def cause(self) -> Cause | None:
         """Why the run failed; None when it did not.
 
-        ``check``: only blocking checks stopped it. ``declined``: a person was refused something, which is no accident;
-        an automation that is told the same is broken, unless policy says no, which is recorded by who says so.
-        ``killed``: it ended without an error of its own. ``error``: everything else.
+        ``check``: only blocking checks stopped it. ``declined``: a person asked for something that is wrong or not
+        allowed; of an automation, only a refusal by policy counts as that, and whoever refuses records it.
+        ``killed``: the run ended without an error of its own. ``error``: everything else.
         """
         if self.status != "failure":
             return None
@@ -109,31 +134,36 @@ class RunSeen:
         return "declined" if set(self.errors) <= answers else "error"
 
     @property
-    def unmade(self) -> tuple[str, ...]:
-        """The assets that this run was to make and did not."""
+    def unmade(self) -> tuple[Named, ...]:
+        """The assets that this run was to make and did not, by key."""
         made = {asset.asset for asset in self.assets if asset.outcome in {"made", "skipped"}}
-        failed = {name for failure in self.failures for name in failure.assets}
-        return tuple(sorted((set(self.planned) - made) | failed))
+        failed = {asset for failure in self.failures for asset in failure.assets}
+        return tuple(sorted((set(self.planned) - made) | failed, key=lambda asset: asset.key))
 
     @property
-    def failed_subjects(self) -> tuple[str, ...]:
+    def failed_subjects(self) -> tuple[Subject, ...]:
         """What an alert about the failure is about: the job, or the assets where somebody started these by hand."""
-        if not self.job.startswith(NO_JOB):
-            return (self.job,)
-        return tuple(f"asset {name}" for name in self.unmade) or (self.job,)
+        job = Subject(self.model, self.job.name)
+        if not self.job.key.startswith(NO_JOB):
+            return (job,)
+        return tuple(_subject(asset) for asset in self.unmade) or (job,)
 
     @property
-    def sound_subjects(self) -> tuple[str, ...]:
+    def sound_subjects(self) -> tuple[Subject, ...]:
         """What this run showed to work again: the assets it made, and the job if all of it succeeded."""
-        made = tuple(f"asset {asset.asset}" for asset in self.assets if asset.outcome == "made")
-        return (self.job, *made) if self.status == "success" else made
+        made = tuple(_subject(asset.asset) for asset in self.assets if asset.outcome == "made")
+        return (Subject(self.model, self.job.name), *made) if self.status == "success" else made
+
+
+def _subject(asset: Named) -> Subject:
+    return Subject(asset.model, f"asset {asset.name}")
 
 
 @dataclass(frozen=True)
 class TickSeen:
-    """The last finished tick of a sensor or a schedule; ``error`` is the class of what it raised."""
+    """The last finished tick of a sensor or a schedule (``instigator``); ``error`` is the class of what it raised."""
 
-    name: str
+    instigator: Named
     type: Literal["sensor", "schedule"]
     at: datetime
     failed: bool

@@ -1,8 +1,11 @@
-"""The tables of what the platform observed of itself, and how an older database is brought up to date.
+"""The tables in which the platform records its own running, and how an older database is migrated.
 
-What belongs here: the shape of ``operations.db``. What does not: reading and writing it (``operations``,
-``alert_records``, ``outbox``). It can be lost: runs are then observed again, and neither the ledger nor the tracking
-gets anything twice; acknowledgements and the alerts' past are gone.
+What belongs here: the shape of ``operations.db``. What does not: reading and writing it (``operations.database``,
+``operations.alerts``). The database can be lost: runs are then observed again, and neither ledger nor tracking gets
+anything twice; past alerts and their acknowledgements are gone.
+
+Runs, assets and alerts have a ``model``; NULL stands for none: the ledger, the disk, a run of several models. Jobs and
+assets are stored by their names without a model's prefix, assets also by their keys.
 """
 
 from datetime import datetime
@@ -24,16 +27,17 @@ meta = sa.Table(
     sa.Column("schema_version", sa.Integer, nullable=False),
     sa.Column("created_at", sa.Text, nullable=False),
 )
-marks = sa.Table(  # how far each look has come
+marks = sa.Table(  # how far the observer has read: runs, ledger, limits
     "marks",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
-observed_runs = sa.Table(  # the primary key is what makes an observation happen once
+observed_runs = sa.Table(  # the primary key makes sure that a run is observed once
     "observed_runs",
     metadata,
     sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("model", sa.Text),
     sa.Column("job", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("cause", sa.Text),
@@ -61,7 +65,9 @@ asset_runs = sa.Table(
     "asset_runs",
     metadata,
     sa.Column("run_id", sa.Text, primary_key=True),
-    sa.Column("asset", sa.Text, primary_key=True),
+    sa.Column("asset_key", sa.Text, primary_key=True),
+    sa.Column("model", sa.Text),
+    sa.Column("asset", sa.Text, nullable=False),
     sa.Column("first_partition", sa.Text),
     sa.Column("last_partition", sa.Text),
     sa.Column("started_at", sa.Text),
@@ -70,7 +76,7 @@ asset_runs = sa.Table(
     sa.Column("data_version", sa.Text),
     sa.Column("code_version", sa.Text),
     sa.Column("outcome", sa.Text, nullable=False),
-    sa.Index("asset_runs_by_asset", "asset", "started_at"),
+    sa.Index("asset_runs_by_asset", "asset", "model", "started_at"),
 )
 alerts = sa.Table(
     "alerts",
@@ -78,6 +84,7 @@ alerts = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("rule", sa.Text, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("model", sa.Text),
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("severity", sa.Text, nullable=False),
     sa.Column("what", sa.Text, nullable=False),
@@ -121,7 +128,7 @@ deliveries = sa.Table(
     sa.Column("error", sa.Text),
 )
 
-# A new database is made in the shape above; older ones get there by one entry for each change, from version 2 up.
+# A new database gets the shape above. An older one gets there by migrations, one for each change, from version 2 up.
 MIGRATIONS: tuple[Migration, ...] = ()
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
 

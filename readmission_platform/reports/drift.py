@@ -84,9 +84,9 @@ def alarm_sentence(version: str, stage: str, windows: Sequence[Verdict], rows: p
     return f"{said} {'. '.join(told)}. {ALARM_ACTION}"
 
 
-def drift_folder(reports: Path, model: str, version: str) -> Path:
-    """Return the folder of a version's pages."""
-    return reports / model / version / "drift"
+def drift_folder(reports: Path, version: str) -> Path:
+    """Return the folder of a version's pages, below that of the model's reports."""
+    return reports / version / "drift"
 
 
 def page_path(folder: Path, first_day: str, last_day: str) -> Path:

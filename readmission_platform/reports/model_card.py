@@ -29,14 +29,15 @@ def card_of(document: Document, config: ModelCardConfig) -> dict[str, Any]:
 
     Returns
     -------
-    ``model``, ``version``, ``source``, ``words``, ``sections`` (texts and tables), ``crosswalks``, and ``gaps``: what
-    keeps the card from being complete. What is not available says why.
+    ``model``, ``version``, ``source``, ``limit_set``, ``words``, ``sections`` (texts and tables), ``crosswalks``, and
+    ``gaps``: what keeps the card from being complete. What is not available says why.
     """
     wording = Wording.of(document)
     return {
         "model": document["model"],
         "version": document["version"],
         "source": document["source"],
+        "limit_set": document["limit_set"],
         "verdict": document["verdict"],
         "words": document["words"],
         "sections": [

@@ -1,9 +1,13 @@
-"""The newest figures in Prometheus' text format, for a textfile collector on the same host.
+"""The newest figures of every model in Prometheus' text format, for a textfile collector on the same host.
 
 What belongs here: the format. What does not: figures (``assets.monitoring.figures``). These are totals of a day for a
-machine that operates the platform; cohorts with 1 to 10 people are not in the table this is made from.
+machine that operates the platform; cohorts with 1 to 10 people are not in the tables this is made from.
+
+Prometheus keeps a series for each combination of labels. Their number is bounded: models, figures, cohorts and kinds
+are few and known beforehand, and of versions only those of a figure's newest day are written.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,28 +19,39 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 PREFIX = "readmission"
-LABELS = ("cohort", "version", "kind")
+LABELS = ("model", "cohort", "version", "kind")
 _BOUNDS = {"low": "Lower end of the 95 % interval of", "high": "Upper end of the 95 % interval of"}
 
 
-def exposition(figures: pd.DataFrame) -> bytes:
-    """Write the newest figures as gauges ``readmission_<figure>{cohort,version,kind}``, with their intervals.
+def exposition(figures: Mapping[str, pd.DataFrame]) -> bytes:
+    """Write the newest figures as gauges ``readmission_<figure>{model,cohort,version,kind}``, with their intervals.
 
-    Of each figure, cohort and kind only the newest day is written, so that a version that is no longer in production
-    does not go on being reported. ``readmission_newest_day_timestamp_seconds`` says how new each figure is.
+    Of each model, figure, cohort and kind only the newest day is written, so that a version that is no longer in
+    production does not go on being reported. ``readmission_newest_day_timestamp_seconds{model,figure}`` says how new
+    each figure is.
+
+    Parameters
+    ----------
+    figures
+        The table of figures by model (columns: ``evaluation.operation.figures``).
     """
     from prometheus_client import generate_latest
 
     return bytes(generate_latest(registry_of(figures)))
 
 
-def registry_of(figures: pd.DataFrame) -> "CollectorRegistry":
+def registry_of(figures: Mapping[str, pd.DataFrame]) -> "CollectorRegistry":
     """Return a registry of its own that holds the newest figures."""
     from prometheus_client import CollectorRegistry, Gauge
 
     registry = CollectorRegistry()
-    newest = newest_rows(figures)
-    for name, rows in newest.groupby("figure", sort=True):
+    age = Gauge(f"{PREFIX}_newest_day_timestamp_seconds", "Last day a figure is about, as the start of it in UTC.",
+                ("model", "figure"), registry=registry)  # fmt: skip
+    newest = [newest_rows(table).assign(model=model) for model, table in figures.items() if len(table)]
+    if not newest:
+        return registry
+    every = pd.concat(newest, ignore_index=True)
+    for name, rows in every.groupby("figure", sort=True):
         about = CATALOGUE.get(str(name))
         meaning = f"{about.meaning} ({about.unit})" if about else str(name)
         _gauge(registry, str(name), meaning, rows, "value")
@@ -44,10 +59,9 @@ def registry_of(figures: pd.DataFrame) -> "CollectorRegistry":
             known = rows[rows[bound].notna()]
             if len(known):
                 _gauge(registry, f"{name}_{bound}", f"{words} {name}", known, bound)
-    age = Gauge(f"{PREFIX}_newest_day_timestamp_seconds", "Last day a figure is about, as the start of it in UTC.",
-                ("figure",), registry=registry)  # fmt: skip
-    for figure, day in newest.groupby("figure")["last_day"].max().items():
-        age.labels(str(figure)).set(datetime.fromisoformat(str(day)).replace(tzinfo=UTC).timestamp())
+    last = every.groupby(["model", "figure"], as_index=False)["last_day"].max()
+    for model, figure, day in last[["model", "figure", "last_day"]].itertuples(index=False):
+        age.labels(str(model), str(figure)).set(datetime.fromisoformat(str(day)).replace(tzinfo=UTC).timestamp())
     return registry
 
 

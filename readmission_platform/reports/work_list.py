@@ -42,6 +42,7 @@ class WorkList:
     words: Words
     version: str
     source: str
+    limit_set: str | None
     scored_at: str
     rows: pd.DataFrame
 
@@ -127,6 +128,7 @@ def page_html(found: WorkList) -> str:
     records = found.records()
     return _template().render(
         found=found,
+        row_column=found.rows.columns[1],
         flagged=[row for row in records if row["follow_up"] == "yes"],
         others=[row for row in records if row["follow_up"] == "no"],
         withheld=[row for row in records if row["status"] == JUDGE_BY_HAND],

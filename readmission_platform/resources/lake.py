@@ -3,42 +3,38 @@
 What belongs here: mapping assets and partitions to tables. What does not: tables themselves (``storage.lake``).
 """
 
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
+from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.storage.lake import Lake, TableMissing
 
 
-class LakeResource(dg.ConfigurableResource[Any]):
-    """The lake, for assets that read or write tables besides their own output."""
-
-    root: str
-
-    def open(self) -> Lake:
-        """Return the lake."""
-        return Lake(Path(self.root))
-
-
-class LakeIOManager(dg.ConfigurableIOManager):
-    """Stores the frame an asset returns as a Delta table of the asset's name; daily assets by partition.
+class LakeIOManager(dg.IOManager):
+    """Stores the frame that an asset returns as a table of its model's lake; daily assets by partition.
 
     An asset with daily partitions names its partition column in ``metadata={"partition_column": ...}``; the
     rows of that column hold the partition key as text.
     """
 
-    root: str
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def _table(self, key: dg.AssetKey) -> tuple[Lake, str]:
+        found = self._platform.names.of_asset(key.to_user_string())
+        if found.model is None or "/" in found.name:
+            raise TableMissing(f"{found.key} belongs to no model in use, so the lake has no table for it")
+        return self._platform.model(found.model).lake, found.name
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
         """Write the frame as one atomic commit that names the run."""
-        partition = None
+        partition: tuple[str, list[str]] | None = None
         if context.has_asset_partitions:
             partition = (context.definition_metadata["partition_column"], list(context.asset_partition_keys))
-        written = Lake(Path(self.root)).write(
-            context.asset_key.path[-1], obj, partition=partition, metadata={"run_id": context.run_id}
-        )
+        lake, table = self._table(context.asset_key)
+        written = lake.write(table, obj, partition=partition, metadata={"run_id": context.run_id})
         context.add_output_metadata(
             {
                 "dagster/row_count": len(obj),
@@ -50,10 +46,11 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Read the newest version of the table, or the asked partitions of it."""
-        where = None
+        where: dict[str, Any] | None = None
         if context.has_asset_partitions:
             upstream = context.upstream_output
             if upstream is None:
                 raise TableMissing(f"{context.asset_key.to_user_string()} has no recorded output")
             where = {upstream.definition_metadata["partition_column"]: list(context.asset_partition_keys)}
-        return Lake(Path(self.root)).read(context.asset_key.path[-1], where=where)
+        lake, table = self._table(context.asset_key)
+        return lake.read(table, where=where)

@@ -1,35 +1,34 @@
-"""Every Dagster run as a run in MLflow's experiment "<model> operations": durations, rows, how it ended.
+"""Every Dagster run as a run in MLflow: durations, rows, how it ended.
 
 What belongs here: writing one observed run to the tracking server, once. What does not: the training step's own run
 with its metrics and model (``tracking``), and which runs are still to be tracked (``operations``).
+
+A run belongs to the experiment "<model> operations", one of several models or of none to "operations".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import Any
 
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.operations.database import moment
-from readmission_platform.resources.tracking import TrackingResource
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+from readmission_platform.storage.registry import Registry
 
 RUN_TAG = "dagster_run_id"
 
 
 class RunTracker:
-    """Writes observed runs to the experiment of operations.
+    """Writes observed runs to the experiments of operations.
 
-    Raises
-    ------
-    Unavailable
-        When the tracking database cannot be reached.
+    Parameters
+    ----------
+    registry
+        Returns the experiment of a name.
     """
 
-    def __init__(self, tracking: TrackingResource) -> None:
-        self._client: MlflowClient = tracking.client()
-        self._experiment = self._reached(self._experiment_id, f"{tracking.experiment} operations", tracking)
+    def __init__(self, registry: Callable[[str], Registry]) -> None:
+        self._registry = cache(registry)
 
     def track(self, run: Mapping[str, Any], assets: Sequence[Mapping[str, Any]]) -> None:
         """Write one run; a run that is there already, whole or in part, is completed rather than written again.
@@ -50,7 +49,10 @@ class RunTracker:
         from mlflow.entities import Metric, Param, RunTag
 
         ended = _milliseconds(moment(run["ended_at"]))
-        found = self._client.search_runs([self._experiment], f"tags.{RUN_TAG} = '{run['run_id']}'", max_results=1)
+        registry = self._registry(f"{run['model']} operations" if run["model"] else "operations")
+        client = registry.client()
+        experiment = registry.experiment()
+        found = client.search_runs([experiment], f"tags.{RUN_TAG} = '{run['run_id']}'", max_results=1)
         if found and found[0].info.status != "RUNNING":
             return
         started = _milliseconds(moment(run["started_at"] or run["ended_at"]))
@@ -62,21 +64,15 @@ class RunTracker:
         number = (
             found[0].info.run_id
             if found
-            else self._client.create_run(self._experiment, start_time=started, tags=tags, run_name=name).info.run_id
+            else client.create_run(experiment, start_time=started, tags=tags, run_name=name).info.run_id
         )
         figures = {"seconds": run["seconds"], "failed_checks": run["failed_checks"]}
         for asset in assets:
-            figures |= {f"{kind}/{asset['asset']}": asset[kind] for kind in ("seconds", "rows")}
+            figures |= {f"{kind}/{asset['asset_key']}": asset[kind] for kind in ("seconds", "rows")}
         metrics = [Metric(key, float(value), ended, 0) for key, value in figures.items() if value is not None]
-        outcomes = [Param(f"outcome/{asset['asset']}", asset["outcome"]) for asset in assets]
-        self._client.log_batch(number, metrics=metrics, params=outcomes, tags=[RunTag(*tag) for tag in tags.items()])
-        self._client.set_terminated(number, _status(run), end_time=ended)
-
-    def _experiment_id(self, name: str, tracking: TrackingResource) -> str:
-        experiment = self._client.get_experiment_by_name(name)
-        if experiment is not None:
-            return str(experiment.experiment_id)
-        return str(self._client.create_experiment(name, artifact_location=tracking.root.as_uri()))
+        outcomes = [Param(f"outcome/{asset['asset_key']}", asset["outcome"]) for asset in assets]
+        client.log_batch(number, metrics=metrics, params=outcomes, tags=[RunTag(*tag) for tag in tags.items()])
+        client.set_terminated(number, _status(run), end_time=ended)
 
     @staticmethod
     def _reached(call: Any, *arguments: Any) -> Any:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from readmission_platform.foundation.errors import GovernanceError
-
-ARTIFACT_FILE = "model.skops"
+from readmission_platform.models.contract import EstimatorPart
 
 
 class ArtifactRefused(GovernanceError):
@@ -37,18 +36,14 @@ def artifact_digest(root: Path, path: str) -> str | None:
     return "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def load_artifact(root: Path, path: str, *, digest: str) -> Any:
-    """Load a model whose bytes have this digest and whose types are all on our allow-list.
-
-    MLflow's own loader trusts the list stored beside the model, which whoever swaps the model swaps as well.
+def verified_content(root: Path, path: str, *, digest: str) -> bytes:
+    """Return the bytes of an artifact if they are the recorded ones.
 
     Raises
     ------
     ArtifactRefused
-        When the file is missing, its bytes differ, or it contains a type we do not trust.
+        When the file is missing or its bytes differ.
     """
-    from readmission_platform.models.readmission_30d import CONTRACT
-
     file = root / path
     if not file.is_file():
         raise ArtifactRefused(
@@ -57,7 +52,21 @@ def load_artifact(root: Path, path: str, *, digest: str) -> Any:
     content = file.read_bytes()
     if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
         raise ArtifactRefused(f"the model artifact {path} is not the one recorded in the ledger; it has been changed")
+    return content
+
+
+def load_artifact(estimator: EstimatorPart, root: Path, path: str, *, digest: str) -> Any:
+    """Load a model whose bytes have this digest and whose types are all on the allow-list of its estimator.
+
+    MLflow's own loader trusts the list stored beside the model, which whoever swaps the model swaps as well.
+
+    Raises
+    ------
+    ArtifactRefused
+        When the file is missing, its bytes differ, or it contains a type we do not trust.
+    """
+    content = verified_content(root, path, digest=digest)
     try:
-        return CONTRACT.estimator.load(content)
+        return estimator.load(content)
     except ValueError as error:
         raise ArtifactRefused(f"the model artifact {path} contains types that are not on the allow-list") from error

@@ -43,6 +43,11 @@ class Landing:
         """Return the folder that has a folder for each day."""
         return self.root / (self.folders.rows if kind == "rows" else self.folders.outcomes)
 
+    def day_folders(self, kind: Kind = "rows") -> list[str]:
+        """Return the names of all folders that lie where those of days belong."""
+        folder = self.folder(kind)
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
     def days(self, kind: Kind = "rows") -> list[str]:
         """Return the days that have at least one file, ascending."""
         folder = self.folder(kind)

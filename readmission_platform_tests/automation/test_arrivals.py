@@ -15,11 +15,12 @@ import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG as LAST
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG as FIRST
 
-from readmission_platform.assets.encounters.days import day_states
+from readmission_platform.automation.jobs import jobs_of
 from readmission_platform.config.environment import settings
 from readmission_platform.encounters.contract import LANDING
+from readmission_platform.lifecycle.days.progress import day_states
 from readmission_platform.storage.landing import Landing
-from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.homes import Home, readmission
 
 Tick = Callable[[], list[dg.RunRequest]]
 
@@ -214,9 +215,10 @@ def test_the_morning_schedule_leaves_a_day_alone_that_was_scored_when_it_landed(
             context = dg.build_schedule_context(
                 instance=instance,
                 scheduled_execution_time=morning,
-                resources={name: resources[name] for name in ("project", "lake")},
+                resources={"platform": resources["platform"]},
             )
-            return daily_scoring_schedule(environment_config(current))(context)
+            model = readmission(current)
+            return daily_scoring_schedule(model, jobs_of(model), environment_config(current))(context)
 
     assert isinstance(tick(), dg.SkipReason)
     replace_files(home, yesterday)

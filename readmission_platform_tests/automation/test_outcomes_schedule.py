@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
+from readmission_platform.automation.jobs import jobs_of
 from readmission_platform.automation.schedules import daily_outcomes_schedule
 from readmission_platform.config.files import environment_config
+from readmission_platform_tests.support.homes import readmission
 from readmission_platform_tests.support.hospital import Hospital, days_from
 
 DAYS = days_from(date(2026, 3, 1), 4)
@@ -31,7 +33,8 @@ def tick(hospital: Hospital, at: datetime) -> list[tuple[str, str]]:
 
     with hospital.home.lived_in() as current, dg.DagsterInstance.ephemeral() as instance:
         resources = build_definitions(current).resources or {}
-        schedule = daily_outcomes_schedule(environment_config(current))
+        model = readmission(current)
+        schedule = daily_outcomes_schedule(model, jobs_of(model), environment_config(current))
         needed = {key: resources[key] for key in schedule.required_resource_keys}
         context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at, resources=needed)
         data = schedule.evaluate_tick(context)

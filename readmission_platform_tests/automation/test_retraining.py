@@ -11,18 +11,18 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from readmission_platform.assets.model.stages import live_version
 from readmission_platform.automation.retraining import collecting, confirmed, cooling_down, source_of
 from readmission_platform.config.environment import PROJECT_ROOT, Settings
 from readmission_platform.config.files import environment_config, monitoring_config
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.monitoring.live_verdicts import COLUMNS
 from readmission_platform.lifecycle.monitoring.windows import columns_of, scored_by, windows_for
-from readmission_platform_tests.support.homes import Home
+from readmission_platform.lifecycle.versions.stages import live_version
+from readmission_platform_tests.support.homes import MODEL, Home
 from readmission_platform_tests.support.hospital import Hospital, days_from
 from readmission_platform_tests.support.scenario import Scenario
 
-MONITORING = monitoring_config(Settings())
+MONITORING = monitoring_config(Settings(), "readmission_30d")
 SUNDAY = datetime(2026, 5, 3, 2, tzinfo=ZoneInfo("America/New_York"))
 UNDER_WAY = "a training is under way"
 
@@ -50,7 +50,7 @@ def drifted(home: Home, *windows: bool) -> None:
          "encounters": window.encounters, "column": column, "measure": "drift", "score": 0.9 if high else 0.0,
          "digest": window.digest}
         for window, high in zip(closed, windows, strict=True)
-        for column in [*columns_of(record, MONITORING.drift), "risk"]
+        for column in [*columns_of(home.lake, record, MONITORING.drift), "risk"]
     ]  # fmt: skip
     home.lake.write("drift_report", pd.DataFrame(rows))
 
@@ -117,7 +117,7 @@ def test_the_source_is_that_of_the_training_run_with_its_archive(hospital: Hospi
             scenario = Scenario(ledger)
             scenario.train("2", run_id=run.run_id)
             scenario.stage("2", "production")
-        assert source_of(instance, record_of(hospital.home)) == source
+        assert source_of(instance, record_of(hospital.home), "raw_encounters") == source
 
 
 @contextmanager
@@ -157,10 +157,12 @@ def home(lived_home: Home, tmp_path: Path) -> Home:
     """Version 1 is in production, got worse, and the cool-down is over (there is none)."""
     configs = tmp_path / "configs"
     shutil.copytree(PROJECT_ROOT / "configs", configs)
-    text = (configs / "monitoring.yaml").read_text(encoding="utf-8")
+    text = (configs / "models" / MODEL / "monitoring.yaml").read_text(encoding="utf-8")
     shipped = f"cool_down_days: {MONITORING.retraining.cool_down_days}"
     assert shipped in text
-    (configs / "monitoring.yaml").write_text(text.replace(shipped, "cool_down_days: 0"), encoding="utf-8")
+    (configs / "models" / MODEL / "monitoring.yaml").write_text(
+        text.replace(shipped, "cool_down_days: 0"), encoding="utf-8"
+    )
     found = lived_home.copy(tmp_path / "home", READMISSION_CONFIGS=str(configs))
     judged(found, "worse")
     return found
@@ -174,7 +176,7 @@ def test_a_version_that_got_worse_is_trained_again_on_the_same_source(home: Home
     # Dagster launches one run per key, however often it is asked.
     assert first.run_key == second.run_key
     source = first.run_config["ops"]["raw_encounters"]["config"]
-    assert (source["source"], source["encounters"], source["seed"]) == ("synthetic", 14000, 21)
+    assert (source["source"], source["rows"], source["seed"]) == ("synthetic", 14000, 21)
     assert first.tags["readmission/retraining_because"] == "performance"
     assert first.tags["readmission/retraining_measures"] == "auroc"
     assert first.tags["readmission/retraining_of_version"] == "1"
@@ -216,7 +218,7 @@ def test_every_week_a_candidate_is_trained_whether_or_not_there_is_an_alarm(live
     asked = tick_schedule(lived_home)
     assert isinstance(asked, dg.RunRequest)
     assert asked.run_key == "weekly-2026-05-03"
-    assert asked.run_config["ops"]["raw_encounters"]["config"]["encounters"] == 14000
+    assert asked.run_config["ops"]["raw_encounters"]["config"]["rows"] == 14000
     assert asked.tags["readmission/retraining_because"] == "weekly"
 
 

@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
+from readmission_platform.automation.jobs import jobs_of
 from readmission_platform.automation.schedules import daily_scoring_schedule, monitoring_schedule
 from readmission_platform.config.environment import Settings
 from readmission_platform.config.files import environment_config
-from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.project import ProjectResource
+from readmission_platform.lifecycle.workspace import Platform
+from readmission_platform_tests.support.homes import readmission
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -21,7 +22,8 @@ class Hospital:
 
     def __init__(self, home: Path) -> None:
         self.settings = Settings(home=home)
-        self.schedule = daily_scoring_schedule(environment_config(self.settings))
+        model = readmission(self.settings)
+        self.schedule = daily_scoring_schedule(model, jobs_of(model), environment_config(self.settings))
 
     def deliver(self, day: str) -> None:
         folder = self.settings.landing / "discharges" / day
@@ -33,10 +35,7 @@ class Hospital:
             context = dg.build_schedule_context(
                 instance=instance,
                 scheduled_execution_time=at,
-                resources={
-                    "project": ProjectResource.of(self.settings),
-                    "lake": LakeResource(root=str(self.settings.lake)),
-                },
+                resources={"platform": Platform(self.settings)},
             )
             found = self.schedule(context)
         assert isinstance(found, dg.RunRequest | dg.SkipReason)
@@ -95,7 +94,8 @@ def test_a_tick_given_in_utc_means_the_hospitals_day(hospital: Hospital):
 
 
 def test_monitoring_runs_half_an_hour_after_scoring_once_a_day(hospital: Hospital):
-    schedule = monitoring_schedule(environment_config(hospital.settings))
+    model = readmission(hospital.settings)
+    schedule = monitoring_schedule(model, jobs_of(model), environment_config(hospital.settings))
     assert schedule.cron_schedule == "30 6 * * *"
     assert schedule.execution_timezone == hospital.schedule.execution_timezone
     with dg.DagsterInstance.ephemeral() as instance:

@@ -54,6 +54,7 @@ from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.models.readmission_30d.explanation import EXPLANATION
 from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS
 from readmission_platform.models.readmission_30d.watched_inputs import comparable, watched_columns
+from readmission_platform_tests.support.homes import MODEL
 
 WINDOWS = 60
 REPETITIONS = 6
@@ -152,7 +153,7 @@ def make_bench(raw: pd.DataFrame, origin: str, model: ModelConfig, config: Drift
     later = CONTRACT.data.inputs_of(replayed, pd.concat([development, replayed], ignore_index=True))
     labels = development["readmitted_30d"].to_numpy()
     folds = entity_folds(development["entity_key"], folds=model.folds).to_numpy()
-    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.fit_settings, seed=seed)
+    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.settings, seed=seed)
     test = folds == 0
     explained = EXPLANATION.explained(
         fitted.model, inputs[test].reset_index(drop=True), labels[test], development.loc[test, "entity_key"], seed=seed
@@ -185,10 +186,10 @@ def measured(bench: Bench, reference: Reference, windows: Iterator[pd.DataFrame]
 def chronological(bench: Bench) -> pd.DataFrame:
     """Measure the replay stream, cut into windows as days are."""
     place = np.arange(len(bench.replayed))
-    days = pd.DataFrame({"encounter_id": place, "discharge_date": [f"{day:06d}" for day in place // bench.daily],
+    days = pd.DataFrame({"row": place, "day": [f"{day:06d}" for day in place // bench.daily],
                          "content": ""})  # fmt: skip
     windows, _ = windows_of(days, size=bench.config.window_encounters, compared_with="")
-    inside = [days["discharge_date"].between(window.first_day, window.last_day) for window in windows]
+    inside = [days["day"].between(window.first_day, window.last_day) for window in windows]
     return measured(bench, bench.training, (bench.replayed[rows.to_numpy()] for rows in inside))
 
 
@@ -331,7 +332,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         loaded = (load_uci(SourceRequest(archive=asked.archive)) if asked.archive
                   else load_synthetic(SourceRequest(rows=asked.encounters, seed=asked.seed)))  # fmt: skip
         log.print(f"training on {loaded.origin}")
-        bench = make_bench(loaded.frame, loaded.origin, model_config(settings()), monitoring_config(settings()).drift,
+        bench = make_bench(loaded.frame, loaded.origin, model_config(settings(), MODEL),
+                           monitoring_config(settings(), MODEL).drift,
                            seed=asked.seed)  # fmt: skip
         power = find_power(bench, seed=asked.seed, log=log)
     except (GovernanceError, ConfigurationError) as error:

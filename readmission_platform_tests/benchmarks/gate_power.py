@@ -37,8 +37,7 @@ from rich.table import Table
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
-from readmission_platform.assets.encounters.ingestion import SourceConfig
-from readmission_platform.assets.model.training import evidence_of
+from readmission_platform.assets.feed.ingestion import SourceConfig
 from readmission_platform.commands.terminal import console
 from readmission_platform.config.environment import settings
 from readmission_platform.config.files import gate_policy, model_config
@@ -52,12 +51,15 @@ from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
+from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.intake.sources import SourceRequest
+from readmission_platform.lifecycle.training.training_table import TrainingTable, evidence_of
 from readmission_platform.lifecycle.versions.version_facts import champion_estimates, estimates_of
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.models.readmission_30d import features as encoding
 from readmission_platform.models.readmission_30d.model import build_pipeline
 
+REQUIRED = required_gates(CONTRACT.evidence)
 HONEST_SHARE = 0.9
 FIGURES = ("auroc", "average_precision_ratio", "brier_skill", "observed_expected", "calibration_slope")
 
@@ -165,12 +167,12 @@ def _out_of_fold(
     *,
     boosting: dict[str, Any] | None = None,
 ) -> np.ndarray:
-    settings_used = model.fit_settings | ({"boosting": boosting} if boosting else {})
+    settings_used = model.settings | ({"boosting": boosting} if boosting else {})
     return CONTRACT.estimator.cross_validate(inputs, labels, cohort.folds, settings_used, seed=seed).scores
 
 
 def _balanced(model: ModelConfig) -> dict[str, Any]:
-    return {**model.boosting.model_dump(), "class_weight": "balanced"}
+    return {**model.settings["boosting"], "class_weight": "balanced"}
 
 
 BROKEN: dict[str, tuple[str, Scores]] = {
@@ -232,16 +234,30 @@ class Bench:
         """Train by a recipe; evidence rows as training stores them."""
         cohort = self.cohort(variation, key_number)
         scores = recipe(cohort, self.model, self.model.seed + variation)
-        return evidence_of(cohort.inputs, cohort.labels, cohort.folds, scores, cohort.key)
+        table = TrainingTable(cohort.inputs, cohort.labels, cohort.folds, self.model.seed)
+        baselines = CONTRACT.data.baselines(cohort.inputs, cohort.labels, cohort.folds, fitted=False)
+        return evidence_of(CONTRACT, table, scores, cohort.key, baselines=baselines)
 
     def judge(self, name: str, setting: str, rows: pd.DataFrame, honest_rows: pd.DataFrame | None = None) -> Trial:
         """Judge evidence as a candidate's is, and against an honest model's if that is given."""
-        estimates = estimates_of(rows, digest_rows(rows), self.model)["estimates"]
-        gates = evaluate_gates(estimates, self.policy, limit_set=self.limit_set, stages=["candidate"])
+        estimates = estimates_of(rows, digest_rows(rows, CONTRACT.evidence), self.model, CONTRACT.evidence)["estimates"]
+        gates = evaluate_gates(
+            estimates,
+            self.policy,
+            required=required_gates(CONTRACT.evidence),
+            limit_set=self.limit_set,
+            stages=["candidate"],
+        )
         against: list[GateResult] = []
         if honest_rows is not None:
             both = estimates | champion_estimates(rows, honest_rows, self.model)
-            against = evaluate_gates(both, self.policy, limit_set=self.limit_set, stages=["production"])
+            against = evaluate_gates(
+                both,
+                self.policy,
+                required=required_gates(CONTRACT.evidence),
+                limit_set=self.limit_set,
+                stages=["production"],
+            )
         trial = Trial(
             setting,
             {figure: estimates[figure]["value"] for figure in FIGURES},
@@ -398,8 +414,8 @@ def to_json(bench: Bench, trials: Trials) -> dict[str, Any]:
 def make_bench(archive: Path | None) -> Bench:
     """Open the source with the shipped configuration."""
     shipped, policy, log = (
-        model_config(settings()),
-        gate_policy(settings()),
+        model_config(settings(), "readmission_30d"),
+        gate_policy(settings(), "readmission_30d"),
         Console(stderr=True, soft_wrap=True, highlight=False),
     )
     if archive is not None:
@@ -408,8 +424,8 @@ def make_bench(archive: Path | None) -> Bench:
     usual = SourceConfig()
     return Bench(
         "synthetic",
-        f"synthetic cohorts of {usual.encounters:,} encounters, seeds from {usual.seed}",
-        lru_cache(1)(lambda seed: load_synthetic(SourceRequest(rows=usual.encounters, seed=usual.seed + seed)).frame),
+        f"synthetic cohorts of {usual.rows:,} encounters, seeds from {usual.seed}",
+        lru_cache(1)(lambda seed: load_synthetic(SourceRequest(rows=usual.rows, seed=usual.seed + seed)).frame),
         shipped,
         policy,
         log,

@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="variants whose name has this regular expression")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    model = model_config(settings())
+    model = model_config(settings(), "readmission_30d")
     told = Console(stderr=True)
     trials = [trial for key in range(given.keys)
               for trial in trials_of(given.archive, model, key=key, only=given.only, told=told)]  # fmt: skip

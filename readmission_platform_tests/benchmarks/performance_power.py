@@ -43,6 +43,7 @@ from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.days.scoring import DAY, ranked
 from readmission_platform.lifecycle.monitoring.live_verdicts import ESTIMATE, MEASURED, WORSE, Periods
 from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform_tests.support.homes import MODEL
 
 FIRST_DAY = date(2024, 1, 1)
 MORE = 1.6
@@ -110,7 +111,7 @@ def scored_stream(raw: pd.DataFrame, model: ModelConfig, *, key: bytes, seed: in
     folds = entity_folds(development["entity_key"], folds=model.folds).to_numpy()
     labels = development["readmitted_30d"].to_numpy()
     inputs = CONTRACT.data.inputs_of(development, development)
-    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.fit_settings, seed=seed).model
+    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.settings, seed=seed).model
     whole = len(stream) - len(stream) % model.daily_encounters
     days = [(FIRST_DAY + timedelta(days=place // model.daily_encounters)).isoformat() for place in range(whole)]
     arrived = stream.head(whole).assign(**{DAY: days})
@@ -227,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--disturbed-seeds", type=int, default=2, help="how many of them are disturbed as well")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     asked = parser.parse_args(arguments)
-    model, rules = model_config(settings()), monitoring_config(settings()).performance
+    model, rules = model_config(settings(), MODEL), monitoring_config(settings(), MODEL).performance
     raw = load_uci(SourceRequest(archive=asked.archive)) if asked.archive else None
     origin = raw.origin if raw else f"synthetic cohorts of {asked.encounters:,} encounters"
     log, trials = Console(stderr=True, highlight=False), []

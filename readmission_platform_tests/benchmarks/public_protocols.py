@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     asked = parser.parse_args(arguments)
     try:
-        model = model_config(settings())
+        model = model_config(settings(), "readmission_30d")
         loaded = (load_uci(SourceRequest(archive=asked.archive)) if asked.archive
                   else load_synthetic(SourceRequest(rows=asked.encounters, seed=model.seed)))  # fmt: skip
     except (GovernanceError, ConfigurationError) as error:

@@ -26,6 +26,7 @@ from readmission_platform.config.files import model_config
 from readmission_platform.encounters.sources import load_synthetic, load_uci
 from readmission_platform.evaluation.operation.live import measured, suppressed
 from readmission_platform.intake.sources import SourceRequest
+from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform_tests.benchmarks.performance_power import scored_stream
 
 KEY = b"the replay stream, as reported"
@@ -33,11 +34,15 @@ KEY = b"the replay stream, as reported"
 
 def report_of(archive: Path | None) -> pd.DataFrame:
     """Return every measure of everybody, of patients seen and unseen in training, and of subgroups."""
-    model = model_config(settings())
+    model = model_config(settings(), "readmission_30d")
     loaded = load_uci(SourceRequest(archive=archive)) if archive else load_synthetic(SourceRequest(rows=40_000, seed=7))
     rows = scored_stream(loaded.frame, model, key=KEY, seed=model.seed, stand_in=False)
     found = measured(
-        rows, flag_share=model.flag_share, replicates=model.bootstrap_replicates, seed=model.seed, subgroups=True
+        rows,
+        schema=CONTRACT.evidence,
+        flag_share=model.flag_share,
+        replicates=model.bootstrap_replicates,
+        seed=model.seed,
     )
     return suppressed(found)
 

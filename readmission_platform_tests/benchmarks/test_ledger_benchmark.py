@@ -9,13 +9,13 @@ from itertools import count
 
 import pytest
 
-from readmission_platform.assets.model.stages import live_version
 from readmission_platform.automation.sensors import approved_in_staging, waiting_for_staging
 from readmission_platform.governance.ledger import audit
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.promotion.decision import apply
 from readmission_platform.governance.promotion.rollback import RollbackRequest, apply_rollback, decide_rollback
+from readmission_platform.lifecycle.versions.stages import live_version
 from readmission_platform_tests.benchmarks.past import EVENTS_PER_VERSION, write_past
 from readmission_platform_tests.support.scenario import MODEL, Scenario
 

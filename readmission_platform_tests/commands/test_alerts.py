@@ -20,14 +20,16 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    """A home with an alert about a check."""
+    """A home with an alert about a check of a model, and one about the disk."""
     home = Home.new(tmp_path / "home")
     with home.lived_in() as current, Operations(current.operations_database) as operations:
         from readmission_platform.config.files import alerts_config
 
-        given = Circumstances(alerts_config(current), "local", "m", None, NOW, old_before=NOW)
-        signal = Signal("check", "a/b", NOW, active=True, rule="blocking_check_failed", what="It broke.", where="here")
-        settle(operations, [signal], given)
+        given = Circumstances(alerts_config(current), "local", None, NOW, old_before=NOW)
+        broken = Signal("check", "visits", "a/b", NOW, active=True, rule="blocking_check_failed", what="It broke.",
+                        where="here")  # fmt: skip
+        full = Signal("figure", None, "disk_used_share", NOW, active=True, rule="disk_full", what="Full.", where="here")
+        settle(operations, [broken, full], given)
     return home
 
 
@@ -51,9 +53,11 @@ def rules(tmp_path: Path) -> Callable[[Callable[[dict], None]], str]:  # type: i
 def test_the_open_alerts_are_listed_with_what_to_do(home: Home):
     outcome = home.command("alerts", "list")
     assert outcome.code == 0
-    assert "blocking_check_failed" in outcome.out
-    (alert,) = home.command("alerts", "list", "--json").json
-    assert (alert["id"], alert["severity"], alert["subject"]) == (1, "critical", "a/b")
+    assert "1  critical  visits  blocking_check_failed: a/b" in outcome.out
+    assert "2  critical  platform  disk_full: disk_used_share" in outcome.out
+    alert, of_platform = sorted(home.command("alerts", "list", "--json").json, key=lambda each: each["id"])
+    assert (alert["id"], alert["severity"], alert["model"], alert["subject"]) == (1, "critical", "visits", "a/b")
+    assert of_platform["model"] is None
     assert alert["resolved_at"] is None
 
 
@@ -61,8 +65,12 @@ def test_an_alert_is_taken_on_with_a_reason(home: Home):
     assert home.command("alerts", "ack", "1").code == 2
     taken = home.command("alerts", "ack", "1", "--reason", "called the vendor", "--json").json
     assert (taken["acknowledged_by"], taken["acknowledged_reason"]) == (ACTOR, "called the vendor")
-    (alert,) = home.command("alerts", "list", "--json").json
-    assert alert["acknowledged_by"] == ACTOR
+    assert taken["model"] == "visits"
+    assert {alert["id"]: alert["acknowledged_by"] for alert in home.command("alerts", "list", "--json").json} == {
+        1: ACTOR,
+        2: None,
+    }
+    assert "platform  disk_full" in home.command("alerts", "ack", "2", "--reason", "disk ordered").out
     unknown = home.command("alerts", "ack", "7", "--reason", "x")
     assert unknown.code == 2
     assert "no alert 7" in unknown.err
@@ -165,15 +173,17 @@ def test_a_rule_that_makes_no_sense_is_one_line_and_ends_with_2(
     assert "5ecretT0ken" not in outcome.err
 
 
-def test_a_channel_nobody_uses_and_a_missing_heartbeat_are_named(
+def test_a_channel_nobody_uses_a_missing_heartbeat_and_an_unknown_model_are_named(
     home: Home,
     rules: Callable[[Callable[[dict], None]], str],  # type: ignore[type-arg]
 ):
     def change(content: dict) -> None:  # type: ignore[type-arg]
         content["channels"]["spare"] = {"kind": "file", "path": "spare.jsonl"}
         content["rules"]["heartbeat"]["enabled"] = False
+        content["rules"]["run_failed"]["match"]["model"] = "readmision_30d"
 
     outcome = home.having(READMISSION_CONFIGS=rules(change)).command("alerts", "check")
     assert outcome.code == 0
     assert "no rule uses channel spare" in outcome.err
     assert "no heartbeat" in outcome.err
+    assert "rule run_failed is about model readmision_30d" in outcome.err

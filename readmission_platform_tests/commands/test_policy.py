@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from readmission_platform.config.environment import PROJECT_ROOT
-from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.homes import MODEL, Home
 
+SHIPPED = PROJECT_ROOT / "configs" / "models" / MODEL / "gates.yaml"
 GATE = "discrimination_auroc"
 
 
@@ -20,12 +21,12 @@ def edited(lived_home: Home, tmp_path: Path) -> Callable[..., Home]:
     def edit(gate: str, **limits: float | None) -> Home:
         configs = tmp_path / "configs"
         shutil.copytree(PROJECT_ROOT / "configs", configs)
-        content = yaml.safe_load((configs / "gates.yaml").read_text(encoding="utf-8"))
+        content = yaml.safe_load((configs / "models" / MODEL / "gates.yaml").read_text(encoding="utf-8"))
         if limits:
             content["gates"][gate]["limits"]["synthetic"] = limits
         else:
             del content["gates"][gate]
-        (configs / "gates.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+        (configs / "models" / MODEL / "gates.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
         return lived_home.having(READMISSION_CONFIGS=str(configs))
 
     return edit
@@ -60,7 +61,7 @@ def test_a_required_gate_taken_out_is_removed_and_cannot_be_adopted(edited: Call
 
 def test_a_simulated_policy_names_the_versions_it_would_have_blocked_and_the_gate(edited: Callable[..., Home]):
     home = edited(GATE, at_least=0.99)
-    file = Path(home.variables["READMISSION_CONFIGS"]) / "gates.yaml"
+    file = Path(home.variables["READMISSION_CONFIGS"]) / "models" / MODEL / "gates.yaml"
     before = home.kinds()
     found = home.command("policy", "simulate", "--gates", str(file), "--json").json
     assert [(each["version"], each["step"], each["recorded"], each["simulated"]) for each in found["versions"]] == [
@@ -73,7 +74,7 @@ def test_a_simulated_policy_names_the_versions_it_would_have_blocked_and_the_gat
 
 
 def test_the_policy_in_force_simulated_comes_to_the_recorded_verdicts(blocked_home: Home):
-    found = blocked_home.command("policy", "simulate", "--gates", str(PROJECT_ROOT / "configs/gates.yaml"), "--json")
+    found = blocked_home.command("policy", "simulate", "--gates", str(SHIPPED), "--json")
     assert not any(each["changed"] for each in found.json["versions"])
     assert {each["version"]: each["recorded"] for each in found.json["versions"] if each["step"] == "acceptance"} == {
         "1": "pass", "2": "fail"
@@ -82,7 +83,7 @@ def test_the_policy_in_force_simulated_comes_to_the_recorded_verdicts(blocked_ho
 
 def test_an_incomplete_or_missing_file_is_bad_input(edited: Callable[..., Home]):
     home = edited(GATE)
-    file = Path(home.variables["READMISSION_CONFIGS"]) / "gates.yaml"
+    file = Path(home.variables["READMISSION_CONFIGS"]) / "models" / MODEL / "gates.yaml"
     outcome = home.command("policy", "simulate", "--gates", str(file))
     assert outcome.code == 2
     assert GATE in outcome.err
@@ -94,9 +95,9 @@ def replanned(lived_home: Home, tmp_path: Path, changing: Callable[[Home], Home]
     """Return a home whose change plan in configs/ allows a learning rate that the one in force does not."""
     configs = tmp_path / "configs"
     shutil.copytree(PROJECT_ROOT / "configs", configs)
-    content = yaml.safe_load((configs / "change_plan.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((configs / "models" / MODEL / "change_plan.yaml").read_text(encoding="utf-8"))
     content["modifications"]["hyperparameters"]["ranges"]["settings.boosting.learning_rate"]["at_most"] = 0.5
-    (configs / "change_plan.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (configs / "models" / MODEL / "change_plan.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return changing(lived_home).having(READMISSION_CONFIGS=str(configs))
 
 

@@ -58,7 +58,7 @@ def release(home: Home, *options: str, reason: str = "the registry had the codes
 
 
 def account(home: Home) -> dict:
-    return home.lake.read("discharge_accounting", where={"discharge_date": [DAY]}).to_dict("records")[0]
+    return home.lake.read("intake_accounting", where={"discharge_date": [DAY]}).to_dict("records")[0]
 
 
 def test_the_list_counts_rows_per_day_file_and_code(set_aside: Home):

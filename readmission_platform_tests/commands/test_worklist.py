@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from readmission_platform.reports.work_list import columns_of
-from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.homes import MODEL, Home
 
 
 def test_without_a_date_it_is_the_last_day_scored(lived_home: Home):
@@ -31,7 +31,7 @@ def test_both_ways_to_ask_for_json_give_the_same(lived_home: Home):
 
 def test_the_csv_is_the_one_in_the_reports(lived_home: Home):
     day = lived_home.landed()[-1]
-    written = (lived_home.path / "reports/work_lists" / day / "work_list.csv").read_text("utf-8")
+    written = (lived_home.path / f"reports/{MODEL}/work_lists" / day / "work_list.csv").read_text("utf-8")
     outcome = lived_home.command("worklist", "--format", "csv")
     assert outcome.out == written
     assert list(pd.read_csv(io.StringIO(outcome.out)).columns) == columns_of("encounter_id")
@@ -47,7 +47,7 @@ def test_the_table_says_whom_to_follow_up_and_why(lived_home: Home):
 
 def test_it_says_where_the_page_is_and_makes_it_if_it_is_gone(lived_home: Home, changing: Callable[[Home], Home]):
     home = changing(lived_home)
-    page = home.path / "reports/work_lists" / home.landed()[-1] / "work_list.html"
+    page = home.path / f"reports/{MODEL}/work_lists" / home.landed()[-1] / "work_list.html"
     content = page.read_bytes()
     page.unlink()
     assert home.command("worklist", "--format", "html-path").out.strip() == str(page)

@@ -22,7 +22,7 @@ from readmission_platform.evaluation.leakage import (
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform_tests.support.small_study import OVERCONFIDENT, SmallStudy, make_small_study
 
-AT_MOST = model_config(project_settings()).single_input_at_most
+AT_MOST = model_config(project_settings(), "readmission_30d").single_input_at_most
 RECIPE = {"boosting": {**OVERCONFIDENT, "max_iter": 20}, "target_smoothing": 50.0}
 OutOfFold = Callable[[pd.DataFrame, np.ndarray, np.ndarray], np.ndarray]
 

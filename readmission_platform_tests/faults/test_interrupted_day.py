@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 
 from readmission_platform.encounters.contract import LANDING
-from readmission_platform.lifecycle.days.scoring import CIRCUMSTANCES
 from readmission_platform.storage.landing import Landing
+from readmission_platform.storage.tables import CIRCUMSTANCES
 from readmission_platform_tests.support.homes import Home
 from readmission_platform_tests.support.interruption import run_for, run_until
 
 pytestmark = pytest.mark.slow
 
-TABLES = ("daily_discharges", "discharge_accounting", "quarantined_discharges", "daily_predictions")
+TABLES = ("daily_discharges", "intake_accounting", "quarantined_rows", "daily_predictions")
 RANDOM_KILLS = 30
 # Which files a partition was made from is content; which run made it, and how often it was made, is not.
 INCIDENTAL = [*CIRCUMSTANCES, "revision"]

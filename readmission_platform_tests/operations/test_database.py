@@ -10,11 +10,15 @@ import pytest
 import sqlalchemy as sa
 
 from readmission_platform.foundation.errors import BadInput, Unavailable
+from readmission_platform.governance.ledger.schema import Migration
+from readmission_platform.operations import schema
 from readmission_platform.operations.database import CLAIM, Audit, Operations, enter_run
+from readmission_platform.operations.names import ModelNames
 from readmission_platform.operations.observed_runs import AssetSeen, RunSeen
 from readmission_platform.operations.schema import SCHEMA_VERSION, meta, metadata
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+NAMES = ModelNames({"a": "a", "b": "b"})
 
 
 @pytest.fixture
@@ -23,16 +27,18 @@ def operations(ledger_url: str) -> Iterator[Operations]:
         yield opened
 
 
-def enter(operations: Operations, run_id: str, *, minutes: float = 0) -> bool:
+def enter(operations: Operations, run_id: str, *, minutes: float = 0, model: str = "a") -> bool:
     run = RunSeen(
         run_id=run_id,
-        job="scoring_job",
+        job=NAMES.of_job(f"{model}_scoring_job", model),
         status="failure",
         started_at=NOON,
         ended_at=NOON + timedelta(minutes=minutes),
         actor="somebody",
         trigger="person",
-        assets=(AssetSeen("daily_predictions", "made", "2026-03-01", "2026-03-01", NOON, 2.0, 27),),
+        assets=(
+            AssetSeen(NAMES.of_asset(f"{model}/daily_predictions"), "made", "2026-03-01", "2026-03-01", NOON, 2.0, 27),
+        ),
     )
     with operations.writing() as connection:
         return enter_run(connection, run, code_version="c", quiet=False, audit=Audit("run_failed", {}), now=NOON)
@@ -55,6 +61,20 @@ def test_processes_that_make_it_together_all_find_it_made(ledger_url: str):
         assert set(pool.map(make, range(4))) == {NOON}
 
 
+def test_a_database_of_an_older_release_is_migrated_and_keeps_what_is_in_it(
+    operations: Operations, ledger_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    enter(operations, "a")
+    add = ("ALTER TABLE observed_runs ADD COLUMN host TEXT",)
+    monkeypatch.setattr(schema, "MIGRATIONS", (Migration(SCHEMA_VERSION + 1, sqlite=add, postgresql=add),))
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    for _ in range(2):  # the second time there is nothing to do
+        with Operations(ledger_url) as migrated, migrated.reading() as connection:
+            row = connection.execute(sa.text("SELECT run_id, host FROM observed_runs")).one()
+            version = connection.execute(sa.select(meta.c.schema_version)).scalar_one()
+        assert (row.run_id, row.host, version) == ("a", None, SCHEMA_VERSION + 1)
+
+
 def test_a_database_of_a_newer_release_is_left_alone(operations: Operations, ledger_url: str):
     with operations.writing() as connection:
         connection.execute(sa.update(meta).values(schema_version=SCHEMA_VERSION + 1))
@@ -71,7 +91,8 @@ def test_a_run_is_entered_once(operations: Operations):
 
 def test_a_run_that_is_not_wholly_entered_is_not_entered_at_all(operations: Operations):
     def interrupted() -> None:
-        run = RunSeen("a", "j", "success", NOON, NOON, "somebody", "person", assets=(AssetSeen("x", "made"),) * 2)
+        same = (AssetSeen(NAMES.of_asset("x"), "made"),) * 2
+        run = RunSeen("a", NAMES.of_job("j", None), "success", NOON, NOON, "somebody", "person", assets=same)
         with operations.writing() as connection:
             enter_run(connection, run, code_version="c", quiet=False, audit=None, now=NOON)
 
@@ -95,12 +116,26 @@ def test_what_is_to_be_done_is_taken_by_one_and_by_another_only_when_that_one_is
     assert len(operations.claim("track", now=NOON, limit=9)) == 3
 
 
-def test_the_last_timed_run_of_an_asset_is_found(operations: Operations):
-    assert operations.last_asset_run("daily_predictions") is None
-    enter(operations, "a")
-    last = operations.last_asset_run("daily_predictions")
+def test_the_last_timed_run_of_an_asset_is_that_of_its_model(operations: Operations):
+    assert operations.last_asset_run("daily_predictions", model="a") is None
+    enter(operations, "1")
+    enter(operations, "2", model="b")
+    last = operations.last_asset_run("daily_predictions", model="a")
     assert last is not None
-    assert (last["seconds"], last["rows"], last["first_partition"]) == (2.0, 27, "2026-03-01")
+    assert (last["run_id"], last["asset_key"], last["seconds"], last["rows"]) == ("1", "a/daily_predictions", 2.0, 27)
+    assert operations.last_asset_run("daily_predictions", model="c") is None
+
+
+def test_runs_are_found_by_their_model(operations: Operations):
+    enter(operations, "1")
+    enter(operations, "2", model="b")
+    assert [(run["run_id"], run["model"], run["job"]) for run in operations.runs()] == [
+        ("1", "a", "scoring_job"),
+        ("2", "b", "scoring_job"),
+    ]
+    assert [run["run_id"] for run in operations.runs(model="b")] == ["2"]
+    assert [run["run_id"] for run in operations.asset_runs(model="b")] == ["2"]
+    assert len(operations.asset_runs()) == 2
 
 
 def test_marks_are_kept(operations: Operations):

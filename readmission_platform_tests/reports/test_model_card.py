@@ -16,7 +16,7 @@ from readmission_platform.reports.model_card import card_html, card_markdown, ca
 from readmission_platform_tests.support.altered import altered
 from readmission_platform_tests.support.homes import MODEL, Home
 
-CONFIG = read_yaml(PROJECT_ROOT / "configs" / "model_card.yaml", ModelCardConfig)
+CONFIG = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "model_card.yaml", ModelCardConfig)
 NOT_RECORDED = "not recorded by the release that trained this version"
 
 

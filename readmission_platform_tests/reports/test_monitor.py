@@ -17,7 +17,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from readmission_platform.assets.monitoring.figures import figures_table
 from readmission_platform.lifecycle.monitoring.page import monitor_of
 from readmission_platform.reports.monitor import monitor_html, people, percent
-from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.support.homes import Home
 from readmission_platform_tests.support.monitored import MANY_QUARANTINED, days_of, last_day, monitored_home
 
@@ -31,9 +30,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def values_of(home: Home) -> dict[str, Any]:
-    with home.lived_in() as current:
-        project, _, lake = environment_resources(current)
-        return monitor_of(project, lake.open(), now=NOW)
+    with home.workspace() as workspace:
+        return monitor_of(workspace, now=NOW)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +88,7 @@ def test_no_encounter_patient_or_pseudonym_is_on_the_page(page: str, home: Home)
 
 
 def test_no_count_of_one_to_ten_people_is_shown_or_can_be_worked_out(values: dict[str, Any], home: Home):
-    accounts = home.lake.read("discharge_accounting").set_index("discharge_date")
+    accounts = home.lake.read("intake_accounting").set_index("discharge_date")
     few = accounts[accounts["quarantined"].between(1, 10)]
     assert len(few) > 3
     totals = values["totals"]
@@ -105,9 +103,9 @@ def test_no_count_of_one_to_ten_people_is_shown_or_can_be_worked_out(values: dic
 def test_a_number_large_enough_is_drawn(values: dict[str, Any], home: Home, tmp_path: Path):
     calm = home.copy(tmp_path / "home")
     days = days_of(60)
-    accounts = home.lake.read("discharge_accounting")
+    accounts = home.lake.read("intake_accounting")
     accounts.loc[accounts["discharge_date"] == days[MANY_QUARANTINED], ["accepted", "quarantined"]] = [30, 0]
-    calm.lake.write("discharge_accounting", accounts, partition=("discharge_date", days))
+    calm.lake.write("intake_accounting", accounts, partition=("discharge_date", days))
     assert values_of(calm)["pictures"]["volume"] != values["pictures"]["volume"]
 
 

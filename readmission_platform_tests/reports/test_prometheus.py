@@ -1,5 +1,6 @@
 """The newest figures for Prometheus: a format it reads, current values only, and no cohort of a handful of people."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -10,13 +11,24 @@ from readmission_platform.reports.prometheus import exposition, newest_rows
 
 
 def samples_of(figures: pd.DataFrame) -> dict[str, dict[tuple[str, str, str], float]]:
+    """Return the samples of one model by cohort, version and kind."""
     found: dict[str, dict[tuple[str, str, str], float]] = {}
+    for name, samples in samples_of_all({"m": figures}).items():
+        assert {labels["model"] for labels, _ in samples} == {"m"}
+        found[name] = {
+            (labels.get("cohort", ""), labels.get("version", ""), labels.get("kind", "")): value
+            for labels, value in samples
+        }
+    return found
+
+
+def samples_of_all(figures: Mapping[str, pd.DataFrame]) -> dict[str, list[tuple[dict[str, str], float]]]:
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
     for family in text_string_to_metric_families(exposition(figures).decode()):
         assert family.type == "gauge"
         assert family.documentation
         for sample in family.samples:
-            labels = (sample.labels.get("cohort", ""), sample.labels.get("version", ""), sample.labels.get("kind", ""))
-            found.setdefault(sample.name, {})[labels] = sample.value
+            found.setdefault(sample.name, []).append((sample.labels, sample.value))
     return found
 
 
@@ -54,15 +66,38 @@ def test_intervals_are_gauges_of_their_own_where_there_are_any():
 
 
 def test_how_new_a_figure_is_can_be_seen():
-    text = exposition(figures(("mean_risk", 0.1, "2026-01-01", "1", "all"))).decode()
-    ages = [family for family in text_string_to_metric_families(text) if family.name.endswith("timestamp_seconds")]
-    assert [(sample.labels, sample.value) for sample in ages[0].samples] == [
-        ({"figure": "mean_risk"}, datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+    ours = figures(("mean_risk", 0.1, "2026-01-01", "1", "all"))
+    theirs = figures(("mean_risk", 0.1, "2026-01-05", "1", "all"))
+    samples = samples_of_all({"ours": ours, "theirs": theirs})
+    assert samples["readmission_newest_day_timestamp_seconds"] == [
+        ({"model": "ours", "figure": "mean_risk"}, datetime(2026, 1, 1, tzinfo=UTC).timestamp()),
+        ({"model": "theirs", "figure": "mean_risk"}, datetime(2026, 1, 5, tzinfo=UTC).timestamp()),
     ]
 
 
+def test_models_are_told_apart_and_each_has_its_own_newest_day():
+    ours = figures(("drifted_share", 0.5, "2026-01-01", "1", "all"))
+    theirs = figures(("drifted_share", 0.1, "2026-02-01", "1", "all"))
+    samples = samples_of_all({"ours": ours, "theirs": theirs})
+    assert [(labels["model"], value) for labels, value in samples["readmission_drifted_share"]] == [
+        ("ours", 0.5),
+        ("theirs", 0.1),
+    ]
+
+
+def test_the_number_of_series_grows_with_models_and_neither_with_days_nor_with_versions():
+    def series(models: int, days: int) -> int:
+        table = figures(*((name, 0.1, f"2026-01-{day:02}", f"{day}", cohort) for day in range(1, days + 1)
+                          for name, cohort in (("live_auroc", "all"), ("live_auroc", "patients seen"),
+                                               ("mean_risk", "all"))))  # fmt: skip
+        return sum(map(len, samples_of_all({f"model {number}": table for number in range(models)}).values()))
+
+    assert series(models=1, days=1) == series(models=1, days=30)
+    assert series(models=3, days=30) == 3 * series(models=1, days=1)
+
+
 def test_nothing_makes_an_empty_exposition():
-    assert samples_of(made.long_table([])) == {}
+    assert samples_of_all({}) == samples_of_all({"m": made.long_table([])}) == {}
     assert newest_rows(made.long_table([])).empty
 
 

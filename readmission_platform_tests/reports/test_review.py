@@ -1,6 +1,7 @@
 """The approver's page: complete, self-contained, and without any patient's values."""
 
 import html
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from readmission_platform.evaluation.words import Wording
 from readmission_platform.lifecycle.versions.review import review_of
 from readmission_platform.reports.review import count, figure, interval, review_html, signed
-from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.support.homes import MODEL, Home
 
 
 def page_values(home: Home, version: str) -> dict[str, Any]:
-    with home.lived_in() as current, home.ledger() as ledger:
-        return review_of(version, ledger=ledger, resources=environment_resources(current))
+    with home.workspace() as workspace, home.ledger() as ledger:
+        return review_of(version, ledger=ledger, workspace=workspace)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,16 @@ def test_groups_too_small_to_judge_are_named_and_the_warning_must_be_acknowledge
     small = {group["name"] for group in values["groups"] if group["insufficient"]}
     assert "Asian" in small
     assert [gate["gate"] for gate in values["warnings"]] == ["fairness_observed_expected_race"]
+
+
+def test_page_and_evidence_agree_on_which_groups_are_judged(values: dict[str, Any], shadowed_home: Home):
+    stored = shadowed_home.path / "reports" / MODEL / "2" / "evidence.json"
+    evidence = json.loads(stored.read_text(encoding="utf-8"))
+    wording = Wording.of(evidence)
+    judged = {wording.group(attribute, name): group["result"] == "judged"
+              for attribute, groups in evidence["groups"].items() for name, group in groups.items()}  # fmt: skip
+    assert {group["words"]: not group["insufficient"] for group in values["groups"]} == judged
+    assert set(judged.values()) == {True, False}
 
 
 def test_no_count_of_one_to_ten_people_is_shown_or_implied(values: dict[str, Any]):

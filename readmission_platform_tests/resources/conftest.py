@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from readmission_platform.resources.tracking import TrackingResource
+from readmission_platform.storage.registry import Registry
 from readmission_platform_tests.support.small_study import SmallStudy, make_small_study
 
-EXPERIMENT = "readmission_30d"
+NAME = "readmission_30d"
 
 
 @pytest.fixture(scope="session")
@@ -18,28 +18,26 @@ def small_study() -> SmallStudy:
     return make_small_study(encounters=6_000, seed=11)
 
 
-def tracking_in(home: Path) -> TrackingResource:
-    return TrackingResource(
-        uri=f"sqlite:///{home / 'mlflow.db'}", artifact_root=str(home / "mlartifacts"), experiment=EXPERIMENT
-    )
+def registry_in(home: Path) -> Registry:
+    return Registry(f"sqlite:///{home / 'mlflow.db'}", home / "mlartifacts", NAME)
 
 
 @pytest.fixture(scope="session")
 def initialised_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a home with an MLflow database without runs, to be copied."""
     home = tmp_path_factory.mktemp("mlflow")
-    tracking_in(home).client()
+    registry_in(home).client()
     return home
 
 
 @pytest.fixture
-def tracking(initialised_mlflow: Path, tmp_path: Path) -> Iterator[TrackingResource]:
-    """Return tracking in a home of its own."""
+def registry(initialised_mlflow: Path, tmp_path: Path) -> Iterator[Registry]:
+    """Return a registry in a home of its own."""
     import mlflow
 
     home = tmp_path / "home"
     shutil.copytree(initialised_mlflow, home)
-    yield tracking_in(home)
+    yield registry_in(home)
     # MLflow keeps the active run per process; a test that failed half-way must not hand its run on.
     while mlflow.active_run():
         mlflow.end_run()

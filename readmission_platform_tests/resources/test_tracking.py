@@ -16,54 +16,56 @@ from skops.io import dumps
 
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.models.boosting.recalibrated import score
-from readmission_platform.resources.tracking import TrackingResource
+from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform.resources.tracking import tracked
 from readmission_platform.storage.artifacts import ArtifactRefused, StoredModel, artifact_digest, load_artifact
+from readmission_platform.storage.registry import Registry
 from readmission_platform_tests.support.small_study import SmallStudy
 
-EXPERIMENT = "readmission_30d"
 NAME = "readmission_30d"
+ESTIMATOR = CONTRACT.estimator
 
 Step = Callable[[dg.AssetExecutionContext, Any], None]
 
 
 def tracked_asset(step: Step, *, retries: int = 0) -> dg.AssetsDefinition:
     @dg.asset(retry_policy=dg.RetryPolicy(max_retries=retries) if retries else None)
-    def candidate(context: dg.AssetExecutionContext, tracking: TrackingResource) -> None:
-        with tracking.run(context) as mlflow:
+    def candidate(context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry]) -> None:
+        with tracked(registry, context) as mlflow:
             step(context, mlflow)
 
     return candidate
 
 
-def materialize(step: Step, tracking: TrackingResource, *, retries: int = 0) -> dg.ExecuteInProcessResult:
+def materialize(step: Step, registry: Registry, *, retries: int = 0) -> dg.ExecuteInProcessResult:
     """Run the step the way a click on "Materialize" does: as an asset, without a job of ours."""
     return dg.materialize(
         [tracked_asset(step, retries=retries)],
-        resources={"tracking": tracking},
+        resources={"registry": registry},
         instance=dg.DagsterInstance.ephemeral(),
         raise_on_error=False,
     )
 
 
-def runs(tracking: TrackingResource) -> list[Any]:
-    client = tracking.client()
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+def runs(registry: Registry) -> list[Any]:
+    client = registry.client()
+    experiment = client.get_experiment_by_name(NAME)
     assert experiment is not None
     return list(client.search_runs([experiment.experiment_id]))
 
 
-def statuses(tracking: TrackingResource) -> list[str]:
-    return [run.info.status for run in runs(tracking)]
+def statuses(registry: Registry) -> list[str]:
+    return [run.info.status for run in runs(registry)]
 
 
-def start_a_run(tracking: TrackingResource, dagster_run_id: str) -> str:
-    client = tracking.client()
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+def start_a_run(registry: Registry, dagster_run_id: str) -> str:
+    client = registry.client()
+    experiment = client.get_experiment_by_name(NAME)
     assert experiment is not None
     return str(client.create_run(experiment.experiment_id, tags={"dagster_run_id": dagster_run_id}).info.run_id)
 
 
-def store(tracking: TrackingResource, study: SmallStudy) -> StoredModel:
+def store(registry: Registry, study: SmallStudy) -> StoredModel:
     """Train-and-register as the training asset does it."""
     kept: list[StoredModel] = []
 
@@ -74,15 +76,16 @@ def store(tracking: TrackingResource, study: SmallStudy) -> StoredModel:
         some = some.astype(dict.fromkeys(some.select_dtypes("integer").columns, "float64"))
         mlflow.log_params({"seed": 11})
         kept.append(
-            tracking.store(
+            registry.store(
                 study.fitted.model,
-                name=NAME,
+                form=ESTIMATOR.artifact,
+                title="readmission",
                 signature=infer_signature(some, study.fitted.scores[:50]),
                 tags={"dagster_run_id": context.run.run_id},
             )
         )
 
-    assert materialize(step, tracking).success
+    assert materialize(step, registry).success
     return kept[0]
 
 
@@ -96,42 +99,40 @@ def registered(
     return home, store(in_home(home), small_study)
 
 
-def in_home(home: Path) -> TrackingResource:
-    return TrackingResource(
-        uri=f"sqlite:///{home / 'mlflow.db'}", artifact_root=str(home / "mlartifacts"), experiment=EXPERIMENT
-    )
+def in_home(home: Path) -> Registry:
+    return Registry(f"sqlite:///{home / 'mlflow.db'}", home / "mlartifacts", NAME)
 
 
 # ------------------------------------------------------------------------------------------------------- runs
 
 
-def test_a_step_that_succeeds_ends_its_run_finished_and_named_after_the_asset(tracking: TrackingResource) -> None:
-    result = materialize(lambda _, mlflow: mlflow.log_metric("auroc", 0.7), tracking)
+def test_a_step_that_succeeds_ends_its_run_finished_and_named_after_the_asset(registry: Registry) -> None:
+    result = materialize(lambda _, mlflow: mlflow.log_metric("auroc", 0.7), registry)
     assert result.success
-    (run,) = runs(tracking)
+    (run,) = runs(registry)
     assert run.info.status == "FINISHED"
     assert run.data.metrics == {"auroc": 0.7}
     assert run.data.tags["dagster_run_id"] == result.run_id
     assert run.data.tags["mlflow.runName"] == f"candidate {result.run_id[:8]}"
 
 
-def test_a_step_that_fails_ends_its_run_failed(tracking: TrackingResource) -> None:
+def test_a_step_that_fails_ends_its_run_failed(registry: Registry) -> None:
     def step(_context: dg.AssetExecutionContext, _mlflow: Any) -> None:
         raise ValueError("no convergence")
 
-    assert not materialize(step, tracking).success
-    assert statuses(tracking) == ["FAILED"]
+    assert not materialize(step, registry).success
+    assert statuses(registry) == ["FAILED"]
 
 
-def test_a_step_that_is_interrupted_ends_its_run_killed(tracking: TrackingResource) -> None:
+def test_a_step_that_is_interrupted_ends_its_run_killed(registry: Registry) -> None:
     def step(_context: dg.AssetExecutionContext, _mlflow: Any) -> None:
         raise KeyboardInterrupt
 
-    assert not materialize(step, tracking).success
-    assert statuses(tracking) == ["KILLED"]
+    assert not materialize(step, registry).success
+    assert statuses(registry) == ["KILLED"]
 
 
-def test_a_step_that_is_tried_again_continues_its_run(tracking: TrackingResource) -> None:
+def test_a_step_that_is_tried_again_continues_its_run(registry: Registry) -> None:
     tries = []
 
     def step(_context: dg.AssetExecutionContext, mlflow: Any) -> None:
@@ -140,33 +141,33 @@ def test_a_step_that_is_tried_again_continues_its_run(tracking: TrackingResource
         if len(tries) < 3:
             raise ValueError("the first tries fail")
 
-    assert materialize(step, tracking, retries=2).success
-    (run,) = runs(tracking)
+    assert materialize(step, registry, retries=2).success
+    (run,) = runs(registry)
     assert run.info.status == "FINISHED"
     assert set(tries) == {run.info.run_id}
     assert set(run.data.metrics) == {"try_1", "try_2", "try_3"}
 
 
-def test_two_runs_of_the_same_asset_are_two_runs(tracking: TrackingResource) -> None:
+def test_two_runs_of_the_same_asset_are_two_runs(registry: Registry) -> None:
     for _ in range(2):
-        materialize(lambda _, mlflow: mlflow.log_metric("auroc", 0.7), tracking)
-    assert statuses(tracking) == ["FINISHED", "FINISHED"]
+        materialize(lambda _, mlflow: mlflow.log_metric("auroc", 0.7), registry)
+    assert statuses(registry) == ["FINISHED", "FINISHED"]
 
 
-def test_a_run_of_the_ui_without_a_job_ends_too(tracking: TrackingResource) -> None:
+def test_a_run_of_the_ui_without_a_job_ends_too(registry: Registry) -> None:
     definitions = dg.Definitions(
-        assets=[tracked_asset(lambda _, mlflow: mlflow.log_metric("auroc", 0.7))], resources={"tracking": tracking}
+        assets=[tracked_asset(lambda _, mlflow: mlflow.log_metric("auroc", 0.7))], resources={"registry": registry}
     )
     job = definitions.resolve_implicit_global_asset_job_def()
     assert job.name == "__ASSET_JOB"
     assert job.execute_in_process(instance=dg.DagsterInstance.ephemeral()).success
-    assert statuses(tracking) == ["FINISHED"]
+    assert statuses(registry) == ["FINISHED"]
 
 
-def test_a_run_whose_process_vanished_is_closed_by_the_next_one(tracking: TrackingResource) -> None:
-    orphan = start_a_run(tracking, "a run nobody knows any more")
-    materialize(lambda _, mlflow: None, tracking)
-    ended = {run.info.run_id: run.info.status for run in runs(tracking)}
+def test_a_run_whose_process_vanished_is_closed_by_the_next_one(registry: Registry) -> None:
+    orphan = start_a_run(registry, "a run nobody knows any more")
+    materialize(lambda _, mlflow: None, registry)
+    ended = {run.info.run_id: run.info.status for run in runs(registry)}
     assert ended.pop(orphan) == "KILLED"
     assert list(ended.values()) == ["FINISHED"]
 
@@ -175,20 +176,20 @@ def test_a_run_whose_process_vanished_is_closed_by_the_next_one(tracking: Tracki
     ("state", "status"), [(dg.DagsterRunStatus.STARTED, "RUNNING"), (dg.DagsterRunStatus.FAILURE, "KILLED")]
 )
 def test_a_run_is_closed_when_its_dagster_run_is_over_and_left_alone_while_that_goes_on(
-    tracking: TrackingResource, state: dg.DagsterRunStatus, status: str
+    registry: Registry, state: dg.DagsterRunStatus, status: str
 ) -> None:
     instance = dg.DagsterInstance.ephemeral()
     other = instance.create_run_for_job(
         job_def=dg.define_asset_job("training_job").resolve(
             asset_graph=dg.Definitions(
-                assets=[tracked_asset(lambda *_: None)], resources={"tracking": tracking}
+                assets=[tracked_asset(lambda *_: None)], resources={"registry": registry}
             ).resolve_asset_graph()
         ),
         status=state,
     )
-    mlflow_run = start_a_run(tracking, other.run_id)
-    dg.materialize([tracked_asset(lambda *_: None)], resources={"tracking": tracking}, instance=instance)
-    assert {run.info.run_id: run.info.status for run in runs(tracking)}[mlflow_run] == status
+    mlflow_run = start_a_run(registry, other.run_id)
+    dg.materialize([tracked_asset(lambda *_: None)], resources={"registry": registry}, instance=instance)
+    assert {run.info.run_id: run.info.status for run in runs(registry)}[mlflow_run] == status
 
 
 # ------------------------------------------------------------------------------------------- database and home
@@ -206,11 +207,10 @@ def test_loading_the_module_imports_none_of_the_heavy_libraries() -> None:
 @pytest.mark.slow
 def test_two_processes_that_create_the_database_at_the_same_time_both_work(tmp_path: Path) -> None:
     program = (
-        "import sys; from readmission_platform.resources.tracking import TrackingResource;"
-        "home = sys.argv[1];"
-        "tracking = TrackingResource(uri=f'sqlite:///{home}/mlflow.db', artifact_root=f'{home}/mlartifacts',"
-        " experiment='readmission_30d');"
-        "print(tracking.client().get_experiment_by_name('readmission_30d').experiment_id)"
+        "import sys; from pathlib import Path; from readmission_platform.storage.registry import Registry;"
+        "home = Path(sys.argv[1]);"
+        "registry = Registry(f'sqlite:///{home}/mlflow.db', home / 'mlartifacts', 'readmission_30d');"
+        "print(registry.experiment())"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
     processes = [
@@ -223,14 +223,10 @@ def test_two_processes_that_create_the_database_at_the_same_time_both_work(tmp_p
 
 
 def test_a_database_that_cannot_be_reached_is_a_service_that_is_unavailable(tmp_path: Path) -> None:
-    tracking = TrackingResource(
-        uri=f"sqlite:///{tmp_path / 'no folder' / 'mlflow.db'}",
-        artifact_root=str(tmp_path / "mlartifacts"),
-        experiment=EXPERIMENT,
-    )
+    registry = Registry(f"sqlite:///{tmp_path / 'no folder' / 'mlflow.db'}", tmp_path / "mlartifacts", NAME)
     (tmp_path / "no folder").write_text("a file in the way", encoding="utf-8")
     with pytest.raises(Unavailable, match="registry cannot be reached"):
-        tracking.client()
+        registry.client()
 
 
 def test_a_home_that_was_moved_keeps_working(
@@ -242,9 +238,9 @@ def test_a_home_that_was_moved_keeps_working(
     shutil.copytree(home, halfway)
     in_home(halfway).client()
     halfway.rename(moved)
-    tracking = in_home(moved)
-    client = tracking.client()
-    assert artifact_digest(tracking.root, model.path) == model.digest
+    registry = in_home(moved)
+    client = registry.client()
+    assert artifact_digest(registry.root, model.path) == model.digest
 
     import mlflow
 
@@ -252,10 +248,10 @@ def test_a_home_that_was_moved_keeps_working(
     assert found.is_relative_to(moved)
     assert (found / "model.skops").is_file()
     run = client.get_run(model.mlflow_run_id)
-    assert run.info.artifact_uri.startswith(tracking.root.as_uri())
-    second = store(tracking, small_study)
+    assert run.info.artifact_uri.startswith(registry.root.as_uri())
+    second = store(registry, small_study)
     assert second.version == "2"
-    assert artifact_digest(tracking.root, second.path) == second.digest
+    assert artifact_digest(registry.root, second.path) == second.digest
 
 
 # -------------------------------------------------------------------------------------------------- artifacts
@@ -265,7 +261,7 @@ def test_a_stored_model_scores_exactly_as_before(registered: tuple[Path, StoredM
     home, model = registered
     assert model.version == "1"
     assert not Path(model.path).is_absolute()
-    loaded = load_artifact(home / "mlartifacts", model.path, digest=model.digest)
+    loaded = load_artifact(ESTIMATOR, home / "mlartifacts", model.path, digest=model.digest)
     np.testing.assert_array_equal(
         score(loaded, small_study.inputs), score(small_study.fitted.model, small_study.inputs)
     )
@@ -284,7 +280,7 @@ def test_an_artifact_with_a_changed_byte_is_refused(registered: tuple[Path, Stor
     content[len(content) // 2] ^= 1
     (tmp_path / "model.skops").write_bytes(bytes(content))
     with pytest.raises(ArtifactRefused, match="it has been changed"):
-        load_artifact(tmp_path, "model.skops", digest=model.digest)
+        load_artifact(ESTIMATOR, tmp_path, "model.skops", digest=model.digest)
 
 
 def test_an_artifact_of_a_type_we_do_not_trust_is_refused_although_its_digest_is_right(tmp_path: Path) -> None:
@@ -297,13 +293,13 @@ def test_an_artifact_of_a_type_we_do_not_trust_is_refused_although_its_digest_is
     digest = artifact_digest(tmp_path, "model.skops")
     assert digest is not None
     with pytest.raises(ArtifactRefused, match="not on the allow-list"):
-        load_artifact(tmp_path, "model.skops", digest=digest)
+        load_artifact(ESTIMATOR, tmp_path, "model.skops", digest=digest)
 
 
 def test_a_missing_artifact_is_refused_with_the_way_out(tmp_path: Path) -> None:
     assert artifact_digest(tmp_path, "model.skops") is None
     with pytest.raises(ArtifactRefused, match="restore it from a backup"):
-        load_artifact(tmp_path, "model.skops", digest="sha256:0")
+        load_artifact(ESTIMATOR, tmp_path, "model.skops", digest="sha256:0")
 
 
 def test_no_patient_is_in_the_artifacts_or_in_the_tracking_database(
@@ -335,16 +331,16 @@ def test_aliases_follow_the_ledger_and_say_what_had_to_be_changed(
     registered: tuple[Path, StoredModel], tmp_path: Path
 ) -> None:
     shutil.copytree(registered[0], tmp_path / "home")
-    tracking = in_home(tmp_path / "home")
-    assert tracking.aliases(NAME) == {}
-    assert tracking.align_aliases(NAME, {"staging": "1", "production": None}) == {"staging": (None, "1")}
-    assert tracking.aliases(NAME) == {"staging": "1"}
-    assert tracking.align_aliases(NAME, {"staging": "1", "production": None}) == {}
-    moved = tracking.align_aliases(NAME, {"staging": None, "production": "1"})
+    registry = in_home(tmp_path / "home")
+    assert registry.aliases() == {}
+    assert registry.align_aliases({"staging": "1", "production": None}) == {"staging": (None, "1")}
+    assert registry.aliases() == {"staging": "1"}
+    assert registry.align_aliases({"staging": "1", "production": None}) == {}
+    moved = registry.align_aliases({"staging": None, "production": "1"})
     assert moved == {"staging": ("1", None), "production": (None, "1")}
-    assert tracking.aliases(NAME) == {"production": "1"}
+    assert registry.aliases() == {"production": "1"}
 
 
-def test_before_anything_is_registered_there_are_no_aliases(tracking: TrackingResource) -> None:
-    assert tracking.aliases(NAME) == {}
-    assert tracking.align_aliases(NAME, {"staging": None, "production": None}) == {}
+def test_before_anything_is_registered_there_are_no_aliases(registry: Registry) -> None:
+    assert registry.aliases() == {}
+    assert registry.align_aliases({"staging": None, "production": None}) == {}

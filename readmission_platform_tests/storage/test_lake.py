@@ -13,16 +13,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from readmission_platform.config.environment import Settings
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.resources.lake import LakeIOManager
 from readmission_platform.storage.lake import Lake, TableMissing
+from readmission_platform_tests.support.homes import MODEL
 
 DAY = "discharge_date"
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path / "lake")
+    return Lake(tmp_path / "lake" / MODEL)
 
 
 def frame(*values: int, source: str = "synthetic") -> pd.DataFrame:
@@ -217,7 +220,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import pandas as pd
-from readmission_platform.resources.lake import Lake
+from readmission_platform.storage.lake import Lake
 lake = Lake(Path(sys.argv[1]))
 print("ready", flush=True)
 for round in range(1, 10_000):
@@ -268,7 +271,7 @@ def test_assets_are_stored_and_loaded_whole_or_by_day_with_what_was_written_in_t
         return discharges.assign(risk=0.1)
 
     assets = [upstream, discharges, predictions]
-    resources = {"io_manager": LakeIOManager(root=str(lake.root))}
+    resources = {"io_manager": LakeIOManager(Platform(Settings(home=lake.root.parents[1])))}
     instance = dg.DagsterInstance.ephemeral()
     results = [
         dg.materialize(assets, resources=resources, partition_key=key, instance=instance) for key in ("d1", "d2")

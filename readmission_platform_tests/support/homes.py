@@ -20,11 +20,14 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.config.environment import PROJECT_ROOT, Settings, settings
+from readmission_platform.config.models import models_in_use
 from readmission_platform.governance.ledger.ledger import Ledger
-from readmission_platform.lifecycle.days.scoring import CIRCUMSTANCES
+from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.home import prepare_home
-from readmission_platform.storage.lake import Lake
+from readmission_platform.storage.landing import Landing
+from readmission_platform.storage.tables import CIRCUMSTANCES, ModelLake
 
 # Fold 0 needs 200 readmissions to be judged. The limits are made for 20,000 encounters: in a smaller cohort chance
 # fails a gate more often, and this one passes them all with room to spare.
@@ -98,6 +101,12 @@ class Home:
             finally:
                 settings.cache_clear()
 
+    @contextmanager
+    def workspace(self, model: str = MODEL) -> Iterator[Workspace]:
+        """Make this process live in the home for a while, and work on one model."""
+        with self.lived_in() as current:
+            yield Platform(current).model(model)
+
     def command(self, *arguments: str) -> Outcome:
         """Run ``readmission`` in this process; an unexpected error comes through as itself."""
         from readmission_platform import cli
@@ -144,8 +153,9 @@ class Home:
             yield opened
 
     @property
-    def lake(self) -> Lake:
-        return Lake(self.path / "lake")
+    def lake(self) -> ModelLake:
+        with self.workspace() as workspace:
+            return workspace.lake
 
     @property
     def stages(self) -> dict[str, str | None]:
@@ -159,11 +169,8 @@ class Home:
 
     def aliases(self) -> dict[str, str]:
         """Return what the registry shows."""
-        with self.lived_in() as current:
-            from readmission_platform.definitions import build_definitions
-
-            tracking = (build_definitions(current).resources or {})["tracking"]
-            return {name: str(version) for name, version in tracking.aliases(MODEL).items()}
+        with self.workspace() as workspace:
+            return workspace.registry.aliases()
 
     def registry(self) -> Any:
         """Return an MLflow client, as anybody with access to the registry has one."""
@@ -197,10 +204,17 @@ class Home:
 
     def landed(self) -> list[str]:
         """Return the days with files."""
-        from readmission_platform.encounters.contract import LANDING
-        from readmission_platform.storage.landing import Landing
+        return self.landing.days()
 
-        return Landing(self.path / "landing", LANDING).days()
+    @property
+    def landing(self) -> Landing:
+        with self.workspace() as workspace:
+            return workspace.landing
+
+
+def readmission(current: Settings) -> ModelAssets:
+    """Return the names of the readmission model's assets."""
+    return ModelAssets(models_in_use(current)[MODEL])
 
 
 def files_below(folder: Path) -> list[Path]:

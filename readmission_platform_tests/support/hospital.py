@@ -102,7 +102,7 @@ class Hospital:
         """Write the work lists of some days."""
         named = ["encounter_id", "entity_key", "risk", "flagged", "status", "model_version", DAY]
         scored = rows[[name for name in named if name in rows]].reset_index(drop=True)
-        circumstances = {"artifact_digest": "sha256:artifact", "discharges_digest": "sha256:day"}
+        circumstances = {"artifact_digest": "sha256:artifact", "delivered_digest": "sha256:day"}
         self.home.lake.write(
             "daily_predictions", scored.assign(**circumstances), partition=(DAY, sorted(set(rows[DAY])))
         )

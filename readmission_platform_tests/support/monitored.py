@@ -15,9 +15,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.lifecycle.days.replay import manifest_of
 from readmission_platform.operations import schema as operations_schema
 from readmission_platform.operations.database import Operations
-from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.homes import MODEL, Home
 
 DAYS = 60
 COLUMNS = ["number_inpatient", "discharge_disposition_id", "payer_code", "medical_specialty", "age"]
@@ -66,7 +67,7 @@ def predictions(accounts: pd.DataFrame, *, switch: str, seed: int = 2) -> pd.Dat
             "rank": rank.astype("Int64"), "flagged": rank <= max(1, round(0.1 * count)),
             "status": np.where(risk.isna(), "withheld", "scored"), "discharge_date": day,
             "model_version": "1" if day < switch else "2",
-            "discharges_version": np.int64(0), "run_id": "run",
+            "delivered_version": np.int64(0), "run_id": "run",
         }))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
@@ -148,7 +149,7 @@ def monitored_home(path: Path, *, days: int = DAYS, simulated: bool = True) -> H
     matured = (last_day() - timedelta(days=30)).date().isoformat()
     accounts = accounting(every)
     day = ("discharge_date", every)
-    home.lake.write("discharge_accounting", accounts, partition=day)
+    home.lake.write("intake_accounting", accounts, partition=day)
     home.lake.write("daily_predictions", predictions(accounts, switch=switch), partition=day)
     home.lake.write("drift_report", drift_report(accounts, switch=switch))
     home.lake.write("live_performance", performance(every, matured=matured))
@@ -157,7 +158,7 @@ def monitored_home(path: Path, *, days: int = DAYS, simulated: bool = True) -> H
                              "received": known["accepted"], "accepted": known["accepted"]})  # fmt: skip
     home.lake.write("outcome_accounting", outcomes, partition=("discharge_date", list(known["discharge_date"])))
     if simulated:
-        (path / "landing" / "replay.json").write_text("{}", encoding="utf-8")
+        manifest_of(home.landing).write_text("{}", encoding="utf-8")
     _operations(home, every)
     return home
 
@@ -179,10 +180,10 @@ def _move(ledger: Ledger, version: str) -> None:
 def _operations(home: Home, days: list[str]) -> None:
     """Enter a run of each of the last ten days, one of them failed, and three alerts: two open, one over."""
     moments = [f"{day}T05:00:00+00:00" for day in days[-10:]]
-    run = {"job": "scoring_job", "actor": "x", "trigger": "schedule", "seconds": 9.0, "failed_checks": 0,
-           "quiet": False, "audited": True, "tracked": True}  # fmt: skip
-    alert = {"place": "x", "action": "Look at it.", "times_seen": 1, "quiet": False, "last_at": moments[-1],
-             "opened_at": moments[-6]}  # fmt: skip
+    run = {"model": MODEL, "job": "scoring_job", "actor": "x", "trigger": "schedule", "seconds": 9.0,
+           "failed_checks": 0, "quiet": False, "audited": True, "tracked": True}  # fmt: skip
+    alert = {"model": MODEL, "place": "x", "action": "Look at it.", "times_seen": 1, "quiet": False,
+             "last_at": moments[-1], "opened_at": moments[-6]}  # fmt: skip
     with Operations(f"sqlite:///{home.path / 'operations.db'}") as operations, operations.writing() as connection:
 
         def enter(table: sa.Table, **values: object) -> None:
@@ -193,8 +194,9 @@ def _operations(home: Home, days: list[str]) -> None:
             ended = {"status": "failure", "cause": "error"} if failed else {"status": "success"}
             enter(operations_schema.observed_runs, run_id=f"run{place}", started_at=at, ended_at=at, observed_at=at,
                   **run, **ended)  # fmt: skip
-            enter(operations_schema.asset_runs, run_id=f"run{place}", asset="daily_predictions", started_at=at,
-                  seconds=2.7, rows=27, outcome="failed" if failed else "made")  # fmt: skip
+            enter(operations_schema.asset_runs, run_id=f"run{place}", model=MODEL, asset_key="daily_predictions",
+                  asset="daily_predictions", started_at=at, seconds=2.7, rows=27,
+                  outcome="failed" if failed else "made")  # fmt: skip
         over = {"resolved_at": moments[-5], "resolved_how": "recovered"}
         enter(operations_schema.alerts, rule="drift_alarm", kind="check", subject="drift_report/no_drift_alarm",
               severity="warning", what="Version 2: 2 of the latest 2 windows drifted.", **alert)  # fmt: skip

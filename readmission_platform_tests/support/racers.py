@@ -1,12 +1,21 @@
 """What other processes do to a ledger while a test looks on."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 from readmission_platform.foundation.errors import Conflict
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.promotion.decision import apply
-from readmission_platform_tests.support.scenario import MODEL, Scenario
+from readmission_platform_tests.support.scenario import (
+    MODEL,
+    PLAN,
+    POLICY,
+    ROLES,
+    Scenario,
+    ensure_adopted,
+    environment,
+)
 
 
 def race_to_open(url: str, barrier: Any, results: Any) -> None:
@@ -14,6 +23,16 @@ def race_to_open(url: str, barrier: Any, results: Any) -> None:
     barrier.wait(30)
     with Ledger(url, model=MODEL) as ledger:
         results.put(ledger.append("opened", {}, actor="a").seq)
+
+
+def adopt_on_first_use(url: str, model: str, keys: Path, barrier: Any, results: Any) -> None:
+    """Adopt everything for a model on first use, at the same moment as others do for theirs."""
+    with Ledger(url, model=model) as ledger:
+        barrier.wait(60)
+        adopted = ensure_adopted(
+            ledger, policy=POLICY, plan=PLAN, roles=ROLES, environment=environment("local"), keys=keys
+        )
+        results.put((model, adopted.seq))
 
 
 def move_for_ever(url: str, started: Any) -> None:

@@ -1,6 +1,7 @@
 """A small hospital for the governance tests: people with keys, a policy in force, and one honest version."""
 
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -28,17 +29,16 @@ from readmission_platform.governance.promotion.decision import (
     VersionFacts,
     apply,
     decide,
-    limit_set_of,
 )
-from readmission_platform.models.readmission_30d.evidence import SCHEMA
+from readmission_platform.models.readmission_30d import CONTRACT
 
 MODEL = "readmission_30d"
-REQUIRED = required_gates(SCHEMA)
+REQUIRED = required_gates(CONTRACT.evidence)
 adopt = partial(adoption.adopt, required=REQUIRED)
 ensure_adopted = partial(adoption.ensure_adopted, required=REQUIRED)
-POLICY = read_yaml(PROJECT_ROOT / "configs" / "gates.yaml", GatePolicy)
-PLAN = read_yaml(PROJECT_ROOT / "configs" / "change_plan.yaml", ChangePlan)
-MODEL_CONFIG = read_yaml(PROJECT_ROOT / "configs" / "model.yaml", ModelConfig)
+POLICY = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "gates.yaml", GatePolicy)
+PLAN = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "change_plan.yaml", ChangePlan)
+MODEL_CONFIG = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "model.yaml", ModelConfig)
 ROLES = read_yaml(PROJECT_ROOT / "configs" / "roles.yaml", RolesConfig)
 KEYS = {name: Ed25519PrivateKey.generate() for name in ("trainer", "ops", "clinician", "second", "admin", "stranger")}
 PEOPLE = {
@@ -64,7 +64,7 @@ def recipe() -> dict[str, Any]:
     kept = PLAN.unchanged
     return {
         "algorithm": kept.algorithm,
-        "settings": MODEL_CONFIG.fit_settings,
+        "settings": deepcopy(MODEL_CONFIG.settings),
         "folds": MODEL_CONFIG.folds,
         "inputs": list(kept.inputs),
         "features": list(kept.features),
@@ -176,19 +176,27 @@ class Scenario:
         return policy.digest
 
     def train(self, version: str = "1", **changes: Any) -> None:
-        """Record a trained version."""
+        """Record a trained version; of another source it has the limits of that source."""
+        source = CONTRACT.sources.get(str(changes.get("source", "uci")))
         payload = {
             "run_id": "run",
             "mlflow_run_id": "ml",
             "source": "uci",
-            "limit_set": "real",
+            "limit_set": source.limits if source else None,
             "artifact": {"path": "models/1.skops", "digest": "sha256:artifact"},
             "evidence": {"table": "evidence", "table_version": 0, "digest": "sha256:evidence"},
+            "cohort_table": {"table": "eligible_encounters", "table_version": 0},
             "data": {"table": "raw", "table_version": 0, "digest": "sha256:data"},
             "split_digest": "sha256:split",
             "code_version": "abc",
             "seed": 1,
             "trained_by": "trainer",
+            "model": {
+                "contract": "readmission_platform.models.readmission_30d",
+                "words": asdict(CONTRACT.words),
+                "purpose": CONTRACT.purpose,
+                "evidence_schema": CONTRACT.evidence.to_json(),
+            },
             "recipe": recipe(),
             "cohort": cohort(),
         }
@@ -196,7 +204,7 @@ class Scenario:
 
     def validate(self, version: str = "1", **changes: Any) -> None:
         """Record the validation of a version under the policy in force."""
-        limit_set = limit_set_of(self.record(version).source)
+        limit_set = self.record(version).limit_set
         assert limit_set is not None
         gates = evaluate_gates(honest_estimates(), POLICY, required=REQUIRED, limit_set=limit_set, stages=["candidate"])
         payload = {
@@ -255,11 +263,13 @@ class Scenario:
         assert self.environment is not None
         assert self.now is not None
         events, pointers = self.ledger.snapshot()
+        record = version_records(events, pointers).get(version)
+        source = CONTRACT.sources.get(record.source or "") if record else None
         return decide(
             PromotionRequest(**{"version": version, "to_stage": to_stage, "actor": "ops"} | changes),
             events=events,
             pointers=pointers,
-            facts=self.facts,
+            facts=replace(self.facts, limit_set=source.limits if source else None),
             required=REQUIRED,
             environment=self.environment,
             environment_name=self.environment_name,

@@ -1,23 +1,27 @@
-"""A home that is watched, with an asset that nobody has prepared anything for."""
+"""A home that is watched, with assets of two models that nobody has prepared anything for."""
 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
+from readmission_platform.assets.model_assets import MODEL_TAG
 from readmission_platform.automation.observation import Observed, observation_sensor, observe
 from readmission_platform.config.environment import settings
 from readmission_platform.config.files import environment_config
+from readmission_platform.foundation.errors import GovernanceError
+from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.operations.database import Operations
-from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.support.homes import MODEL, Home
+from readmission_platform_tests.support.two_models import configs_of_two
 
 SECRET = "patient 70461234"
+OTHER = "visits_model"  # a second model, whose names begin with a prefix
 tries: list[int] = []
 
 
@@ -25,34 +29,45 @@ class Mood(dg.Config):
     mood: str = "fine"
 
 
-@dg.asset(
-    check_specs=[
-        dg.AssetCheckSpec("plausible", asset="brand_new", blocking=True),
-        dg.AssetCheckSpec("usual", asset="brand_new"),
-    ],
-    code_version="7",
-)
-def brand_new(config: Mood) -> dg.MaterializeResult:
-    """An asset as somebody writes it who knows nothing of observation."""
-    if config.mood == "raise":
-        raise ValueError(f"cannot read {SECRET}")
-    if config.mood == "refuse":
-        from readmission_platform.foundation.errors import BadInput
+def _brand_new(*prefix: str) -> dg.AssetsDefinition:
+    key = dg.AssetKey([*prefix, "brand_new"])
 
-        raise BadInput("there is no such version")
-    return dg.MaterializeResult(
-        metadata={"dagster/row_count": 42},
-        data_version=dg.DataVersion("sha256:42"),
-        check_results=[
-            dg.AssetCheckResult(check_name="plausible", passed=config.mood != "implausible", description="It adds up."),
-            dg.AssetCheckResult(
-                check_name="usual",
-                passed=config.mood != "unusual",
-                severity=dg.AssetCheckSeverity.WARN,
-                description="It is as it usually is.",
-            ),
+    @dg.asset(
+        key=key,
+        check_specs=[
+            dg.AssetCheckSpec("plausible", asset=key, blocking=True),
+            dg.AssetCheckSpec("usual", asset=key),
         ],
+        code_version="7",
     )
+    def brand_new(config: Mood) -> dg.MaterializeResult:
+        """An asset as somebody writes it who knows nothing of observation."""
+        if config.mood == "raise":
+            raise ValueError(f"cannot read {SECRET}")
+        if config.mood == "refuse":
+            from readmission_platform.foundation.errors import BadInput
+
+            raise BadInput("there is no such version")
+        return dg.MaterializeResult(
+            metadata={"dagster/row_count": 42},
+            data_version=dg.DataVersion("sha256:42"),
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="plausible", passed=config.mood != "implausible", description="It adds up."
+                ),
+                dg.AssetCheckResult(
+                    check_name="usual",
+                    passed=config.mood != "unusual",
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description="It is as it usually is.",
+                ),
+            ],
+        )
+
+    return brand_new
+
+
+brand_new, brand_new_of_other = _brand_new(), _brand_new("visits")
 
 
 @dg.asset(retry_policy=dg.RetryPolicy(max_retries=2))
@@ -63,9 +78,19 @@ def shaky(config: Mood) -> None:
         raise ConnectionError("not now")
 
 
-@dg.job(tags={"readmission/lifecycle": "scoring"})
+@dg.job(tags={MODEL_TAG: MODEL})
 def scoring_job() -> None:
     """A job of that name, to be killed."""
+
+
+@dg.job(tags={MODEL_TAG: OTHER})
+def visits_scoring_job() -> None:
+    """The same of the other model."""
+
+
+@dg.job
+def backup_job() -> None:
+    """A job of no model."""
 
 
 @dataclass(frozen=True)
@@ -76,19 +101,20 @@ class Watched:
     instance: dg.DagsterInstance
     definitions: dg.Definitions
 
-    def materialize(self, mood: str = "fine", asset: str = "brand_new") -> str:
-        """Materialize by hand, as the UI's button does; returns the run's id."""
+    def materialize(self, mood: str = "fine", *assets: str) -> str:
+        """Materialize assets (default: ``brand_new``) by hand, as the UI's button does; returns the run's id."""
+        chosen = assets or ("brand_new",)
         done = self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=self.instance,
-            asset_selection=[dg.AssetKey(asset)],
-            run_config={"ops": {asset: {"config": {"mood": mood}}}},
+            asset_selection=[dg.AssetKey(asset.split("/")) for asset in chosen],
+            run_config={"ops": {asset.replace("/", "__"): {"config": {"mood": mood}} for asset in chosen}},
             raise_on_error=False,
         )
         return done.run_id
 
-    def start_without_end(self, **tags: str) -> dg.DagsterRun:
-        """Start a run of ``scoring_job`` that does nothing."""
-        return self.instance.create_run_for_job(scoring_job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+    def start_without_end(self, job: dg.JobDefinition = scoring_job, **tags: str) -> dg.DagsterRun:
+        """Start a run of a job that does nothing."""
+        return self.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={**job.tags, **tags})
 
     def tick(self) -> str:
         """Tick the sensor as the daemon does; returns its summary."""
@@ -97,16 +123,17 @@ class Watched:
         with dg.build_sensor_context(instance=self.instance, resources=resources) as context:
             return str(sensor.evaluate_tick(context).skip_message)
 
-    def observe(self, *, now: datetime, figures: Mapping[str, float] | None = None) -> Observed:
-        """Look at everything at a moment of the test's choice."""
-        given = environment_resources(settings())
-        return observe(
-            self.instance,
-            project=given.project,
-            tracking=given.tracking,
-            figures=lambda: figures or {},
-            now=now,
-        )
+    def observe(self, *, now: datetime, **figures: Mapping[str, float] | GovernanceError) -> Observed:
+        """Run a tick of a platform of both models, at a moment of the test's choice.
+
+        Parameters
+        ----------
+        figures
+            Of each model (default: none), or the error that making them ends with.
+        """
+        platform = Platform(settings())
+        made = {model: partial(_made, figures.get(model, {})) for model in platform.models}
+        return observe(self.instance, platform=platform, figures=made, now=now)
 
     @contextmanager
     def operations(self) -> Iterator[Operations]:
@@ -121,55 +148,48 @@ class Watched:
             query = sa.text(f"SELECT * FROM {table}")
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def told(self, *notices: str) -> list[dict[str, Any]]:
+    def notices(self, *kinds: str) -> list[dict[str, Any]]:
         """Return what was written to the alert file, of these kinds (default: about alerts)."""
         file = self.home.path / "alerts" / "alerts.jsonl"
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        wanted = notices or ("raised", "reminder", "recovered")
+        wanted = kinds or ("raised", "reminder", "recovered")
         return [each for each in map(json.loads, lines) if each["notice"] in wanted]
 
-    def alerts(self) -> list[tuple[str, str]]:
-        """Return rule and subject of the open alerts."""
+    def alerts(self) -> list[tuple[str | None, str, str]]:
+        """Return model, rule and subject of the open alerts."""
         from readmission_platform.operations.alerts.records import find_alerts
 
         with self.operations() as operations:
-            return [(alert.rule, alert.subject) for alert in reversed(find_alerts(operations))]
+            return [(alert.model, alert.rule, alert.subject) for alert in reversed(find_alerts(operations))]
 
-    def audit(self) -> list[Any]:
-        """Return what the ledger says of failed runs and checks."""
+    def audit(self, stream: str = MODEL) -> list[Any]:
+        """Return the events of a stream of the ledger about failed runs and checks."""
         with self.home.ledger() as ledger:
-            return [event for event in ledger.events() if event.kind in {"run_failed", "check_failed"}]
+            events = [event for event in ledger.events_of_all() if event.model == stream]
+        return [event for event in events if event.kind in {"run_failed", "check_failed"}]
 
-    def tracked(self) -> list[Any]:
-        """Return the runs of MLflow's experiment of operations."""
+    def tracked(self, experiment_name: str = f"{MODEL} operations") -> list[Any]:
+        """Return the runs of an experiment of MLflow."""
         client = self.home.registry()
-        experiment = client.get_experiment_by_name(f"{MODEL} operations")
+        experiment = client.get_experiment_by_name(experiment_name)
         return list(client.search_runs([experiment.experiment_id])) if experiment else []
+
+
+def _made(figures: Mapping[str, float] | GovernanceError) -> Mapping[str, float]:
+    if isinstance(figures, GovernanceError):
+        raise figures
+    return figures
 
 
 @contextmanager
 def watched_home(home: Home, *, in_memory: bool = False) -> Iterator[Watched]:
     """Live in a home that has the new assets and the sensor; with Dagster's own storage in it, or in memory."""
     tries.clear()
+    home = home.having(READMISSION_CONFIGS=str(configs_of_two(home.path.parent, OTHER, prefix="visits")))
     with home.lived_in(), dg.DagsterInstance.ephemeral() if in_memory else home.instance() as instance:
         definitions = dg.Definitions(
-            assets=[brand_new, shaky],
+            assets=[brand_new, brand_new_of_other, shaky],
             sensors=[observation_sensor(environment_config(settings()))],
-            resources=environment_resources(settings())._asdict(),
+            resources={"platform": Platform(settings())},
         )
         yield Watched(home, instance, definitions)
-
-
-def with_rules(home: Home, configs: Path, **changes: Any) -> Home:
-    """Return a home whose ``alerts.yaml`` is the shipped one with other entries at its top."""
-    import shutil
-
-    import yaml
-
-    from readmission_platform.config.environment import PROJECT_ROOT
-
-    shutil.copytree(PROJECT_ROOT / "configs", configs)
-    file = configs / "alerts.yaml"
-    content = yaml.safe_load(file.read_text(encoding="utf-8")) | changes
-    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    return home.having(READMISSION_CONFIGS=str(configs))

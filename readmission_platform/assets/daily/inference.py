@@ -1,11 +1,11 @@
 """Inference: predictions by day, of the version in production and of the one in the shadow.
 
-What belongs here: ``shadow_predictions``, ``daily_predictions`` and their checks.
-What does not: taking discharges in (``discharges``), which version is live (the ledger), and how a risk is computed
-(``models.scoring``).
+What belongs here: ``shadow_predictions``, ``daily_predictions`` and their checks. What does not: taking rows in
+(``assets.feed.delivered``), which version is live (the ledger), and how a risk is computed
+(``lifecycle.days.scoring``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -13,11 +13,11 @@ import pandas as pd
 from pydantic import Field
 
 from readmission_platform.assets.daily.agreement import AGREEMENT_CHECK, AGREEMENT_RULE, agreement_check
-from readmission_platform.assets.partitions import daily_partitions
+from readmission_platform.assets.model.promotion import PRODUCTION, STAGING
+from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import (
     CARE_TEAM,
     PLATFORM_TEAM,
-    blocking_specs,
     check_result,
     nothing_to_check,
     plain,
@@ -26,19 +26,14 @@ from readmission_platform.assets.presentation import (
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
-from readmission_platform.lifecycle.days.scoring import CIRCUMSTANCES, DAY, score_days
-from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.resources.tracking import TrackingResource
-from readmission_platform.storage.lake import Lake
+from readmission_platform.lifecycle.days.scoring import score_days
+from readmission_platform.lifecycle.workspace import Platform
+from readmission_platform.storage.tables import CIRCUMSTANCES, PREDICTIONS, SHADOW, ModelLake
 
-PREDICTION_CHECK = {
-    "every_encounter_scored_once": "Every accepted encounter of the day is there exactly once: scored, or withheld "
-    "with the reason."
-}
-SHADOW_CHECK = {
-    "every_encounter_shadow_scored": "Every accepted encounter is scored by the version in staging, or withheld with "
-    "the reason."
+SCORED_CHECK, SHADOW_CHECK = "every_encounter_scored_once", "every_encounter_shadow_scored"
+RULES = {
+    SCORED_CHECK: "Every accepted row of the day is there exactly once: scored, or withheld with the reason.",
+    SHADOW_CHECK: "Every accepted row is scored by the version in staging, or withheld with the reason.",
 }
 
 
@@ -49,101 +44,81 @@ class ScoringConfig(dg.Config):
     reason: str = Field(default="", description="Why; required with a version.")
 
 
-@dg.asset(
-    group_name="inference",
-    owners=[PLATFORM_TEAM],
-    kinds={"scikitlearn", "deltalake"},
-    code_version="2",
-    dagster_type=dg.Any,
-    partitions_def=daily_partitions,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    metadata={"partition_column": DAY},
-    deps=["staging_model"],
-    output_required=False,
-    check_specs=[
-        *blocking_specs("shadow_predictions", SHADOW_CHECK),
-        dg.AssetCheckSpec(AGREEMENT_CHECK, asset="shadow_predictions", description=AGREEMENT_RULE),
-    ],
-    # The work list does not wait for the shadow, and the shadow is compared with the list of the same day.
-    op_tags={"dagster/priority": "-1"},
-)
-def shadow_predictions(
-    context: dg.AssetExecutionContext,
-    daily_discharges: pd.DataFrame,
-    project: ProjectResource,
-    tracking: TrackingResource,
-    lake: LakeResource,
-) -> Iterator[Any]:
-    """What the version in staging says of the same days: for comparison only, never on a work list."""
-    with project.ledger() as ledger:
-        events, pointers = ledger.snapshot()
-    version = pointers["staging"].version
-    if version is None or daily_discharges.empty:
-        why = "no version is in staging, or nothing was discharged"
-        context.log.info(f"skipped: {why}")
-        yield nothing_to_check("every_encounter_shadow_scored", why)
-        yield nothing_to_check(AGREEMENT_CHECK, why)
-        return
-    record = version_records(events, pointers)[version]
-    scored = score_days(
-        daily_discharges, dict.fromkeys(context.partition_keys, record), run_id=context.run.run_id, model=project.model,
-        tracking=tracking, lake=lake.open(),
+def shadow_asset(model: ModelAssets) -> dg.AssetsDefinition:
+    """Return the asset of the predictions in the shadow."""
+
+    @model.daily(
+            SHADOW, inputs={"delivered": model.names.delivered},
+        group="inference", owners=[PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"}, code_version="2",
+            deps=[STAGING], blocking={SHADOW_CHECK: RULES[SHADOW_CHECK]}, warning={AGREEMENT_CHECK: AGREEMENT_RULE},
+            # The work list does not wait for the shadow, and the shadow is compared with the list of the same day.
+            op_tags={"dagster/priority": "-1"},
+            description="What the version in staging says of the same days: for comparison only, never on a work list.",
     )  # fmt: skip
-    agrees = agreement_check(lake.open(), scored, context.partition_keys, project.model)
-    _tell(context, scored)
-    yield _result(scored, daily_discharges, "every_encounter_shadow_scored", SHADOW_CHECK, agrees)
+    def shadow_predictions(
+        context: dg.AssetExecutionContext, delivered: pd.DataFrame, platform: dg.ResourceParam[Platform]
+    ) -> Iterator[Any]:
+        workspace = model.workspace(platform)
+        with workspace.ledger() as ledger:
+            events, pointers = ledger.snapshot()
+        version = pointers["staging"].version
+        if version is None or delivered.empty:
+            why = "no version is in staging, or nothing was delivered"
+            context.log.info(f"skipped: {why}")
+            yield nothing_to_check(SHADOW_CHECK, why)
+            yield nothing_to_check(AGREEMENT_CHECK, why)
+            return
+        record = version_records(events, pointers)[version]
+        versions = dict.fromkeys(context.partition_keys, record)
+        scored = score_days(delivered, versions, run_id=context.run.run_id, workspace=workspace)
+        agrees = agreement_check(workspace.lake, scored, context.partition_keys, workspace.config)
+        _tell(context, scored, workspace.lake)
+        yield _result(scored, delivered, SHADOW_CHECK, workspace.lake, agrees)
+
+    return shadow_predictions
 
 
-@dg.asset(
-    group_name="inference",
-    owners=[CARE_TEAM, PLATFORM_TEAM],
-    kinds={"scikitlearn", "deltalake"},
-    code_version="2",
-    dagster_type=dg.Any,
-    partitions_def=daily_partitions,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    metadata={"partition_column": DAY},
-    deps=["production_model"],
-    output_required=False,
-    check_specs=blocking_specs("daily_predictions", PREDICTION_CHECK),
-)
-def daily_predictions(
-    context: dg.AssetExecutionContext,
-    config: ScoringConfig,
-    daily_discharges: pd.DataFrame,
-    project: ProjectResource,
-    tracking: TrackingResource,
-    lake: LakeResource,
-) -> Iterator[Any]:
-    """The predictions of each day: calibrated risk, why, rank, band, and the flag for the care team's capacity.
+def predictions_asset(model: ModelAssets) -> dg.AssetsDefinition:
+    """Return the asset of the predictions that make the work list."""
 
-    What the model cannot score soundly is withheld, marked and not ranked: judge it by hand. A day is first scored with
-    the version in production, read once when the run starts; scored again it keeps the version recorded for it, unless
-    another formerly approved version is named with a reason.
-    """
-    with project.ledger() as ledger:
-        events, pointers = ledger.snapshot()
-    records = version_records(events, pointers)
-    live = pointers["production"].version
-    chosen = _versions_for(context.partition_keys, config, records, live, lake.open())
-    if not chosen or daily_discharges.empty:
-        why = "no version is in production (see promotion_job), or nothing was discharged"
-        context.log.warning(f"skipped: {why}")
-        yield nothing_to_check("every_encounter_scored_once", why)
-        return
-    scored = score_days(
-        daily_discharges, chosen, run_id=context.run.run_id, model=project.model, tracking=tracking, lake=lake.open()
-    )
-    _tell(context, scored)
-    yield _result(scored, daily_discharges, "every_encounter_scored_once", PREDICTION_CHECK)
+    @model.daily(
+            PREDICTIONS, inputs={"delivered": model.names.delivered},
+        group="inference", owners=[CARE_TEAM, PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"},
+            code_version="2", deps=[PRODUCTION], blocking={SCORED_CHECK: RULES[SCORED_CHECK]},
+            description="The predictions of each day: calibrated risk, why, rank, band, and the flag for the care "
+            "team's capacity. What the model cannot score soundly is withheld, marked and not ranked: judge it by "
+            "hand. A day is first scored with the version in production, read once when the run starts; scored again "
+            "it keeps the version recorded for it, unless another formerly approved version is named with a reason.",
+    )  # fmt: skip
+    def daily_predictions(
+        context: dg.AssetExecutionContext,
+        config: ScoringConfig,
+        delivered: pd.DataFrame,
+        platform: dg.ResourceParam[Platform],
+    ) -> Iterator[Any]:
+        workspace = model.workspace(platform)
+        with workspace.ledger() as ledger:
+            events, pointers = ledger.snapshot()
+        records, live = version_records(events, pointers), pointers["production"].version
+        chosen = _versions_for(context.partition_keys, config, records, live, workspace.lake)
+        if not chosen or delivered.empty:
+            why = "no version is in production (see the promotion job), or nothing was delivered"
+            context.log.warning(f"skipped: {why}")
+            yield nothing_to_check(SCORED_CHECK, why)
+            return
+        scored = score_days(delivered, chosen, run_id=context.run.run_id, workspace=workspace)
+        _tell(context, scored, workspace.lake)
+        yield _result(scored, delivered, SCORED_CHECK, workspace.lake)
+
+    return daily_predictions
 
 
 def _versions_for(
     days: Sequence[str],
     config: ScoringConfig,
-    records: dict[str, VersionRecord],
+    records: Mapping[str, VersionRecord],
     live: str | None,
-    lake: Lake,
+    lake: ModelLake,
 ) -> dict[str, VersionRecord]:
     """Choose the version for each day: the one named, else the one recorded for the day, else the live one."""
     if config.version is not None:
@@ -154,18 +129,19 @@ def _versions_for(
             raise BadInput(f"version {config.version} was never in production, so it may not score")
         return dict.fromkeys(days, record)
     recorded: dict[str, str] = {}
-    if lake.exists("daily_predictions"):
-        rows = lake.read("daily_predictions", columns=[DAY, "model_version"], where={DAY: list(days)})
-        recorded = dict(zip(rows[DAY], rows["model_version"], strict=True))
+    if lake.exists(PREDICTIONS):
+        rows = lake.read(PREDICTIONS, columns=[lake.day, "model_version"], where={lake.day: list(days)})
+        recorded = dict(zip(rows[lake.day], rows["model_version"], strict=True))
     versions = {day: recorded.get(day, live) for day in days}
     return {day: records[version] for day, version in versions.items() if version is not None}
 
 
-def _tell(context: dg.AssetExecutionContext, scored: pd.DataFrame) -> None:
+def _tell(context: dg.AssetExecutionContext, scored: pd.DataFrame, lake: ModelLake) -> None:
     """Show each day's account on its own partition: Dagster stores what is told of all days once per day."""
-    for (day, version), rows in scored.groupby([DAY, "model_version"]):
+    for (day, version), rows in scored.groupby([lake.day, "model_version"]):
         withheld = rows.loc[rows["status"] == "withheld", "withheld_because"].value_counts()
-        why = table({"withheld because": reason, "encounters": int(count)} for reason, count in withheld.items())
+        words = lake.contract.words.rows
+        why = table({"withheld because": reason, words: int(count)} for reason, count in withheld.items())
         account = {
             "version": str(version),
             "scored": int(rows["risk"].notna().sum()),
@@ -178,21 +154,21 @@ def _tell(context: dg.AssetExecutionContext, scored: pd.DataFrame) -> None:
 
 
 def _result(
-    scored: pd.DataFrame, discharges: pd.DataFrame, check: str, rules: dict[str, str], *more: dg.AssetCheckResult
+    scored: pd.DataFrame, delivered: pd.DataFrame, check: str, lake: ModelLake, *more: dg.AssetCheckResult
 ) -> dg.MaterializeResult:
-    once = sorted(scored["encounter_id"]) == sorted(discharges["encounter_id"])
+    once = sorted(scored[lake.row]) == sorted(delivered[lake.row])
     withheld = scored["status"] == "withheld"
-    # Neither a score nor a reason: nobody would know what to do with such an encounter.
+    # Neither a score nor a reason: nobody would know what to do with such a row.
     settled = bool(
         (scored["risk"].notna() != withheld).all() and (scored["withheld_because"].notna() == withheld).all()
     )
-    counted = f"{int((~withheld).sum())} scored, {int(withheld.sum())} withheld, {len(discharges)} accepted"
+    counted = f"{int((~withheld).sum())} scored, {int(withheld.sum())} withheld, {len(delivered)} accepted"
     return dg.MaterializeResult(
         value=scored,
         data_version=dg.DataVersion(frame_digest(scored.drop(columns=CIRCUMSTANCES))),
         check_results=[
-            check_result(check, once and settled, observed=counted, rule=rules[check],
-                         action="Do not hand out the list: find the encounters that are missing or repeated."),
+            check_result(check, once and settled, observed=counted, rule=RULES[check],
+                         action="Do not hand out the list: find the rows that are missing or repeated."),
             *more,
         ],
     )  # fmt: skip

@@ -1,8 +1,7 @@
-"""Features: what the model sees of each development encounter, and which patients it may learn from.
+"""Features: what the model sees of each development row, and which entities it may learn from.
 
-What belongs here: ``encounter_features`` and ``patient_split`` with their checks. What does not: how features are
-computed (``models.readmission_30d.features``, ``encounters.history``) and what gives a leak away
-(``evaluation.leakage``).
+What belongs here: the features and the split with their checks. What does not: how features are computed (the
+contract's data) and what gives a leak away (``evaluation.leakage``).
 """
 
 from collections.abc import Iterator
@@ -10,97 +9,99 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
-from readmission_platform.assets.presentation import (
-    SCIENCE_TEAM,
-    blocking_specs,
-    check_result,
-    column_schema,
-    table,
-)
+from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.presentation import SCIENCE_TEAM, check_result, column_schema, table
 from readmission_platform.config.model import SingleInputLimits
 from readmission_platform.evaluation import leakage
 from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.foundation.frames import frame_digest
-from readmission_platform.models.readmission_30d import CONTRACT
-from readmission_platform.models.readmission_30d.inputs import OUTCOMES
-from readmission_platform.resources.project import ProjectResource
+from readmission_platform.lifecycle.workspace import Platform
+from readmission_platform.models.contract import ModelContract
 
 FEATURE_CHECKS = {
     "history_looks_backwards": "Every input of the model stays the same when all that happened later is deleted.",
-    "no_encounter_total": "No input tells, at a patient's first encounter, whether more will follow.",
-    "no_identifier_or_outcome": "No input of the model identifies an encounter, dates it, or repeats its outcome.",
+    "no_encounter_total": "No input tells, at the first row of an entity, whether more will follow.",
+    "no_identifier_or_outcome": "No input of the model identifies a row, dates it, or repeats its outcome.",
 }
 SPLIT_CHECKS = {
-    "no_patient_in_two_folds": "All encounters of a patient are in one fold.",
-    "prevalence_alike": "Each fold's share of readmissions is close to that of all.",
+    "no_patient_in_two_folds": "All rows of an entity are in one fold.",
+    "prevalence_alike": "Each fold's share of the outcome is close to that of all.",
 }
 
 
-@dg.asset(
-    group_name="features",
-    owners=[SCIENCE_TEAM],
-    kinds={"pandas", "deltalake"},
-    code_version="2",
-    dagster_type=dg.Any,
-    check_specs=blocking_specs("encounter_features", FEATURE_CHECKS),
-)
-def encounter_features(eligible_encounters: pd.DataFrame, project: ProjectResource) -> dg.MaterializeResult:
-    """Inputs of the model for each development encounter: the discharge itself and the patient's history.
+def features_asset(model: ModelAssets) -> dg.AssetsDefinition:
+    """Return the asset of the training table's inputs."""
+    words, contract = model.words, model.contract
 
-    History looks only backwards on the proxy clock. Counting a patient's encounters in total would leak the
-    outcome. The replay stream is not here.
-    """
-    from readmission_platform.models.readmission_30d.features import feature_names
+    @model.frame(
+            model.names.features, inputs={"cohort": model.names.cohort},
+        group="features", owners=[SCIENCE_TEAM], kinds={"pandas", "deltalake"},
+            code_version="2", blocking=FEATURE_CHECKS,
+            description=f"Inputs of the model for each {words.row} of the development part: the {words.row} itself and "
+            f"the history of the {words.entity}. History looks only backwards; counting all {words.rows} of one "
+            f"{words.entity} would leak the outcome. The replay stream is not here.",
+    )  # fmt: skip
+    def features(cohort: pd.DataFrame, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+        limits = model.workspace(platform).config.single_input_at_most
+        development = development_of(cohort)
+        inputs = contract.data.inputs_of(development, development)
+        identified = development[[contract.row, "entity_key", "clock", contract.outcome]]
+        made = pd.concat([identified, inputs], axis=1)
+        made.attrs = cohort.attrs
+        past = development["entity_key"].duplicated()
+        return dg.MaterializeResult(
+            value=made,
+            data_version=dg.DataVersion(frame_digest(made)),
+            metadata={
+                "inputs": inputs.shape[1],
+                f"{words.rows} with a past": float(past.mean()),
+                "dagster/column_schema": column_schema(made),
+            },
+            check_results=[
+                *_looks_backwards(development, contract),
+                *_tells_no_more_than_it_may(development, inputs, limits, contract),
+            ],
+        )
 
-    development = eligible_encounters[eligible_encounters["part"] == "development"].reset_index(drop=True)
-    inputs = CONTRACT.data.inputs_of(development, development)
-    features = pd.concat([development[["encounter_id", "entity_key", "clock", "readmitted_30d"]], inputs], axis=1)
-    features.attrs = eligible_encounters.attrs
-    return dg.MaterializeResult(
-        value=features,
-        data_version=dg.DataVersion(frame_digest(features)),
-        metadata={
-            "inputs": inputs.shape[1],
-            "encoded features": ", ".join(feature_names()),
-            "encounters with a past": float((inputs["prior_encounters"] > 0).mean()),
-            "dagster/column_schema": column_schema(features),
-        },
-        check_results=[
-            *_looks_backwards(development),
-            *_tells_no_more_than_it_may(development, inputs, project.model.single_input_at_most),
-        ],
+    return features
+
+
+def development_of(cohort: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the development part, numbered anew."""
+    return cohort[cohort["part"] == "development"].reset_index(drop=True)
+
+
+def _looks_backwards(development: pd.DataFrame, contract: ModelContract) -> Iterator[dg.AssetCheckResult]:
+    changed = leakage.changed_without_future(
+        development, lambda known: contract.data.inputs_of(known, known), contract.data.forget
     )
-
-
-def _looks_backwards(development: pd.DataFrame) -> Iterator[dg.AssetCheckResult]:
-    data = CONTRACT.data
-    changed = leakage.changed_without_future(development, lambda known: data.inputs_of(known, known), data.forget)
     yield check_result(
         "history_looks_backwards",
         not changed,
-        observed=", ".join(f"{name}: {count} encounters" for name, count in changed.items()) or "nothing changes",
+        observed=", ".join(f"{name}: {count} rows" for name, count in changed.items()) or "nothing changes",
         rule=FEATURE_CHECKS["history_looks_backwards"],
         action="Stop: an input named here reads the future and leaks the outcome.",
-        more={"encounters kept, as shares of the clock": ", ".join(f"{share:.2f}" for share in leakage.CUTS)},
+        more={"rows kept, as shares of the clock": ", ".join(f"{share:.2f}" for share in leakage.CUTS)},
     )
 
 
 def _tells_no_more_than_it_may(
-    development: pd.DataFrame, inputs: pd.DataFrame, at_most: SingleInputLimits
+    development: pd.DataFrame, inputs: pd.DataFrame, at_most: SingleInputLimits, contract: ModelContract
 ) -> Iterator[dg.AssetCheckResult]:
     """Look at the values of the inputs, wherever they come from: a source may deliver a leak ready-made."""
-    patients = development["entity_key"]
-    future = leakage.future_told(inputs, patients)
+    entities = development["entity_key"]
+    future = leakage.future_told(inputs, entities)
     yield check_result(
         "no_encounter_total",
         bool(future.max() <= at_most.future_auroc),
         observed=_told_most(future),
         rule=FEATURE_CHECKS["no_encounter_total"],
-        action="Stop: find out how this input came to know of later encounters, and take it out of MODEL_INPUTS.",
+        action="Stop: find out how this input came to know of later rows, and take it out of the model's inputs.",
         more={"limit (AUROC)": at_most.future_auroc, "told by each input": _told_table(future)},
     )
-    outcome = leakage.outcome_told(inputs, development["readmitted_30d"].to_numpy(), patients)
-    found = dict.fromkeys(sorted(set(inputs.columns) & (CONTRACT.identifiers | OUTCOMES)), "is one by name")
+    outcome = leakage.outcome_told(inputs, development[contract.outcome].to_numpy(), entities)
+    never = contract.identifiers | {contract.row, contract.feed.entity, contract.day, contract.outcome, "entity_key"}
+    found = dict.fromkeys(sorted(set(inputs.columns) & never), "is one by name")
     found |= leakage.identifying(
         inputs, development["clock"], distinct_share=at_most.distinct_share, clock_share=at_most.clock_share
     )
@@ -111,7 +112,7 @@ def _tells_no_more_than_it_may(
         not found,
         observed=", ".join(f"{name}: {why}" for name, why in found.items()) or f"none; {_told_most(outcome)}",
         rule=FEATURE_CHECKS["no_identifier_or_outcome"],
-        action="Take the column out of MODEL_INPUTS in science.features.",
+        action="Take the column out of the model's inputs.",
         more={"limit (AUROC)": at_most.outcome_auroc, "told by each input": _told_table(outcome)},
     )
 
@@ -124,37 +125,39 @@ def _told_table(told: pd.Series) -> dg.MetadataValue:
     return table({"input": name, "AUROC alone": float(value)} for name, value in told.items())
 
 
-@dg.asset(
-    group_name="features",
-    owners=[SCIENCE_TEAM],
-    kinds={"pandas", "deltalake"},
-    code_version="1",
-    dagster_type=dg.Any,
-    check_specs=blocking_specs("patient_split", SPLIT_CHECKS),
-)
-def patient_split(eligible_encounters: pd.DataFrame, project: ProjectResource) -> dg.MaterializeResult:
-    """The fold of each development encounter, decided by its patient's keyed pseudonym alone.
+def split_asset(model: ModelAssets) -> dg.AssetsDefinition:
+    """Return the asset of the folds."""
+    words, contract = model.words, model.contract
 
-    A patient never changes fold when data are added. Fold 0 holds the test patients of the shipped model.
-    """
-    development = eligible_encounters[eligible_encounters["part"] == "development"].reset_index(drop=True)
-    split = development[["encounter_id", "entity_key"]].assign(
-        fold=entity_folds(development["entity_key"], folds=project.model.folds)
-    )
-    outcome = development["readmitted_30d"].groupby(split["fold"])
-    per_fold = pd.DataFrame({"encounters": outcome.size(), "readmitted": outcome.sum(), "prevalence": outcome.mean()})
-    torn = int((split.groupby("entity_key")["fold"].nunique() > 1).sum())
-    spread = float((per_fold["prevalence"] - development["readmitted_30d"].mean()).abs().max())
-    limit = project.model.max_fold_prevalence_difference
-    return dg.MaterializeResult(
-        value=split,
-        data_version=dg.DataVersion(frame_digest(split)),
-        metadata={"folds": table(per_fold.reset_index().to_dict("records"))},
-        check_results=[
-            check_result("no_patient_in_two_folds", torn == 0, observed=f"{torn} patients",
-                         rule=SPLIT_CHECKS["no_patient_in_two_folds"], action="Stop: the folds are not by patient."),
-            check_result("prevalence_alike", spread <= limit, observed=f"{spread:.4f} apart (at most {limit})",
-                         rule=SPLIT_CHECKS["prevalence_alike"],
-                         action="A small cohort needs more encounters; a large one has a damaged split."),
-        ],
+    @model.frame(
+            model.names.split, inputs={"cohort": model.names.cohort},
+        group="features", owners=[SCIENCE_TEAM], kinds={"pandas", "deltalake"},
+            blocking=SPLIT_CHECKS,
+            description=f"The fold of each {words.row} of the development part, decided by the keyed pseudonym of the "
+            f"{words.entity} alone. A {words.entity} never changes fold when data are added. Fold 0 holds the test "
+            f"{words.entities} of the shipped model.",
     )  # fmt: skip
+    def split(cohort: pd.DataFrame, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+        config = model.workspace(platform).config
+        development = development_of(cohort)
+        folds = entity_folds(development["entity_key"], folds=config.folds)
+        made = development[[contract.row, "entity_key"]].assign(fold=folds)
+        outcome = development[contract.outcome].groupby(made["fold"])
+        per_fold = pd.DataFrame({words.rows: outcome.size(), words.events: outcome.sum(), "prevalence": outcome.mean()})
+        torn = int((made.groupby("entity_key")["fold"].nunique() > 1).sum())
+        spread = float((per_fold["prevalence"] - development[contract.outcome].mean()).abs().max())
+        limit = config.max_fold_prevalence_difference
+        return dg.MaterializeResult(
+            value=made,
+            data_version=dg.DataVersion(frame_digest(made)),
+            metadata={"folds": table(per_fold.reset_index().to_dict("records"))},
+            check_results=[
+                check_result("no_patient_in_two_folds", torn == 0, observed=f"{torn} {words.entities}",
+                             rule=SPLIT_CHECKS["no_patient_in_two_folds"], action="Stop: the folds are not by entity."),
+                check_result("prevalence_alike", spread <= limit, observed=f"{spread:.4f} apart (at most {limit})",
+                             rule=SPLIT_CHECKS["prevalence_alike"],
+                             action="A small cohort needs more rows; a large one has a damaged split."),
+            ],
+        )  # fmt: skip
+
+    return split

@@ -1,6 +1,6 @@
 """Promotion: what is live, and the one operation that changes it.
 
-What belongs here: the projections ``staging_model`` and ``production_model``, and ``promotion_job``. What does not: the
+What belongs here: the projections ``staging_model`` and ``production_model``, and the promotion job. What does not: the
 decision (``governance.promotion.decision``) and the facts it looks at (``lifecycle.versions.version_facts``).
 """
 
@@ -13,21 +13,23 @@ from pydantic import Field
 from readmission_platform.assets.model.stages import (
     CHECK,
     CHECK_RULE,
-    Stage,
     align_and_announce,
+    conditions_table,
     live_table,
-    live_version,
-    stage_versions,
 )
-from readmission_platform.assets.presentation import PLATFORM_TEAM, blocking_specs, check_result, nothing_to_check
+from readmission_platform.assets.model.validation import VALIDATION
+from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.presentation import PLATFORM_TEAM, check_result, nothing_to_check
 from readmission_platform.foundation.steps import reached
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest, apply
 from readmission_platform.lifecycle.versions.approval import approve_as_demo
-from readmission_platform.lifecycle.versions.decisions import chosen_version, conditions_table, consider
-from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.resources.tracking import TrackingResource
+from readmission_platform.lifecycle.versions.decisions import chosen_version, consider
+from readmission_platform.lifecycle.versions.stages import Stage, live_version, stage_versions
+from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.artifacts import ArtifactRefused, artifact_digest
+
+PROMOTION_OP = "promote_version"
+STAGING, PRODUCTION = "staging_model", "production_model"
 
 
 class PromotionConfig(dg.Config):
@@ -45,73 +47,98 @@ class PromotionConfig(dg.Config):
     reason: str = Field(default="", description="Why; recorded in the ledger.")
 
 
-@dg.op(
-    description="Decide by policy and evidence, move the pointer in one transaction, bring the registry into line.",
-    out={"stage": dg.Out(str, is_required=False, io_manager_key="memory")},
-)
-def promote_version(
-    context: dg.OpExecutionContext,
-    config: PromotionConfig,
-    project: ProjectResource,
-    tracking: TrackingResource,
-    lake: LakeResource,
-) -> Iterator[Any]:
-    """Promote one version, or show what would be checked."""
-    with project.ledger() as ledger:
-        request = PromotionRequest(
-            version=chosen_version(ledger, config.version, config.from_stage),
-            to_stage=config.to_stage.value,
-            actor=project.actor,
-            replace=config.replace,
-            reason=config.reason,
-        )
+def promotion_job(model: ModelAssets) -> dg.JobDefinition:
+    """Return the job that moves a version into a stage."""
 
-        def considered() -> Decision:
-            return consider(request, ledger=ledger, project=project, tracking=tracking, lake=lake)
+    @dg.op(
+        name=model.named(PROMOTION_OP),
+        description="Decide by policy and evidence, move the pointer in one transaction, bring the registry into line.",
+        out={"stage": dg.Out(str, is_required=False, io_manager_key="memory")},
+    )
+    def promote(
+        context: dg.OpExecutionContext, config: PromotionConfig, platform: dg.ResourceParam[Platform]
+    ) -> Iterator[Any]:
+        workspace = model.workspace(platform)
+        with workspace.ledger() as ledger:
+            request = PromotionRequest(
+                version=chosen_version(ledger, config.version, config.from_stage),
+                to_stage=config.to_stage.value,
+                actor=workspace.actor,
+                replace=config.replace,
+                reason=config.reason,
+            )
 
-        # Nothing is claimed that cannot be shown: with the registry out of reach, nothing moves.
-        tracking.aliases(project.model.name)
-        decision = considered()
-        reached("promotion: decided")
-        if config.demo_approval and not config.dry_run and not decision.allowed:
-            approve_as_demo(decision, ledger=ledger, project=project)
-            reached("promotion: approved")
+            def considered() -> Decision:
+                return consider(request, ledger=ledger, workspace=workspace)
+
+            # Nothing is claimed that cannot be shown: with the registry out of reach, nothing moves.
+            workspace.registry.aliases()
             decision = considered()
-        context.add_output_metadata({"conditions": conditions_table(decision)}, output_name="stage")
-        apply(ledger, decision, dry_run=config.dry_run)
-        if config.dry_run:
-            return
-        reached("promotion: recorded in the ledger")
-        yield from align_and_announce(ledger, tracking=tracking, project=project)
-        context.log.info(f"version {request.version} is in {request.to_stage}")
-        yield dg.Output(request.to_stage, output_name="stage")
+            reached("promotion: decided")
+            if config.demo_approval and not config.dry_run and not decision.allowed:
+                approve_as_demo(decision, ledger=ledger, workspace=workspace)
+                reached("promotion: approved")
+                decision = considered()
+            context.add_output_metadata({"conditions": conditions_table(decision)}, output_name="stage")
+            apply(ledger, decision, dry_run=config.dry_run)
+            if config.dry_run:
+                return
+            reached("promotion: recorded in the ledger")
+            yield from align_and_announce(model, ledger, workspace=workspace)
+            context.log.info(f"version {request.version} is in {request.to_stage}")
+            yield dg.Output(request.to_stage, output_name="stage")
+
+    @dg.job(
+        name=model.named("promotion_job"),
+        description="Move a version into staging or production. Launch it with the version and the stage; with dry_run "
+        "it only shows every condition. It decides by the policy in force on recomputed evidence, never by recorded "
+        "checks.",
+        tags=model.job_tags("promotion"),
+    )
+    def job() -> None:
+        promote()
+
+    return job
 
 
-@dg.job(
-    description="Move a version into staging or production. Launch it with the version and the stage; with dry_run it "
-    "only shows every condition. It decides by the policy in force on recomputed evidence, never by recorded checks.",
-    tags={"readmission/lifecycle": "promotion"},
-)
-def promotion_job() -> None:
-    """Promote one version."""
-    promote_version()
+def stage_assets(model: ModelAssets) -> list[dg.AssetsDefinition]:
+    """Return the assets that show what is in staging and in production."""
+    shown = "Materializing this promotes nothing: it shows the pointer, verifies the artifact and aligns the registry."
+
+    def stage_asset(name: str, stage: Stage, follows: str, says: str) -> dg.AssetsDefinition:
+        @model.asset(
+            name, group="promotion", owners=[PLATFORM_TEAM], kinds={"mlflow"}, deps=[follows],
+                blocking={CHECK: CHECK_RULE}, output_required=False, description=f"{says} {shown}",
+    )  # fmt: skip
+        def projection(platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
+            yield from _shown(stage.value, model.workspace(platform))
+
+        return projection
+
+    staging = "The version in staging, as the ledger says: it scores every day in the shadow and is on no work list."
+    production = "The version in production, as the ledger says: its scores make the work list."
+    return [
+        stage_asset(STAGING, Stage.staging, VALIDATION, staging),
+        stage_asset(PRODUCTION, Stage.production, STAGING, production),
+    ]
 
 
-def _project(stage: str, project: ProjectResource, tracking: TrackingResource) -> Iterator[Any]:
+def _shown(stage: str, workspace: Workspace) -> Iterator[Any]:
     """Show a stage: verify the artifact, align the alias, and emit the version as data version; nothing if empty."""
-    with project.ledger() as ledger:
-        wanted = stage_versions(ledger)
-        changed = tracking.align_aliases(project.model.name, wanted)
+    registry = workspace.registry
+    with workspace.ledger() as ledger:
+        changed = registry.align_aliases(stage_versions(ledger))
         if changed:
-            ledger.append("alias_repaired", {"aliases": {k: list(v) for k, v in changed.items()}}, actor=project.actor)
+            aliases = {alias: list(versions) for alias, versions in changed.items()}
+            ledger.append("alias_repaired", {"aliases": aliases}, actor=workspace.actor)
         record = live_version(ledger, stage)
         if record is None:
             yield nothing_to_check(CHECK, f"no version is in {stage}")
             return
-        found = artifact_digest(tracking.root, record.artifact_path or "")
+        found = artifact_digest(registry.root, record.artifact_path or "")
         if found != record.artifact_digest:
             raise ArtifactRefused(f"the artifact of version {record.version} is missing or changed; do not use it")
-        shown = tracking.aliases(project.model.name).get(stage)
+        shown = registry.aliases().get(stage)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(str(record.artifact_digest)),
             metadata={"live": live_table(ledger, stage), "model version": record.version},
@@ -121,37 +148,3 @@ def _project(stage: str, project: ProjectResource, tracking: TrackingResource) -
                              action="Somebody moves aliases by hand: the ledger decides, find out who.")
             ],
         )  # fmt: skip
-
-
-@dg.asset(
-    group_name="promotion",
-    owners=[PLATFORM_TEAM],
-    kinds={"mlflow"},
-    code_version="1",
-    deps=["validation_report"],
-    output_required=False,
-    check_specs=blocking_specs("staging_model", {CHECK: CHECK_RULE}),
-)
-def staging_model(project: ProjectResource, tracking: TrackingResource) -> Iterator[Any]:
-    """The version in staging, as the ledger says: it scores every day in the shadow and is on no work list.
-
-    Materializing this promotes nothing: it shows the pointer, verifies the artifact and aligns the registry's alias.
-    """
-    yield from _project("staging", project, tracking)
-
-
-@dg.asset(
-    group_name="promotion",
-    owners=[PLATFORM_TEAM],
-    kinds={"mlflow"},
-    code_version="1",
-    deps=["staging_model"],
-    output_required=False,
-    check_specs=blocking_specs("production_model", {CHECK: CHECK_RULE}),
-)
-def production_model(project: ProjectResource, tracking: TrackingResource) -> Iterator[Any]:
-    """The version in production, as the ledger says: its scores make the work list.
-
-    Materializing this promotes nothing: it shows the pointer, verifies the artifact and aligns the registry's alias.
-    """
-    yield from _project("production", project, tracking)

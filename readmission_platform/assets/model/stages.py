@@ -1,40 +1,31 @@
-"""The stages as the ledger holds them, and how they are shown.
+"""How the stages are shown: the table of a stage, and the projections' pages after a change.
 
-What belongs here: reading the pointers, and telling the projections' pages of a change. What does not: changing them.
+What belongs here: showing. What does not: reading the pointers (``lifecycle.versions.stages``) and changing them.
 """
 
 from collections.abc import Iterator
-from enum import Enum
 
 import dagster as dg
 
+from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import table
 from readmission_platform.foundation.steps import reached
 from readmission_platform.governance.ledger.ledger import Ledger
-from readmission_platform.governance.ledger.versions import VersionRecord, version_records
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.resources.tracking import TrackingResource
+from readmission_platform.governance.ledger.versions import version_records
+from readmission_platform.governance.promotion.case import Judged
+from readmission_platform.lifecycle.versions.stages import Stage, live_version, stage_versions
+from readmission_platform.lifecycle.workspace import Workspace
 
 CHECK = "registry_shows_what_the_ledger_says"
 CHECK_RULE = "The registry's alias names the version that the ledger holds in this stage."
 
 
-class Stage(Enum):
-    """The stages a version can be in."""
-
-    staging = "staging"
-    production = "production"
-
-
-def stage_versions(ledger: Ledger) -> dict[str, str | None]:
-    """Return stage to version by the ledger's pointers."""
-    return {stage: pointer.version for stage, pointer in ledger.pointers().items()}
-
-
-def live_version(ledger: Ledger, stage: str) -> VersionRecord | None:
-    """Return the version the ledger holds in a stage, or None."""
-    version = ledger.pointers()[stage].version
-    return version_records(*ledger.snapshot(version=version))[version] if version else None
+def conditions_table(decision: Judged) -> dg.MetadataValue:
+    """Show the conditions of a decision: the deployment checklist."""
+    return table(
+        {"condition": item.name, "result": item.result, "found": item.detail, "what to do": item.action}
+        for item in decision.conditions
+    )
 
 
 def live_table(ledger: Ledger, stage: str) -> dg.MetadataValue:
@@ -55,23 +46,23 @@ def live_table(ledger: Ledger, stage: str) -> dg.MetadataValue:
 
 
 def align_and_announce(
-    ledger: Ledger, *, tracking: TrackingResource, project: ProjectResource
+    model: ModelAssets, ledger: Ledger, *, workspace: Workspace
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     """Bring the registry's aliases into line after a move, and show the change on the projections' pages at once."""
-    tracking.align_aliases(project.model.name, stage_versions(ledger))
+    workspace.registry.align_aliases(stage_versions(ledger))
     reached("stages: aliases aligned")
-    shown = tracking.aliases(project.model.name)
+    shown = workspace.registry.aliases()
     for stage in (each.value for each in Stage):
         record = live_version(ledger, stage)
         if record is None:
             continue
         yield dg.AssetMaterialization(
-            f"{stage}_model",
+            model.key(f"{stage}_model"),
             metadata={"live": live_table(ledger, stage), "model version": record.version},
             tags={"dagster/data_version": str(record.artifact_digest), "model_version": record.version},
         )
         yield dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(f"{stage}_model"),
+            asset_key=model.key(f"{stage}_model"),
             check_name=CHECK,
             passed=shown.get(stage) == record.version,
             metadata={"rule": CHECK_RULE, "observed": f"{stage} is version {shown.get(stage)}"},

@@ -1,233 +1,217 @@
 """Training: from features to a registered, recorded candidate.
 
-What belongs here: ``candidate_model``. What does not: the model and its explanations (``models.readmission_30d``), what
-is kept of its inputs (``training_record``), its checks (``training_checks``), and judging it (``validation``).
+What belongs here: ``candidate_model``. What does not: the model and its explanations (the contract), what is kept of
+its inputs (``lifecycle.training.training_record``), its checks (``training_checks``), and judging it (``validation``).
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 
-from readmission_platform.assets.model.training_checks import CHECKS, Study, check_results_of, measured_on
-from readmission_platform.assets.presentation import (
-    SCIENCE_TEAM,
-    blocking_specs,
-    picture,
-    table,
-)
-from readmission_platform.config.model import ModelConfig
-from readmission_platform.encounters.cohort import subgroups
+from readmission_platform.assets.model.features import development_of
+from readmission_platform.assets.model.training_checks import CHECKS, check_results_of, measured_on
+from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.presentation import SCIENCE_TEAM, picture, table
 from readmission_platform.evaluation.leakage import permuted_labels_auroc
 from readmission_platform.foundation.frames import frame_digest
-from readmission_platform.foundation.pseudonyms import pseudonyms
 from readmission_platform.foundation.values import digest_of
-from readmission_platform.governance.promotion.decision import limit_set_of
-from readmission_platform.lifecycle.days.scoring import ENCOUNTERS_TABLE
-from readmission_platform.lifecycle.training.training_record import FEATURES_TABLE, cohort_of, recipe_of, split_of
-from readmission_platform.lifecycle.versions.version_facts import EVIDENCE_TABLE
-from readmission_platform.models.readmission_30d import CONTRACT
-from readmission_platform.models.readmission_30d.evidence import SCHEMA
-from readmission_platform.models.readmission_30d.explanation import EXPLANATION
-from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.resources.tracking import TrackingResource
+from readmission_platform.lifecycle.training.training_record import cohort_of, model_of, recipe_of, split_of
+from readmission_platform.lifecycle.training.training_table import TrainingTable, evidence_of
+from readmission_platform.lifecycle.workspace import Platform, Workspace
+from readmission_platform.models.contract import CrossValidated, Explained, ModelContract
+from readmission_platform.resources.tracking import tracked
 from readmission_platform.storage.artifacts import StoredModel
-from readmission_platform.storage.lake import Lake
+from readmission_platform.storage.tables import EVIDENCE, ModelLake
 
-if TYPE_CHECKING:
-    from readmission_platform.models.contract import CrossValidated
+CANDIDATE = "candidate_model"
 
 
 class TrainingConfig(dg.Config):
-    """What may differ from configs/model.yaml for one training run."""
+    """What may differ from model.yaml for one training run."""
 
     seed: int | None = None
 
 
-@dg.asset(
-    group_name="training",
-    owners=[SCIENCE_TEAM],
-    kinds={"scikitlearn", "mlflow"},
-    code_version="2",
-    pool="training",
-    check_specs=blocking_specs("candidate_model", CHECKS),
-)
-def candidate_model(
-    context: dg.AssetExecutionContext,
-    config: TrainingConfig,
-    encounter_features: pd.DataFrame,
-    patient_split: pd.DataFrame,
-    eligible_encounters: pd.DataFrame,
-    project: ProjectResource,
-    tracking: TrackingResource,
-    lake: LakeResource,
-) -> dg.MaterializeResult:
-    """A gradient boosting model, calibrated, registered in MLflow, with its evidence recorded in the ledger.
+def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
+    """Return the asset that trains and registers a version."""
+    words, contract = model.words, model.contract
 
-    Five models are fitted by patient-grouped fold; each encounter is scored by the one that never saw its patient.
-    The model of fold 0 is shipped; the patients of fold 0 are its test patients. A version registered here is a
-    candidate and nothing more: only its evidence can take it further.
-    """
-    from readmission_platform.evaluation.estimates.metrics import auroc
-
-    model, tables = project.model, lake.open()
-    study = Study.of(encounter_features, patient_split, model.seed if config.seed is None else config.seed)
-    with tracking.run(context) as mlflow:
-        mlflow.log_params(_parameters(model, study.seed))
-        found = _fit(context, study, model)
-        fitted = found.model
-        rows = evidence_of(
-            study.frame, study.labels, study.folds, fitted.scores, project.pseudonym_key, logistic=found.logistic
+    @model.asset(
+            CANDIDATE,
+            inputs={"features": model.names.features, "split": model.names.split, "cohort": model.names.cohort},
+        group="training", owners=[SCIENCE_TEAM], kinds={"scikitlearn", "mlflow"}, code_version="2",
+            pool="training", blocking=CHECKS,
+            description=f"A model of {words.title} ({contract.estimator.algorithm}), registered in MLflow, with its "
+            f"evidence recorded in the ledger. One model is fitted a fold; each {words.row} is scored by the one "
+            f"that never saw its {words.entity}. The model of fold 0 is shipped; the {words.entities} of fold 0 are "
+            f"its test {words.entities}. A version registered here is a candidate and nothing more: only its "
+            "evidence can take it further.",
+    )  # fmt: skip
+    def candidate_model(
+        context: dg.AssetExecutionContext,
+        config: TrainingConfig,
+        features: pd.DataFrame,
+        split: pd.DataFrame,
+        cohort: pd.DataFrame,
+        platform: dg.ResourceParam[Platform],
+    ) -> dg.MaterializeResult:
+        workspace = model.workspace(platform)
+        seed = workspace.config.seed if config.seed is None else config.seed
+        training = TrainingTable.of(contract, features, split, seed)
+        with tracked(workspace.registry, context) as mlflow:
+            mlflow.log_params(_parameters(workspace, seed))
+            found = _fit(context, training, workspace)
+            mlflow.log_metric("auroc_out_of_fold", _auroc(training.labels, found.fitted.scores))
+            stored = workspace.registry.store(
+                found.fitted.model,
+                form=contract.estimator.artifact,
+                signature=_signature(training.frame[list(contract.inputs)], found.fitted.scores),
+                tags={"dagster_run_id": context.run.run_id},
+                title=words.title,
+            )
+        trained = _recorded(context, training, found, stored, workspace, split, cohort, features)
+        with workspace.ledger() as ledger:
+            ledger.append("version_trained", trained, actor=workspace.actor, version=stored.version)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(stored.digest),
+            metadata=_metadata(stored, trained),
+            tags={"model_version": stored.version},
+            check_results=check_results_of(trained["measurements"], workspace.config),
         )
-        mlflow.log_metric("auroc_out_of_fold", auroc(labels=study.labels, scores=fitted.scores))
-        stored = tracking.store(
-            fitted.model,
-            name=model.name,
-            signature=_signature(study.frame, fitted.scores),
-            tags={"dagster_run_id": context.run.run_id},
-        )
-    measured = measured_on(study, fitted, stored, tracking, eligible_encounters)
-    measured["permuted_labels_auroc"] = found.permuted_labels_auroc
-    test = study.frame[study.test].reset_index(drop=True)
-    explained = EXPLANATION.explained(fitted.model, test, study.labels[study.test], test["entity_key"], seed=study.seed)
-    trained = {
-        "run_id": context.run.run_id,
-        "mlflow_run_id": stored.mlflow_run_id,
-        "source": encounter_features.attrs["source"],
-        "limit_set": limit_set_of(encounter_features.attrs["source"]),
-        "artifact": {"path": stored.path, "digest": stored.digest},
-        "evidence": _kept_evidence(tables, rows, stored.version, context.run.run_id),
-        "data": {
-            "table": FEATURES_TABLE,
-            "table_version": tables.open(FEATURES_TABLE).version(),
-            "digest": frame_digest(encounter_features),
-        },
-        # What scoring knows of the patients besides the days that arrived.
-        "encounters": {"table": ENCOUNTERS_TABLE, "table_version": tables.open(ENCOUNTERS_TABLE).version()},
-        "split_digest": frame_digest(patient_split),
-        "split": split_of(tables, patient_split),
-        "recipe": recipe_of(model, CONTRACT.estimator.feature_names(fitted.model)),
-        "cohort": cohort_of(tables, eligible_encounters, encounter_features),
-        "code_version": project.code_version,
-        "model_config": digest_of(model),
-        "seed": study.seed,
-        "trained_by": project.actor,
-        "measurements": measured,
-        # What drift monitoring watches: the inputs this version relies on most.
-        "importance": {name: round(loss, 6) for name, loss in explained.importance.items()},
-        "explanations": explained.document,
-    }
-    with project.ledger() as ledger:
-        ledger.append("version_trained", trained, actor=project.actor, version=stored.version)
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(stored.digest),
-        metadata=_metadata(stored, trained),
-        tags={"model_version": stored.version},
-        check_results=check_results_of(measured, model),
-    )
 
-
-def _parameters(model: ModelConfig, seed: int) -> dict[str, Any]:
-    settings = model.boosting.model_dump()
-    return {**settings, "target_smoothing": model.target_smoothing, "seed": seed, "folds": model.folds}
+    return candidate_model
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The model, the risks of the logistic regression it has to beat, and what permuted labels taught the recipe."""
+    """The cross-validated model, the scores it has to beat, and what permuted labels taught the recipe."""
 
-    model: "CrossValidated"
-    logistic: np.ndarray
+    fitted: CrossValidated
+    baselines: pd.DataFrame
     permuted_labels_auroc: float
 
 
-def _fit(context: dg.AssetExecutionContext, study: Study, model: ModelConfig) -> Fitted:
+def _parameters(workspace: Workspace, seed: int) -> dict[str, Any]:
+    """Return the settings as MLflow shows them, nested ones by their path."""
+
+    def flat(settings: dict[str, Any], above: str = "") -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in settings.items():
+            found |= flat(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": value}
+        return found
+
+    return {**flat(workspace.config.settings), "seed": seed, "folds": workspace.config.folds}
+
+
+def _auroc(labels: np.ndarray, scores: np.ndarray) -> float:
+    from readmission_platform.evaluation.estimates.metrics import auroc
+
+    return float(auroc(labels=labels, scores=scores))
+
+
+def _fit(context: dg.AssetExecutionContext, training: TrainingTable, workspace: Workspace) -> Fitted:
     """Cross-validate the model and, where a core is free, fit what it is held against."""
-    from readmission_platform.models.readmission_30d.baseline import logistic_scores
-
-    estimator, trained_on = CONTRACT.estimator, (study.frame, study.labels, study.folds)
-
-    def out_of_fold(inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
-        return estimator.cross_validate(inputs, labels, folds, model.fit_settings, seed=study.seed).scores
-
+    contract, settings = workspace.contract, workspace.config.settings
+    trained_on = (training.frame[list(contract.inputs)], training.labels, training.folds)
     with ThreadPoolExecutor(max_workers=1) as beside:
-        logistic = beside.submit(logistic_scores, *trained_on)
-        permuted = beside.submit(permuted_labels_auroc, out_of_fold, *trained_on, seed=study.seed)
-        fitted = estimator.cross_validate(
-            *trained_on, model.fit_settings, seed=study.seed,
+        baselines = beside.submit(contract.data.baselines, *trained_on)
+        permuted = beside.submit(
+            permuted_labels_auroc,
+            lambda inputs, labels, folds: (
+                contract.estimator.cross_validate(inputs, labels, folds, settings, seed=training.seed).scores
+            ),
+            *trained_on,
+            seed=training.seed,
+        )
+        fitted = contract.estimator.cross_validate(
+            *trained_on, settings, seed=training.seed,
             progress=lambda done, total: context.log.info(f"fold {done} of {total} fitted"),
         )  # fmt: skip
-        return Fitted(fitted, logistic.result(), permuted.result())
+        return Fitted(fitted, baselines.result(), permuted.result())
 
 
-def _kept_evidence(lake: Lake, rows: pd.DataFrame, version: str, run_id: str) -> dict[str, Any]:
+def _recorded(
+    context: dg.AssetExecutionContext,
+    training: TrainingTable,
+    found: Fitted,
+    stored: StoredModel,
+    workspace: Workspace,
+    split: pd.DataFrame,
+    cohort: pd.DataFrame,
+    features: pd.DataFrame,
+) -> dict[str, Any]:
+    """Return what the ledger keeps of a version that was trained, its evidence written."""
+    lake, contract, model = workspace.lake, workspace.contract, found.fitted.model
+    rows = evidence_of(contract, training, found.fitted.scores, workspace.pseudonym_key, baselines=found.baselines)
+    measured = measured_on(training, model, stored, workspace, development_of(cohort))
+    explained = _explained(contract, model, training)
+    table_version = lake.open(lake.names.features).version()
+    return {
+        "run_id": context.run.run_id,
+        "mlflow_run_id": stored.mlflow_run_id,
+        "model": model_of(workspace),
+        "source": features.attrs["source"],
+        "limit_set": features.attrs["limits"],
+        "artifact": {"path": stored.path, "digest": stored.digest},
+        "evidence": _kept_evidence(lake, rows, stored.version, context.run.run_id),
+        "data": {"table": lake.names.features, "table_version": table_version, "digest": frame_digest(features)},
+        # What scoring knows of the entities besides the days that arrived.
+        "cohort_table": {"table": lake.names.cohort, "table_version": lake.open(lake.names.cohort).version()},
+        "split_digest": frame_digest(split),
+        "split": split_of(lake, split),
+        "recipe": recipe_of(contract, workspace.config, contract.estimator.feature_names(model)),
+        "cohort": cohort_of(lake, cohort, features),
+        "code_version": workspace.code_version,
+        "model_config": digest_of(workspace.config),
+        "seed": training.seed,
+        "trained_by": workspace.actor,
+        "measurements": {**measured, "permuted_labels_auroc": found.permuted_labels_auroc},
+        # What drift monitoring watches: the inputs this version relies on most.
+        "importance": {name: round(loss, 6) for name, loss in explained.importance.items()},
+        "explanations": explained.document,
+    }
+
+
+def _explained(contract: ModelContract, model: Any, training: TrainingTable) -> Explained:
+    """Explain the model on its test entities, where the contract can."""
+    if contract.explain is None:
+        return Explained(document={}, importance={})
+    test = training.frame[training.test].reset_index(drop=True)
+    return contract.explain.explained(
+        model, test[list(contract.inputs)], training.labels[training.test], test["entity_key"], seed=training.seed
+    )
+
+
+def _kept_evidence(lake: ModelLake, rows: pd.DataFrame, version: str, run_id: str) -> dict[str, Any]:
     """Write the evidence rows and return where they are, with their digest."""
     from readmission_platform.evaluation.estimates.rows import digest_rows
 
     written = lake.write(
-        EVIDENCE_TABLE,
+        EVIDENCE,
         rows.assign(version=version),
         partition=("version", [version]),
         metadata={"run_id": run_id},
     )
-    return {"table": EVIDENCE_TABLE, "table_version": written.version, "digest": digest_rows(rows, SCHEMA)}
+    digest = digest_rows(rows, lake.contract.evidence)
+    return {"table": EVIDENCE, "table_version": written.version, "digest": digest}
 
 
-def evidence_of(
-    features: pd.DataFrame,
-    labels: np.ndarray,
-    folds: np.ndarray,
-    scores: np.ndarray,
-    key: bytes,
-    *,
-    logistic: np.ndarray | None = None,
-) -> pd.DataFrame:
-    """Build the evidence rows: pseudonymised, with the subgroups and the baselines the gates look at.
-
-    ``logistic`` holds the out-of-fold risks of the logistic regression, where there is one.
-    """
-    from readmission_platform.models.readmission_30d.clinical_scores import hospital, lace
-
-    groups = subgroups(features)
-    rows = pd.DataFrame(
-        {
-            "row_key": pseudonyms(features["encounter_id"], key, purpose="encounter"),
-            "entity_key": features["entity_key"],
-            "fold": folds.astype("int8"),
-            "clock": features["clock"],
-            "label": labels.astype("int8"),
-            "score": scores,
-            **{name: groups[name] for name in groups},
-            "lace": lace(features),
-            "hospital": hospital(features),
-            "number_inpatient": features["number_inpatient"].astype("float64"),
-        }
-    )
-    return rows if logistic is None else rows.assign(logistic=logistic)
-
-
-def _signature(features: pd.DataFrame, scores: np.ndarray) -> Any:
+def _signature(inputs: pd.DataFrame, scores: np.ndarray) -> Any:
     """Describe the model's inputs by name and type; no row is stored."""
     from mlflow.models import infer_signature
 
-    few = features[list(CONTRACT.inputs)].head(200)
+    few = inputs.head(200)
     # Integer columns cannot hold a missing value, so MLflow would refuse one at scoring time.
     few = few.astype(dict.fromkeys(few.select_dtypes("integer").columns, "float64"))
     return infer_signature(few, scores[:200])
 
 
 def _metadata(stored: StoredModel, trained: dict[str, Any]) -> dict[str, Any]:
-    from readmission_platform.reports.pictures.evidence import importances_png
-
-    importance = trained["explanations"]["importance"]
-    top = [{"name": row["feature"], "value": row["loss"], "low": row["low"], "high": row["high"]}
-           for row in importance[:15] if row["loss"] is not None]  # fmt: skip
-    drawn = importances_png(top, title="What the model relies on", axis="AUROC lost when it is shuffled")
-    return {
+    shown = {
         "model version": stored.version,
         "MLflow run": stored.mlflow_run_id,
         "artifact digest": stored.digest,
@@ -235,6 +219,18 @@ def _metadata(stored: StoredModel, trained: dict[str, Any]) -> dict[str, Any]:
         "code version": trained["code_version"],
         "evidence digest": trained["evidence"]["digest"],
         "AUROC with permuted labels": trained["measurements"]["permuted_labels_auroc"],
-        "permutation importance": picture(drawn, "Permutation importance on test patients, 95 % interval"),
+    }
+    importance = trained["explanations"].get("importance")
+    return shown | _importance(importance) if importance else shown
+
+
+def _importance(importance: list[dict[str, Any]]) -> dict[str, dg.MetadataValue]:
+    from readmission_platform.reports.pictures.evidence import importances_png
+
+    top = [{"name": row["feature"], "value": row["loss"], "low": row["low"], "high": row["high"]}
+           for row in importance[:15] if row["loss"] is not None]  # fmt: skip
+    drawn = importances_png(top, title="What the model relies on", axis="AUROC lost when it is shuffled")
+    return {
+        "permutation importance": picture(drawn, "Permutation importance on test entities, 95 % interval"),
         "importance table": table(importance),
     }

@@ -4,8 +4,7 @@ What belongs here: the measurements on the stored artifact and on the recipe. Wh
 the gates (``validation``).
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -13,70 +12,45 @@ import pandas as pd
 
 from readmission_platform.assets.presentation import check_result
 from readmission_platform.config.model import ModelConfig
-from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform.lifecycle.training.training_table import TrainingTable
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.models.scoring import serving_parity
-from readmission_platform.resources.tracking import TrackingResource
 from readmission_platform.storage.artifacts import StoredModel, load_artifact
 
-if TYPE_CHECKING:
-    from readmission_platform.models.contract import CrossValidated
-
-PARITY_PATIENTS = 300
+PARITY_ENTITIES = 300
 TOLERANCE = 1e-9
-
 CHECKS = {
     "artifact_round_trips": "The stored artifact, loaded with our allow-list, gives the same scores.",
-    "permuted_labels_teach_nothing": "Trained on labels dealt out at random, the same recipe ranks patients by chance.",
-    "serving_parity": "Encounters scored through the daily path get the score they got in training.",
+    "permuted_labels_teach_nothing": "Trained on labels dealt out at random, the same recipe ranks by chance.",
+    "serving_parity": "Rows scored through the daily path get the score they got in training.",
 }
 
 
-@dataclass(frozen=True)
-class Study:
-    """The training table with its labels, folds and seed; fold 0 holds the test patients of what is shipped."""
-
-    frame: pd.DataFrame
-    labels: np.ndarray
-    folds: np.ndarray
-    seed: int
-
-    @classmethod
-    def of(cls, features: pd.DataFrame, split: pd.DataFrame, seed: int) -> "Study":
-        """Join a training table and its split; they have to be of the same encounters."""
-        if not features["encounter_id"].equals(split["encounter_id"]):
-            raise ValueError("encounter_features and patient_split are of different data versions; materialize both")
-        return cls(features, features["readmitted_30d"].to_numpy(), split["fold"].to_numpy(), seed)
-
-    @property
-    def test(self) -> np.ndarray:
-        """Which encounters are of test patients, shape (encounters,)."""
-        return np.asarray(self.folds == 0)
-
-
 def measured_on(
-    study: Study,
-    fitted: "CrossValidated",
-    stored: StoredModel,
-    tracking: TrackingResource,
-    eligible: pd.DataFrame,
+    table: TrainingTable, model: Any, stored: StoredModel, workspace: Workspace, development: pd.DataFrame
 ) -> dict[str, float]:
-    """Measure on the artifact itself what its checks and the gates ask."""
-    loaded = load_artifact(tracking.root, stored.path, digest=stored.digest)
-    test = study.frame[study.test]
-    score = CONTRACT.estimator.score
-    test_scores = score(fitted.model, test)
-    development = eligible[eligible["part"] == "development"].reset_index(drop=True)
+    """Measure on the artifact itself what its checks and the gates ask.
+
+    Parameters
+    ----------
+    development
+        The development rows of the cohort, those of the table.
+    """
+    contract, estimator = workspace.contract, workspace.contract.estimator
+    loaded = load_artifact(estimator, workspace.registry.root, stored.path, digest=stored.digest)
+    test = table.frame.loc[table.test, list(contract.inputs)]
+    test_scores = estimator.score(model, test)
     shipped_scores = np.full(len(development), np.nan)
-    shipped_scores[study.test] = test_scores
+    shipped_scores[table.test] = test_scores
     return {
-        "roundtrip_difference": float(np.abs(score(loaded, test) - test_scores).max()),
-        "parity_difference": serving_parity(CONTRACT, loaded, development, shipped_scores, entities=PARITY_PATIENTS),
+        "roundtrip_difference": float(np.abs(estimator.score(loaded, test) - test_scores).max()),
+        "parity_difference": serving_parity(contract, loaded, development, shipped_scores, entities=PARITY_ENTITIES),
     }
 
 
-def check_results_of(measured: dict[str, float], model: ModelConfig) -> list[dg.AssetCheckResult]:
+def check_results_of(measured: dict[str, float], config: ModelConfig) -> list[dg.AssetCheckResult]:
     """Return the results of ``CHECKS``."""
-    low, high = model.permuted_labels_auroc
+    low, high = config.permuted_labels_auroc
     permuted = measured["permuted_labels_auroc"]
     differences = {
         "artifact_round_trips": (
@@ -86,8 +60,8 @@ def check_results_of(measured: dict[str, float], model: ModelConfig) -> list[dg.
         ),
         "serving_parity": (
             measured["parity_difference"],
-            f"largest difference {{:.1e}}, {PARITY_PATIENTS} patients",
-            "Find the input that differs between daily scoring and the training table.",
+            f"largest difference {{:.1e}}, {PARITY_ENTITIES} entities",
+            "Find the input that differs between training and the daily path.",
         ),
     }
     return [

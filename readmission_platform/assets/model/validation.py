@@ -1,33 +1,31 @@
 """Validation: the gates.
 
 What belongs here: ``validation_report``, which judges a version on its stored evidence, records the verdict in the
-ledger, and reports every gate as a blocking check. What does not: metrics (``evaluation``) and limits
-(``configs/gates.yaml``, applied by ``governance.policy.gates``).
+ledger, and reports every gate as a blocking check. What does not: metrics (``evaluation``) and limits (``gates.yaml``
+of the model, applied by ``governance.policy.gates``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from readmission_platform.assets.model.evidence_metadata import report_metadata
+from readmission_platform.assets.model.training import CANDIDATE
+from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import PLATFORM_TEAM, plain, table
 from readmission_platform.config.governance import AdditionalGates
+from readmission_platform.governance.ledger.chain import Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
 from readmission_platform.governance.policy.required import required_gates
-from readmission_platform.governance.promotion.decision import limit_set_of
-from readmission_platform.lifecycle.versions.evidence_document import evidence_document, write_document
-from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing, evidence_rows, version_facts
-from readmission_platform.models.readmission_30d.evidence import SCHEMA
-from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.resources.tracking import TrackingResource
+from readmission_platform.lifecycle.versions.evidence_document import document_from, write_document
+from readmission_platform.lifecycle.versions.version_facts import Evidence, EvidenceMissing, gather
+from readmission_platform.lifecycle.workspace import Platform, Workspace
 
-REQUIRED = required_gates(SCHEMA)
-JUDGED = REQUIRED.names("candidate", "staging")
+VALIDATION = "validation_report"
 OTHER_GATES = "other_gates"
 
 
@@ -41,91 +39,87 @@ class ValidationConfig(dg.Config):
     )
 
 
-def _specs() -> list[dg.AssetCheckSpec]:
+def judged_gates(model: ModelAssets) -> tuple[str, ...]:
+    """Return the required gates that a version is judged by when it has been trained."""
+    return required_gates(model.contract.evidence).names("candidate", "staging")
+
+
+def validation_asset(model: ModelAssets) -> dg.AssetsDefinition:
+    """Return the asset that judges a version."""
     judged = "Judged by the gate policy in force; the result shows rule, observation, interval, limit and what to do."
-    others = "Every gate that the policy has beyond the required ones. " + judged
-    return [
-        dg.AssetCheckSpec(name, asset="validation_report", blocking=True, description=description)
-        for name, description in [*((name, judged) for name in JUDGED), (OTHER_GATES, others)]
-    ]
+    names = judged_gates(model)
+    rules = {**dict.fromkeys(names, judged), OTHER_GATES: f"Every gate that the policy has beyond these. {judged}"}
 
-
-@dg.asset(
-    group_name="validation",
-    owners=[PLATFORM_TEAM],
-    kinds={"python"},
-    code_version="1",
-    deps=["candidate_model"],
-    check_specs=_specs(),
-    output_required=True,
-)
-def validation_report(
-    context: dg.AssetExecutionContext,
-    config: ValidationConfig,
-    project: ProjectResource,
-    tracking: TrackingResource,
-    lake: LakeResource,
-) -> Iterator[dg.MaterializeResult]:
-    """The evidence about a version, judged by the gates of the policy in force.
-
-    Metrics with 95 % intervals (bootstrap over patients) are computed from the version's stored out-of-fold rows.
-    The verdict, accepted or rejected, goes into the ledger; then each gate is reported as a check. A failing gate
-    fails this run, and the version can never be promoted. To try again, train a new version.
-    """
-    model = project.model
-    with project.ledger() as ledger:
-        policy = project.policy_in_force(ledger)
-        record, records, pointers = _asked_for(ledger, config.version, context.run.run_id)
-        rows = evidence_rows(lake.open(), record)
-        facts = version_facts(
-            record,
-            records=records,
-            pointers=pointers,
-            lake=lake.open(),
-            artifact_root=tracking.root,
-            model=model,
-        )
-        if rows is None or facts.evidence_digest is None:
-            raise EvidenceMissing(f"the evidence rows of version {record.version} are gone; train it again")
-        if facts.estimates is None or facts.evidence_digest != record.evidence_digest:
-            raise EvidenceMissing(f"the evidence rows of version {record.version} were changed; train it again")
-        limit_set = limit_set_of(record.source)
-        if limit_set is None:
-            raise EvidenceMissing(f"version {record.version} was trained on an unknown source; train it again")
+    @model.asset(
+            VALIDATION, group="validation", owners=[PLATFORM_TEAM], kinds={"python"}, deps=[CANDIDATE], blocking=rules,
+            output_required=True,
+            description="The evidence about a version, judged by the gates of the policy in force. Metrics with 95 % "
+            f"intervals (bootstrap over {model.words.entities}) are computed from the version's stored out-of-fold "
+            "rows. The verdict, accepted or rejected, goes into the ledger; then each gate is reported as a check. A "
+            "failing gate fails this run, and the version can never be promoted. To try again, train a new version.",
+    )  # fmt: skip
+    def validation_report(
+        context: dg.AssetExecutionContext, config: ValidationConfig, platform: dg.ResourceParam[Platform]
+    ) -> Iterator[dg.MaterializeResult]:
+        workspace = model.workspace(platform)
         additional = AdditionalGates.model_validate({"gates": config.additional_gates})
-        results = evaluate_gates(
-            facts.estimates,
-            policy.policy,
-            required=REQUIRED,
-            limit_set=limit_set,
-            stages=("candidate", "staging"),
-            additional=additional,
-        )
-        judged = verdict(results)
-        ledger.append(
-            "version_validated",
-            {
-                "verdict": judged,
-                "gates": [result.to_json() for result in results],
-                "policy_digest": policy.digest,
-                "additional_gates": config.additional_gates and additional.model_dump(mode="json"),
-                "estimates": facts.estimates,
-                "run_id": context.run.run_id,
+        with workspace.ledger() as ledger:
+            workspace.policy_in_force(ledger)
+            record, evidence, results = _judged(ledger, config.version, context.run.run_id, additional, workspace)
+            events, pointers = ledger.snapshot()
+        record = version_records(events, pointers)[record.version]
+        document = document_from(record, evidence.document, events=events)
+        yield dg.MaterializeResult(
+            data_version=dg.DataVersion(evidence.digest),
+            metadata={
+                "gates": gate_table(results),
+                **report_metadata(document, write_document(document, workspace)),
             },
-            actor=project.actor,
-            version=record.version,
+            check_results=list(gate_checks(results, names)),
         )
-        events, pointers = ledger.snapshot()
-    document = evidence_document(record.version, events=events, pointers=pointers, project=project, lake=lake.open())
-    report = write_document(document, project)
-    yield dg.MaterializeResult(
-        data_version=dg.DataVersion(facts.evidence_digest),
-        metadata={"gates": gate_table(results), **report_metadata(document, report)},
-        check_results=list(gate_checks(results)),
+
+    return validation_report
+
+
+def _judged(
+    ledger: Ledger, version: str | None, run_id: str, additional: AdditionalGates, workspace: Workspace
+) -> tuple[VersionRecord, Evidence, list[GateResult]]:
+    """Judge a version and record the verdict."""
+    policy = workspace.policy_in_force(ledger)
+    record, records, pointers = _asked_for(ledger, version, run_id)
+    facts, evidence, _ = gather(record, records=records, pointers=pointers, workspace=workspace)
+    if evidence is None or facts.estimates is None:
+        was = "are gone" if facts.evidence_digest is None else "were changed"
+        raise EvidenceMissing(f"the evidence rows of version {record.version} {was}; train it again")
+    if facts.limit_set is None:
+        raise EvidenceMissing(f"no limits are known for the source of version {record.version}; train it again")
+    results = evaluate_gates(
+        facts.estimates,
+        policy.policy,
+        required=workspace.required,
+        limit_set=facts.limit_set,
+        stages=("candidate", "staging"),
+        additional=additional,
     )
+    ledger.append(
+        "version_validated",
+        {
+            "verdict": verdict(results),
+            "gates": [result.to_json() for result in results],
+            "policy_digest": policy.digest,
+            "additional_gates": additional.model_dump(mode="json") if additional.gates else {},
+            "estimates": facts.estimates,
+            "run_id": run_id,
+        },
+        actor=workspace.actor,
+        version=record.version,
+    )
+    return record, evidence, results
 
 
-def _asked_for(ledger: Ledger, version: str | None, run_id: str) -> tuple[VersionRecord, dict[str, VersionRecord], Any]:
+def _asked_for(
+    ledger: Ledger, version: str | None, run_id: str
+) -> tuple[VersionRecord, dict[str, VersionRecord], Mapping[str, Pointer]]:
     """Return the version asked for, else the one trained in this run, else the newest."""
     events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
@@ -138,14 +132,14 @@ def _asked_for(ledger: Ledger, version: str | None, run_id: str) -> tuple[Versio
     return chosen, records, pointers
 
 
-def gate_checks(results: Sequence[GateResult]) -> Iterator[dg.AssetCheckResult]:
+def gate_checks(results: Sequence[GateResult], required: Sequence[str]) -> Iterator[dg.AssetCheckResult]:
     """Yield one check result per required gate, and one for all others.
 
     A gate asked for twice (in the policy and in addition) shows its worse result.
     """
-    for name in JUDGED:
+    for name in required:
         yield _check(name, [result for result in results if result.gate == name])
-    yield _check(OTHER_GATES, [result for result in results if result.gate not in JUDGED])
+    yield _check(OTHER_GATES, [result for result in results if result.gate not in required])
 
 
 def _check(name: str, results: Sequence[GateResult]) -> dg.AssetCheckResult:

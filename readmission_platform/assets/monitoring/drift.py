@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.monitoring.drift_results import (
     ALARM_CHECK,
     ALARM_RULE,
@@ -19,18 +20,18 @@ from readmission_platform.assets.monitoring.drift_results import (
     drift_metadata,
     judged_result,
 )
-from readmission_platform.assets.presentation import PLATFORM_TEAM, SCIENCE_TEAM, blocking_specs, nothing_to_check
+from readmission_platform.assets.presentation import PLATFORM_TEAM, SCIENCE_TEAM, nothing_to_check
 from readmission_platform.evaluation.drift.stability import DRIFT, RISK, Measured, measure
 from readmission_platform.evaluation.drift.windows import Window, judged
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.monitoring.comparable import scored_inputs, training_reference
-from readmission_platform.lifecycle.monitoring.windows import DRIFT_TABLE, Watched, drift_limits, watched_versions
+from readmission_platform.lifecycle.monitoring.windows import Watched, drift_limits, watched_versions
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing
+from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.reports.drift import PAGES_KEPT, drift_folder, keep_page
-from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.storage.lake import Lake
+from readmission_platform.storage.tables import DRIFT as DRIFT_TABLE
+from readmission_platform.storage.tables import PREDICTIONS, SHADOW, ModelLake
 
 # A longer backlog is worked off in several runs, so that none keeps others waiting for many minutes.
 WINDOWS_PER_RUN = 60
@@ -41,55 +42,54 @@ _TYPES = {
 }  # fmt: skip
 
 
-@dg.asset(
-    group_name="monitoring",
-    owners=[SCIENCE_TEAM, PLATFORM_TEAM],
-    kinds={"evidently", "deltalake"},
-    code_version="1",
-    dagster_type=dg.Any,
-    deps=["daily_predictions", "shadow_predictions"],
-    output_required=False,
-    check_specs=[
-        dg.AssetCheckSpec(ALARM_CHECK, asset=DRIFT_TABLE, description=ALARM_RULE),
-        *blocking_specs(DRIFT_TABLE, JUDGED_RULES),
-    ],
-)
-def drift_report(context: dg.AssetExecutionContext, project: ProjectResource, lake: LakeResource) -> Iterator[Any]:
-    """What the version in production and the one in staging scored, against their own training data, by window.
+def drift_asset(model: ModelAssets) -> dg.AssetsDefinition:
+    """Return the asset of drift monitoring."""
 
-    A window is as many whole days as hold enough encounters. Each is compared once by Evidently, column by column, and
-    again when late data change it. Fewer encounters are not judged: chance alone would look like drift.
-    """
-    config, opened = project.monitoring.drift, lake.open()
-    limits = drift_limits(config)
-    rows = _stored(opened)
-    with project.ledger() as ledger:
-        watched = watched_versions(ledger, opened, rows, config)
-    if not watched:
-        why = "no version is in production or in staging"
-        context.log.info(f"skipped: {why}")
-        for check in (ALARM_CHECK, JUDGED_CHECK):
-            yield nothing_to_check(check, why)
-        return
-    left, problems = WINDOWS_PER_RUN, []
-    for each in watched:
-        measured = _no_rows()
-        try:
-            measured = _measured(each, context, project, opened, at_most=left)
-        except EvidenceMissing as error:  # of one version, which must not keep the other from being watched
-            problems.append(str(error))
-        left -= len(set(measured["window"]))
-        rows = _with(rows, each, measured)
-    rows = judged(rows, limits)
-    yield dg.MaterializeResult(
-        value=rows,
-        data_version=dg.DataVersion(frame_digest(rows.drop(columns="run_id"))),
-        metadata=drift_metadata(watched, rows, limits, project),
-        check_results=[alarm_result(watched, rows, limits), judged_result(watched, rows, limits, problems)],
-    )
+    @model.frame(
+            DRIFT_TABLE, group="monitoring", owners=[SCIENCE_TEAM, PLATFORM_TEAM], kinds={"evidently", "deltalake"},
+            deps=[PREDICTIONS, SHADOW], blocking=JUDGED_RULES, warning={ALARM_CHECK: ALARM_RULE}, output_required=False,
+            description="What the version in production and the one in staging scored, against their own training "
+            f"data, by window. A window is as many whole days as hold enough {model.words.rows}. Each is compared "
+            "once by Evidently, column by column, and again when late data change it. Fewer are not judged: chance "
+            "alone would look like drift.",
+    )  # fmt: skip
+    def drift_report(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
+        workspace = model.workspace(platform)
+        config, lake = workspace.monitoring.drift, workspace.lake
+        limits = drift_limits(config)
+        rows = _stored(lake)
+        with workspace.ledger() as ledger:
+            watched = watched_versions(ledger, lake, rows, config)
+        if not watched:
+            why = "no version is in production or in staging"
+            context.log.info(f"skipped: {why}")
+            for check in (ALARM_CHECK, JUDGED_CHECK):
+                yield nothing_to_check(check, why)
+            return
+        left, problems = WINDOWS_PER_RUN, []
+        for each in watched:
+            measured = _no_rows()
+            try:
+                measured = _measured(each, context, workspace, at_most=left)
+            except EvidenceMissing as error:  # of one version, which must not keep the other from being watched
+                problems.append(str(error))
+            left -= len(set(measured["window"]))
+            rows = _with(rows, each, measured)
+        rows = judged(rows, limits)
+        yield dg.MaterializeResult(
+            value=rows,
+            data_version=dg.DataVersion(frame_digest(rows.drop(columns="run_id"))),
+            metadata=drift_metadata(watched, rows, limits, workspace),
+            check_results=[
+                alarm_result(watched, rows, limits, model.words),
+                judged_result(watched, rows, limits, problems),
+            ],
+        )
+
+    return drift_report
 
 
-def _stored(lake: Lake) -> pd.DataFrame:
+def _stored(lake: ModelLake) -> pd.DataFrame:
     return lake.read(DRIFT_TABLE)[list(_TYPES)] if lake.exists(DRIFT_TABLE) else _no_rows()
 
 
@@ -97,11 +97,9 @@ def _no_rows() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _TYPES.items()})
 
 
-def _measured(
-    each: Watched, context: dg.AssetExecutionContext, project: ProjectResource, lake: Lake, *, at_most: int
-) -> pd.DataFrame:
+def _measured(each: Watched, context: dg.AssetExecutionContext, workspace: Workspace, *, at_most: int) -> pd.DataFrame:
     """Measure the windows that are not judged yet, at most so many, the latest first; keep Evidently's latest pages."""
-    config = project.monitoring.drift
+    config, lake = workspace.monitoring.drift, workspace.lake
     todo = each.unjudged[::-1][: max(at_most, 0)]
     found = [_no_rows()]
     if not todo:
@@ -114,13 +112,13 @@ def _measured(
         given = _in_window(inputs, window)
         if len(given) != window.encounters:
             days = f"{window.first_day} to {window.last_day}"
-            said = f"version {each.record.version}: discharges of {days} changed since they were scored"
+            said = f"version {each.record.version}: what was delivered for {days} changed since it was scored"
             context.log.warning(f"{said}; not judged until they are scored again")
             continue
         measured = measure(reference, given, limits=limits)
         found.append(_rows_of(each.record, window, measured, context.run.run_id))
         if window in each.windows[-PAGES_KEPT:]:
-            _keep_page(project, each.record, window, measured)
+            _keep_page(workspace, each.record, window, measured)
         context.log.info(f"version {each.record.version}: window {window.number} compared ({done} of {len(todo)})")
     later = len(each.unjudged) - len(todo)
     if later:
@@ -129,7 +127,7 @@ def _measured(
 
 
 def _in_window(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
-    return rows[rows["discharge_date"].between(window.first_day, window.last_day)]
+    return rows[rows["day"].between(window.first_day, window.last_day)]
 
 
 def _rows_of(record: VersionRecord, window: Window, measured: Measured, run_id: str) -> pd.DataFrame:
@@ -140,10 +138,10 @@ def _rows_of(record: VersionRecord, window: Window, measured: Measured, run_id: 
     return rows[list(_TYPES)].astype(_TYPES)
 
 
-def _keep_page(project: ProjectResource, record: VersionRecord, window: Window, measured: Measured) -> None:
+def _keep_page(workspace: Workspace, record: VersionRecord, window: Window, measured: Measured) -> None:
     page = measured.page()
     if page is not None:
-        folder = drift_folder(project.settings.reports, project.model.name, record.version)
+        folder = drift_folder(workspace.reports, record.version)
         keep_page(folder, window.first_day, window.last_day, page)
 
 

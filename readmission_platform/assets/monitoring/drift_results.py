@@ -13,10 +13,10 @@ import pandas as pd
 
 from readmission_platform.assets.presentation import check_result, picture, table
 from readmission_platform.evaluation.drift.windows import DriftLimits, Verdict, alarming, completely_judged, verdicts
+from readmission_platform.evaluation.words import Words
 from readmission_platform.lifecycle.monitoring.windows import Watched
-from readmission_platform.models.readmission_30d.evidence import WORDS
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.drift import alarm_sentence, drift_folder, page_path, window_table
-from readmission_platform.resources.project import ProjectResource
 
 ALARM_CHECK, JUDGED_CHECK = "no_drift_alarm", "latest_windows_judged"
 ALARM_RULE = "What each version scores resembles its own training data, in all but a few of the latest windows."
@@ -24,7 +24,9 @@ JUDGED_RULES = {JUDGED_CHECK: "Every column of the latest windows was compared, 
 WINDOWS_SHOWN = 60
 
 
-def alarm_result(watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits) -> dg.AssetCheckResult:
+def alarm_result(
+    watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits, words: Words
+) -> dg.AssetCheckResult:
     """Return the check on the alarm: of each version what drifted, by how much, and what to do; only ever a warning."""
     told, alarms = [], 0
     for each in watched:
@@ -33,7 +35,9 @@ def alarm_result(watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLi
         drifted = alarming(found, limits)
         alarms += bool(drifted)
         named = (each.record.version, each.stage)
-        told.append(alarm_sentence(*named, drifted, ours, WORDS) if drifted else _calm_sentence(each, found, limits))
+        told.append(
+            alarm_sentence(*named, drifted, ours, words) if drifted else _calm_sentence(each, found, limits, words)
+        )
     return dg.AssetCheckResult(
         check_name=ALARM_CHECK,
         passed=alarms == 0,
@@ -52,10 +56,10 @@ def of_version(each: Watched, rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["version"] == each.record.version]
 
 
-def _calm_sentence(each: Watched, found: Sequence[Verdict], limits: DriftLimits) -> str:
+def _calm_sentence(each: Watched, found: Sequence[Verdict], limits: DriftLimits, words: Words) -> str:
     named = f"Version {each.record.version} in {each.stage}"
     if not found:
-        return f"{named}: collecting, {each.collecting} encounters so far; nothing to judge yet."
+        return f"{named}: collecting, {each.collecting} {words.rows} so far; nothing to judge yet."
     latest = found[-limits.of_windows :]
     drifted = sum(verdict.drifted for verdict in latest)
     return f"{named}: {drifted} of the latest {len(latest)} windows drifted, alarm from {limits.alarm_windows}."
@@ -89,22 +93,24 @@ def _unjudged(each: Watched, rows: pd.DataFrame, limits: DriftLimits) -> Iterato
 
 
 def drift_metadata(
-    watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits, project: ProjectResource
+    watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits, workspace: Workspace
 ) -> dict[str, Any]:
     """Return what the asset's page shows of each version: its latest window by column, and all windows over time."""
     shown: dict[str, Any] = {"limits": dg.MetadataValue.json(asdict(limits))}
     for each in watched:
         ours, named = of_version(each, rows), f"{each.stage}: version {each.record.version}"
-        shown[f"{named}, collecting"] = f"{each.collecting} of {project.monitoring.drift.window_encounters} encounters"
+        shown[f"{named}, collecting"] = (
+            f"{each.collecting} of {workspace.monitoring.drift.window_encounters} encounters"
+        )
         found = verdicts(ours, limits)
         if found:
-            shown |= {f"{named}, {what}": value for what, value in _shown(each, ours, found, project).items()}
+            shown |= {f"{named}, {what}": value for what, value in _shown(each, ours, found, workspace).items()}
     return shown
 
 
-def _shown(each: Watched, rows: pd.DataFrame, found: Sequence[Verdict], project: ProjectResource) -> dict[str, Any]:
+def _shown(each: Watched, rows: pd.DataFrame, found: Sequence[Verdict], workspace: Workspace) -> dict[str, Any]:
     latest = found[-1]
-    folder = drift_folder(project.settings.reports, project.model.name, each.record.version)
+    folder = drift_folder(workspace.reports, each.record.version)
     page = page_path(folder, latest.first_day, latest.last_day)
     return {
         "latest window": table(window_table(rows[rows["window"] == latest.window])),

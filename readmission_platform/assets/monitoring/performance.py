@@ -10,17 +10,15 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from readmission_platform.assets.encounters.outcomes import day_maturity, hospital_day
+from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import (
     PLATFORM_TEAM,
-    blocking_specs,
     check_result,
     nothing_to_check,
     picture,
     plain,
     table,
 )
-from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.monitoring import PerformanceConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.operation.cohorts import ALL
@@ -28,7 +26,8 @@ from readmission_platform.evaluation.operation.live import reliability
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.policy.limits import describe
-from readmission_platform.lifecycle.days.scoring import DAY
+from readmission_platform.lifecycle.days.outcomes import day_maturity
+from readmission_platform.lifecycle.days.progress import hospital_day
 from readmission_platform.lifecycle.monitoring.live_verdicts import (
     ESTIMATE,
     INSUFFICIENT,
@@ -38,19 +37,18 @@ from readmission_platform.lifecycle.monitoring.live_verdicts import (
     latest_days,
     performance_of,
 )
-from readmission_platform.lifecycle.monitoring.scored import PREDICTIONS_TABLE, rows_to_judge, scored_rows
-from readmission_platform.lifecycle.wording import wording_of
-from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.project import ProjectResource
+from readmission_platform.lifecycle.monitoring.scored import rows_to_judge, scored_rows
+from readmission_platform.lifecycle.workspace import Platform, Workspace
+from readmission_platform.storage.tables import OUTCOMES, PERFORMANCE, PREDICTIONS
 
 COMPLETE = "outcomes_complete"
 COUNTED = "every_encounter_counts_once"
-COUNTED_RULE = {COUNTED: "No encounter that was scored counts twice."}
+COUNTED_RULE = {COUNTED: "No row that was scored counts twice."}
 _RULES = {
     "live_discrimination": "On matured outcomes the version in production tells high risk from low as it should.",
     "live_calibration": "On matured outcomes the risks of the version in production mean what they say.",
-    "live_use": "On matured outcomes the flagged are the right ones: enough readmissions found, enough flagged return.",
-    COMPLETE: "Of every day that is 30 days old nearly all outcomes have arrived.",
+    "live_use": "On matured outcomes the flagged are the right ones: enough events found, few flagged in vain.",
+    COMPLETE: "Of every day that is old enough nearly all outcomes have arrived.",
 }
 _TOPICS = {
     "auroc": "live_discrimination",
@@ -66,58 +64,54 @@ _LISTED = 10
 _FIGURES = ["value", "low", "high", "n", "positives"]
 
 
-@dg.asset(
-    group_name="monitoring",
-    owners=[PLATFORM_TEAM],
-    kinds={"scikitlearn", "deltalake"},
-    code_version="1",
-    dagster_type=dg.Any,
-    deps=["matured_outcomes", "daily_predictions"],
-    output_required=False,
-    check_specs=[
-        *blocking_specs("live_performance", COUNTED_RULE),
-        *(dg.AssetCheckSpec(name, asset="live_performance", description=rule) for name, rule in _RULES.items()),
-    ],
-)
-def live_performance(context: dg.AssetExecutionContext, project: ProjectResource, lake: LakeResource) -> Iterator[Any]:
-    """How the version in production does on encounters whose outcome has matured, beside what validation promised.
+def performance_asset(model: ModelAssets) -> dg.AssetsDefinition:
+    """Return the asset of live performance."""
+    maturity_days = model.contract.maturity_days
 
-    Judged are the latest matured days of the version; months tell the trend. A day has matured when it is 30 days old
-    and nearly all of its outcomes are there. Until then there is an estimate, which takes each risk at its word; when a
-    month matures, the estimate it had stays beside what came of it. Withheld predictions are left out.
-    """
-    opened, settings = lake.open(), project.monitoring.performance
-    with project.ledger() as ledger:
-        events, pointers = ledger.snapshot()
-    live = pointers["production"].version
-    if live is None or not opened.exists(PREDICTIONS_TABLE):
-        why = "no version is in production, or nothing was scored"
-        context.log.info(f"skipped: {why}")
-        for name in (COUNTED, *_RULES):
-            yield nothing_to_check(name, why)
-        return
-    today = hospital_day(project.environment_rules)
-    maturity = day_maturity(opened, today=today, coverage=settings.outcome_coverage)
-    scored, records = scored_rows(opened, maturity), version_records(events, pointers)
-    rows = rows_to_judge(scored, records, opened, key=project.pseudonym_key)
-    found = performance_of(rows, records, live, settings, project.model, lake=opened)
-    yield dg.MaterializeResult(
-        value=found,
-        data_version=dg.DataVersion(frame_digest(found)),
-        metadata={
-            "left out": _left_out(scored, rows),
-            **_metadata(found, rows, maturity, live, settings, project.model),
-        },
-        check_results=[_counted(scored), *_checks(found, maturity, live, settings)],
-    )
+    @model.frame(
+            PERFORMANCE, group="monitoring", owners=[PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"},
+            deps=[OUTCOMES, PREDICTIONS], blocking=COUNTED_RULE, warning=_RULES, output_required=False,
+            description=f"How the version in production does on {model.words.rows} whose outcome has matured, beside "
+            "what validation promised. Judged are the latest matured days of the version; months tell the trend. A "
+            f"day has matured when it is {maturity_days} days old and nearly all of its outcomes are there. Until "
+            "then there is an estimate, which takes each risk at its word; when a month matures, the estimate it had "
+            "stays beside what came of it. Withheld predictions are left out.",
+    )  # fmt: skip
+    def live_performance(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
+        workspace = model.workspace(platform)
+        lake, settings = workspace.lake, workspace.monitoring.performance
+        with workspace.ledger() as ledger:
+            events, pointers = ledger.snapshot()
+        live = pointers["production"].version
+        if live is None or not lake.exists(PREDICTIONS):
+            why = "no version is in production, or nothing was scored"
+            context.log.info(f"skipped: {why}")
+            for name in (COUNTED, *_RULES):
+                yield nothing_to_check(name, why)
+            return
+        maturity = day_maturity(lake, today=hospital_day(workspace.rules), coverage=settings.outcome_coverage)
+        scored, records = scored_rows(lake, maturity), version_records(events, pointers)
+        rows = rows_to_judge(scored, records, lake, key=workspace.pseudonym_key)
+        found = performance_of(rows, records, live, settings, workspace)
+        yield dg.MaterializeResult(
+            value=found,
+            data_version=dg.DataVersion(frame_digest(found)),
+            metadata={
+                "left out": _left_out(scored, rows),
+                **_metadata(found, rows, maturity, live, settings, workspace),
+            },
+            check_results=[_counted(scored), *_checks(found, maturity, live, settings)],
+        )
+
+    return live_performance
 
 
 def _counted(rows: pd.DataFrame) -> dg.AssetCheckResult:
-    twice = int(rows.duplicated([DAY, "encounter_id"]).sum())
+    twice = int(rows.duplicated(["day", "row"]).sum())
     return check_result(
         COUNTED, twice == 0, rule=COUNTED_RULE[COUNTED],
         observed=f"{len(rows):,} predictions, {twice} of them again",
-        action="Do not use these figures: find out which table holds an encounter twice.",
+        action="Do not use these figures: find out which table holds a row twice.",
     )  # fmt: skip
 
 
@@ -141,13 +135,11 @@ def _topic(name: str, rows: pd.DataFrame, settings: PerformanceConfig) -> dg.Ass
             f"{row['measure']} {row['value']:.3f}" for row in _records(estimates) if pd.notna(row["value"])
         )
         beforehand = f"estimate from the risks themselves: {text}" if text else "there is no estimate of this"
-        said = f"Nothing has matured: no day of this version is 30 days old and has its outcomes; {beforehand}."
+        said = f"Nothing has matured: no day of this version is old enough and has its outcomes; {beforehand}."
     elif not worse.empty:
         said = f"{_RULES[name]} Not so: {'; '.join(_against(row, settings) for row in _records(worse))}. {_ACTION}"
     elif len(unsure):
-        said = (
-            f"Cannot be judged yet: fewer than {settings.min_positives} readmissions among the matured, or undefined."
-        )
+        said = f"Cannot be judged yet: fewer than {settings.min_positives} events among the matured, or undefined."
     else:
         said = f"{_RULES[name]} Seen: {'; '.join(_against(row, settings) for row in _records(measured))}."
     shown = {f"{row['measure']} {row['kind']}": row["value"] for row in _records(rows) if pd.notna(row["value"])}
@@ -166,7 +158,7 @@ def _complete(due: pd.DataFrame, settings: PerformanceConfig) -> dg.AssetCheckRe
     latest = due.tail(settings.days)
     lacking = latest[~latest["matured"].astype(bool)]
     if latest.empty:
-        return _warning(COMPLETE, True, "Nothing has matured: no day with discharges is 30 days old.", {})
+        return _warning(COMPLETE, True, "Nothing has matured: no day with deliveries is old enough.", {})
     count = f"{len(latest) - len(lacking)} of {len(latest)} days have their outcomes."
     shown = {"days due": len(latest), "days lacking outcomes": len(lacking),
              "lacking": table({"day": day, "share of its outcomes": row["coverage"]}
@@ -193,7 +185,7 @@ def _metadata(
     maturity: pd.DataFrame,
     live: str,
     settings: PerformanceConfig,
-    model: ModelConfig,
+    workspace: Workspace,
 ) -> dict[str, Any]:
     """Show the judged period, its subgroups, and the months with the estimates they had."""
     own = found[found["version"] == live]
@@ -210,14 +202,14 @@ def _metadata(
         "matured days": int(maturity["matured"].sum()),
         "dates": "as delivered; those of a replay are simulated",
     }
-    return shown | _pictures(measured, own[own["period"] != JUDGED], rows, live, settings, model)
+    return shown | _pictures(measured, own[own["period"] != JUDGED], rows, live, settings, workspace)
 
 
 def _left_out(scored: pd.DataFrame, rows: pd.DataFrame) -> str:
     withheld = int(scored["withheld"].sum())
     learnt = len(scored) - withheld - len(rows)
     counts = (f"{count:,}" if count == 0 or count >= SMALLEST_SHOWN else "a few" for count in (withheld, learnt))
-    return "{} withheld predictions; {} of encounters that the version had been trained on".format(*counts)
+    return "{} withheld predictions; {} of those that the version had been trained on".format(*counts)
 
 
 def _period(judged: pd.DataFrame) -> str:
@@ -259,12 +251,12 @@ def _pictures(
     rows: pd.DataFrame,
     live: str,
     settings: PerformanceConfig,
-    model: ModelConfig,
+    workspace: Workspace,
 ) -> dict[str, dg.MetadataValue]:
     """Draw the months, and observed against predicted risk where there are enough readmissions."""
     from readmission_platform.reports.pictures.evidence import calibration_png, trend_png
 
-    wording = wording_of(model)
+    wording, model = workspace.wording, workspace.config
     everybody = months[months["cohort"] == ALL]
     panels = {
         wording.short(measure): [

@@ -98,7 +98,7 @@ def capacity_at_share(
 ) -> dict[str, float]:
     """Return recall, ppv, accuracy, f1 and false_positive_rate when the top ``share`` (0 to 1) is flagged.
 
-    ``ppv`` is also what older gates call precision. Ties at the boundary count in part (``flag_at_share``).
+    ``ppv`` is also called precision. Ties at the boundary count in part (``flag_at_share``).
     """
     running = running_weights(labels=labels, scores=scores, weights=weights)
     capacity = capacity_of(running, flag=flag_at_share(running, share=share))

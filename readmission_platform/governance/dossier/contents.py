@@ -21,7 +21,7 @@ def repeated(record: VersionRecord, events: Sequence[Event], *, demo_allowed: bo
     Parameters
     ----------
     events
-        All events of the model, in order.
+        All events of the model and its environment, in order.
     demo_allowed
         Whether the demo approver's signatures count (in ``local`` only).
     """

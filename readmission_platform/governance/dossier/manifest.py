@@ -13,15 +13,16 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import canonical_json
-from readmission_platform.governance.demo_approver import Signer
+from readmission_platform.governance.demo_approver import Signer, demo_keys
 from readmission_platform.governance.ledger.chain import Event
+from readmission_platform.governance.policy.adoption import roles_ever_in_force
 from readmission_platform.governance.promotion.verification import Check
 from readmission_platform.governance.signatures import is_signed_by, sign
 
@@ -158,16 +159,22 @@ def check_seal(manifest: bytes, files: Mapping[str, bytes], *, public_key: str |
     ]
 
 
-def registered_to(public_key: str, events: list[Event]) -> str | None:
-    """Return whom the extract knows a key of: a person of any adopted roles, or an announced demo approver."""
-    for event in reversed(events):
-        if event.kind == "demo_approver_created" and event.payload.get("public_key") == public_key:
-            return f"{event.payload.get('identity')} (demonstration)"
-        people = (event.payload.get("content") or {}).get("people") if event.kind == "roles_adopted" else None
-        for identity, person in (people or {}).items():
-            if person.get("public_key") == public_key:
-                return str(identity)
-    return None
+def registered_to(public_key: str, events: Sequence[Event], *, demo_allowed: bool) -> str | None:
+    """Return whom a key belongs to: a person of roles that were ever in force, or a demo approver where these count.
+
+    Parameters
+    ----------
+    events
+        The events of the extract, in order.
+    demo_allowed
+        Whether the demo approver's signatures count (in ``local`` only).
+    """
+    for roles in reversed(roles_ever_in_force(events, demo_allowed=demo_allowed)):
+        for identity, person in roles.people.items():
+            if person.public_key == public_key:
+                return identity
+    announced = demo_keys(events) if demo_allowed else {}
+    return next((f"{identity} (demonstration)" for identity, key in announced.items() if key == public_key), None)
 
 
 def _signature_problem(manifest: bytes, signed: Mapping[str, Any], expected: str | None) -> str | None:

@@ -16,11 +16,16 @@ from readmission_platform.foundation.values import digest_of
 
 STAGES = ("staging", "production")
 GENESIS = "sha256:" + "0" * 64
+# The stream of what belongs to the whole environment and holds for each of its models. No model has this name.
+ENVIRONMENT = "*"
 
 
 @dataclass(frozen=True)
 class Event:
-    """One entry of the ledger; ``hash`` covers all other fields, ``previous_hash`` the entry before it."""
+    """One entry of the ledger; ``hash`` covers all other fields, ``previous_hash`` the entry before it.
+
+    ``model`` names the stream that the event is in: the model's name, or ``ENVIRONMENT``.
+    """
 
     seq: int
     model: str

@@ -1,10 +1,11 @@
-"""The ledger extract: one model's events with the links between them, as text that can be verified anywhere.
+"""The ledger extract: the events of one model and its environment, as text that can be verified anywhere.
 
 What belongs here: writing and reading the text, and walking its chain. What does not: the database (``ledger``), and
 the dossier that the extract is part of (``dossier``).
 
-The chain of a database runs through the events of all models. Events of other models are nobody's business here: of
-them only the place in the chain is written, their number and their two hashes.
+The chain of a database runs through the events of all models. The environment's events are written in full, because
+signatures are judged by its roles. Events of other models are left out; only their sequence number and hashes are
+written, so that the chain can still be followed.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any
 
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import canonical_json
-from readmission_platform.governance.ledger.chain import GENESIS, Event, is_intact
+from readmission_platform.governance.ledger.chain import ENVIRONMENT, GENESIS, Event, is_intact
 from readmission_platform.governance.ledger.integrity import Head
 
 
@@ -58,8 +59,8 @@ def events_of(entries: Iterable[Entry]) -> list[Event]:
 def first_break(entries: Sequence[Entry], *, model: str) -> str | None:
     """Say in one sentence where the chain does not hold, or return None.
 
-    Every hash is recomputed from its event, of links only the place is checked; a model's own events all have to be
-    shown in full, which nobody can tell of a link: whoever sealed the extract vouches for that.
+    Every hash is recomputed from its event, of links only the place is checked. That no event of the model or of its
+    environment is hidden behind a link cannot be seen from the extract: whoever sealed it vouches for that.
     """
     previous, expected = GENESIS, 1
     for entry in entries:
@@ -67,7 +68,7 @@ def first_break(entries: Sequence[Entry], *, model: str) -> str | None:
             return f"event {expected} is missing or out of place: event {entry.seq} stands there"
         if entry.previous_hash != previous:
             return f"event {entry.seq} does not continue event {entry.seq - 1}"
-        if isinstance(entry, Event) and entry.model != model:
+        if isinstance(entry, Event) and entry.model not in (model, ENVIRONMENT):
             return f"event {entry.seq} is of another model"
         if isinstance(entry, Event) and not is_intact(entry):
             return f"event {entry.seq} was edited: its content does not give its hash"

@@ -3,6 +3,9 @@
 What belongs here: reading and writing events and pointers, each in one transaction. What does not: whether a
 promotion is right (``promotion``) and what the events say about a version (``versions``).
 
+Every model has a stream of events, and so has the environment. A ledger is opened for one model and reads the
+environment's events among its own, so that what holds for the environment holds for each of its models.
+
 Threat model: edited, removed or inserted rows and moved pointers are found by :meth:`Ledger.verify`. Whoever
 can rewrite the whole database, hashes included, is caught only by a head exported elsewhere.
 """
@@ -22,6 +25,7 @@ from readmission_platform.foundation.steps import reached
 from readmission_platform.foundation.values import canonical_json
 from readmission_platform.governance.ledger import schema
 from readmission_platform.governance.ledger.chain import (
+    ENVIRONMENT,
     STAGES,
     Event,
     Pointer,
@@ -38,7 +42,7 @@ __all__ = ["STAGES", "Event", "Ledger", "Pointer"]
 
 
 class Ledger:
-    """The events and pointers of one model in one database.
+    """The events and pointers of one model in one database, with the events of its environment.
 
     Parameters
     ----------
@@ -50,13 +54,25 @@ class Ledger:
     Raises
     ------
     BadInput, Unavailable
-        When the URL or the database cannot be used.
+        When the URL or the database cannot be used, or the model has the environment's name.
     LedgerCorrupt
         When tables are missing.
     """
 
     def __init__(self, url: str, *, model: str) -> None:
-        self.model = model
+        if model == ENVIRONMENT:
+            raise BadInput(f"A model cannot be called {ENVIRONMENT}: that is the environment's stream of the ledger.")
+        self._open(url, model)
+
+    @classmethod
+    def of_environment(cls, url: str) -> Self:
+        """Open the environment's own stream, which needs no model; parameters and errors as for a model's ledger."""
+        ledger = cls.__new__(cls)
+        ledger._open(url, ENVIRONMENT)
+        return ledger
+
+    def _open(self, url: str, stream: str) -> None:
+        self.model = stream
         self._engine = database.make_engine(url)
         self._place = database.described(self._engine)
         with database.clear_errors(self._place):
@@ -74,21 +90,45 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def append(self, kind: str, payload: Mapping[str, Any], *, actor: str, version: str | None = None) -> Event:
+    def append(
+        self,
+        kind: str,
+        payload: Mapping[str, Any],
+        *,
+        actor: str,
+        version: str | None = None,
+        of_environment: bool = False,
+        since: int | None = None,
+        binding_kinds: Collection[str] = (),
+    ) -> Event:
         """Record one event that moves no pointer.
+
+        Parameters
+        ----------
+        of_environment
+            Record it in the environment's stream, where every model sees it, instead of the model's.
+        since, binding_kinds
+            As for :meth:`move`: last event that the writer saw, and the kinds of which there must be no later one.
 
         Raises
         ------
         BadInput
-            When the payload is not JSON (NaN included) or claims to move a pointer.
+            When the payload is not JSON (NaN included) or claims to move a pointer, or an event of the environment
+            names a version, which only a model has.
+        Conflict
+            When somebody else was first; nothing is written.
         Unavailable
             When the database cannot be written.
         """
+        stream = ENVIRONMENT if of_environment else self.model
         if "moves" in payload:
             raise BadInput("An event that moves a stage is recorded with move(), not with append().")
+        if stream == ENVIRONMENT and version is not None:
+            raise BadInput("An event of the environment is about no version: versions belong to a model.")
         content = _plain_json(payload)
         with self._writing() as (connection, seq, head):
-            return self._write(connection, seq, head, kind, content, actor=actor, version=version)
+            self._refuse_if_gained(connection, since, binding_kinds, version)
+            return self._write(connection, seq, head, kind, content, actor=actor, version=version, stream=stream)
 
     def move(
         self,
@@ -111,8 +151,8 @@ class Ledger:
         expected
             The pointers that the decision saw, of all moved stages at least; version and event must agree.
         since, binding_kinds
-            Last event the decision saw, and the kinds of event that would have been part of it. A later one
-            about this version, or about no version in particular, is a conflict.
+            Last event the decision saw, and the kinds of event that would have been part of it. A later one, of the
+            model or of the environment, about this version or about no version in particular, is a conflict.
 
         Raises
         ------
@@ -123,6 +163,8 @@ class Ledger:
         Unavailable
             When the database cannot be written; nothing is written.
         """
+        if self.model == ENVIRONMENT:
+            raise BadInput("The environment has no stages: open the ledger of a model.")
         unknown = sorted(set(moves) - set(STAGES))
         if unknown or not moves or not set(moves) <= set(expected):
             raise BadInput(f"move() needs known stages ({', '.join(STAGES)}) and what is expected of each.")
@@ -136,9 +178,8 @@ class Ledger:
             difference = first_difference(expected, self._pointers(connection))
             if difference:
                 raise Conflict(f"Somebody else was first: {difference}. Look again and decide anew.")
-            if since is not None and self._gained(connection, since, binding_kinds, version):
-                raise Conflict("The ledger gained events that this decision did not see. Decide anew.")
-            event = self._write(connection, seq, head, kind, content, actor=actor, version=version)
+            self._refuse_if_gained(connection, since, binding_kinds, version)
+            event = self._write(connection, seq, head, kind, content, actor=actor, version=version, stream=self.model)
             reached("ledger: event written")
             for stage, target in moves.items():
                 self._point(connection, stage, target, event.seq)
@@ -147,9 +188,24 @@ class Ledger:
         return event
 
     def events(self, *, kind: str | None = None, version: str | None = None, after: int = 0) -> list[Event]:
-        """Return this model's events in order, optionally of one kind, about one version, or after a number."""
+        """Return the events of the model and its environment in order, optionally of one kind, version, or after a seq.
+
+        Parameters
+        ----------
+        version
+            Only the model's events about this version: those of the environment are about none.
+        """
         with self._reading() as connection:
             return self._events(connection, kind=kind, version=version, after=after)
+
+    def events_of_all(self, *, kind: str | None = None, after: int = 0) -> list[Event]:
+        """Return the events of all models and of the environment in order, optionally of one kind or after a number."""
+        table = schema.events
+        query = sa.select(table).where(table.c.seq > after).order_by(table.c.seq)
+        if kind is not None:
+            query = query.where(table.c.kind == kind)
+        with self._reading() as connection:
+            return [schema.event_from(row) for row in connection.execute(query)]
 
     def pointers(self) -> dict[str, Pointer]:
         """Return the current pointer of every stage."""
@@ -165,12 +221,13 @@ class Ledger:
             return list(dict.fromkeys(found))
 
     def snapshot(self, *, version: str | None = None) -> tuple[list[Event], dict[str, Pointer]]:
-        """Return events and pointers as they were at one moment.
+        """Return the events of the model and its environment, and the pointers, as they were at one moment.
 
         Parameters
         ----------
         version
-            Only the events about this version, which is much quicker in a long ledger. The pointers are all there.
+            Only the model's events about this version, which is much quicker in a long ledger. The pointers are all
+            there.
 
         Raises
         ------
@@ -189,11 +246,11 @@ class Ledger:
         return events, pointers
 
     def entries(self) -> list[Event | Link]:
-        """Return the whole chain in order: this model's events, and the place in it of those of other models."""
+        """Return the whole chain in order: events of the model and its environment, of other models their place."""
         table = schema.events
         with self._reading() as connection:
             return [
-                schema.event_from(row) if row.model == self.model else Link(row.seq, row.previous_hash, row.hash)
+                schema.event_from(row) if row.model in self._streams else Link(row.seq, row.previous_hash, row.hash)
                 for row in connection.execute(sa.select(table).order_by(table.c.seq))
             ]
 
@@ -220,6 +277,10 @@ class Ledger:
         if problem is not None:
             raise problem
 
+    @property
+    def _streams(self) -> tuple[str, ...]:
+        return (self.model, ENVIRONMENT)
+
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
         with database.clear_errors(self._place), database.reading(self._engine) as connection:
@@ -243,10 +304,11 @@ class Ledger:
         *,
         actor: str,
         version: str | None,
+        stream: str,
     ) -> Event:
         content: dict[str, Any] = {
             "seq": seq + 1,
-            "model": self.model,
+            "model": stream,
             "at": utc_text(datetime.now(UTC)),
             "kind": kind,
             "version": version,
@@ -267,27 +329,32 @@ class Ledger:
             row = {"model": self.model, "stage": stage, "version": version, "seq": seq}
             connection.execute(sa.insert(table).values(**row))
 
-    def _pointers(self, connection: sa.Connection, model: str | None = None) -> dict[str, Pointer]:
+    def _pointers(self, connection: sa.Connection) -> dict[str, Pointer]:
         table = schema.pointers
-        rows = connection.execute(sa.select(table).where(table.c.model == (model or self.model)))
+        rows = connection.execute(sa.select(table).where(table.c.model == self.model))
         return no_pointers() | {row.stage: Pointer(row.stage, row.version, row.seq) for row in rows}
 
     def _events(
         self, connection: sa.Connection, *, kind: str | None = None, version: str | None = None, after: int = 0
     ) -> list[Event]:
         table = schema.events
-        query = sa.select(table).where(table.c.model == self.model, table.c.seq > after).order_by(table.c.seq)
+        query = sa.select(table).where(table.c.model.in_(self._streams), table.c.seq > after).order_by(table.c.seq)
         if kind is not None:
             query = query.where(table.c.kind == kind)
         if version is not None:
             query = query.where(table.c.version == version)
         return [schema.event_from(row) for row in connection.execute(query)]
 
-    def _gained(self, connection: sa.Connection, since: int, kinds: Collection[str], version: str | None) -> bool:
+    def _refuse_if_gained(
+        self, connection: sa.Connection, since: int | None, kinds: Collection[str], version: str | None
+    ) -> None:
+        if since is None:
+            return
         table = schema.events
         concerns = table.c.version.is_(None) | (table.c.version == version)
-        later = (table.c.seq > since) & (table.c.model == self.model) & table.c.kind.in_(tuple(kinds))
-        return connection.execute(sa.select(table.c.seq).where(later, concerns).limit(1)).first() is not None
+        later = (table.c.seq > since) & table.c.model.in_(self._streams) & table.c.kind.in_(tuple(kinds))
+        if connection.execute(sa.select(table.c.seq).where(later, concerns).limit(1)).first() is not None:
+            raise Conflict("The ledger gained events that this decision did not see. Decide anew.")
 
 
 def _check_text(*texts: str | None) -> None:

@@ -46,7 +46,7 @@ def timeline(events: Iterable[Event]) -> list[Period]:
     Parameters
     ----------
     events
-        All events of one model, in order.
+        All events of one model and its environment, in order.
     """
     periods: list[Period] = []
     current: dict[str, int] = {}

@@ -6,8 +6,10 @@ What belongs here: pure functions from events and pointers to records. What does
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from readmission_platform.config.governance import LimitSet
+from readmission_platform.evaluation.estimates.schema import EvidenceSchema
 from readmission_platform.governance.ledger.chain import Event, Pointer
 
 State = Literal["candidate", "staging", "production", "archived", "rejected"]
@@ -27,7 +29,7 @@ class VersionRecord:
     validated: bool
     accepted: bool
     source: str | None
-    limit_set: str | None
+    limit_set: LimitSet | None
     trained_by: str | None
     recorded_by: str
     trained_at: str
@@ -54,9 +56,19 @@ class VersionRecord:
         return _text(self.evidence.get("digest"))
 
     @property
-    def encounters_version(self) -> int | None:
-        """Version of the table of eligible encounters it was trained on; None where an older release did not say."""
-        return _mapping(self.trained.get("encounters")).get("table_version")
+    def cohort_version(self) -> int:
+        """Version of the table of the cohort that it was trained on."""
+        return int(self.trained["cohort_table"]["table_version"])
+
+    @property
+    def words(self) -> dict[str, str]:
+        """How its model was spoken of when it was trained (``evaluation.words.Words``)."""
+        return dict(self.trained["model"]["words"])
+
+    @property
+    def evidence_schema(self) -> EvidenceSchema:
+        """What its evidence holds."""
+        return EvidenceSchema.from_json(self.trained["model"]["evidence_schema"])
 
     def additional_gates(self) -> list[Any]:
         """Return the additional gates of every validation; each of them keeps applying."""
@@ -70,7 +82,7 @@ def version_records(events: Iterable[Event], pointers: Mapping[str, Pointer]) ->
     Parameters
     ----------
     events
-        All events of one model, in order.
+        All events of one model and its environment, in order.
     pointers
         The stage pointers at the same moment.
     """
@@ -120,7 +132,7 @@ def _record(
         validated=last is not None,
         accepted=bool(verdicts) and verdicts[-1] == "pass",
         source=_text(content.get("source")),
-        limit_set=_text(content.get("limit_set")),
+        limit_set=_limit_set(content.get("limit_set")),
         trained_by=_text(content.get("trained_by")),
         recorded_by=first.actor,
         trained_at=first.at,
@@ -165,6 +177,10 @@ def _auroc(validated: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def _mapping(value: object) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _limit_set(value: object) -> LimitSet | None:
+    return next((known for known in get_args(LimitSet) if known == value), None)
 
 
 def _text(value: object) -> str | None:

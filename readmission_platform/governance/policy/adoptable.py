@@ -1,7 +1,10 @@
 """What can be adopted, and what it is once it is in force.
 
-What belongs here: the three kinds (gate policy, change plan, roles), what is asked of each and who may adopt it. What
-does not: signatures and events (``adoption``).
+What belongs here: the three kinds (gate policy, change plan, roles), what is asked of each, who may adopt it and where
+it counts. What does not: signatures and events (``adoption``).
+
+Roles belong to the environment: they are adopted once and hold for every model. Gate policy and change plan belong to
+one model.
 """
 
 from collections.abc import Callable
@@ -13,6 +16,7 @@ from pydantic import BaseModel
 from readmission_platform.config.change_plan import ChangePlan
 from readmission_platform.config.governance import GatePolicy, RolesConfig
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
 from readmission_platform.governance.policy.change_plan import check_plan
 from readmission_platform.governance.policy.gates import check_policy
 from readmission_platform.governance.policy.required import RequiredGates
@@ -61,15 +65,42 @@ class InForce:
     plan: PlanInForce | None
     roles: RolesInForce | None
 
+    @property
+    def missing(self) -> list[AdoptionKind]:
+        """What is not in force, in the order in which it can be adopted."""
+        found: dict[AdoptionKind, Adoption | None] = {
+            "roles_adopted": self.roles,
+            "policy_adopted": self.policy,
+            "change_plan_adopted": self.plan,
+        }
+        return [kind for kind, adoption in found.items() if adoption is None]
+
 
 @dataclass(frozen=True)
 class Adoptable:
-    """One kind of content: its shape, what else is asked of it, the permission to adopt it, and what it is called."""
+    """One kind of content that can be adopted.
+
+    Attributes
+    ----------
+    model, check
+        Its shape, and what else is asked of it.
+    permission
+        What it takes to adopt it.
+    of_environment
+        Whether it belongs to the environment; otherwise it belongs to a model.
+    words
+        What it is called.
+    """
 
     model: type[BaseModel]
     check: Callable[[Any, RequiredGates | None], None]
     permission: str
+    of_environment: bool
     words: str
+
+    def stream(self, model: str) -> str:
+        """Return the stream of the ledger that an adoption through this model's ledger belongs into."""
+        return ENVIRONMENT if self.of_environment else model
 
 
 def _check_policy(policy: GatePolicy, required: RequiredGates | None) -> None:
@@ -93,10 +124,18 @@ def _of_its_model(required: RequiredGates | None) -> RequiredGates:
 
 
 ADOPTABLE: dict[str, Adoptable] = {
-    "policy_adopted": Adoptable(GatePolicy, _check_policy, "adopt_policy", "policy"),
-    "change_plan_adopted": Adoptable(ChangePlan, _check_plan, "adopt_policy", "change plan"),
-    "roles_adopted": Adoptable(RolesConfig, _check_roles, "administer", "roles"),
+    "policy_adopted": Adoptable(GatePolicy, _check_policy, "adopt_policy", of_environment=False, words="policy"),
+    "change_plan_adopted": Adoptable(
+        ChangePlan, _check_plan, "adopt_policy", of_environment=False, words="change plan"
+    ),
+    "roles_adopted": Adoptable(RolesConfig, _check_roles, "administer", of_environment=True, words="roles"),
 }
+
+
+def is_adoption(event: Event) -> bool:
+    """Tell whether an event adopts something, in the stream of the ledger where that counts."""
+    adoptable = ADOPTABLE.get(event.kind)
+    return adoptable is not None and adoptable.of_environment == (event.model == ENVIRONMENT)
 
 
 def check_content(

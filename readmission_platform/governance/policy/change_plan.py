@@ -18,7 +18,6 @@ from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.policy.limits import bounds_of, describe, read_estimate, unusable_limit
 from readmission_platform.governance.policy.required import RequiredGates
 
-NOT_RECORDED = "its recipe was not recorded (it was trained by an older release), so nobody can tell"
 # What the flow's other steps count follows from these.
 _RULE_STEPS = ("excluded", "added")
 _AGAINST_CHAMPION = "champion_"
@@ -53,9 +52,7 @@ def outside_of(plan: ChangePlan, trained: Mapping[str, Any]) -> list[str]:
     trained
         Payload of the version's ``version_trained`` event, with ``recipe``, ``cohort``, ``source`` and ``seed``.
     """
-    recipe, cohort = trained.get("recipe"), trained.get("cohort")
-    if not (isinstance(recipe, Mapping) and isinstance(cohort, Mapping)):
-        return [NOT_RECORDED]
+    recipe, cohort = _mapping(trained.get("recipe")), _mapping(trained.get("cohort"))
     source = trained.get("source")
     recorded = {
         "seed": trained.get("seed"),
@@ -183,6 +180,10 @@ def _flat(prefix: str, value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         return {prefix: value}
     return {name: each for key, part in value.items() for name, each in _flat(f"{prefix}.{key}", part).items()}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _number(value: object) -> float | None:

@@ -121,7 +121,7 @@ def _of_modes(old: GateRule, new: GateRule) -> Direction:
 
 
 def _of_sizes(old: GateRule, new: GateRule) -> Direction:
-    """Judge another number of readmissions below which a gate says *insufficient*.
+    """Judge another number of events below which a gate says *insufficient*.
 
     Where that blocks, a higher number is tighter; where it only warns, looser. From or to 0 a missing count starts or
     stops to matter as well, and a missing count always fails.

@@ -15,7 +15,6 @@ from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates
 from readmission_platform.governance.policy.required import RequiredGates
-from readmission_platform.governance.promotion.decision import limit_set_of
 
 Step = Literal["acceptance", "production"]
 # Known only when a version was about to enter production, and then recorded with the gates of that promotion.
@@ -73,7 +72,7 @@ def simulate_policy(
     seen = list(events)
     found = []
     for record in version_records(seen, pointers).values():
-        limit_set = limit_set_of(record.source)
+        limit_set = record.limit_set
         if limit_set is None or record.validated_payload is None:
             continue
         estimates = _mapping(record.validated_payload.get("estimates"))

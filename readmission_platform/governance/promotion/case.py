@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.config.governance import EnvironmentConfig, LimitSet
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.adoption import PlanInForce, PolicyInForce, RolesInForce
@@ -49,7 +49,8 @@ class DriftFacts:
 class VersionFacts:
     """What was found out about the version just now, from bytes and rows; None stands for missing.
 
-    ``champion_version`` names the version that ``champion_*`` estimates compare with, where that is known.
+    ``champion_version`` names the version that ``champion_*`` estimates compare with, where that is known;
+    ``limit_set`` the limits that go with the source it was trained on, by what its model says now.
     """
 
     artifact_digest: str | None
@@ -59,6 +60,7 @@ class VersionFacts:
     has_champion: bool
     champion_version: str | None = None
     drift: DriftFacts | None = None
+    limit_set: LimitSet | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ putting conditions together (``promotion``), and the gates (``policy``).
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from readmission_platform.config.governance import LimitSet
 from readmission_platform.foundation.errors import LedgerCorrupt
 from readmission_platform.governance.ledger.chain import Event, Pointer, first_difference, is_intact, pointers_from
 from readmission_platform.governance.policy.change_plan import limits_missed, outside_of
@@ -104,12 +103,12 @@ def _unchanged(name: str, what: str, found: str | None, recorded: str | None) ->
 
 def source_allowed(case: Case) -> Condition:
     """A version trained on synthetic data reaches production in ``local`` only."""
-    source = case.record.source
-    if source not in ("uci", "synthetic"):
+    source, kind = case.record.source, case.facts.limit_set
+    if source is None or kind is None:
         return condition("source_allowed", False, "its source of data is not known", "Train it anew.")
     may = case.environment.allow_synthetic_in_production and case.environment_name == LOCAL
-    holds = source != "synthetic" or case.request.to_stage != "production" or may
-    detail = f"trained on {source} data"
+    holds = kind != "synthetic" or case.request.to_stage != "production" or may
+    detail = f"trained on {kind} data ({source})"
     return condition("source_allowed", holds, detail, "Train a version on real data; this one is a demonstration.")
 
 
@@ -134,7 +133,7 @@ def _observed(gate: GateResult) -> str:
     return gate.detail if gate.observed is None else f"{gate.observed:.4g} ({gate.result})"
 
 
-def inside_change_plan(case: Case, gates_held: Condition, limit_set: LimitSet | None) -> Condition:
+def inside_change_plan(case: Case, gates_held: Condition) -> Condition:
     """The version is made as the change plan in force allows, and is as good as the plan itself asks for.
 
     Its limits are looked at where the gates hold: else it has been said already. What compares with the version in
@@ -148,7 +147,7 @@ def inside_change_plan(case: Case, gates_held: Condition, limit_set: LimitSet | 
         live = case.pointers["production"].version
         has_champion = case.request.to_stage == "production" and live not in (None, case.record.version)
         estimates = case.facts.estimates
-        outside += limits_missed(case.plan.plan, estimates, limit_set=limit_set, has_champion=has_champion)
+        outside += limits_missed(case.plan.plan, estimates, limit_set=case.facts.limit_set, has_champion=has_champion)
     detail = f"outside: {'; '.join(outside)}" if outside else f"inside the plan {case.plan.digest[:19]}"
     return condition(name, not outside, detail, _NEW_REVIEW)
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from readmission_platform.config.governance import AdditionalGates, EnvironmentConfig, GateStage, LimitSet
+from readmission_platform.config.governance import AdditionalGates, EnvironmentConfig, GateStage
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.demo_approver import demo_keys
 from readmission_platform.governance.ledger.chain import STAGES, Event, Pointer
@@ -32,13 +32,12 @@ from readmission_platform.governance.promotion.case import (
 from readmission_platform.governance.promotion.conditions import LOCAL
 from readmission_platform.governance.promotion.transition import Transition, carry_out
 
-__all__ = ["Condition", "Decision", "PromotionRequest", "VersionFacts", "apply", "decide", "limit_set_of"]
+__all__ = ["Condition", "Decision", "PromotionRequest", "VersionFacts", "apply", "decide"]
 
 _STAGES_JUDGED: dict[str, tuple[GateStage, ...]] = {
     "staging": ("candidate", "staging"),
     "production": ("candidate", "staging", "production"),
 }
-_LIMIT_SETS: dict[str, LimitSet] = {"uci": "real", "synthetic": "synthetic"}
 _PROMOTION = Transition(
     kind="version_promoted",
     refusal="promotion_refused",
@@ -65,11 +64,6 @@ class Decision(Judged):
     approvals: list[int]
     policy_digest: str | None
     plan_digest: str | None
-
-
-def limit_set_of(source: str | None) -> LimitSet | None:
-    """Return which limits apply to a source of data, or None for an unknown source."""
-    return _LIMIT_SETS.get(source or "")
 
 
 def decide(
@@ -192,7 +186,7 @@ def _conditions(case: Case, gates: Sequence[GateResult], problem: str | None) ->
         check.source_allowed(case),
         _policy_applies(case.policy, case.record),
         gates_held,
-        check.inside_change_plan(case, gates_held, limit_set_of(case.record.source)),
+        check.inside_change_plan(case, gates_held),
         check.actor_permitted(case),
     ]
 
@@ -208,7 +202,7 @@ def _policy_applies(policy: PolicyInForce | None, record: VersionRecord) -> Cond
 
 def _evaluated(case: Case, required: RequiredGates) -> tuple[list[GateResult], str | None]:
     """Evaluate the policy in force, and every additional gate ever asked for, on the recomputed estimates."""
-    limit_set = limit_set_of(case.record.source)
+    limit_set = case.facts.limit_set
     if case.policy is None or limit_set is None:
         return [], "there is no policy in force, or no limits for this source of data"
     if case.record.limit_set not in (None, limit_set):

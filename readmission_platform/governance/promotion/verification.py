@@ -25,7 +25,6 @@ from readmission_platform.governance.policy.adoption import in_force, roles_in_f
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
 from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion.approvals import check_approval
-from readmission_platform.governance.promotion.decision import limit_set_of
 from readmission_platform.governance.signatures import is_signed_by
 
 Outcome = Literal["pass", "fail", "not applicable"]
@@ -86,7 +85,7 @@ def verify_version(
     Parameters
     ----------
     events
-        All events of the model, in order.
+        All events of the model and its environment, in order.
     required
         The gates that the model requires of every policy.
     demo_allowed
@@ -308,7 +307,7 @@ def _evaluated(
     *,
     additional: Sequence[Any],
 ) -> list[GateResult] | None:
-    limit_set = limit_set_of(record.source)
+    limit_set = record.limit_set
     if limit_set is None or estimates is None:
         return None
     judge = partial(

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.encounters.contract import ENCOUNTERS, LANDING
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.promotion.quarantine_releases import (
@@ -18,47 +17,37 @@ from readmission_platform.governance.promotion.quarantine_releases import (
     ReleaseRequest,
     decide_release,
 )
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.storage.lake import Lake
-from readmission_platform.storage.landing import Landing
-
-QUARANTINE_TABLE = "quarantined_discharges"
-
-
-def quarantined(lake: Lake, *, first: str | None = None, last: str | None = None) -> pd.DataFrame:
-    """Return the lines of the days from ``first`` to ``last``, by day, file and row.
-
-    Lines of an older home have neither the file's name nor a code: these are empty until the day is taken in again.
-    """
-    from readmission_platform.intake.quarantine import line_types
-
-    day, columns = ENCOUNTERS.day, list(line_types(ENCOUNTERS))
-    found = lake.read(QUARANTINE_TABLE) if lake.exists(QUARANTINE_TABLE) else pd.DataFrame(columns=columns)
-    lines = found.reindex(columns=columns)
-    lines = lines[(lines[day] >= (first or "")) & (lines[day] <= (last or "9999"))]
-    rows = lines.pop("row").astype("int64")
-    filled = lines.astype(object).where(lines.notna(), "").assign(row=rows)[columns]
-    return filled.sort_values([day, "file", "file_digest", "row"], kind="stable", ignore_index=True)
+from readmission_platform.intake.contract import RowContract
+from readmission_platform.intake.quarantine import action_for, line_types, releasable
+from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.storage.tables import QUARANTINE, ModelLake
 
 
-def summarised(lines: pd.DataFrame) -> list[dict[str, Any]]:
+def quarantined(lake: ModelLake, *, first: str | None = None, last: str | None = None) -> pd.DataFrame:
+    """Return the lines of the days from ``first`` to ``last``, by day, file and row."""
+    types = list(line_types(lake.contract.feed))
+    lines = lake.read(QUARANTINE) if lake.exists(QUARANTINE) else pd.DataFrame(columns=types)
+    lines = lines[(lines[lake.day] >= (first or "")) & (lines[lake.day] <= (last or "9999"))]
+    rows = lines["row"].astype("int64")
+    filled = lines.astype(object).where(lines.notna(), "").assign(row=rows)[types]
+    return filled.sort_values([lake.day, "file", "file_digest", "row"], kind="stable", ignore_index=True)
+
+
+def summarised(lines: pd.DataFrame, feed: RowContract) -> list[dict[str, Any]]:
     """Count the rows of each day, file and code; 0 rows stand for a file as a whole."""
-    named = {ENCOUNTERS.day: "date", "row": "rows"}
-    counted = lines.assign(row=lines["row"].where(lines["row"] > 0)).rename(columns=named)
+    counted = lines.assign(row=lines["row"].where(lines["row"] > 0)).rename(columns={feed.day: "date", "row": "rows"})
     by = ["date", "file", "file_digest", "code", "reason"]
     rows = counted.groupby(by)["rows"].nunique().reset_index()
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
-def explained(lines: pd.DataFrame) -> list[dict[str, Any]]:
+def explained(lines: pd.DataFrame, feed: RowContract) -> list[dict[str, Any]]:
     """Return lines with what to do about each, and whether the row may be released."""
-    from readmission_platform.intake.quarantine import action_for, releasable
-
     shown = ("file", "file_digest", "row", "column", "code", "reason")
     return [
-        {"date": line[ENCOUNTERS.day], **{name: line[name] for name in shown},
-         "releasable": releasable(ENCOUNTERS, line["column"], line["code"]),
-         "action": action_for(ENCOUNTERS, line["column"], line["code"])}
+        {"date": line[feed.day], **{name: line[name] for name in shown},
+         "releasable": releasable(feed, line["column"], line["code"]),
+         "action": action_for(feed, line["column"], line["code"])}
         for line in lines.to_dict("records")
     ]  # fmt: skip
 
@@ -91,8 +80,7 @@ def consider_release(
     reason: str,
     *,
     ledger: Ledger,
-    project: ProjectResource,
-    lake: Lake,
+    workspace: Workspace,
 ) -> ReleaseDecision:
     """Gather what the quarantine says of rows (None: of all that the file has there) and decide; changes nothing.
 
@@ -101,24 +89,24 @@ def consider_release(
     BadInput
         When the file or a row is not in quarantine, or the file has gone from the landing zone.
     """
-    lines = lines_of_file(quarantined(lake, first=day, last=day), prefix)
+    lines = lines_of_file(quarantined(workspace.lake, first=day, last=day), prefix)
     chosen = set(lines["row"]) if rows is None else set(rows)
     absent = sorted(chosen - set(lines["row"]))
     if absent or not chosen:
         raise BadInput(f"row {absent[0] if absent else ''} of this file is not in quarantine; "
                        f"`readmission quarantine show --date {day}` lists those that are")  # fmt: skip
     digest = str(lines["file_digest"].iloc[0])
-    landing = Landing(project.settings.landing, LANDING)
+    landing = workspace.landing
     if digest not in {file.digest for file in landing.read_day(day)}:
-        raise BadInput(f"the file is no longer in landing/discharges/{day}, so its rows cannot be taken in")
-    cells = [_cell(line) for line in explained(lines[lines["row"].isin(chosen)])]
-    request = ReleaseRequest(day, digest, tuple(sorted(chosen)), project.settings.actor, reason)
+        raise BadInput(f"the file is no longer in landing/{landing.folders.rows}/{day}, so its rows cannot be taken in")
+    cells = [_cell(line) for line in explained(lines[lines["row"].isin(chosen)], workspace.contract.feed)]
+    request = ReleaseRequest(day, digest, tuple(sorted(chosen)), workspace.actor, reason)
     return decide_release(
         request,
         cells,
         events=ledger.events(),
-        environment=project.environment_rules,
-        environment_name=project.environment,
+        environment=workspace.rules,
+        environment_name=workspace.environment,
     )
 
 

@@ -1,7 +1,7 @@
 """From one prediction back to everything it rests on, and once more from there to the same risk.
 
 What belongs here: following what each row of a prediction names. What does not: what a version's record means
-(``governance``). An encounter's own score is shown; of its patient nothing is.
+(``governance``). A row's own score is shown; of its entity nothing is.
 """
 
 import json
@@ -17,28 +17,27 @@ from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.lifecycle.days.scoring import (
-    DAY,
-    DISCHARGES_TABLE,
     InputVersions,
-    known_encounters,
+    known_rows,
     load_scorer,
 )
-from readmission_platform.resources.environment import Resources
-from readmission_platform.storage.lake import Lake, TableMissing
+from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.storage.lake import TableMissing
+from readmission_platform.storage.tables import PREDICTIONS, SHADOW, ModelLake
 
-TABLES = {"production": "daily_predictions", "shadow": "shadow_predictions"}
+TABLES = {"production": PREDICTIONS, "shadow": SHADOW}
 _SHOWN = ("band", "flagged", "withheld_because", "scored_at", "run_id", "model_version", "artifact_digest")
-_INPUTS = ("discharges_digest", "discharges_version", "encounters_version", "outcomes_version")
+_INPUTS = ("delivered_digest", "delivered_version", "cohort_version", "outcomes_version")
 _GATE = ("gate", "result", "observed", "low", "high", "limit", "stage")
 
 
-def trace(encounter: int, *, day: str | None, ledger: Ledger, lake: Lake) -> dict[str, Any]:
-    """Follow every prediction of an encounter back to its version, training, data, code, gates and approvals.
+def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict[str, Any]:
+    """Follow every prediction of a row back to its version, training, data, code, gates and approvals.
 
     Parameters
     ----------
     day
-        Discharge date; None for every day the encounter was scored on.
+        None for every day the row was scored on.
 
     Returns
     -------
@@ -47,26 +46,28 @@ def trace(encounter: int, *, day: str | None, ledger: Ledger, lake: Lake) -> dic
     Raises
     ------
     BadInput
-        When the encounter was never scored, or not on this day.
+        When the row was never scored, or not on this day.
     """
-    predictions = [found for kind in TABLES for found in _predictions(lake, kind, encounter, day)]
+    predictions = [found for kind in TABLES for found in _predictions(lake, kind, row, day)]
     if not predictions:
         when = f" of {day}" if day else ""
-        raise BadInput(f"there is no prediction{when} for this encounter; `readmission score` scores a day")
+        raise BadInput(
+            f"there is no prediction{when} for this {lake.contract.words.row}; `readmission score` scores a day"
+        )
     events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
     for found in predictions:
         found["put_into_stage_by"] = _promotion(found, events)
     scored_by = sorted({found["model_version"] for found in predictions})
     return {
-        "encounter_id": encounter,
+        lake.row: row,
         "predictions": predictions,
         "versions": {version: _version(records[version], events) for version in scored_by if version in records},
     }
 
 
-def rescored(found: dict[str, Any], encounter: int, *, ledger: Ledger, resources: Resources) -> dict[str, Any]:
-    """Score an encounter again with the recorded version, from the inputs read then, and compare.
+def rescored(found: dict[str, Any], row: int, *, ledger: Ledger, workspace: Workspace) -> dict[str, Any]:
+    """Score a row again with the recorded version, from the inputs read then, and compare.
 
     Parameters
     ----------
@@ -85,20 +86,18 @@ def rescored(found: dict[str, Any], encounter: int, *, ledger: Ledger, resources
     ArtifactRefused
         When the model file is missing or is not the recorded one.
     """
-    lake, day = resources.lake.open(), found["date"]
-    if found["discharges_version"] is None or found["encounters_version"] is None:
-        raise BadInput(f"the prediction of {day} was made before the table versions that were read were recorded")
-    read = InputVersions(found["discharges_version"], found["encounters_version"], found["outcomes_version"])
+    lake, day = workspace.lake, found["date"]
+    read = InputVersions(found["delivered_version"], found["cohort_version"], found["outcomes_version"])
     try:
-        rows = lake.read(DISCHARGES_TABLE, version=read.discharges, where={DAY: [day]})
-        known = known_encounters(lake, rows, read)
+        rows = lake.read(lake.names.delivered, version=read.delivered, where={lake.day: [day]})
+        known = known_rows(lake, rows, read)
     except TableMissing as error:
         raise BadInput(f"what was read to score {day} is not in the lake any more: {error}") from error
     record = version_records(*ledger.snapshot())[found["model_version"]]
     # The whole day again, as it was scored, so that nothing but the inputs can make a difference.
-    again = load_scorer(resources.tracking, record).score(rows, known)[rows["encounter_id"] == encounter]
+    again = load_scorer(workspace, record).score(rows, known)[rows[lake.row] == row]
     if again.empty:
-        raise BadInput(f"the discharges of {day}, as read when they were scored, do not hold this encounter")
+        raise BadInput(f"what was read to score {day} does not hold this {lake.contract.words.row}")
     replayed, because = _number(again["risk"].iloc[0]), again["withheld_because"].iloc[0]
     recorded = found["risk"]
     both = replayed is not None and recorded is not None
@@ -110,26 +109,25 @@ def rescored(found: dict[str, Any], encounter: int, *, ledger: Ledger, resources
         "replayed": replayed,
         "difference": abs(replayed - recorded) if both else None,
         "identical": replayed == recorded and because == found["withheld_because"],
-        "inputs_as_recorded": frame_digest(rows) == found["discharges_digest"],
+        "inputs_as_recorded": frame_digest(rows) == found["delivered_digest"],
     }
 
 
-def _predictions(lake: Lake, kind: str, encounter: int, day: str | None) -> Iterator[dict[str, Any]]:
+def _predictions(lake: ModelLake, kind: str, wanted: int, day: str | None) -> Iterator[dict[str, Any]]:
     table = TABLES[kind]
     if not lake.exists(table):
         return
-    rows = lake.read(table, where={DAY: [day]} if day else None)
-    rows = rows[rows["encounter_id"] == encounter].sort_values(DAY)
+    rows = lake.read(table, where={lake.day: [day]} if day else None)
+    rows = rows[rows[lake.row] == wanted].sort_values(lake.day)
     for row in rows.to_dict("records"):
         inputs = {name: _whole(row.get(name)) if name.endswith("version") else row.get(name) for name in _INPUTS}
         contributions = _present(row.get("contributions"))
         yield {
             "kind": kind,
-            "date": row[DAY],
+            "date": row[lake.day],
             "risk": _number(row["risk"]),
             "rank": _whole(row["rank"]),
-            # Rows of before any encounter was withheld have no status.
-            "status": _present(row.get("status")) or "scored",
+            "status": row["status"],
             **{name: _present(row.get(name)) for name in _SHOWN},
             **inputs,
             "contributions": None if contributions is None else json.loads(contributions),

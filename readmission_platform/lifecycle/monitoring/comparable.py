@@ -10,13 +10,13 @@ from readmission_platform.config.monitoring import DriftConfig
 from readmission_platform.evaluation.drift.stability import RISK, Reference, reference_of
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord
-from readmission_platform.lifecycle.days.scoring import DAY, DISCHARGES_TABLE, InputVersions, known_encounters
+from readmission_platform.lifecycle.days.scoring import InputVersions, known_rows
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing, recorded_evidence
-from readmission_platform.models.readmission_30d import CONTRACT
-from readmission_platform.storage.lake import Lake, TableMissing
+from readmission_platform.storage.lake import TableMissing
+from readmission_platform.storage.tables import ModelLake
 
 
-def training_reference(lake: Lake, record: VersionRecord, columns: list[str], config: DriftConfig) -> Reference:
+def training_reference(lake: ModelLake, record: VersionRecord, columns: list[str], config: DriftConfig) -> Reference:
     """Return what windows of a version are compared with: its own training data and out-of-fold risks.
 
     Raises
@@ -25,9 +25,9 @@ def training_reference(lake: Lake, record: VersionRecord, columns: list[str], co
         When either is gone or is not what the ledger recorded.
     """
     training = _training_rows(lake, record)
-    risks = _out_of_fold_risks(lake, record)
+    risks = recorded_evidence(lake, record)["score"].to_numpy(dtype=np.float64)
     return reference_of(
-        CONTRACT.watch.comparable(training, columns),
+        lake.contract.watch.comparable(training, columns),
         risks,
         encounters=config.reference_encounters,
         rare_share=config.rare_category_share,
@@ -35,7 +35,7 @@ def training_reference(lake: Lake, record: VersionRecord, columns: list[str], co
     )
 
 
-def _training_rows(lake: Lake, record: VersionRecord) -> pd.DataFrame:
+def _training_rows(lake: ModelLake, record: VersionRecord) -> pd.DataFrame:
     from deltalake.exceptions import DeltaError
     from pyarrow import ArrowException
 
@@ -49,12 +49,8 @@ def _training_rows(lake: Lake, record: VersionRecord) -> pd.DataFrame:
     return rows
 
 
-def _out_of_fold_risks(lake: Lake, record: VersionRecord) -> np.ndarray:
-    return recorded_evidence(lake, record)["score"].to_numpy(dtype=np.float64)
-
-
-def scored_inputs(lake: Lake, record: VersionRecord, scored: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Return what a version was given for encounters it scored: the discharge and the history known on that day.
+def scored_inputs(lake: ModelLake, record: VersionRecord, scored: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Return what a version was given for rows it scored: the delivered row and the history known on that day.
 
     Parameters
     ----------
@@ -63,13 +59,12 @@ def scored_inputs(lake: Lake, record: VersionRecord, scored: pd.DataFrame, colum
 
     Returns
     -------
-    The columns in comparable form, with ``encounter_id``, ``discharge_date`` and ``risk``.
+    The columns in comparable form, with ``row``, ``day`` and the risk.
     """
-    days = sorted(set(scored[DAY]))
-    discharges = lake.read(DISCHARGES_TABLE, where={DAY: days})
-    discharges = discharges[discharges["encounter_id"].isin(scored["encounter_id"])]
-    known = known_encounters(lake, discharges, InputVersions.newest(lake, record.encounters_version))
-    given = discharges.reset_index(drop=True)
-    inputs = CONTRACT.watch.comparable(CONTRACT.data.inputs_of(given, known), columns)
-    identified = pd.concat([given[["encounter_id", DAY]], inputs], axis=1)
-    return identified.merge(scored[["encounter_id", RISK]], on="encounter_id", how="left")
+    contract = lake.contract
+    delivered = lake.read(lake.names.delivered, where={lake.day: sorted(set(scored["day"]))})
+    given = delivered[delivered[lake.row].isin(scored["row"])].reset_index(drop=True)
+    known = known_rows(lake, given, InputVersions.newest(lake, record.cohort_version))
+    inputs = contract.watch.comparable(contract.data.inputs_of(given, known), columns)
+    identified = given[[lake.row, lake.day]].rename(columns={lake.row: "row", lake.day: "day"})
+    return pd.concat([identified, inputs], axis=1).merge(scored[["row", RISK]], on="row", how="left")

@@ -1,7 +1,6 @@
 """What figures are made from: tables of the lake by the columns they need, and the operations database.
 
-What belongs here: reading, and saying why there is nothing to read. What does not: figures (``figures``). A table may
-be missing, or may have been written before it had its newer columns; then the figures made from it are not there.
+What belongs here: reading, and saying why there is nothing to read. What does not: figures (``figures``).
 """
 
 from collections.abc import Iterator
@@ -12,43 +11,41 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from readmission_platform.assets.encounters.outcomes import OUTCOME_ACCOUNTING_TABLE
-from readmission_platform.assets.encounters.replay import MANIFEST
-from readmission_platform.lifecycle.days.scoring import DAY
-from readmission_platform.lifecycle.monitoring.live_verdicts import PERFORMANCE_TABLE
-from readmission_platform.lifecycle.monitoring.scored import PREDICTIONS_TABLE
-from readmission_platform.lifecycle.monitoring.windows import DRIFT_TABLE
-from readmission_platform.lifecycle.versions.version_facts import ACCOUNTING_TABLE, SHADOW_TABLE
+from readmission_platform.lifecycle.days.replay import manifest_of
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.operations.database import Operations
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.storage.lake import Lake
+from readmission_platform.storage.tables import (
+    ACCOUNTING,
+    OUTCOME_ACCOUNTING,
+    ModelLake,
+)
+from readmission_platform.storage.tables import DRIFT as DRIFT_TABLE
+from readmission_platform.storage.tables import PERFORMANCE as PERFORMANCE_TABLE
+from readmission_platform.storage.tables import PREDICTIONS as PREDICTIONS_TABLE
 
 
 @dataclass(frozen=True)
 class Source:
-    """A table of the lake that figures are made from: columns it needs, columns it may lack, and who writes it."""
+    """A table of the lake that figures are made from: the columns it needs besides the day, and who writes it."""
 
     table: str
-    needs: tuple[str, ...]
-    may_lack: tuple[str, ...] = ()
+    columns: tuple[str, ...]
+    written_by: str
     by_day: bool = True
-    written_by: str = "scoring_job"
 
 
-VOLUMES = Source(ACCOUNTING_TABLE, (DAY, "received", "accepted", "quarantined", "duplicate"))
-SCORES = Source(PREDICTIONS_TABLE, (DAY, "model_version", "risk", "band", "flagged", "status"))
-# How far a day is can be told only where its predictions say what they were made from.
-COMPLETENESS = [Source(name, (DAY, "discharges_version")) for name in (PREDICTIONS_TABLE, SHADOW_TABLE)]
-OUTCOMES = Source(OUTCOME_ACCOUNTING_TABLE, (DAY, "accepted"), written_by="outcomes_job")
+VOLUMES = Source(ACCOUNTING, ("received", "accepted", "quarantined", "duplicate"), "scoring_job")
+SCORES = Source(PREDICTIONS_TABLE, ("model_version", "risk", "band", "flagged", "status"), "scoring_job")
+OUTCOMES = Source(OUTCOME_ACCOUNTING, ("accepted",), "outcomes_job")
 DRIFT = Source(
     DRIFT_TABLE, ("version", "window", "first_day", "last_day", "encounters", "column", "measure", "score"),
-    by_day=False, written_by="monitoring_job",
+    "monitoring_job", by_day=False,
 )  # fmt: skip
 PERFORMANCE = Source(
     PERFORMANCE_TABLE,
     ("version", "period", "first_day", "last_day", "cohort", "measure", "kind", "value", "low", "high", "n",
      "positives", "promised", "promised_low", "promised_high", "result"),
-    by_day=False, written_by="monitoring_job",
+    "monitoring_job", by_day=False,
 )  # fmt: skip
 
 
@@ -71,56 +68,47 @@ class Range:
         return self.last + timedelta(days=1)
 
 
-def range_of(project: ProjectResource, *, days: int, now: datetime) -> Range:
+def range_of(workspace: Workspace, *, days: int, now: datetime) -> Range:
     """Return the last days up to yesterday, in UTC or in the hospital's time zone, whichever is later.
 
     The days of a replay, and the partitions, end with a day in UTC.
     """
-    in_hospital = now.astimezone(ZoneInfo(project.environment_rules.timezone)).date()
+    in_hospital = now.astimezone(ZoneInfo(workspace.rules.timezone)).date()
     yesterday = max(now.astimezone(UTC).date(), in_hospital) - timedelta(days=1)
     return Range(yesterday - timedelta(days=days - 1), yesterday, in_hospital)
 
 
-def dates_are_simulated(project: ProjectResource) -> bool:
-    """Tell whether days of this home were delivered by a replay, whose dates are made up."""
-    return (project.settings.landing / MANIFEST).exists()
+def dates_are_simulated(workspace: Workspace) -> bool:
+    """Tell whether days of this model were delivered by a replay, whose dates are made up."""
+    return manifest_of(workspace.landing).exists()
 
 
-def completeness_is_recorded(lake: Lake) -> bool:
-    """Tell whether the predictions there are say what they were made from, by which it is known how far a day is."""
-    return all(why_absent(lake, source) is None for source in COMPLETENESS if lake.exists(source.table))
-
-
-def read(lake: Lake, source: Source, span: Range) -> pd.DataFrame:
-    """Read the rows of the days of a source; empty when there is no such table, or it lacks a needed column."""
-    if why_absent(lake, source) is not None:
-        return pd.DataFrame(columns=list(source.needs))
+def read(lake: ModelLake, source: Source, span: Range) -> pd.DataFrame:
+    """Read the rows of the days of a source, the day as ``day``; empty when there is no such table."""
+    if not lake.exists(source.table):
+        return pd.DataFrame(columns=["day", *source.columns] if source.by_day else list(source.columns))
     opened = lake.open(source.table)
-    there = {field.name for field in opened.schema().fields}
-    columns = [*source.needs, *(name for name in source.may_lack if name in there)]
     if source.by_day:
         # By partition, so that of years of days only these are looked at.
-        rows: pd.DataFrame = opened.to_pandas(columns=columns, partitions=[(DAY, "in", span.days)])
-        return rows
-    rows = opened.to_pandas(columns=columns)
+        rows = opened.to_pandas(columns=[lake.day, *source.columns], partitions=[(lake.day, "in", span.days)])
+        return rows.rename(columns={lake.day: "day"})
+    rows = opened.to_pandas(columns=list(source.columns))
     return rows[rows["last_day"].between(span.first.isoformat(), span.last.isoformat())]
 
 
-def why_absent(lake: Lake, source: Source) -> str | None:
+def why_absent(workspace: Workspace, source: Source) -> str | None:
     """Say why nothing can be read from a source, or return None."""
-    if not lake.exists(source.table):
-        return f"{source.table} has not been made; {source.written_by} makes it"
-    if set(source.needs) - {field.name for field in lake.open(source.table).schema().fields}:
-        return f"{source.table} was made by an earlier version of this software; run {source.written_by} again"
+    if not workspace.lake.exists(source.table):
+        return f"{source.table} has not been made; {workspace.entry.named(source.written_by)} makes it"
     return None
 
 
 @contextmanager
-def operations_of(project: ProjectResource) -> Iterator[Operations | None]:
+def operations_of(workspace: Workspace) -> Iterator[Operations | None]:
     """Open the operations database, or yield None where nothing has been observed yet: looking does not make one."""
-    settings = project.settings
+    settings = workspace.settings
     if settings.operations_url is None and not (settings.home / "operations.db").exists():
         yield None
         return
-    with project.operations() as operations:
+    with workspace.platform.operations() as operations:
         yield operations

@@ -18,11 +18,9 @@ from readmission_platform.evaluation.operation.live import MEASURES, estimated, 
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.limits import bounds_of, read_estimate
-from readmission_platform.lifecycle.days.scoring import DAY
-from readmission_platform.models.readmission_30d.evidence import SCHEMA
-from readmission_platform.storage.lake import Lake
+from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.storage.tables import PERFORMANCE, ModelLake
 
-PERFORMANCE_TABLE = "live_performance"
 JUDGED, MEASURED, ESTIMATE = "judged", "measured", "estimate"
 HOLDS, WORSE, INSUFFICIENT, NOT_JUDGED = "holds", "worse", "insufficient", ""
 COLUMNS = [
@@ -36,9 +34,7 @@ def performance_of(
     records: Mapping[str, VersionRecord],
     live: str,
     settings: PerformanceConfig,
-    model: ModelConfig,
-    *,
-    lake: Lake,
+    workspace: Workspace,
 ) -> pd.DataFrame:
     """Return the table of live performance: the judged period of the live version, and the months of every version.
 
@@ -55,16 +51,16 @@ def performance_of(
     unknown = sorted(set(settings.limits) - set(MEASURES))
     if unknown:
         raise BadInput(
-            f"configs/monitoring.yaml: performance.limits: {', '.join(unknown)} is not measured; measured are "
-            f"{', '.join(MEASURES)}"
+            f"monitoring.yaml of {workspace.name}: performance.limits: {', '.join(unknown)} is not measured; measured "
+            f"are {', '.join(MEASURES)}"
         )
-    shown = _shown_before(lake)
+    shown = _shown_before(workspace.lake)
     parts = [pd.DataFrame(columns=COLUMNS)]
     for version, own in rows.groupby("version", sort=True):
         record = records.get(str(version))
         own = own.drop(columns="seen") if own["seen"].isna().any() else own.astype({"seen": bool})
         promised = ((record.validated_payload or {}).get("estimates") if record else None) or {}
-        periods = Periods(str(version), promised, settings, model)
+        periods = Periods(str(version), promised, settings, workspace.config, workspace.contract.evidence)
         if version == live:
             parts += periods.judged(own)
         for month, of_month in own.groupby("month", sort=True):
@@ -76,16 +72,22 @@ class Periods:
     """Figures of one version by period, with what validation promised and the result where it is judged."""
 
     def __init__(
-        self, version: str, promised: Mapping[str, Any], settings: PerformanceConfig, model: ModelConfig
+        self,
+        version: str,
+        promised: Mapping[str, Any],
+        settings: PerformanceConfig,
+        model: ModelConfig,
+        schema: EvidenceSchema,
     ) -> None:
         self.version, self.promised, self.settings, self.model = version, promised, settings, model
+        self.schema = schema
 
     def judged(self, rows: pd.DataFrame) -> list[pd.DataFrame]:
         """Judge the latest matured days; before there are any, estimate the latest days there are."""
         matured = latest_days(rows[rows["label"].notna()], self.settings.days)
         if matured.empty:
             return [self._estimated(JUDGED, latest_days(rows, self.settings.days))]
-        figures = self._measured(JUDGED, matured, SCHEMA)
+        figures = self._measured(JUDGED, matured, self.schema)
         return [figures, self._estimated(JUDGED, matured)]
 
     def month(self, month: str, rows: pd.DataFrame, shown: pd.DataFrame) -> list[pd.DataFrame]:
@@ -122,8 +124,8 @@ class Periods:
             .assign(
                 version=self.version,
                 period=period,
-                first_day=rows[DAY].min(),
-                last_day=rows[DAY].max(),
+                first_day=rows["day"].min(),
+                last_day=rows["day"].max(),
                 kind=kind,
             )
             .rename(columns={"promised_value": "promised"})
@@ -131,7 +133,7 @@ class Periods:
 
     def _promise(self, cohort: str, measure: str) -> Mapping[str, Any]:
         """Return what validation estimated: of subgroups it recorded observed over expected."""
-        promise = self.promised.get(validated_as(cohort, measure, SCHEMA) or "") or {}
+        promise = self.promised.get(validated_as(cohort, measure, self.schema) or "") or {}
         counts = [promise.get(count) for count in ("n", "positives")]
         few = any(count is not None and 0 < count < SMALLEST_SHOWN for count in counts)
         return {} if few else promise
@@ -149,24 +151,24 @@ class Periods:
         return HOLDS if all(bound.holds(estimate) for bound in bounds_of(limits)) else WORSE
 
 
-def worse_measures(lake: Lake, version: str) -> list[str]:
+def worse_measures(lake: ModelLake, version: str) -> list[str]:
     """Return the measures that the judged period of a version found worse than their limits allow."""
-    if not lake.exists(PERFORMANCE_TABLE):
+    if not lake.exists(PERFORMANCE):
         return []
-    rows = lake.read(PERFORMANCE_TABLE, where={"version": [version], "period": [JUDGED], "result": [WORSE]})
+    rows = lake.read(PERFORMANCE, where={"version": [version], "period": [JUDGED], "result": [WORSE]})
     return sorted(rows["measure"])
 
 
 def latest_days(rows: pd.DataFrame, days: int) -> pd.DataFrame:
     """Return the rows of the latest so many days that there are rows of."""
-    return rows[rows[DAY].isin(sorted(set(rows[DAY]))[-days:])]
+    return rows[rows["day"].isin(sorted(set(rows["day"]))[-days:])]
 
 
-def _shown_before(lake: Lake) -> pd.DataFrame:
+def _shown_before(lake: ModelLake) -> pd.DataFrame:
     """Return the estimates of months that the table held before."""
-    if not lake.exists(PERFORMANCE_TABLE):
+    if not lake.exists(PERFORMANCE):
         return pd.DataFrame(columns=COLUMNS)
-    rows = lake.read(PERFORMANCE_TABLE)
+    rows = lake.read(PERFORMANCE)
     return rows[(rows["kind"] == ESTIMATE) & (rows["period"] != JUDGED)]
 
 

@@ -11,8 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.assets.monitoring.figures import DAYS, PRODUCTION, figures
-from readmission_platform.encounters.cohort import MATURITY_DAYS
 from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.figures import MEASURED
 from readmission_platform.evaluation.operation.shown import shown, totals_shown
@@ -29,22 +27,21 @@ from readmission_platform.lifecycle.monitoring.figure_sources import (
     range_of,
     why_absent,
 )
+from readmission_platform.lifecycle.monitoring.figures import DAYS, PRODUCTION, figures
 from readmission_platform.lifecycle.monitoring.shown_performance import edges_of, number, performance_shown, plain_row
 from readmission_platform.lifecycle.monitoring.verdict_line import standing
-from readmission_platform.lifecycle.wording import wording_of
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.operations.alerts.states import Alert
 from readmission_platform.reports.monitor import monitor_html, pictures_of
 from readmission_platform.reports.pictures.time_axis import TimeAxis
-from readmission_platform.resources.project import ProjectResource
 from readmission_platform.storage.home import replace_file
-from readmission_platform.storage.lake import Lake
 
 PAGE_FILE = "monitor.html"
 _ORDER = {"critical": 0, "warning": 1, "info": 2}
 RECENT_ALERTS = 15
 
 
-def write_monitor(project: ProjectResource, page: Mapping[str, Any], *, out: Path | None = None) -> Path:
+def write_monitor(workspace: Workspace, page: Mapping[str, Any], *, out: Path | None = None) -> Path:
     """Write the page, whole or not at all, and return where it is.
 
     Parameters
@@ -52,48 +49,46 @@ def write_monitor(project: ProjectResource, page: Mapping[str, Any], *, out: Pat
     page
         As ``monitor_of`` returns it.
     out
-        File to write; default ``reports/monitor.html`` in the home.
+        File to write; default ``reports/<model>/monitor.html`` in the home.
 
     Raises
     ------
     OSError
         When the file cannot be written.
     """
-    target = out or project.settings.reports / PAGE_FILE
+    target = out or workspace.reports / PAGE_FILE
     target.parent.mkdir(parents=True, exist_ok=True)
     replace_file(target, monitor_html(page).encode())
     return target
 
 
-def monitor_of(
-    project: ProjectResource, lake: Lake, *, days: int = DAYS, now: datetime | None = None
-) -> dict[str, Any]:
+def monitor_of(workspace: Workspace, *, days: int = DAYS, now: datetime | None = None) -> dict[str, Any]:
     """Return what the page says, as plain values, and the table of figures it was made from (``figures``)."""
     moment = now or datetime.now(UTC)
-    span, settings = range_of(project, days=days, now=moment), project.monitoring.performance
-    observed = figures(project, lake, days=days, now=moment)
+    span, settings = range_of(workspace, days=days, now=moment), workspace.monitoring.performance
+    observed = figures(workspace, days=days, now=moment)
     visible = shown(observed)
-    with project.ledger() as ledger:
+    with workspace.ledger() as ledger:
         events, pointers = ledger.snapshot()
     live = pointers[PRODUCTION].version
-    alerts = _alerts(project, span)
-    axis, wording = _axis(observed, span), wording_of(project.model)
+    alerts = _alerts(workspace, span)
+    axis, wording = _axis(observed, span), workspace.wording
     return {
         "figures": observed,
-        "model": project.model.name,
-        "environment": project.environment,
+        "model": workspace.name,
+        **wording.to_json(),
+        "maturity_days": workspace.contract.maturity_days,
+        "environment": workspace.environment,
         "written_at": moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "first_day": axis.first.isoformat(),
         "last_day": axis.last.isoformat(),
-        "simulated": dates_are_simulated(project),
+        "simulated": dates_are_simulated(workspace),
         "standing": standing(
             visible, live=live, open_alerts=None if alerts is None else [each for each in alerts if each["open"]],
             outcome_coverage=settings.outcome_coverage, wording=wording,
         ),
-        **wording.to_json(),
-        "maturity_days": MATURITY_DAYS,
         "headlines": _headlines(visible, live, wording),
-        "nothing": _nothing(lake, visible, days),
+        "nothing": _nothing(workspace, visible, days),
         "totals": totals_shown(observed),
         "drift": _drift(visible, live),
         "performance": performance_shown(visible, live, settings, wording),
@@ -114,7 +109,7 @@ def _axis(observed: pd.DataFrame, span: Range) -> TimeAxis:
     return TimeAxis(first, span.last, [each for each in versions if each[2] >= first])
 
 
-def _nothing(lake: Lake, visible: pd.DataFrame, days: int) -> dict[str, str]:
+def _nothing(workspace: Workspace, visible: pd.DataFrame, days: int) -> dict[str, str]:
     """Say of each part that is empty why it is."""
     there = set(visible["figure"])
     parts = {"volume": (VOLUMES, "encounters_received"), "risks": (SCORES, "encounters_scored"),
@@ -124,7 +119,7 @@ def _nothing(lake: Lake, visible: pd.DataFrame, days: int) -> dict[str, str]:
         matured = any(name.startswith(("live_", "monthly_")) for name in there)
         if (figure in there) if figure else matured:
             continue
-        found[part] = why_absent(lake, source) or f"{source.table} has nothing about the last {days} days"
+        found[part] = why_absent(workspace, source) or f"{source.table} has nothing about the last {days} days"
     return found
 
 
@@ -181,14 +176,14 @@ def _runs(visible: pd.DataFrame) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _alerts(project: ProjectResource, span: Range) -> list[dict[str, Any]] | None:
+def _alerts(workspace: Workspace, span: Range) -> list[dict[str, Any]] | None:
     """Return the open alerts, the worst first, then those that ended in these days; None if nothing is observed."""
     from readmission_platform.operations.alerts.records import find_alerts
 
-    with operations_of(project) as operations:
+    with operations_of(workspace) as operations:
         if operations is None:
             return None
-        found = find_alerts(operations, everything=True)
+        found = find_alerts(operations, everything=True, model=workspace.name)
     unresolved = sorted((each for each in found if each.resolved_at is None), key=lambda each: _ORDER[each.severity])
     ended = [each for each in found if each.resolved_at is not None and each.resolved_at.date() >= span.first]
     return [_alert(each) for each in [*unresolved, *ended[:RECENT_ALERTS]]]

@@ -21,34 +21,30 @@ from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.promotion.case import DriftFacts
-from readmission_platform.storage.lake import Lake
+from readmission_platform.storage.tables import DRIFT, PREDICTIONS, SHADOW, ModelLake
 
-DRIFT_TABLE = "drift_report"
 # A version scores in the shadow first: its windows go on when it comes into production.
-SCORED_TABLES = ("shadow_predictions", "daily_predictions")
+SCORED_TABLES = (SHADOW, PREDICTIONS)
 # Counts up when the same encounters would be measured differently; they are then judged again.
 COMPARISON = 1
-_SCORED = ["encounter_id", "discharge_date", "risk", "discharges_digest"]
 
 
-def scored_by(lake: Lake, record: VersionRecord) -> pd.DataFrame:
-    """Return every encounter that a version's artifact scored, in the shadow or for a work list, once.
+def scored_by(lake: ModelLake, record: VersionRecord) -> pd.DataFrame:
+    """Return every row that a version's artifact scored, in the shadow or for a work list, once.
 
-    Returns
-    -------
-    ``encounter_id``, ``discharge_date``, ``risk`` (NaN where it was withheld), ``discharges_digest``, and ``content``,
-    which changes when the encounter's day of discharges does.
+    Returns ------- ``row``, ``day``, ``risk`` (NaN where it was withheld), and ``content``, which changes when the
+    delivered rows of the day do.
     """
-    parts = [pd.DataFrame({name: [] for name in _SCORED})]
+    named = {lake.row: "row", lake.day: "day", "risk": "risk", "delivered_digest": "content"}
+    parts = [pd.DataFrame({name: [] for name in named.values()})]
     for table in SCORED_TABLES:
         if lake.exists(table):
-            columns = [*_SCORED, "artifact_digest"]
+            columns = [*named, "artifact_digest"]
             rows = lake.read(table, columns=columns, where={"model_version": [record.version]})
-            parts.append(rows.loc[rows["artifact_digest"] == record.artifact_digest, _SCORED])
+            parts.append(rows.loc[rows["artifact_digest"] == record.artifact_digest, list(named)].rename(columns=named))
     scored = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
     # On the day of its promotion a version may have scored in both places; the work list is what counts.
-    scored = scored.drop_duplicates("encounter_id", keep="last", ignore_index=True)
-    return scored.assign(content=scored["discharges_digest"])
+    return scored.drop_duplicates("row", keep="last", ignore_index=True)
 
 
 def compared_with(record: VersionRecord, config: DriftConfig) -> str:
@@ -90,11 +86,9 @@ def drift_limits(config: DriftConfig) -> DriftLimits:
     )
 
 
-def columns_of(record: VersionRecord, config: DriftConfig) -> list[str]:
+def columns_of(lake: ModelLake, record: VersionRecord, config: DriftConfig) -> list[str]:
     """Return the input columns that are watched for a version: those it relies on most, by its training."""
-    from readmission_platform.models.readmission_30d.watched_inputs import watched_columns
-
-    return watched_columns(record.trained.get("importance"), config.columns)
+    return lake.contract.watch.watched_columns(record.trained.get("importance"), config.columns)
 
 
 @dataclass(frozen=True)
@@ -110,7 +104,7 @@ class Watched:
     columns: list[str]
 
 
-def watched_versions(ledger: Ledger, lake: Lake, rows: pd.DataFrame, config: DriftConfig) -> list[Watched]:
+def watched_versions(ledger: Ledger, lake: ModelLake, rows: pd.DataFrame, config: DriftConfig) -> list[Watched]:
     """Return the version in production, then the one in staging, each with the windows of what it scored."""
     events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
@@ -120,7 +114,7 @@ def watched_versions(ledger: Ledger, lake: Lake, rows: pd.DataFrame, config: Dri
         if version is None:
             continue
         record = records[version]
-        scored, columns = scored_by(lake, record), columns_of(record, config)
+        scored, columns = scored_by(lake, record), columns_of(lake, record, config)
         windows, collecting = windows_for(scored, record, config)
         done = completely_judged(rows[rows["version"] == version], windows, columns)
         unjudged = [window for window in windows if window not in done]
@@ -128,7 +122,7 @@ def watched_versions(ledger: Ledger, lake: Lake, rows: pd.DataFrame, config: Dri
     return watched
 
 
-def drift_facts(lake: Lake, record: VersionRecord, config: DriftConfig) -> DriftFacts:
+def drift_facts(lake: ModelLake, record: VersionRecord, config: DriftConfig) -> DriftFacts:
     """Tell how far what a version scored is from its own training data, by stored scores and the limits in force.
 
     A stored score counts only if it is of the encounters that the window holds now, and if no column's is missing.
@@ -138,9 +132,9 @@ def drift_facts(lake: Lake, record: VersionRecord, config: DriftConfig) -> Drift
     latest = windows[-config.of_windows :]
     rows = pd.DataFrame()
     whole: list[Window] = []
-    if latest and lake.exists(DRIFT_TABLE):
-        rows = lake.read(DRIFT_TABLE, where={"version": [record.version]})
-        whole = completely_judged(rows, latest, columns_of(record, config))
+    if latest and lake.exists(DRIFT):
+        rows = lake.read(DRIFT, where={"version": [record.version]})
+        whole = completely_judged(rows, latest, columns_of(lake, record, config))
     found = verdicts(rows[rows["digest"].isin([window.digest for window in whole])], limits) if whole else []
     drifted = [verdict for verdict in found if verdict.drifted]
     return DriftFacts(

@@ -3,23 +3,24 @@
 What belongs here: the refit and its scores, and a program around them that reads and writes one folder. What does not:
 what is compared with what (``reproduction``), and how the code of a commit comes to be imported (``recorded_code``).
 
-This file is run as a program beside the sources of *older* commits. So it relies on nothing of ours but the contract of
-the model: its ``outcome``, and ``cross_validate``, ``score``, ``load`` and ``dump`` of its estimator.
+This file is run as a program beside the sources of *other* commits. So it relies on nothing of ours but the contract
+of the model: its ``inputs`` and ``outcome``, and ``cross_validate``, ``score``, ``dump`` and ``load`` of its estimator.
 """
 
 import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-FEATURES_FILE, FOLDS_FILE, TASK_FILE, STORED_FILE = "features.parquet", "folds.npy", "task.json", "stored.skops"
-MODEL_FILE = "model.skops"
-# What a program is asked for and answers, one array each; those of the test patients are in the order of the features.
+FEATURES_FILE, FOLDS_FILE, TASK_FILE, STORED_FILE = "features.parquet", "folds.npy", "task.json", "stored.model"
+MODEL_FILE = "rebuilt.model"
+# What a program is asked for and answers, one array each; those of the test entities are in the order of the features.
 _ARRAYS = ("scores", "test_scores", "stored_scores")
 
 
@@ -30,11 +31,11 @@ class Rebuilt:
     Attributes
     ----------
     scores
-        Out-of-fold risks, shape (encounters,).
+        Out-of-fold risks, shape (rows,).
     test_scores, stored_scores
-        Risks of the test patients by the rebuilt model and by the stored artifact, shape (test encounters,).
+        Risks of the test entities by the rebuilt model and by the stored artifact, shape (test rows,).
     model
-        The rebuilt model as a skops file.
+        The rebuilt model as the bytes of its artifact.
     """
 
     scores: np.ndarray
@@ -44,6 +45,7 @@ class Rebuilt:
 
 
 def rebuild(
+    package: str,
     features: pd.DataFrame,
     folds: np.ndarray,
     stored: bytes,
@@ -56,10 +58,12 @@ def rebuild(
 
     Parameters
     ----------
+    package
+        Package of the model's contract.
     features
-        Table ``encounter_features`` of the recorded version, one row per encounter.
+        The recorded training table.
     folds
-        Fold of each encounter, shape (encounters,); fold 0 holds the test patients.
+        Fold of each row, shape (rows,); fold 0 holds the test entities.
     stored
         The stored artifact, its digest verified: only its types are looked at again here.
     settings
@@ -67,17 +71,17 @@ def rebuild(
     progress
         Called with one line as each fold is done.
     """
-    from readmission_platform.models.readmission_30d import CONTRACT
-
-    estimator = CONTRACT.estimator
+    contract = import_module(package).CONTRACT
+    estimator, inputs = contract.estimator, features[list(contract.inputs)]
     fitted = estimator.cross_validate(
-        features, features[CONTRACT.outcome].to_numpy(), folds, settings, seed=seed,
+        inputs, features[contract.outcome].to_numpy(), folds, settings, seed=seed,
         progress=lambda done, total: progress(f"fold {done} of {total} fitted"),
     )  # fmt: skip
-    test = features[folds == 0]
+    test = inputs[folds == 0]
     there = estimator.load(stored)
-    rebuilt, recorded = estimator.score(fitted.model, test), estimator.score(there, test)
-    return Rebuilt(fitted.scores, rebuilt, recorded, estimator.dump(fitted.model))
+    return Rebuilt(
+        fitted.scores, estimator.score(fitted.model, test), estimator.score(there, test), estimator.dump(fitted.model)
+    )
 
 
 def hand_over(folder: Path, features: pd.DataFrame, folds: np.ndarray, stored: bytes, task: Mapping[str, Any]) -> None:
@@ -101,6 +105,7 @@ def main(folder: Path) -> None:
     sys.stdout.write(f"code of {Path(str(readmission_platform.__file__)).parent}\n")
     task = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
     found = rebuild(
+        task["package"],
         pd.read_parquet(folder / FEATURES_FILE),
         np.load(folder / FOLDS_FILE, allow_pickle=False),
         (folder / STORED_FILE).read_bytes(),

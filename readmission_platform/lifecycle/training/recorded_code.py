@@ -71,6 +71,7 @@ def sources_of(recorded: str | None, target: Path, *, repository: Path = PROJECT
 
 def rebuild_with(
     sources: Path,
+    package: str,
     features: pd.DataFrame,
     folds: np.ndarray,
     stored: bytes,
@@ -96,7 +97,9 @@ def rebuild_with(
     """
     with tempfile.TemporaryDirectory(dir=scratch, prefix=".rebuilding-") as name:
         folder = Path(name)
-        rebuilding.hand_over(folder, features, folds, stored, {"settings": dict(settings), "seed": seed})
+        rebuilding.hand_over(
+            folder, features, folds, stored, {"package": package, "settings": dict(settings), "seed": seed}
+        )
         # -P: the folder of the program, full of names like "features", is not to be looked in for modules.
         command = [sys.executable, "-P", str(Path(rebuilding.__file__)), str(folder)]
         with (folder / "errors").open("w+", encoding="utf-8") as errors:

@@ -1,50 +1,41 @@
-"""The data scientist's fast path: the same science on a share of the patients, with nothing registered or recorded."""
+"""The data scientist's fast path: the same steps on a share of the entities, with nothing registered or recorded."""
 
-from pathlib import Path
 from typing import Any
 
-from readmission_platform.assets.encounters.ingestion import Source, SourceConfig
-from readmission_platform.assets.model.training import evidence_of
-from readmission_platform.config.environment import Settings
-from readmission_platform.config.files import gate_policy, model_config
-from readmission_platform.config.governance import LimitSet
-from readmission_platform.encounters.cohort import eligible_encounters
-from readmission_platform.encounters.history import history_of
-from readmission_platform.encounters.sources import load_synthetic, load_uci
+from readmission_platform.config.files import gate_policy
 from readmission_platform.evaluation.estimates.folds import entity_folds
+from readmission_platform.evaluation.estimates.rows import digest_rows
+from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates
-from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.intake.sources import SourceRequest
+from readmission_platform.lifecycle.training.training_table import TrainingTable, evidence_of
 from readmission_platform.lifecycle.versions.version_facts import estimates_of
-from readmission_platform.models.readmission_30d import CONTRACT
-from readmission_platform.models.readmission_30d.evidence import SCHEMA
-from readmission_platform.storage.home import pseudonym_key
+from readmission_platform.lifecycle.workspace import Workspace
 
 
-def train_on_sample(settings: Settings, source: SourceConfig, share: float) -> tuple[dict[str, Any], list[GateResult]]:
-    """Cross-validate on a share of the patients; returns the evidence document and the candidate gates' results."""
-    from readmission_platform.evaluation.estimates.rows import digest_rows
-
-    model = model_config(settings)
-    archive = Path(source.archive) if source.archive else None
-    request = SourceRequest(archive=archive, rows=source.encounters, seed=source.seed, cache=settings.home / "cache")
-    loaded = load_uci(request) if source.source is Source.uci else load_synthetic(request)
-    key = pseudonym_key(settings)
-    eligible = eligible_encounters(loaded.frame, key=key, replay_share=model.replay_share)
+def train_on_sample(
+    workspace: Workspace, source: str, request: SourceRequest, share: float
+) -> tuple[dict[str, Any], list[GateResult]]:
+    """Cross-validate on a share of the entities; returns the evidence document and the candidate gates' results."""
+    contract, config, key = workspace.contract, workspace.config, workspace.pseudonym_key
+    chosen = contract.sources[source]
+    cohort = contract.data.cohort(chosen.load(request).frame, key=key, replay_share=config.replay_share)
     # By the end of the pseudonym, since its beginning decides the fold.
-    drawn = eligible["entity_key"].map(lambda pseudonym: int(pseudonym[-8:], 16) < share * 2**32)
-    development = eligible[(eligible["part"] == "development") & drawn].reset_index(drop=True)
-    features = development.join(history_of(development, development))
-    folds = entity_folds(features["entity_key"], folds=model.folds).to_numpy()
-    labels = features["readmitted_30d"].to_numpy()
-    fitted = CONTRACT.estimator.cross_validate(features, labels, folds, model.fit_settings, seed=model.seed)
-    rows = evidence_of(features, labels, folds, fitted.scores, key)
-    document = estimates_of(rows, digest_rows(rows, SCHEMA), model)
-    limits: LimitSet = "real" if source.source is Source.uci else "synthetic"
-    return document, evaluate_gates(
-        document["estimates"],
-        gate_policy(settings),
-        required=required_gates(SCHEMA),
-        limit_set=limits,
-        stages=("candidate",),
-    )
+    drawn = cohort["entity_key"].map(lambda pseudonym: int(pseudonym[-8:], 16) < share * 2**32)
+    development = cohort[(cohort["part"] == "development") & drawn].reset_index(drop=True)
+    if development.empty:
+        raise BadInput(f"--sample: {share} leaves no {contract.words.rows}")
+    inputs = contract.data.inputs_of(development, development)
+    frame = development[[contract.row, "entity_key", "clock", contract.outcome]].join(inputs)
+    folds = entity_folds(frame["entity_key"], folds=config.folds).to_numpy()
+    table = TrainingTable(frame, frame[contract.outcome].to_numpy(), folds, config.seed)
+    fitted = contract.estimator.cross_validate(inputs, table.labels, folds, config.settings, seed=config.seed)
+    baselines = contract.data.baselines(inputs, table.labels, folds)
+    rows = evidence_of(contract, table, fitted.scores, key, baselines=baselines)
+    schema = contract.evidence
+    document = estimates_of(rows, digest_rows(rows, schema), config, schema)
+    results = evaluate_gates(
+        document["estimates"], gate_policy(workspace.settings, workspace.name), required=workspace.required,
+        limit_set=chosen.limits, stages=("candidate",),
+    )  # fmt: skip
+    return document, results

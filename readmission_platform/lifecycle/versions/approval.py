@@ -4,12 +4,10 @@ What belongs here: building the statement from what the ledger holds and having 
 signature counts; ``governance`` decides that when it is used.
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from readmission_platform.config.change_plan import ChangePlan
-from readmission_platform.config.environment import Settings
 from readmission_platform.config.files import change_plan_config, gate_policy, roles_config
 from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, RolesConfig
 from readmission_platform.foundation.errors import BadInput, Refused
@@ -18,24 +16,17 @@ from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.policy.adoption import AdoptionKind, adopt, in_force, roles_in_force
-from readmission_platform.governance.policy.required import required_gates
+from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion.approvals import approval_statement, check_approval, sign
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest
 from readmission_platform.governance.signatures import load_key
 from readmission_platform.lifecycle.versions.decisions import consider
-from readmission_platform.models.readmission_30d.evidence import SCHEMA
-from readmission_platform.resources.environment import environment_resources
-from readmission_platform.resources.project import ProjectResource
+from readmission_platform.lifecycle.workspace import Platform, Workspace
 
 DEMO_APPROVAL_DAYS = 7
-_READERS: dict[AdoptionKind, Callable[[Settings], GatePolicy | ChangePlan | RolesConfig]] = {
-    "policy_adopted": gate_policy,
-    "change_plan_adopted": change_plan_config,
-    "roles_adopted": roles_config,
-}
 
 
-def approve_as_demo(decision: Decision, *, ledger: Ledger, project: ProjectResource) -> Event:
+def approve_as_demo(decision: Decision, *, ledger: Ledger, workspace: Workspace) -> Event:
     """Let the demo approver sign for a version, naming every gate that could not be judged.
 
     Raises
@@ -43,10 +34,10 @@ def approve_as_demo(decision: Decision, *, ledger: Ledger, project: ProjectResou
     Refused
         Where demonstrations are not allowed.
     """
-    rules: EnvironmentConfig = project.environment_rules
-    if not (rules.demo_approver and project.environment == "local"):
-        raise Refused([f"there is no demo approver in {project.environment}; somebody has to approve"])
-    signer = demo_signer(ledger, project.settings.keys)
+    rules: EnvironmentConfig = workspace.rules
+    if not (rules.demo_approver and workspace.environment == "local"):
+        raise Refused([f"there is no demo approver in {workspace.environment}; somebody has to approve"])
+    signer = demo_signer(ledger, workspace.settings.keys)
     events, pointers = ledger.snapshot()
     policy = in_force(events)
     if policy is None:
@@ -71,7 +62,7 @@ def approve_as_demo(decision: Decision, *, ledger: Ledger, project: ProjectResou
 
 
 def sign_approval(
-    settings: Settings,
+    workspace: Workspace,
     *,
     version: str,
     reason: str,
@@ -89,13 +80,12 @@ def sign_approval(
     Refused
         When the approval would not count; nothing is recorded.
     """
-    project = ProjectResource.of(settings)
     if (key is None) != (approver is None):
         raise BadInput("--key and --approver belong together")
-    with project.ledger() as ledger:
-        decision = _decision(version, reason, ledger, project)
+    with workspace.ledger() as ledger:
+        decision = _decision(version, reason, ledger, workspace)
         if key is None or approver is None:
-            return approve_as_demo(decision, ledger=ledger, project=project)
+            return approve_as_demo(decision, ledger=ledger, workspace=workspace)
         events, pointers = ledger.snapshot()
         policy, roles = in_force(events), roles_in_force(events)
         if policy is None or roles is None:
@@ -117,32 +107,62 @@ def sign_approval(
         return ledger.append("version_approved", signed, actor=approver, version=version)
 
 
-def _decision(version: str, reason: str, ledger: Ledger, project: ProjectResource) -> Decision:
-    request = PromotionRequest(version, "production", project.actor, replace=True, reason=reason)
-    _, tracking, lake = environment_resources(project.settings)
-    return consider(request, ledger=ledger, project=project, tracking=tracking, lake=lake)
+def _decision(version: str, reason: str, ledger: Ledger, workspace: Workspace) -> Decision:
+    request = PromotionRequest(version, "production", workspace.actor, replace=True, reason=reason)
+    return consider(request, ledger=ledger, workspace=workspace)
 
 
-def adopt_configuration(settings: Settings, kind: AdoptionKind, *, key: Path | None, signer: str | None) -> Event:
-    """Put the gate policy, the change plan or the roles of ``configs/`` into force with a signature.
+def adopt_configuration(workspace: Workspace, kind: AdoptionKind, *, key: Path | None, signer: str | None) -> Event:
+    """Put the gate policy or the change plan of a model, as they stand in the checkout, into force with a signature.
 
     Raises
     ------
     BadInput
         When the file lacks something required, or key and signer are not given together.
+    Conflict
+        When somebody else adopted one meanwhile.
     Refused
         When the signer may not adopt it.
     """
+    content: GatePolicy | ChangePlan
+    if kind == "policy_adopted":
+        content = gate_policy(workspace.settings, workspace.name)
+    else:
+        content = change_plan_config(workspace.settings, workspace.name)
+    with workspace.ledger() as ledger:
+        return _adopted(workspace.platform, ledger, kind, content, workspace.required, key=key, signer=signer)
+
+
+def adopt_roles(platform: Platform, *, key: Path | None, signer: str | None) -> Event:
+    """Put ``configs/roles.yaml`` into force for the whole environment, which may have no model yet.
+
+    Raises
+    ------
+    BadInput, Conflict, Refused
+        As :func:`adopt_configuration`.
+    """
+    roles = roles_config(platform.settings)
+    with platform.ledger() as ledger:
+        return _adopted(platform, ledger, "roles_adopted", roles, None, key=key, signer=signer)
+
+
+def _adopted(
+    platform: Platform,
+    ledger: Ledger,
+    kind: AdoptionKind,
+    content: GatePolicy | ChangePlan | RolesConfig,
+    required: RequiredGates | None,
+    *,
+    key: Path | None,
+    signer: str | None,
+) -> Event:
     if (key is None) != (signer is None):
         raise BadInput("--key and --signer belong together")
-    project = ProjectResource.of(settings)
-    demo = project.environment_rules.demo_approver and settings.environment == "local"
-    with project.ledger() as ledger:
-        if key is not None and signer is not None:
-            who = Signer(signer, load_key(key))
-        elif demo:
-            who = demo_signer(ledger, settings.keys)
-        else:
-            raise Refused([f"there is no demo approver in {settings.environment}: sign with --key and --signer"])
-        required = None if kind == "roles_adopted" else required_gates(SCHEMA)
-        return adopt(ledger, kind, _READERS[kind](settings), who, required=required, demo_allowed=demo)
+    demo = platform.rules.demo_approver and platform.environment == "local"
+    if key is not None and signer is not None:
+        who = Signer(signer, load_key(key))
+    elif demo:
+        who = demo_signer(ledger, platform.settings.keys)
+    else:
+        raise Refused([f"there is no demo approver in {platform.environment}: sign with --key and --signer"])
+    return adopt(ledger, kind, content, who, required=required, demo_allowed=demo)

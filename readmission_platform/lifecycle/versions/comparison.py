@@ -5,20 +5,16 @@ What belongs here: putting recorded values side by side. What does not: judging 
 
 from typing import Any
 
-from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.versions.decisions import Considered
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.review import compared
-from readmission_platform.resources.tracking import TrackingResource
+from readmission_platform.storage.registry import Registry
 
 
 def version_changes(
-    record: VersionRecord,
-    champion: VersionRecord | None,
-    considered: Considered,
-    tracking: TrackingResource,
-    wording: Wording,
+    record: VersionRecord, champion: VersionRecord | None, considered: Considered, workspace: Workspace
 ) -> dict[str, Any]:
     """Return ``changes`` (what went in) and ``figures`` (how they did), ours beside the champion's.
 
@@ -28,23 +24,23 @@ def version_changes(
         The version in production; None when there is none. A version is not compared with itself.
     """
     other = champion if champion is not None and champion.version != record.version else None
-    ours = considered.facts.estimates or {}
+    ours = considered.gathered.facts.estimates or {}
     theirs = ((other.validated_payload or {}).get("estimates") or {}) if other else {}
     return {
-        "changes": _inputs(record, other, tracking),
+        "changes": _inputs(record, other, workspace.registry),
         "figures": [
-            {"label": wording.label(metric), "ours": ours[metric], "theirs": theirs.get(metric),
+            {"label": workspace.wording.label(metric), "ours": ours[metric], "theirs": theirs.get(metric),
              "difference": ours.get(paired) if paired and other else None}
             for metric, paired in compared(ours)
         ],
     }  # fmt: skip
 
 
-def _inputs(record: VersionRecord, other: VersionRecord | None, tracking: TrackingResource) -> list[dict[str, Any]]:
+def _inputs(record: VersionRecord, other: VersionRecord | None, registry: Registry) -> list[dict[str, Any]]:
     parts = [
         ("data", _data(record), _data(other)),
         ("source", record.source, other.source if other else None),
-        ("patients' split", record.split_digest, other.split_digest if other else None),
+        ("split", record.split_digest, other.split_digest if other else None),
         ("code", record.code_version, other.code_version if other else None),
         (
             "model configuration",
@@ -56,7 +52,7 @@ def _inputs(record: VersionRecord, other: VersionRecord | None, tracking: Tracki
     ]
     rows = [{"what": what, "ours": mine, "theirs": theirs, "same": mine == theirs} for what, mine, theirs in parts]
     if other is not None and record.trained.get("model_config") != other.trained.get("model_config"):
-        rows += _parameters(record, other, tracking)
+        rows += _parameters(record, other, registry)
     return rows
 
 
@@ -64,14 +60,11 @@ def _data(record: VersionRecord | None) -> str | None:
     return record.data_version if record else None
 
 
-def _parameters(record: VersionRecord, other: VersionRecord, tracking: TrackingResource) -> list[dict[str, Any]]:
+def _parameters(record: VersionRecord, other: VersionRecord, registry: Registry) -> list[dict[str, Any]]:
     """Return the training parameters that differ, from the runs that tracked them."""
-    from mlflow.exceptions import MlflowException
-
     try:
-        client = tracking.client()
-        ours, theirs = (client.get_run(str(each.trained.get("mlflow_run_id"))).data.params for each in (record, other))
-    except (Unavailable, MlflowException):
+        ours, theirs = (registry.parameters(str(each.trained.get("mlflow_run_id"))) for each in (record, other))
+    except Unavailable:
         return [{"what": "parameters", "ours": "not at hand", "theirs": "not at hand", "same": False}]
     return [
         {"what": f"parameter {name}", "ours": ours.get(name), "theirs": theirs.get(name), "same": False}

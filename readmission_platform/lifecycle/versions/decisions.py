@@ -6,23 +6,15 @@ What belongs here: gathering facts and asking ``governance``. What does not: rec
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import dagster as dg
-
-from readmission_platform.assets.model.stages import Stage
-from readmission_platform.assets.presentation import table
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
-from readmission_platform.governance.policy.required import required_gates
-from readmission_platform.governance.promotion.case import Judged
-from readmission_platform.governance.promotion.decision import Decision, PromotionRequest, VersionFacts, decide
+from readmission_platform.governance.promotion.decision import Decision, PromotionRequest, decide
 from readmission_platform.governance.promotion.rollback import RollbackDecision, RollbackRequest, decide_rollback
-from readmission_platform.lifecycle.versions.version_facts import version_facts
-from readmission_platform.models.readmission_30d.evidence import SCHEMA
-from readmission_platform.resources.lake import LakeResource
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.resources.tracking import TrackingResource
+from readmission_platform.lifecycle.versions.stages import Stage
+from readmission_platform.lifecycle.versions.version_facts import Gathered, gather
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.artifacts import artifact_digest
 
 
@@ -30,71 +22,53 @@ class Considered(NamedTuple):
     """A decision about a version, and what it was taken on."""
 
     decision: Decision
-    facts: VersionFacts
+    gathered: Gathered
     events: list[Event]
     pointers: dict[str, Pointer]
 
 
-def consider(
-    request: PromotionRequest,
-    *,
-    ledger: Ledger,
-    project: ProjectResource,
-    tracking: TrackingResource,
-    lake: LakeResource,
-) -> Decision:
+def consider(request: PromotionRequest, *, ledger: Ledger, workspace: Workspace) -> Decision:
     """Gather the facts about a version and decide; changes nothing.
 
     The one way to a decision: the job, the sensor and the command line all come through here.
     """
-    return consider_closely(request, ledger=ledger, project=project, tracking=tracking, lake=lake).decision
+    return consider_closely(request, ledger=ledger, workspace=workspace).decision
 
 
-def consider_closely(
-    request: PromotionRequest,
-    *,
-    ledger: Ledger,
-    project: ProjectResource,
-    tracking: TrackingResource,
-    lake: LakeResource,
-) -> Considered:
-    """Decide as :func:`consider` does, and return the facts and events as well."""
+def consider_closely(request: PromotionRequest, *, ledger: Ledger, workspace: Workspace) -> Considered:
+    """Decide as :func:`consider` does, and return what was gathered and the events as well."""
     if not ledger.events(kind="version_trained", version=request.version):
         raise BadInput(f"there is no version {request.version} of {ledger.model}; `readmission status` lists them")
     # Only now: on first use it adopts the policy, and a mistyped version is to leave everything as it was.
-    project.policy_in_force(ledger)
+    workspace.policy_in_force(ledger)
     events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
-    facts = version_facts(
+    gathered = gather(
         records[request.version],
         records=records,
         pointers=pointers,
-        lake=lake.open(),
-        artifact_root=tracking.root,
-        model=project.model,
-        drift=project.monitoring.drift if request.to_stage == Stage.production.value else None,
+        workspace=workspace,
+        drift=request.to_stage == Stage.production.value,
     )
     decision = decide(
         request,
         events=events,
         pointers=pointers,
-        facts=facts,
-        required=required_gates(SCHEMA),
-        environment=project.environment_rules,
-        environment_name=project.environment,
+        facts=gathered.facts,
+        required=workspace.required,
+        environment=workspace.rules,
+        environment_name=workspace.environment,
         now=datetime.now(UTC),
     )
-    return Considered(decision, facts, events, pointers)
+    return Considered(decision, gathered, events, pointers)
 
 
-def consider_rollback(
-    request: RollbackRequest, *, ledger: Ledger, project: ProjectResource, tracking: TrackingResource
-) -> RollbackDecision:
+def consider_rollback(request: RollbackRequest, *, ledger: Ledger, workspace: Workspace) -> RollbackDecision:
     """Verify the artifacts of the versions that were in production, and decide about a rollback; changes nothing."""
     events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
     digests = {
-        version: artifact_digest(tracking.root, record.artifact_path) if record.artifact_path else None
+        version: artifact_digest(workspace.registry.root, record.artifact_path) if record.artifact_path else None
         for version, record in records.items()
         if record.was_in_production
     }
@@ -104,8 +78,8 @@ def consider_rollback(
         pointers=pointers,
         records=records,
         artifact_digests=digests,
-        environment=project.environment_rules,
-        environment_name=project.environment,
+        environment=workspace.rules,
+        environment_name=workspace.environment,
     )
 
 
@@ -125,11 +99,3 @@ def chosen_version(ledger: Ledger, version: str | None, from_stage: Stage | None
     if found is None:
         raise BadInput(f"no version is in {from_stage.value}")
     return found
-
-
-def conditions_table(decision: Judged) -> dg.MetadataValue:
-    """Show the conditions of a decision: the deployment checklist."""
-    return table(
-        {"condition": item.name, "result": item.result, "found": item.detail, "what to do": item.action}
-        for item in decision.conditions
-    )

@@ -18,6 +18,7 @@ import pandas as pd
 
 from readmission_platform.config.files import model_card_config
 from readmission_platform.config.model_card import ModelCardConfig
+from readmission_platform.evaluation.words import Words
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.dossier import manifest as dossier
@@ -31,12 +32,11 @@ from readmission_platform.governance.promotion.verification import champion_then
 from readmission_platform.lifecycle.versions.dossier_verification import NOT_PROVEN, gate_table, verify_files
 from readmission_platform.lifecycle.versions.evidence_document import document_bytes, evidence_document
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing, evidence_rows
-from readmission_platform.models.readmission_30d.evidence import WORDS
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.dossier import readme
 from readmission_platform.reports.evidence_report import evidence_html
 from readmission_platform.reports.model_card import card_html, card_markdown, card_of
-from readmission_platform.resources.environment import Resources
-from readmission_platform.storage.lake import Lake
+from readmission_platform.storage.tables import ModelLake
 
 MADE = "dossier_made"
 _NOTES = {
@@ -55,7 +55,7 @@ class Made:
     public_key: str
 
 
-def make_dossier(version: str, *, out: Path, ledger: Ledger, resources: Resources, signer: Signer) -> Made:
+def make_dossier(version: str, *, out: Path, ledger: Ledger, workspace: Workspace, signer: Signer) -> Made:
     """Gather, seal, verify and write the dossier of a version, and record in the ledger that it was handed out.
 
     Parameters
@@ -77,23 +77,23 @@ def make_dossier(version: str, *, out: Path, ledger: Ledger, resources: Resource
     entries = ledger.entries()
     events = events_of(entries)
     record = _validated(version, events, ledger.model)
-    environment, made_at = resources.project.environment, utc_text(datetime.now(UTC))
-    files = gathered(record, entries, resources)
+    environment, made_at = workspace.environment, utc_text(datetime.now(UTC))
+    files = gathered(record, entries, workspace)
     files[dossier.README] = readme(
-        model=record.model, words=WORDS, version=version, environment=environment, made_at=made_at,
+        model=record.model, words=Words(**record.words), version=version, environment=environment, made_at=made_at,
         signer=signer.identity, demo=signer.demo, files=[*files, dossier.MANIFEST], not_proven=NOT_PROVEN, notes=_NOTES,
     ).encode()  # fmt: skip
     head = {"seq": entries[-1].seq, "hash": entries[-1].hash}
     manifest = dossier.sealed(
         files, signer, model=record.model, version=version, environment=environment, made_at=made_at, ledger=head,
-        code_version=resources.project.code_version,
+        code_version=workspace.code_version,
     )  # fmt: skip
     _refuse_unless_whole(manifest, files)
     staged = _written_beside(out, {**files, dossier.MANIFEST: manifest})
     try:
         handed_out = {"manifest_digest": dossier.digest_of_bytes(manifest), "ledger_seq": head["seq"],
                       "signer": signer.identity, "demo": signer.demo}  # fmt: skip
-        ledger.append(MADE, handed_out, actor=resources.project.actor, version=version)
+        ledger.append(MADE, handed_out, actor=workspace.actor, version=version)
         staged.rename(out)
     except OSError as error:
         raise BadInput(f"--out: {out} cannot be written ({error.strerror})") from error
@@ -103,22 +103,20 @@ def make_dossier(version: str, *, out: Path, ledger: Ledger, resources: Resource
     return Made(out, statement, signed["public_key"])
 
 
-def gathered(record: VersionRecord, entries: Sequence[Entry], resources: Resources) -> dict[str, bytes]:
+def gathered(record: VersionRecord, entries: Sequence[Entry], workspace: Workspace) -> dict[str, bytes]:
     """Return the content of every file but the explanation and the manifest, by name."""
     events = events_of(entries)
-    lake = resources.lake.open()
+    lake = workspace.lake
     records = version_records(events, pointers_from(events))
-    document = evidence_document(
-        record.version, events=events, pointers=pointers_from(events), project=resources.project, lake=lake
-    )
-    demo_allowed = resources.project.environment == "local"
+    document = evidence_document(record.version, events=events, pointers=pointers_from(events), workspace=workspace)
+    demo_allowed = workspace.environment == "local"
     files = {
         dossier.LEDGER: extract_text(entries).encode(),
         dossier.DOCUMENT: document_bytes(document),
         dossier.GATES: json_bytes(gate_table(document)),
         dossier.ROWS: _parquet(_rows(lake, record)),
         **{name: json_bytes(content) for name, content in repeated(record, events, demo_allowed=demo_allowed).items()},
-        **pages(document, model_card_config(resources.project.settings)),
+        **pages(document, model_card_config(workspace.settings, workspace.name)),
     }
     champion = champion_then(record, records, events)
     if champion is not None:
@@ -162,7 +160,7 @@ def _validated(version: str, events: Sequence[Event], model: str) -> VersionReco
     return records[version]
 
 
-def _rows(lake: Lake, record: VersionRecord) -> pd.DataFrame:
+def _rows(lake: ModelLake, record: VersionRecord) -> pd.DataFrame:
     rows = evidence_rows(lake, record)
     if rows is None:
         raise EvidenceMissing(f"the evidence rows of version {record.version} are gone: restore the lake")

@@ -31,8 +31,7 @@ from readmission_platform.governance.promotion.verification import (
     verify_version,
 )
 from readmission_platform.lifecycle.versions.evidence_document import FORMAT, document_from
-from readmission_platform.lifecycle.versions.version_facts import measured_at_training, shared_test_patients
-from readmission_platform.models.readmission_30d.evidence import SCHEMA
+from readmission_platform.lifecycle.versions.version_facts import measured_at_training, shared_test_rows
 
 NOT_PROVEN = (
     "that the key belongs to whom the manifest names: compare it with one you got from elsewhere (--public-key)",
@@ -105,7 +104,7 @@ def verify_files(
         opened = _opened(statement, files)
     except BadInput as error:
         return [*checks, Check("ledger_extract", "integrity", "fail", str(error))]
-    known = registered_to(signed["public_key"], opened.events)
+    known = registered_to(signed["public_key"], opened.events, demo_allowed=opened.demo_allowed)
     checks[0] = _said(checks[0], signed["public_key"], known, compared=public_key is not None)
     return [*checks, *_chain(opened, head), *_compared(opened)]
 
@@ -189,7 +188,11 @@ def _compared(opened: _Opened) -> Iterator[Check]:
     yield from (
         check
         for check in verify_version(
-            record, events=events, found=found, required=required_gates(SCHEMA), demo_allowed=opened.demo_allowed
+            record,
+            events=events,
+            found=found,
+            required=required_gates(record.evidence_schema),
+            demo_allowed=opened.demo_allowed,
         )
         # What the policy of today says of the version is no matter of the dossier.
         if check.name != "gates_in_force"
@@ -212,10 +215,11 @@ def _recomputed(opened: _Opened) -> tuple[dict[str, Any] | None, Recomputed]:
     settings = _part(opened.document, "settings")
     try:
         rows = _rows(opened.files[dossier.ROWS])
-        digest = digest_rows(rows, SCHEMA)
+        schema = opened.record.evidence_schema
+        digest = digest_rows(rows, schema)
         if digest != opened.record.evidence_digest:  # figures made from changed rows would mean nothing
             return None, Recomputed(stated, digest, None, settings_alike=True)
-        computed = evaluate(rows, schema=SCHEMA, **settings)
+        computed = evaluate(rows, schema=schema, **settings)
         estimates = dict(computed["estimates"]) | measured_at_training(opened.record)
         estimates |= _against_champion(opened, rows, settings)
     except (InvalidEvidence, BadInput, TypeError, KeyError):  # a setting too many, too few, or of another type
@@ -231,9 +235,9 @@ def _against_champion(opened: _Opened, rows: pd.DataFrame, settings: Mapping[str
     if champion is None or dossier.CHAMPION_ROWS not in opened.files:
         return {}
     theirs = _rows(opened.files[dossier.CHAMPION_ROWS])
-    if digest_rows(theirs, SCHEMA) != champion.evidence_digest:
+    if digest_rows(theirs, champion.evidence_schema) != champion.evidence_digest:
         raise BadInput("the champion's evidence rows are not those recorded")
-    both = shared_test_patients(rows, theirs)
+    both = shared_test_rows(rows, theirs)
     if both.empty:
         return {}
     return compare(both, **{name: settings[name] for name in ("thresholds", "replicates", "seed")})

@@ -15,16 +15,15 @@ from typing import Any
 
 from readmission_platform.config.governance import GatePolicy
 from readmission_platform.evaluation.disclosure import hide_telling_shares, suppress_small_cells
+from readmission_platform.evaluation.words import Words
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import in_force
 from readmission_platform.governance.policy.shown import judged_groups, shown_gate
 from readmission_platform.lifecycle.versions.version_facts import estimates_of, measured_at_training, recorded_evidence
-from readmission_platform.models.readmission_30d.evidence import WORDS
-from readmission_platform.resources.project import ProjectResource
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.home import replace_file
-from readmission_platform.storage.lake import Lake
 
 FORMAT = "evidence-1"
 EVIDENCE_FILE = "evidence.json"
@@ -35,8 +34,7 @@ def evidence_document(
     *,
     events: Sequence[Event],
     pointers: Mapping[str, Pointer],
-    project: ProjectResource,
-    lake: Lake,
+    workspace: Workspace,
 ) -> dict[str, Any]:
     """Return the evidence document of a version: builtin types only, counts of 1 to 10 people hidden.
 
@@ -47,10 +45,10 @@ def evidence_document(
 
     Returns
     -------
-    ``format``, ``model``, ``words``, ``version``, ``source``, ``provenance``, ``cohort``, all that
+    ``format``, ``model``, ``words``, ``version``, ``source``, ``limit_set``, ``provenance``, ``cohort``, all that
     ``evaluation.estimates.evidence.evaluate`` returns (``schema`` to ``comparisons``), ``explanations``, ``gates``,
-    ``verdict``, ``policy_digest`` and ``robustness``, in alphabetical order. What was not recorded is None, as are
-    figures that are undefined or hidden.
+    ``verdict``, ``policy_digest`` and ``robustness``, in alphabetical order. Figures that are undefined or hidden are
+    None.
 
     Raises
     ------
@@ -62,7 +60,7 @@ def evidence_document(
     record = version_records(events, pointers).get(version)
     if record is None:
         raise BadInput(f"there is no version {version}; `readmission status` lists them")
-    return document_from(record, _recomputed(record, project, lake), events=events)
+    return document_from(record, _recomputed(record, workspace), events=events)
 
 
 def document_from(record: VersionRecord, computed: Mapping[str, Any], *, events: Sequence[Event]) -> dict[str, Any]:
@@ -73,7 +71,7 @@ def document_from(record: VersionRecord, computed: Mapping[str, Any], *, events:
     computed
         As ``evaluation.estimates.evidence.evaluate`` returns it; it is left as it is.
     """
-    version, validated = record.version, record.validated_payload or {}
+    version, validated, words = record.version, record.validated_payload or {}, Words(**record.words)
     evidence = {**computed, "estimates": dict(computed["estimates"])}
     recorded = {name: entry for name, entry in (validated.get("estimates") or {}).items()
                 if name not in evidence["estimates"]}  # fmt: skip
@@ -83,13 +81,14 @@ def document_from(record: VersionRecord, computed: Mapping[str, Any], *, events:
     document = {
         "format": FORMAT,
         "model": record.model,
+        "words": asdict(words),
         "version": version,
         "source": record.source,
+        "limit_set": record.limit_set,
         "provenance": _provenance(record),
         "cohort": record.trained.get("cohort"),
         **shown,
-        "words": asdict(WORDS),
-        "groups": judged_groups(shown["groups"], evidence["groups"], policy, WORDS),
+        "groups": judged_groups(shown["groups"], evidence["groups"], policy, words),
         "explanations": record.trained.get("explanations"),
         "gates": [shown_gate(gate, shown["estimates"]) for gate in record.gates],
         "verdict": validated.get("verdict"),
@@ -101,9 +100,9 @@ def document_from(record: VersionRecord, computed: Mapping[str, Any], *, events:
     return canonical
 
 
-def write_document(document: Mapping[str, Any], project: ProjectResource) -> Path:
+def write_document(document: Mapping[str, Any], workspace: Workspace) -> Path:
     """Write a document where the reports of its version are, whole or not at all, and return where that is."""
-    target: Path = project.settings.reports / document["model"] / document["version"] / EVIDENCE_FILE
+    target: Path = workspace.reports / document["version"] / EVIDENCE_FILE
     target.parent.mkdir(parents=True, exist_ok=True)
     replace_file(target, document_bytes(document))
     return target
@@ -130,8 +129,9 @@ def policy_of(events: Sequence[Event], digest: str | None) -> GatePolicy | None:
     return policy.policy if policy and digest is None else None
 
 
-def _recomputed(record: VersionRecord, project: ProjectResource, lake: Lake) -> dict[str, Any]:
-    return estimates_of(recorded_evidence(lake, record), str(record.evidence_digest), project.model)
+def _recomputed(record: VersionRecord, workspace: Workspace) -> dict[str, Any]:
+    rows = recorded_evidence(workspace.lake, record)
+    return estimates_of(rows, str(record.evidence_digest), workspace.config, workspace.contract.evidence)
 
 
 def _provenance(record: VersionRecord) -> dict[str, Any]:

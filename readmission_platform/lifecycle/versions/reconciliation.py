@@ -7,10 +7,9 @@ and what cannot be repaired from the ledger is named with what to do.
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from readmission_platform.assets.model.stages import Stage, live_version, stage_versions
 from readmission_platform.governance.ledger.ledger import Ledger
-from readmission_platform.resources.project import ProjectResource
-from readmission_platform.resources.tracking import TrackingResource
+from readmission_platform.lifecycle.versions.stages import Stage, live_version, stage_versions
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.artifacts import artifact_digest
 
 
@@ -40,7 +39,7 @@ def record_once(ledger: Ledger, found: list[Difference], *, actor: str) -> None:
         ledger.append("difference_found", payload, actor=actor)
 
 
-def differences(ledger: Ledger, *, project: ProjectResource, tracking: TrackingResource) -> list[Difference]:
+def differences(ledger: Ledger, *, workspace: Workspace) -> list[Difference]:
     """Compare aliases, registered versions and artifacts with the ledger's pointers.
 
     An alias also differs after a crash between the ledger's transaction and the registry: the ledger decides.
@@ -50,8 +49,8 @@ def differences(ledger: Ledger, *, project: ProjectResource, tracking: TrackingR
     Unavailable
         When the ledger or the registry cannot be reached.
     """
-    name = project.model.name
-    aliases, registered, wanted = tracking.aliases(name), tracking.versions(name), stage_versions(ledger)
+    registry = workspace.registry
+    aliases, registered, wanted = registry.aliases(), registry.versions(), stage_versions(ledger)
     found: list[Difference] = []
     for stage in (each.value for each in Stage):
         version = wanted[stage]
@@ -62,7 +61,7 @@ def differences(ledger: Ledger, *, project: ProjectResource, tracking: TrackingR
             action = "The alias is set to what the ledger says; find out who moved it."
             found.append(Difference(stage, "alias", aliases.get(stage), version, True, action))
         record = live_version(ledger, stage)
-        digest = artifact_digest(tracking.root, record.artifact_path or "") if record else None
+        digest = artifact_digest(registry.root, record.artifact_path or "") if record else None
         if record is not None and digest != record.artifact_digest:
             action = "Restore the artifact from a backup, or roll back; until then nothing is scored with it."
             found.append(Difference(stage, "artifact", digest, record.artifact_digest, False, action))

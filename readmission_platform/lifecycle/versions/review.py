@@ -25,10 +25,8 @@ from readmission_platform.governance.promotion.decision import PromotionRequest
 from readmission_platform.lifecycle.versions.comparison import version_changes
 from readmission_platform.lifecycle.versions.decisions import Considered, consider_closely
 from readmission_platform.lifecycle.versions.shadow import shadow_of
-from readmission_platform.lifecycle.versions.version_facts import estimates_of, evidence_rows
-from readmission_platform.lifecycle.wording import wording_of
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.review import pictures_of, review_html
-from readmission_platform.resources.environment import Resources
 from readmission_platform.storage.home import replace_file
 
 REVIEW_FILE = "review.html"
@@ -38,7 +36,7 @@ _OVER = {
 }
 
 
-def write_review(version: str, *, ledger: Ledger, resources: Resources, out: Path | None = None) -> Path:
+def write_review(version: str, *, ledger: Ledger, workspace: Workspace, out: Path | None = None) -> Path:
     """Write the approver's page, whole or not at all, and return where it is.
 
     Parameters
@@ -53,47 +51,47 @@ def write_review(version: str, *, ledger: Ledger, resources: Resources, out: Pat
     OSError
         When the file cannot be written.
     """
-    project = resources.project
-    target = out or project.settings.reports / project.model.name / version / REVIEW_FILE
-    page = review_html(review_of(version, ledger=ledger, resources=resources))
+    target = out or workspace.reports / version / REVIEW_FILE
+    page = review_html(review_of(version, ledger=ledger, workspace=workspace))
     target.parent.mkdir(parents=True, exist_ok=True)
     replace_file(target, page.encode())
     return target
 
 
-def review_of(version: str, *, ledger: Ledger, resources: Resources) -> dict[str, Any]:
+def review_of(version: str, *, ledger: Ledger, workspace: Workspace) -> dict[str, Any]:
     """Return what the page says, as plain values."""
-    project, tracking, lake = resources
-    rules = project.environment_rules
-    request = PromotionRequest(version, "production", project.actor, replace=True, reason="review")
-    considered = consider_closely(request, ledger=ledger, project=project, tracking=tracking, lake=lake)
+    rules = workspace.rules
+    request = PromotionRequest(version, "production", workspace.actor, replace=True, reason="review")
+    considered = consider_closely(request, ledger=ledger, workspace=workspace)
     decision = considered.decision
     records = version_records(considered.events, considered.pointers)
     record, champion = records[version], records.get(considered.pointers["production"].version or "")
-    rows = evidence_rows(lake.open(), record) if considered.facts.estimates is not None else None
-    counted = estimates_of(rows, str(record.evidence_digest), project.model) if rows is not None else None
+    gathered, wording = considered.gathered, workspace.wording
+    counted = gathered.evidence.document if gathered.evidence else None
     evidence = suppress_small_cells(counted) if counted else None
-    policy, wording = in_force(considered.events), wording_of(project.model)
+    policy = in_force(considered.events)
     return {
         "model": ledger.model,
         "words": asdict(wording.words),
         "flag": wording.flag,
         "version": version,
-        "environment": project.environment,
+        "environment": workspace.environment,
         "written_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "state": record.state,
         "source": record.source,
+        "limit_set": record.limit_set,
         "verdict": headline(record, decision.conditions),
         "cohort": {name: evidence[name] for name in ("n", "positives", "patients")} if evidence else None,
         "champion": champion.version if champion and champion.version != version else None,
-        **version_changes(record, champion, considered, tracking, wording),
+        **version_changes(record, champion, considered, workspace),
         "conditions": [item.to_json() for item in decision.conditions],
         "gates": [
             shown_gate(gate.to_json(), evidence["estimates"] if evidence else {}) for gate in _in_order(decision.gates)
         ],
         "groups": list(_groups(evidence, counted, policy.policy if policy else None, wording)),
         "warnings": [gate.to_json() for gate in decision.gates if gate.gate in warnings_of(decision.gates)],
-        "shadow": shadow_of(lake.open(), record, project.model) | {"required": rules.shadow_days_required},
+        "shadow": shadow_of(workspace.lake, gathered.shadow, workspace.config)
+        | {"required": rules.shadow_days_required},
         "record": _provenance(record),
         "policy_digest": policy.digest if policy else None,
         "plan_digest": decision.plan_digest,

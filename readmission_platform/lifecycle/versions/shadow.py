@@ -1,50 +1,75 @@
 """The days a version ran in the shadow, as people are shown them.
 
 What belongs here: the days with their mean risk and how far they agree with production's. What does not: how many days
-are needed (``configs/environments``) and counted (``lifecycle.versions.version_facts``).
+are needed (``configs/environments``) and counted (``shadow_days``).
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
-from readmission_platform.assets.daily.agreement import both_scored
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.estimates.agreement import agreement_of, disagreements
-from readmission_platform.governance.ledger.versions import VersionRecord
-from readmission_platform.lifecycle.versions.version_facts import SHADOW_TABLE, shadow_days
-from readmission_platform.storage.lake import Lake
+from readmission_platform.lifecycle.versions.shadow_days import complete_days, shadow_days
+from readmission_platform.storage.tables import PREDICTIONS, ModelLake
 
 
-def shadow_of(lake: Lake, record: VersionRecord, model: ModelConfig) -> dict[str, Any]:
-    """Return the days in the shadow: encounters, mean risk, agreement with production by day and over all days.
+def shadow_of(lake: ModelLake, rows: pd.DataFrame, config: ModelConfig) -> dict[str, Any]:
+    """Return the days in the shadow: rows, mean risk, agreement with production by day and over all days.
 
-    A day of 1 to 10 encounters shows that it was, and no figure.
+    A day with 1 to 10 rows is listed without figures.
+
+    Parameters
+    ----------
+    rows
+        Of ``shadow_days.shadow_rows``.
     """
-    nothing: dict[str, Any] = {"complete_days": 0, "days": [], "overall": None, "outside": []}
-    if not lake.exists(SHADOW_TABLE):
-        return nothing
-    rows = lake.read(SHADOW_TABLE, where={"model_version": [record.version]})
-    rows = rows[rows["artifact_digest"] == record.artifact_digest]
     if rows.empty:
-        return nothing
+        return {"complete_days": 0, "days": [], "overall": None, "outside": []}
+    complete = complete_days(shadow_days(lake, rows))
     rows = rows[rows["risk"].notna()]  # those withheld were not scored
-    days = sorted(set(rows["discharge_date"]))
+    days = sorted(set(rows[lake.day]))
     pairs = both_scored(lake, rows, days)
-    limits = model.shadow_agreement
+    limits = config.shadow_agreement
     overall = agreement_of(pairs, psi_encounters=limits.psi_encounters) if len(pairs) >= SMALLEST_SHOWN else None
     return {
-        "complete_days": shadow_days(lake, record),
-        "days": [_day(day, rows, pairs, limits.psi_encounters) for day in days],
+        "complete_days": complete,
+        "days": [_day(day, rows[rows[lake.day] == day], pairs[pairs["day"] == day], limits.psi_encounters)
+                 for day in days],
         "overall": None if overall is None else asdict(overall),
         "outside": disagreements(overall, limits.model_dump()) if overall else [],
-    }
+    }  # fmt: skip
 
 
-def _day(day: str, rows: pd.DataFrame, pairs: pd.DataFrame, psi_encounters: int) -> dict[str, Any]:
-    ours, both = rows[rows["discharge_date"] == day], pairs[pairs["discharge_date"] == day]
+def both_scored(lake: ModelLake, shadow: pd.DataFrame, days: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of these days that production scored as well.
+
+    Parameters
+    ----------
+    shadow
+        Rows of ``shadow_predictions``.
+
+    Returns
+    -------
+    ``day``, ``shadow_risk``, ``production_risk``, ``shadow_flagged``, ``production_flagged``. A version is not compared
+    with itself: days it scored in production as well are left out, and so are rows that one of the two withheld.
+    """
+    risks, flags = ("shadow_risk", "production_risk"), ("shadow_flagged", "production_flagged")
+    nothing = pd.DataFrame({name: [] for name in ("day", *risks, *flags)})
+    if shadow.empty or not lake.exists(PREDICTIONS):
+        return nothing
+    compared = [lake.row, lake.day, "risk", "flagged", "model_version"]
+    live = lake.read(PREDICTIONS, columns=compared, where={lake.day: list(days)})
+    pairs = shadow[compared].merge(live, on=[lake.day, lake.row], suffixes=("", "_live"))
+    pairs = pairs[pairs["model_version"] != pairs["model_version_live"]].dropna(subset=["risk", "risk_live"])
+    named = {lake.day: "day", "risk": risks[0], "risk_live": risks[1], "flagged": flags[0], "flagged_live": flags[1]}
+    return pairs.rename(columns=named)[list(nothing.columns)].reset_index(drop=True)
+
+
+def _day(day: str, ours: pd.DataFrame, both: pd.DataFrame, psi_encounters: int) -> dict[str, Any]:
     enough, comparable = len(ours) >= SMALLEST_SHOWN, len(both) >= SMALLEST_SHOWN
     found = agreement_of(both, psi_encounters=psi_encounters)
     return {

@@ -7,13 +7,11 @@ What belongs here: reading bytes and rows again. What does not: what the compari
 from collections.abc import Mapping
 from typing import Any
 
-from readmission_platform.config.model import ModelConfig
 from readmission_platform.foundation.errors import BadInput, GovernanceError, LedgerCorrupt, Refused
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
-from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.governance.promotion.verification import (
     Check,
     Recomputed,
@@ -27,10 +25,8 @@ from readmission_platform.lifecycle.versions.version_facts import (
     evidence_rows,
     measured_at_training,
 )
-from readmission_platform.models.readmission_30d.evidence import SCHEMA
-from readmission_platform.resources.environment import Resources
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.artifacts import artifact_digest
-from readmission_platform.storage.lake import Lake
 
 
 class VerificationFailed(GovernanceError):
@@ -39,7 +35,7 @@ class VerificationFailed(GovernanceError):
     exit_code = 1
 
 
-def verify(version: str, *, ledger: Ledger, resources: Resources) -> list[Check]:
+def verify(version: str, *, ledger: Ledger, workspace: Workspace) -> list[Check]:
     """Verify the ledger, then everything it recorded of one version.
 
     Raises
@@ -59,15 +55,14 @@ def verify(version: str, *, ledger: Ledger, resources: Resources) -> list[Check]
     records = version_records(events, pointers)
     if version not in records:
         raise BadInput(f"there is no version {version} of {ledger.model}; `readmission status` lists them")
-    project, tracking, lake = resources
-    rules = project.environment_rules
+    rules = workspace.rules
     record = records[version]
-    artifact = artifact_digest(tracking.root, record.artifact_path) if record.artifact_path else None
-    evidence, estimates = _recomputed(record, records, events, lake.open(), project.model)
+    artifact = artifact_digest(workspace.registry.root, record.artifact_path) if record.artifact_path else None
+    evidence, estimates = _recomputed(record, records, events, workspace)
     settings = record.trained.get("model_config")
-    found = Recomputed(artifact, evidence, estimates, settings_alike=settings == digest_of(project.model))
-    demo = rules.demo_approver and project.environment == "local"
-    checks = verify_version(record, events=events, found=found, required=required_gates(SCHEMA), demo_allowed=demo)
+    found = Recomputed(artifact, evidence, estimates, settings_alike=settings == digest_of(workspace.config))
+    demo = rules.demo_approver and workspace.environment == "local"
+    checks = verify_version(record, events=events, found=found, required=workspace.required, demo_allowed=demo)
     return [chain_check(problem, len(events)), *checks]
 
 
@@ -90,21 +85,22 @@ def raise_unless_verified(version: str, checks: list[Check]) -> None:
 
 
 def _recomputed(
-    record: VersionRecord, records: Mapping[str, VersionRecord], events: list[Event], lake: Lake, model: ModelConfig
+    record: VersionRecord, records: Mapping[str, VersionRecord], events: list[Event], workspace: Workspace
 ) -> tuple[str | None, dict[str, Any] | None]:
     """Return the digest of the evidence rows as they are now, and the estimates made from them."""
     from readmission_platform.evaluation.estimates.rows import InvalidEvidence, digest_rows
 
+    lake, config, schema = workspace.lake, workspace.config, workspace.contract.evidence
     rows = evidence_rows(lake, record)
     if rows is None:
         return None, None
     try:
-        digest = digest_rows(rows, SCHEMA)
-        estimates = dict(estimates_of(rows, digest, model)["estimates"]) | measured_at_training(record)
+        digest = digest_rows(rows, schema)
+        estimates = dict(estimates_of(rows, digest, config, schema)["estimates"]) | measured_at_training(record)
     except InvalidEvidence:
         return None, None
     champion = champion_then(record, records, events)
     champion_rows = evidence_rows(lake, champion) if champion else None
     if champion_rows is not None:
-        estimates |= champion_estimates(rows, champion_rows, model)
+        estimates |= champion_estimates(rows, champion_rows, config)
     return digest, estimates

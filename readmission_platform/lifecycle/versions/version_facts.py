@@ -5,26 +5,28 @@ Nothing recorded by a check or shown in the registry is believed.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from readmission_platform.config.model import ModelConfig
-from readmission_platform.config.monitoring import DriftConfig
+from readmission_platform.evaluation.estimates.schema import EvidenceSchema
 from readmission_platform.foundation.errors import GovernanceError
+from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.chain import Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.promotion.decision import VersionFacts
 from readmission_platform.lifecycle.monitoring.windows import drift_facts
-from readmission_platform.models.readmission_30d.evidence import SCHEMA
+from readmission_platform.lifecycle.versions.shadow_days import complete_days, shadow_days, shadow_rows
+from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.artifacts import artifact_digest
-from readmission_platform.storage.lake import Lake, TableMissing
+from readmission_platform.storage.lake import TableMissing
+from readmission_platform.storage.tables import ModelLake
 
-EVIDENCE_TABLE = "model_evidence"
-SHADOW_TABLE = "shadow_predictions"
-ACCOUNTING_TABLE = "discharge_accounting"
+# Documents that a process keeps: those of the version at hand and of the ones it is compared with.
+_KEPT = 4
+_documents: dict[tuple[str, str, EvidenceSchema], dict[str, Any]] = {}
 
 
 class EvidenceMissing(GovernanceError):
@@ -33,7 +35,27 @@ class EvidenceMissing(GovernanceError):
     exit_code = 3
 
 
-def evidence_rows(lake: Lake, record: VersionRecord) -> pd.DataFrame | None:
+@dataclass(frozen=True)
+class Evidence:
+    """The evidence rows of a version, their digest as it is now, and the document computed from them."""
+
+    rows: pd.DataFrame
+    digest: str
+    document: dict[str, Any]
+
+
+class Gathered(NamedTuple):
+    """The facts about a version, and what they were gathered from, so that nobody has to gather it twice.
+
+    ``evidence`` is None where the rows are gone or changed; ``shadow`` holds the rows it scored in the shadow.
+    """
+
+    facts: VersionFacts
+    evidence: Evidence | None
+    shadow: pd.DataFrame
+
+
+def evidence_rows(lake: ModelLake, record: VersionRecord) -> pd.DataFrame | None:
     """Return the evidence rows recorded for a version, or None if they are not there or their file is damaged."""
     from deltalake.exceptions import DeltaError
     from pyarrow import ArrowException
@@ -46,7 +68,7 @@ def evidence_rows(lake: Lake, record: VersionRecord) -> pd.DataFrame | None:
     return None if rows.empty else rows.drop(columns="version")
 
 
-def recorded_evidence(lake: Lake, record: VersionRecord) -> pd.DataFrame:
+def recorded_evidence(lake: ModelLake, record: VersionRecord) -> pd.DataFrame:
     """Return the evidence rows of a version as they were recorded.
 
     Raises
@@ -60,7 +82,7 @@ def recorded_evidence(lake: Lake, record: VersionRecord) -> pd.DataFrame:
     if rows is None:
         raise EvidenceMissing(f"the evidence rows of version {record.version} are gone; train it again")
     try:
-        digest = digest_rows(rows, SCHEMA)
+        digest = digest_rows(rows, lake.contract.evidence)
     except InvalidEvidence as error:
         raise EvidenceMissing(f"the evidence rows of version {record.version} are unusable: {error}") from error
     if digest != record.evidence_digest:
@@ -68,68 +90,61 @@ def recorded_evidence(lake: Lake, record: VersionRecord) -> pd.DataFrame:
     return rows
 
 
-def estimates_of(rows: pd.DataFrame, digest: str, model: ModelConfig) -> dict[str, Any]:
+def estimates_of(rows: pd.DataFrame, digest: str, config: ModelConfig, schema: EvidenceSchema) -> dict[str, Any]:
     """Compute the evidence document of rows with this digest, once per process and content."""
-    return _document(_Rows(rows, digest), model.model_dump_json())
-
-
-class _Rows:
-    """Evidence rows that compare by their digest, so that equal content is evaluated once."""
-
-    def __init__(self, frame: pd.DataFrame, digest: str) -> None:
-        self.frame, self.digest = frame, digest
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Rows) and self.digest == other.digest
-
-
-@lru_cache(maxsize=4)
-def _document(rows: _Rows, model_json: str) -> dict[str, Any]:
     from readmission_platform.evaluation.estimates.evidence import evaluate
 
-    model = ModelConfig.model_validate_json(model_json)
-    return evaluate(
-        rows.frame,
-        schema=SCHEMA,
-        flag_share=model.flag_share,
-        wide_flag_share=model.wide_flag_share,
-        thresholds=model.decision_thresholds,
-        replicates=model.bootstrap_replicates,
-        seed=model.seed,
-    )
+    key = (digest, digest_of(config), schema)
+    if key not in _documents:
+        while len(_documents) >= _KEPT:
+            _documents.pop(next(iter(_documents)))
+        _documents[key] = evaluate(
+            rows,
+            schema=schema,
+            flag_share=config.flag_share,
+            wide_flag_share=config.wide_flag_share,
+            thresholds=config.decision_thresholds,
+            replicates=config.bootstrap_replicates,
+            seed=config.seed,
+        )
+    return _documents[key]
 
 
 def champion_estimates(
-    rows: pd.DataFrame, champion_rows: pd.DataFrame, model: ModelConfig
+    rows: pd.DataFrame, champion_rows: pd.DataFrame, config: ModelConfig
 ) -> dict[str, dict[str, Any]]:
-    """Compare with the version in production on encounters neither was trained on: the test patients of both."""
+    """Compare with the version in production on rows neither was trained on: those of the test entities of both."""
     from readmission_platform.evaluation.estimates.comparison import compare
 
-    both = shared_test_patients(rows, champion_rows)
+    both = shared_test_rows(rows, champion_rows)
     if both.empty:
         return {}
     return compare(
         both,
-        thresholds=model.decision_thresholds,
-        replicates=model.bootstrap_replicates,
-        seed=model.seed,
+        thresholds=config.decision_thresholds,
+        replicates=config.bootstrap_replicates,
+        seed=config.seed,
     )
 
 
-def shared_test_patients(rows: pd.DataFrame, champion_rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the evidence rows of the test patients of both versions, with the other's score as ``champion_score``."""
+def shared_test_rows(rows: pd.DataFrame, champion_rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the evidence rows of the test entities of both versions, with the other's score as ``champion_score``."""
     theirs = champion_rows.loc[champion_rows["fold"] == 0, ["row_key", "score"]]
     return rows[rows["fold"] == 0].merge(theirs.rename(columns={"score": "champion_score"}), on="row_key")
 
 
-def shadow_estimates(lake: Lake, record: VersionRecord, mean_score: float) -> tuple[dict[str, Any], int]:
-    """Summarise the shadow stage: mean risk against validation, shares scored and withheld, and the complete days."""
-    days = _shadow_days(lake, record)
+def shadow_estimates(days: pd.DataFrame, mean_score: float) -> dict[str, Any]:
+    """Summarise the shadow stage: mean risk against validation, and shares scored and withheld.
+
+    Parameters
+    ----------
+    days
+        As ``shadow_days`` returns them.
+    mean_score
+        Mean out-of-fold risk at validation.
+    """
     if days.empty:
-        return {}, 0
+        return {}
     expected, listed, scored = (int(days[name].sum()) for name in ("accepted", "listed", "scored"))
     count = {"low": None, "high": None, "n": expected, "positives": None}
     ratio = float(days["risk"].sum() / scored / mean_score) if scored else None
@@ -137,82 +152,58 @@ def shadow_estimates(lake: Lake, record: VersionRecord, mean_score: float) -> tu
         "shadow_observed_expected_ratio": {"value": ratio, **count},
         "shadow_scored_share": {"value": listed / expected if expected else None, **count},
         "shadow_withheld_share": {"value": (listed - scored) / listed if listed else None, **count},
-    }, _complete(days)
+    }
 
 
-def shadow_days(lake: Lake, record: VersionRecord) -> int:
-    """Return how many days the version has scored completely in the shadow."""
-    return _complete(_shadow_days(lake, record))
-
-
-def _complete(days: pd.DataFrame) -> int:
-    return int(((days["listed"] == days["accepted"]) & (days["accepted"] > 0)).sum())
-
-
-def _shadow_days(lake: Lake, record: VersionRecord) -> pd.DataFrame:
-    """Return per day the version shadow-scored: encounters ``accepted``, ``listed``, ``scored``, and summed ``risk``.
-
-    Listed are those scored and those withheld for a reason: withholding is an answer, not a gap.
-    """
-    nothing = pd.DataFrame({"listed": [], "scored": [], "risk": [], "accepted": []})
-    if not (lake.exists(SHADOW_TABLE) and lake.exists(ACCOUNTING_TABLE)):
-        return nothing
-    rows = lake.read(SHADOW_TABLE, where={"model_version": [record.version]})
-    rows = rows[rows["artifact_digest"] == record.artifact_digest]
-    if "status" in rows:  # older tables have none: nothing was withheld then
-        rows = rows[rows["risk"].notna() | (rows["status"] == "withheld")]
-    if rows.empty:
-        return nothing
-    per_day = rows.groupby("discharge_date").agg(
-        listed=("encounter_id", "nunique"), scored=("risk", "count"), risk=("risk", "sum")
-    )
-    accounted = lake.read(ACCOUNTING_TABLE, where={"discharge_date": sorted(per_day.index)})
-    return per_day.join(accounted.set_index("discharge_date")["accepted"], how="inner")
-
-
-def version_facts(
+def gather(
     record: VersionRecord,
     *,
     records: Mapping[str, VersionRecord],
     pointers: Mapping[str, Pointer],
-    lake: Lake,
-    artifact_root: Path,
-    model: ModelConfig,
-    drift: DriftConfig | None = None,
-) -> VersionFacts:
+    workspace: Workspace,
+    drift: bool = False,
+) -> Gathered:
     """Gather everything a decision about a version needs, from bytes and rows as they are now.
 
     Without ``drift`` nothing is said of drift, which only the way into production needs.
     """
     from readmission_platform.evaluation.estimates.rows import InvalidEvidence, digest_rows
 
-    artifact = artifact_digest(artifact_root, record.artifact_path) if record.artifact_path else None
-    rows = evidence_rows(lake, record)
-    champion = records.get(pointers["production"].version or "")
+    lake, config, schema = workspace.lake, workspace.config, workspace.contract.evidence
+    root = workspace.registry.root
+    artifact = artifact_digest(root, record.artifact_path) if record.artifact_path else None
+    rows, scored = evidence_rows(lake, record), shadow_rows(lake, record)
+    limit_set = workspace.limits_of(record.source)
+    nothing = Gathered(VersionFacts(artifact, None, None, 0, has_champion=False, limit_set=limit_set), None, scored)
     if rows is None:
-        return VersionFacts(artifact, None, None, 0, has_champion=False)
+        return nothing
     try:
-        digest = digest_rows(rows, SCHEMA)
+        digest = digest_rows(rows, schema)
     except InvalidEvidence:
-        return VersionFacts(artifact, None, None, 0, has_champion=False)
+        return nothing
     if digest != record.evidence_digest:  # figures made from changed rows would mean nothing, or not even be defined
-        return VersionFacts(artifact, digest, None, 0, has_champion=False)
-    estimates = dict(estimates_of(rows, digest, model)["estimates"]) | measured_at_training(record)
+        found = VersionFacts(artifact, digest, None, 0, has_champion=False, limit_set=limit_set)
+        return Gathered(found, None, scored)
+    evidence = Evidence(rows, digest, estimates_of(rows, digest, config, schema))
+    estimates = dict(evidence.document["estimates"]) | measured_at_training(record)
+    champion = records.get(pointers["production"].version or "")
     compared: dict[str, dict[str, Any]] = {}
     if champion is not None and champion.version != record.version:
         champion_rows = evidence_rows(lake, champion)
-        if champion_rows is not None and digest_rows(champion_rows, SCHEMA) == champion.evidence_digest:
-            compared = champion_estimates(rows, champion_rows, model)
-    shadow, days = shadow_estimates(lake, record, float(rows["score"].mean()))
-    return VersionFacts(
+        if champion_rows is not None and digest_rows(champion_rows, schema) == champion.evidence_digest:
+            compared = champion_estimates(rows, champion_rows, config)
+    days = shadow_days(lake, scored)
+    facts = VersionFacts(
         artifact_digest=artifact,
         evidence_digest=digest,
-        estimates=estimates | compared | shadow,
-        shadow_days=days,
+        estimates=estimates | compared | shadow_estimates(days, float(rows["score"].mean())),
+        shadow_days=complete_days(days),
         has_champion=bool(compared),
         champion_version=champion.version if compared and champion else None,
-        drift=drift_facts(lake, record, drift) if drift else None,
+        drift=drift_facts(lake, record, workspace.monitoring.drift) if drift else None,
+        limit_set=limit_set,
     )
+    return Gathered(facts, evidence, scored)
 
 
 def measured_at_training(record: VersionRecord) -> dict[str, Any]:

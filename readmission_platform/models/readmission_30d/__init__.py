@@ -5,8 +5,8 @@ What belongs here: the contract, put together from its parts; importing it is ch
 
 from readmission_platform.encounters.cohort import MATURITY_DAYS
 from readmission_platform.encounters.contract import ENCOUNTERS, ENCOUNTERS_WITH_OUTCOME, LANDING
-from readmission_platform.encounters.sources import load_synthetic, load_uci
-from readmission_platform.models.contract import ModelContract, Source
+from readmission_platform.encounters.sources import SYNTHETIC, UCI
+from readmission_platform.models.contract import ModelContract
 from readmission_platform.models.readmission_30d.data import ReadmissionData
 from readmission_platform.models.readmission_30d.estimator import ReadmissionEstimator
 from readmission_platform.models.readmission_30d.evidence import SCHEMA, WORDS
@@ -15,23 +15,6 @@ from readmission_platform.models.readmission_30d.inputs import IDENTIFIERS, MODE
 from readmission_platform.models.readmission_30d.robustness import ReadmissionRobustness
 from readmission_platform.models.readmission_30d.watched_inputs import ReadmissionWatch
 
-_SOURCES = (
-    Source(
-        name="uci",
-        words="Diabetes 130-US Hospitals for Years 1999-2008",
-        limits="real",
-        options=frozenset({"archive"}),
-        load=load_uci,
-    ),
-    Source(
-        name="synthetic",
-        words="synthetic cohort, generated with a known risk model; nobody in it exists",
-        limits="synthetic",
-        options=frozenset({"rows", "seed"}),
-        load=load_synthetic,
-    ),
-)
-
 CONTRACT = ModelContract(
     words=WORDS,
     purpose="At discharge, the probability that the patient is an inpatient again within 30 days.",
@@ -39,7 +22,7 @@ CONTRACT = ModelContract(
     raw=ENCOUNTERS_WITH_OUTCOME,
     landing=LANDING,
     maturity_days=MATURITY_DAYS,
-    sources={source.name: source for source in _SOURCES},
+    sources={source.name: source for source in (SYNTHETIC, UCI)},
     inputs=tuple(MODEL_INPUTS),
     identifiers=IDENTIFIERS,
     evidence=SCHEMA,

@@ -1,7 +1,7 @@
-"""The ways out to people: a file of the home, and whatever Apprise reaches.
+"""The channels that notifications are sent through: a file in the home, and whatever Apprise reaches.
 
 What belongs here: sending notifications in one message, with a time limit, two attempts, and never an exception.
-What does not: what is sent when (``outbox``) and what it says (``operations.alerts.states``).
+What does not: what is sent when (``outbox``) and what it says (``states``).
 
 The address of a channel is a secret: it comes from the environment, and is in no log, error or table.
 """
@@ -22,7 +22,7 @@ from readmission_platform.operations.alerts.states import message
 
 ATTEMPTS = 2
 SECONDS = 5.0
-_TALKATIVE = ("apprise", "urllib3")  # what they log names addresses
+_TALKATIVE = ("apprise", "urllib3")  # their log messages contain addresses
 _CODE = re.compile(r"error=(\d{3})\b")
 
 
@@ -87,7 +87,7 @@ class AppriseSender:
 
 
 def senders(config: AlertsConfig, settings: Settings, *, attempts: int = ATTEMPTS) -> dict[str, Sender]:
-    """Return the channels that this process can reach: those without their variable are left out."""
+    """Return the channels that this process can reach; those whose variable is not set are left out."""
     found: dict[str, Sender] = {}
     for name, channel in config.channels.items():
         if isinstance(channel, AppriseChannel):
@@ -101,7 +101,7 @@ def senders(config: AlertsConfig, settings: Settings, *, attempts: int = ATTEMPT
 
 @contextmanager
 def _overheard() -> Iterator[list[str]]:
-    """Keep what the libraries log to ourselves, and yield the HTTP codes they speak of."""
+    """Suppress what the libraries log, and yield the HTTP codes in it."""
     codes: list[str] = []
     handler = _Codes(codes)
     before = [(logging.getLogger(name), logging.getLogger(name).propagate) for name in _TALKATIVE]

@@ -1,7 +1,7 @@
-"""The outbox: notifications that wait for their channel, delivered at least once, with a bound.
+"""The outbox: notifications that wait for their channel. Each is delivered at least once, or given up after a day.
 
 What belongs here: enqueueing, taking what waits, and recording how the delivery went. What does not: how a channel is
-reached (``channels``), and what a notification says (``operations.alerts.states``).
+reached (``channels``), and what a notification says (``states``).
 """
 
 import json
@@ -17,7 +17,7 @@ from readmission_platform.operations.alerts.channels import Attempt, Sender
 from readmission_platform.operations.database import Operations
 from readmission_platform.operations.schema import deliveries, notifications
 
-# Taken by somebody who is sending: nobody else does for this long.
+# While one process sends a notification, no other process does for this long.
 IN_HAND = timedelta(minutes=2)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
 GIVEN_UP_AFTER = timedelta(hours=24)
@@ -41,7 +41,7 @@ def enqueue(
     *,
     now: datetime,
 ) -> None:
-    """Have a notification delivered to channels, in the transaction that made it."""
+    """Store a notification for each channel, in the transaction of the alert that it is about."""
     rows = [
         {
             "alert_id": alert_id,
@@ -58,13 +58,13 @@ def enqueue(
 
 
 def waiting(connection: sa.Connection) -> dict[str, int]:
-    """Count by channel what has been neither delivered nor given up."""
+    """Count by channel the notifications that are neither delivered nor given up."""
     count = sa.select(notifications.c.channel, sa.func.count()).where(_waits()).group_by(notifications.c.channel)
     return {channel: int(number) for channel, number in connection.execute(count)}
 
 
 def deliver(operations: Operations, senders: Mapping[str, Sender], *, now: datetime) -> list[Delivered]:
-    """Deliver what waits, one message for each channel; a channel that fails is recorded and tried again later.
+    """Deliver waiting notifications, one message a channel; a channel that fails is recorded and tried again later.
 
     Notifications for channels that are not among the senders wait for a process that can reach them.
     """

@@ -1,7 +1,7 @@
-"""Alerts in the operations database: what is open, what it was, and what people are to be told, in one transaction.
+"""Alerts in the operations database: each change is stored in one transaction with its notifications.
 
-What belongs here: applying signals and the time to the alerts that are kept. What does not: the rules
-(``operations.alerts.rules``), the life of one alert (``operations.alerts.states``) and sending (``outbox``).
+What belongs here: applying signals and the passing of time to stored alerts. What does not: the rules (``rules``), the
+life of one alert (``states``) and sending (``outbox``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,18 +36,17 @@ _MOMENTS = {"opened_at", "last_at", "notified_at", "acknowledged_at", "resolved_
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What every notification says of where it comes from, the rules, the time, and what is too old to tell."""
+    """The rules, what every notification says about its origin, the time, and since when failures are reported."""
 
     config: AlertsConfig
     environment: str
-    model: str
     ui_url: str | None
     now: datetime
     old_before: datetime
 
 
 def settle(operations: Operations, signals: Sequence[Signal], given: Circumstances) -> list[Change]:
-    """Carry signals and the passing of time over to the alerts; writes nothing when nothing changes."""
+    """Apply signals and the passing of time to the alerts; writes nothing when nothing changes."""
     with operations.reading() as connection:
         unresolved = _read(connection, alerts.c.resolved_at.is_(None))
         beats = _beats_due(connection, given)
@@ -67,7 +66,7 @@ def settle(operations: Operations, signals: Sequence[Signal], given: Circumstanc
 
 
 def apply_signals(connection: sa.Connection, signals: Iterable[Signal], given: Circumstances) -> list[Change]:
-    """Carry signals over to the alerts, in order, and enqueue what people are to be told; returns the changes."""
+    """Apply signals to the alerts, in order, and enqueue the notifications; returns the changes."""
     changes: list[Change] = []
     for signal in signals:
         if signal.active:
@@ -84,20 +83,26 @@ def apply_signals(connection: sa.Connection, signals: Iterable[Signal], given: C
 
 
 def _last(connection: sa.Connection, signal: Signal) -> Alert | None:
-    """Return the last alert of a signal's rule about its subject, open or over."""
-    same = sa.and_(alerts.c.rule == signal.rule, alerts.c.kind == signal.about, alerts.c.subject == signal.subject)
+    """Return the last alert of a signal's rule about its model and subject, open or resolved."""
+    same = sa.and_(
+        alerts.c.rule == signal.rule,
+        alerts.c.kind == signal.about,
+        alerts.c.model.is_not_distinct_from(signal.model),  # NULL is a model like others: that of none
+        alerts.c.subject == signal.subject,
+    )
     newest = sa.select(sa.func.max(alerts.c.id)).where(same).scalar_subquery()
     return next(iter(_read(connection, alerts.c.id == newest)), None)
 
 
 def _concerns(signal: Signal, alert: Alert) -> bool:
-    """Tell whether a signal is about an alert: of the same kind, of its rule and subject as far as it names them."""
+    """Tell whether a signal is about an alert: of its kind and model, and of its rule and subject if it names them."""
     same_rule = signal.rule in {None, alert.rule}
-    return signal.about == alert.kind and same_rule and signal.subject in {None, alert.subject}
+    same_subject = signal.subject in {None, alert.subject}
+    return (signal.about, signal.model) == (alert.kind, alert.model) and same_rule and same_subject
 
 
 def _aged(alert: Alert, given: Circumstances) -> Change | None:
-    """Return what the time makes of an open alert; one that no rule asks for any more is over."""
+    """Return what an open alert becomes as time passes; one whose rule is gone or switched off is resolved."""
     rule = given.config.rules.get(alert.rule)
     if rule is not None and rule.enabled:
         return due(alert, rule, now=given.now)
@@ -122,24 +127,32 @@ def _heartbeat(
     seen = sa.select(sa.func.count()).select_from(observed_runs).where(observed_runs.c.observed_at >= (last or ""))
     unresolved = sa.select(sa.func.count()).select_from(alerts).where(alerts.c.resolved_at.is_(None))
     undelivered = sum(waiting(connection).values())
-    said = (
+    what = (
         f"The platform is being watched: {connection.execute(seen).scalar_one()} runs since "
         f"{last[:16] if last else 'the beginning'}, {connection.execute(unresolved).scalar_one()} alerts open, "
         f"{undelivered} notices not delivered yet. The next heartbeat comes in {rule.every_minutes} minutes."
     )
-    sign = Alert(name, "heartbeat", given.model, rule.severity, said, "", rule.action, None, given.now, given.now)
-    return {**_content(sign, "heartbeat", given), "times_seen": None}
+    beat = Alert(name, "heartbeat", "the platform", rule.severity, what, "", rule.action, None, given.now, given.now)
+    return {**_content(beat, "heartbeat", given), "times_seen": None}
 
 
-def find_alerts(operations: Operations, *, everything: bool = False) -> list[Alert]:
-    """Return the open alerts, or all there ever were, the newest first."""
+def find_alerts(operations: Operations, *, everything: bool = False, model: str | None = None) -> list[Alert]:
+    """Return the open alerts, or also the resolved ones, the newest first.
+
+    Parameters
+    ----------
+    model
+        Only alerts that concern this model: its own, and those that belong to no model.
+    """
+    unresolved = sa.true() if everything else alerts.c.resolved_at.is_(None)
+    concerned = sa.true() if model is None else sa.or_(alerts.c.model == model, alerts.c.model.is_(None))
     with operations.reading() as connection:
-        found = _read(connection, sa.true() if everything else alerts.c.resolved_at.is_(None))
+        found = _read(connection, sa.and_(unresolved, concerned))
     return sorted(found, key=lambda alert: (alert.opened_at, alert.id), reverse=True)
 
 
 def acknowledge(operations: Operations, number: int, *, by: str, reason: str, now: datetime) -> Alert:
-    """Record that somebody has taken an open alert on.
+    """Record that somebody takes care of an open alert.
 
     Raises
     ------
@@ -169,7 +182,7 @@ def _alert(row: dict[str, Any]) -> Alert:
 
 
 def _keep(connection: sa.Connection, change: Change, given: Circumstances) -> Change:
-    """Write an alert and enqueue its notice; returns the change with the alert's number."""
+    """Store an alert and enqueue its notification; returns the change with the alert's number."""
     alert = _write(connection, change.alert)
     rule = given.config.rules.get(alert.rule)
     if change.notice is not None and rule is not None:
@@ -191,4 +204,4 @@ def _values(alert: Alert) -> dict[str, Any]:
 
 
 def _content(alert: Alert, notice: Notice, given: Circumstances) -> Mapping[str, Any]:
-    return content(alert, notice, environment=given.environment, model=given.model, ui_url=given.ui_url, now=given.now)
+    return content(alert, notice, environment=given.environment, ui_url=given.ui_url, now=given.now)

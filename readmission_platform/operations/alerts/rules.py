@@ -1,19 +1,20 @@
-"""What an observation says to the rules of ``configs/alerts.yaml``: signals that something is wrong, or sound again.
+"""What an observation means by the rules of ``configs/alerts.yaml``: signals that something is wrong, or sound again.
 
-What belongs here: pure functions from observations and rules to signals. What does not: what becomes of a signal when
-an alert is open already (``alert_states``), and who is told (``operations.alerts.channels``).
+What belongs here: pure functions from observations and rules to signals. What does not: what a signal does to an alert
+that is open already (``states``), and sending notifications (``channels``).
 
-Of several rules that fit, the first one of the file speaks: the particular stands before the general.
+If several rules fit, the first one in the file applies: particular rules stand before general ones.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from readmission_platform.config.alerts import AlertRule, AlertsConfig, RuleKind
-from readmission_platform.governance.ledger.chain import Event
+from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
+from readmission_platform.operations.names import ModelNames
 from readmission_platform.operations.observed_runs import CheckSeen, RunSeen, TickSeen
 
 LONGEST_TEXT = 400
@@ -21,21 +22,21 @@ LONGEST_TEXT = 400
 
 @dataclass(frozen=True)
 class Signal:
-    """Something is wrong (``rule`` says whose it is), or is sound again.
+    """Something is wrong, or is sound again.
 
-    Parameters
+    Attributes
     ----------
-    about, subject
-        What it is about; an alert is one per rule and subject, however often and on whichever days it is seen.
+    about, model, subject
+        What the signal is about: a kind of observation, a model (None: it belongs to none), and a text such as
+        "scoring_job". A subject of None ends every alert of a rule about the model.
     at
         When that was so; an older signal does not overrule a newer one.
     rule
-        None for what is sound again: it ends the alerts of any rule about the subject.
-    subject
-        None for what ends every alert of a rule.
+        The rule that applies. Something sound again may leave it out: then it ends the alerts of all rules about it.
     """
 
     about: RuleKind
+    model: str | None
     subject: str | None
     at: datetime
     active: bool
@@ -55,109 +56,152 @@ def first_rule(config: AlertsConfig, about: RuleKind, facts: Mapping[str, str | 
 
 def _fits(match: Mapping[str, str | Sequence[str]], facts: Mapping[str, str | None]) -> bool:
     return all(
-        any(
-            fnmatchcase(facts.get(name) or "", each) for each in ([patterns] if isinstance(patterns, str) else patterns)
-        )
+        any(fnmatchcase(facts.get(name) or "", each) for each in _patterns(patterns))
         for name, patterns in match.items()
     )
 
 
+def _patterns(patterns: str | Sequence[str]) -> Sequence[str]:
+    return [patterns] if isinstance(patterns, str) else patterns
+
+
 def signals_of_run(config: AlertsConfig, run: RunSeen) -> list[Signal]:
-    """Return what a finished run says: its checks, whether it failed, and what its success brings to an end."""
+    """Return the signals of a finished run: its checks, its failure, and the alerts that its success ends.
+
+    Assets and checks belong to their own model. The job belongs to the run's, and ends alerts of that one only.
+    """
     ended = [
-        Signal(rule.about, None, run.ended_at, active=False, rule=name)
+        Signal(rule.about, run.model, None, run.ended_at, active=False, rule=name)
         for name, rule in config.rules.items()
-        if run.status == "success" and rule.recovers is not None and rule.recovers.job == run.job
+        if run.status == "success" and rule.recovers is not None and rule.recovers.job == run.job.name
     ]
     return [*_of_checks(config, run), *_of_outcome(config, run), *ended]
 
 
 def _of_checks(config: AlertsConfig, run: RunSeen) -> Iterator[Signal]:
-    by_subject: dict[str, list[CheckSeen]] = {}
+    by_subject: dict[tuple[str | None, str], list[CheckSeen]] = {}
     for check in run.checks:
         if check.judged:
-            by_subject.setdefault(f"{check.asset}/{check.check}", []).append(check)
-    for subject, evaluated in by_subject.items():
+            by_subject.setdefault((check.asset.model, f"{check.asset.name}/{check.check}"), []).append(check)
+    for (model, subject), evaluated in by_subject.items():
         failed = [check for check in evaluated if not check.passed]
         if not failed:
-            yield Signal("check", subject, run.ended_at, active=False)
+            yield Signal("check", model, subject, run.ended_at, active=False)
             continue
         check = next((each for each in failed if each.severity == "ERROR"), failed[0])
-        facts = {"asset": check.asset, "check": check.check, "severity": check.severity, "job": run.job}
         days = sorted(each.partition for each in failed if each.partition is not None)
-        place = f"asset {check.asset}{_span(days) or _days(run)}, {_run(run)}"
-        yield from _raised(config, "check", facts, subject, run.ended_at, check.description, place, run.run_id)
+        yield from _raised(
+            config,
+            Signal(
+                "check",
+                model,
+                subject,
+                run.ended_at,
+                active=True,
+                what=check.description,
+                where=f"asset {check.asset.key}{_span(days) or _days(run)}, {_run(run)}",
+                run_id=run.run_id,
+            ),
+            {"asset": check.asset.name, "check": check.check, "severity": check.severity, "job": run.job.name},
+        )
 
 
 def _of_outcome(config: AlertsConfig, run: RunSeen) -> Iterator[Signal]:
     for subject in run.sound_subjects:
-        yield Signal("run", subject, run.ended_at, active=False)
+        yield Signal("run", subject.model, subject.text, run.ended_at, active=False)
     if run.cause is None or run.retried:
         return
-    facts = {"job": run.job, "cause": run.cause, "trigger": run.trigger}
+    facts = {"job": run.job.name, "cause": run.cause, "trigger": run.trigger}
     if run.cause == "killed":
         what = "The run ended without an error of its own: its process was killed or lost."
     else:
         steps = ", ".join(sorted({failure.step for failure in run.failures})) or "before its first step"
         what = f"The run failed ({', '.join(run.errors)}) in: {steps}."
     for subject in run.failed_subjects:
-        yield from _raised(config, "run", facts, subject, run.ended_at, what, f"{_run(run)}{_days(run)}", run.run_id)
+        signal = Signal("run", subject.model, subject.text, run.ended_at, active=True, what=what,
+                        where=f"{_run(run)}{_days(run)}", run_id=run.run_id)  # fmt: skip
+        yield from _raised(config, signal, facts)
 
 
 def signals_of_ticks(config: AlertsConfig, ticks: Iterable[TickSeen]) -> list[Signal]:
-    """Return what the last tick of each sensor and schedule says."""
+    """Return the signals of the last tick of each sensor and schedule."""
     found: list[Signal] = []
     for tick in ticks:
+        source = tick.instigator
+        signal = Signal("tick", source.model, source.name, tick.at, active=False)
         if not tick.failed:
-            found.append(Signal("tick", tick.name, tick.at, active=False))
+            found.append(signal)
             continue
-        what = f"The {tick.type} {tick.name} failed ({tick.error or 'no error class'}): what it starts does not happen."
-        facts = {"name": tick.name, "type": tick.type}
-        found += _raised(config, "tick", facts, tick.name, tick.at, what, f"{tick.type} {tick.name}", None)
+        where = f"{tick.type} {source.key}"
+        what = f"The {where} failed ({tick.error or 'no error class'}): what it starts does not happen."
+        failed = replace(signal, active=True, what=what, where=where)
+        found += _raised(config, failed, {"name": source.name, "type": tick.type})
     return found
 
 
 def signals_of_event(config: AlertsConfig, event: Event, at: datetime) -> list[Signal]:
-    """Return what an event of the ledger says."""
+    """Return the signals of an event of the ledger; those of the environment's own stream belong to no model."""
+    model = None if event.model == ENVIRONMENT else event.model
     ended = [
-        Signal("ledger", None, at, active=False, rule=name)
+        Signal("ledger", model, None, at, active=False, rule=name)
         for name, rule in config.rules.items()
         if rule.recovers is not None and rule.recovers.ledger == event.kind
     ]
     facts = {name: str(value) for name, value in event.payload.items() if isinstance(value, str | int | float | bool)}
     facts |= {"kind": event.kind, "version": event.version or ""}
     about = f" of version {event.version}" if event.version else ""
-    subject = f"{event.kind}{about}"
-    what = f"The ledger records {event.kind.replace('_', ' ')}{about}, by {event.actor}."
     run_id = event.payload.get("run_id")
-    place = f"ledger event {event.seq}"
-    return [
-        *ended,
-        *_raised(config, "ledger", facts, subject, at, what, place, run_id if isinstance(run_id, str) else None),
-    ]
+    signal = Signal(
+        "ledger",
+        model,
+        f"{event.kind}{about}",
+        at,
+        active=True,
+        what=f"The ledger records {event.kind.replace('_', ' ')}{about}, by {event.actor}.",
+        where=f"ledger event {event.seq}",
+        run_id=run_id if isinstance(run_id, str) else None,
+    )
+    return [*ended, *_raised(config, signal, facts)]
 
 
 def signal_of_service(config: AlertsConfig, service: str, problem: str | None, at: datetime) -> list[Signal]:
-    """Return whether a service that is needed can be used; ``problem`` is a text of ours without any address."""
+    """Return whether a service that all models need can be used; ``problem`` must not contain its address."""
+    signal = Signal("service", None, service, at, active=False)
     if problem is None:
-        return [Signal("service", service, at, active=False)]
-    return list(_raised(config, "service", {"service": service}, service, at, problem, f"service {service}", None))
+        return [signal]
+    failed = replace(signal, active=True, what=problem, where=f"service {service}")
+    return list(_raised(config, failed, {"service": service}))
 
 
-def signals_of_figures(config: AlertsConfig, figures: Mapping[str, float], at: datetime) -> list[Signal]:
-    """Compare figures with their limits; a figure that is missing or not a number says nothing."""
-    found: list[Signal] = []
-    for name, rule in config.rules.items():
-        value = figures.get(rule.figure or "")
-        if rule.about != "figure" or not rule.enabled or value is None or not math.isfinite(value):
-            continue
-        limit = _limit_broken(rule, value)
-        shown = f"{value:.4g}" if rule.show_value else "beyond its limit"
-        what = f"{rule.figure} is {shown}; the limit is {limit}." if limit else ""
-        found.append(
-            Signal("figure", str(rule.figure), at, active=limit is not None, rule=name, what=what, where="figures")
-        )
-    return found
+def signals_of_figures(
+    config: AlertsConfig, figures: Mapping[str | None, Mapping[str, float]], at: datetime
+) -> list[Signal]:
+    """Compare figures with their limits; one that is missing or not a number gives no signal.
+
+    Every rule that fits applies here, so that a figure can have one limit to warn at and another to wake somebody.
+
+    Parameters
+    ----------
+    figures
+        By model and name; those of the platform itself under None.
+    """
+    return [
+        signal
+        for model, known in figures.items()
+        for name, rule in config.rules.items()
+        if rule.about == "figure" and rule.enabled and _fits(rule.match, {"model": model})
+        for signal in _of_figure(name, rule, model, known.get(rule.figure or ""), at)
+    ]
+
+
+def _of_figure(name: str, rule: AlertRule, model: str | None, value: float | None, at: datetime) -> Iterator[Signal]:
+    if value is None or not math.isfinite(value):
+        return
+    limit = _limit_broken(rule, value)
+    shown = f"{value:.4g}" if rule.show_value else "beyond its limit"
+    what = f"{rule.figure} is {shown}; the limit is {limit}." if limit else ""
+    active = limit is not None
+    yield Signal("figure", model, str(rule.figure), at, active=active, rule=name, what=what, where="figures")
 
 
 def _limit_broken(rule: AlertRule, value: float) -> str | None:
@@ -168,24 +212,43 @@ def _limit_broken(rule: AlertRule, value: float) -> str | None:
     return None
 
 
-def _raised(
-    config: AlertsConfig,
-    about: RuleKind,
-    facts: Mapping[str, str | None],
-    subject: str,
-    at: datetime,
-    what: str,
-    where: str,
-    run_id: str | None,
-) -> Iterator[Signal]:
-    name = first_rule(config, about, facts)
+def _raised(config: AlertsConfig, signal: Signal, facts: Mapping[str, str | None]) -> Iterator[Signal]:
+    """Yield the signal with the rule that applies, if there is one and it has channels."""
+    name = first_rule(config, signal.about, {**facts, "model": signal.model})
     if name is not None and config.rules[name].channels:
+        what = signal.what
         short = what if len(what) <= LONGEST_TEXT else what[: LONGEST_TEXT - 3] + "..."
-        yield Signal(about, subject, at, active=True, rule=name, what=short, where=where, run_id=run_id)
+        yield replace(signal, rule=name, what=short)
+
+
+def never_fitting(config: AlertsConfig, names: ModelNames) -> list[str]:
+    """Say which patterns can fit nothing: those that name no model there is, and names written with a prefix."""
+    found = []
+    for name, rule in config.rules.items():
+        asked = [(fact, each) for fact, patterns in rule.match.items() for each in _patterns(patterns)]
+        if rule.recovers is not None and rule.recovers.job is not None:
+            asked.append(("job", rule.recovers.job))
+        for fact, pattern in asked:
+            if fact == "model" and not _any_fits(pattern, ["", *names.prefixes]):
+                found.append(f"rule {name} is about model {pattern}, and there is none of that name")
+            plain = pattern if rule.about == "ledger" and fact in rule.match else _without_prefix(fact, pattern, names)
+            if plain != pattern:
+                found.append(f"rule {name}: write {fact}: {plain} for {pattern}; names stand without a model's prefix")
+    return found
+
+
+def _any_fits(pattern: str, texts: Collection[str]) -> bool:
+    return any(fnmatchcase(text, pattern) for text in texts)
+
+
+def _without_prefix(fact: str, pattern: str, names: ModelNames) -> str:
+    if fact == "asset":
+        return names.of_asset(pattern).name
+    return names.of_instigator(pattern).name if fact in {"job", "name"} else pattern
 
 
 def _run(run: RunSeen) -> str:
-    return f"run {run.run_id[:8]} of {run.job}"
+    return f"run {run.run_id[:8]} of {run.job.key}"
 
 
 def _days(run: RunSeen) -> str:

@@ -1,7 +1,7 @@
-"""The life of an alert: raised once, reminded of, acknowledged, over; and the words in which people are told.
+"""The life of an alert (raised, reminded of, acknowledged, resolved) and the wording of notifications.
 
-What belongs here: pure functions over one alert, a signal and the time. What does not: keeping alerts
-(``operations.alerts.records``) and sending (``operations.alerts.channels``).
+What belongs here: pure functions over one alert, a signal and the time. What does not: storing alerts (``records``) and
+sending notifications (``channels``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,10 @@ MOST_SHOWN = 10
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert, open until ``resolved_at``; ``quiet`` ones come from before the first start and are never sent."""
+    """One alert, open until ``resolved_at``; ``model`` is None where it is about none.
+
+    ``quiet`` alerts are about what happened before the first start; they are never sent.
+    """
 
     rule: str
     kind: str
@@ -30,6 +33,7 @@ class Alert:
     run_id: str | None
     opened_at: datetime
     last_at: datetime
+    model: str | None = None
     times_seen: int = 1
     quiet: bool = False
     notified_at: datetime | None = None
@@ -48,20 +52,21 @@ class Alert:
 
 
 class Change(NamedTuple):
-    """What an alert becomes, and what people are told of that."""
+    """An alert as it is now, and the kind of notification to send about it (None: none)."""
 
     alert: Alert
     notice: Notice | None
 
 
 def raised(alert: Alert | None, signal: Signal, rule: AlertRule, *, now: datetime, quiet: bool) -> Change | None:
-    """Return what an active signal makes of the last alert about the same; None when it is no news."""
+    """Return what an active signal makes of the last alert about the same; None for a signal that is no newer."""
     if alert is not None and signal.at <= alert.last_at:
         return None
     if alert is None or alert.resolved_at is not None:
         fresh = Alert(
             rule=str(signal.rule),
             kind=signal.about,
+            model=signal.model,
             subject=str(signal.subject),
             severity=rule.severity,
             what=signal.what,
@@ -82,22 +87,22 @@ def raised(alert: Alert | None, signal: Signal, rule: AlertRule, *, now: datetim
         last_at=signal.at,
         times_seen=alert.times_seen + 1,
     )
-    if alert.quiet and not quiet:  # what is old news happened again
+    if alert.quiet and not quiet:  # it happened again since the first start
         return Change(replace(again, quiet=False, notified_at=now), "raised")
     return Change(again, None)
 
 
 def sound_again(alert: Alert, signal: Signal, *, now: datetime) -> Change | None:
-    """Return the alert as it is over; None when the trouble is newer than the good news."""
+    """Return the alert as resolved; None when it was seen after the signal."""
     if signal.at < alert.last_at:
         return None
-    # When the good news was made is kept: bad news from before it, read later, opens nothing.
+    # last_at becomes the moment of recovery, so that a failure from before it, read later, opens no new alert.
     over = replace(alert, last_at=signal.at, resolved_at=now, resolved_how="recovered")
     return Change(over, None if alert.quiet else "recovered")
 
 
 def due(alert: Alert, rule: AlertRule, *, now: datetime) -> Change | None:
-    """Return what the time alone makes of an open alert: a reminder, or the end of an event that has no other."""
+    """Return what an open alert becomes as time passes: a reminder is due, or an event without recovery is over."""
     if alert.kind == "ledger" and rule.recovers is None:
         if alert.last_at + timedelta(hours=rule.over_after_hours) <= now:
             return Change(replace(alert, resolved_at=now, resolved_how="over"), None)
@@ -111,21 +116,19 @@ def due(alert: Alert, rule: AlertRule, *, now: datetime) -> Change | None:
 
 
 def acknowledged(alert: Alert, *, by: str, reason: str, now: datetime) -> Alert:
-    """Return the alert as somebody has taken it on: no more reminders until it is over."""
+    """Return the alert as acknowledged: no more reminders, and a notification when it is resolved."""
     return replace(alert, acknowledged_at=now, acknowledged_by=by, acknowledged_reason=reason)
 
 
-def content(
-    alert: Alert, notice: Notice, *, environment: str, model: str, ui_url: str | None, now: datetime
-) -> dict[str, Any]:
-    """Return one notification as plain values: what a script reads from the file, and what the text is made of."""
+def content(alert: Alert, notice: Notice, *, environment: str, ui_url: str | None, now: datetime) -> dict[str, Any]:
+    """Return one notification as plain values: scripts read them from the file, and messages are made from them."""
     return {
         "at": now.isoformat(timespec="seconds"),
         "notice": notice,
         "alert": alert.id,
         "severity": alert.severity,
         "environment": environment,
-        "model": model,
+        "model": alert.model,
         "rule": alert.rule,
         "subject": alert.subject,
         "what": alert.what,
@@ -139,7 +142,7 @@ def content(
 
 
 def message(contents: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """Put the notifications that wait for one channel into one message: title and text."""
+    """Combine the notifications that wait for one channel into one message: title and text."""
     first = contents[0]
     if len(contents) == 1:
         return _title(first), _body(first)
@@ -148,13 +151,14 @@ def message(contents: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
         parts.append(f"and {len(contents) - MOST_SHOWN} more: readmission alerts list")
     counts = {severity: sum(each["severity"] == severity and each["notice"] in {"raised", "reminder"}
                             for each in contents) for severity in ("critical", "warning", "info")}  # fmt: skip
-    told = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count) or "recovered"
-    return f"{first['environment']}: {len(contents)} notices ({told})", "\n\n".join(parts)
+    summary = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count) or "recovered"
+    return f"{first['environment']}: {len(contents)} notices ({summary})", "\n\n".join(parts)
 
 
 def _title(each: Mapping[str, Any]) -> str:
     words = {"raised": each["severity"], "reminder": f"still {each['severity']}"}
-    return f"[{words.get(each['notice'], each['notice'])}] {each['environment']}: {each['rule']}: {each['subject']}"
+    where = f"{each['environment']}: {each['model']}" if each["model"] else each["environment"]
+    return f"[{words.get(each['notice'], each['notice'])}] {where}: {each['rule']}: {each['subject']}"
 
 
 def _body(each: Mapping[str, Any]) -> str:
@@ -162,7 +166,7 @@ def _body(each: Mapping[str, Any]) -> str:
         ("What", each["what"]),
         ("Where", each["where"]),
         ("Since", f"{each['since']}, seen {each['times_seen']} times" if each["times_seen"] else ""),
-        ("Do", each["what_to_do"] if each["notice"] != "recovered" else "Nothing more: it is sound again."),
+        ("Do", each["what_to_do"] if each["notice"] != "recovered" else "Nothing more: the problem is over."),
         ("Run", each["link"] or each["run_id"]),
         ("Quiet it", f"readmission alerts ack {each['alert']} --reason TEXT" if _can_be_quieted(each) else ""),
     ]

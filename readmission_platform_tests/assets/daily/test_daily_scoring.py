@@ -143,7 +143,7 @@ def test_broken_rows_are_set_aside_with_their_reason_and_the_rest_is_scored(home
         "date": OTHER_DAY, "received": 27, "accepted": 24, "quarantined": 3, "duplicate": 0, "scored": 24,
         "withheld": 0, "version": "1",
     }.items()  # fmt: skip
-    lines = home.lake.read("quarantined_discharges", where={"discharge_date": [OTHER_DAY]})
+    lines = home.lake.read("quarantined_rows", where={"discharge_date": [OTHER_DAY]})
     assert set(lines["row"]) == {1, 2, 3}
     assert {"time_in_hospital", "age", "encounter_id"} <= set(lines["column"])
     assert lines["file_digest"].str.startswith("sha256:").all()
@@ -157,7 +157,7 @@ def test_a_value_of_a_broken_row_is_in_no_log_and_no_quarantine_line(home: Home)
     outcome = home.command("score", "--date", OTHER_DAY)
     assert SECRET_VALUE not in outcome.out + outcome.err
     assert not [path for path in files_below(home.path / "dagster") if SECRET_VALUE.encode() in path.read_bytes()]
-    lines = home.lake.read("quarantined_discharges", where={"discharge_date": [OTHER_DAY]})
+    lines = home.lake.read("quarantined_rows", where={"discharge_date": [OTHER_DAY]})
     assert not lines.astype(str).apply(lambda column: column.str.contains(SECRET_VALUE)).to_numpy().any()
 
 
@@ -193,12 +193,12 @@ def test_a_file_that_is_no_table_is_set_aside_and_the_day_goes_on(home: Home):
     (home.path / "landing/discharges" / day / "broken.csv").write_bytes(b"\xff\xfe\x00not text")
     account = score(home, "--date", day)[0]
     assert account["scored"] == 27
-    lines = home.lake.read("quarantined_discharges", where={"discharge_date": [day]})
+    lines = home.lake.read("quarantined_rows", where={"discharge_date": [day]})
     assert list(lines["reason"]) == ["not UTF-8 text"]
 
 
 def account_of(home: Home, day: str) -> dict:
-    return home.lake.read("discharge_accounting", where={"discharge_date": [day]}).to_dict("records")[0]
+    return home.lake.read("intake_accounting", where={"discharge_date": [day]}).to_dict("records")[0]
 
 
 def test_a_day_has_a_new_revision_when_its_encounters_change_and_only_then(home: Home):
@@ -210,14 +210,14 @@ def test_a_day_has_a_new_revision_when_its_encounters_change_and_only_then(home:
     assert score(home, "--date", day)[0]["revision"] == 2
     changed = account_of(home, day)
     assert changed["files_digest"] != before["files_digest"]
-    assert changed["discharges_version"] == home.lake.open("daily_discharges").version()
+    assert changed["delivered_version"] == home.lake.open("daily_discharges").version()
     folder = home.path / "landing/discharges" / day
     (folder / "a_late.csv").rename(folder / "z_late.csv")
     (folder / "empty.csv").write_text(",".join(late.columns) + "\n", encoding="utf-8")
     score(home, "--date", day)
     again = account_of(home, day)
     assert (again["revision"], again["files"], again["accepted_digest"]) == (2, 3, changed["accepted_digest"])
-    assert again["discharges_version"] == changed["discharges_version"]
+    assert again["delivered_version"] == changed["delivered_version"]
     (folder / "z_late.csv").unlink()
     assert score(home, "--date", day)[0]["revision"] == 3
     assert account_of(home, day)["accepted_digest"] == before["accepted_digest"]
@@ -232,19 +232,19 @@ def test_tables_of_an_older_release_go_on_with_the_revision_their_encounters_hav
     """Accounts, lines and files as they were before revisions were kept."""
     lake, day = home.lake, home.landed()[5]
     for table, kept in (
-        ("discharge_accounting", ["discharge_date", "received", "accepted", "quarantined", "duplicate"]),
-        ("quarantined_discharges", ["row", "column", "reason", "discharge_date", "file_digest"]),
+        ("intake_accounting", ["discharge_date", "received", "accepted", "quarantined", "duplicate"]),
+        ("quarantined_rows", ["row", "column", "reason", "discharge_date", "file_digest"]),
     ):
         rows = lake.read(table)[kept]
         shutil.rmtree(lake.root / table)
         lake.write(table, rows, partition=("discharge_date", home.landed()))
-    shutil.rmtree(lake.root / "discharge_files")
+    shutil.rmtree(lake.root / "intake_files")
     days = [day, home.landed()[6]]
     assert score(home, "--date", day)[0]["revision"] == 1
     deliver(home, days[1], renumbered(landed(home, home.landed()[0])).head(1).assign(race="of J Doe"), name="late.csv")
     deliver(home, days[1], renumbered(landed(home, home.landed()[0])).tail(1), name="later.csv")
     assert score(home, "--date", days[1])[0]["revision"] == 2
-    older = lake.read("discharge_accounting").set_index("discharge_date")["revision"]
+    older = lake.read("intake_accounting").set_index("discharge_date")["revision"]
     assert older.isna().sum() == 15
     assert [each["code"] for each in home.command("quarantine", "list", "--json").json] == ["unknown_code"]
 
@@ -277,7 +277,7 @@ def test_contradicting_rows_of_a_late_file_take_the_encounter_off_the_list_until
     deliver(home, day, late, name="late.csv")
     account = score(home, "--date", day)[0]
     assert (account["received"], account["accepted"], account["quarantined"]) == (28, 26, 2)
-    lines = home.lake.read("quarantined_discharges", where={"discharge_date": [day]})
+    lines = home.lake.read("quarantined_rows", where={"discharge_date": [day]})
     assert sorted(zip(lines["file"], lines["code"], strict=True)) == [
         ("discharges.csv", "conflicting_rows"), ("late.csv", "conflicting_rows"),
     ]  # fmt: skip
@@ -312,7 +312,7 @@ def test_each_prediction_says_which_artifact_made_it_from_which_rows(lived_home:
         artifact = ledger.events(kind="version_trained")[0].payload["artifact"]["digest"]
     rows = lived_home.lake.read("daily_predictions")
     assert set(rows["artifact_digest"]) == {artifact}
-    assert rows.groupby("discharge_date")["discharges_digest"].nunique().eq(1).all()
+    assert rows.groupby("discharge_date")["delivered_digest"].nunique().eq(1).all()
     with lived_home.instance() as instance:
         assert all(instance.get_run_by_id(run) is not None for run in set(rows["run_id"]))
 

@@ -17,7 +17,7 @@ from readmission_platform.lifecycle.versions.shadow import shadow_of
 from readmission_platform.lifecycle.versions.version_facts import shadow_days, shadow_estimates
 from readmission_platform.reports.work_list import JUDGE_BY_HAND, columns_of
 from readmission_platform_tests.conftest import SHADOW_DAYS
-from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.homes import MODEL, Home
 
 ODD_DAY = "2024-02-29"
 WITHOUT_PREDICTIONS = "2023-07-01"
@@ -26,7 +26,7 @@ UNSEEN_DISPOSITION = "29"
 
 
 def files(home: Home, day: str) -> Path:
-    return home.path / "reports" / "work_lists" / day
+    return home.path / "reports" / MODEL / "work_lists" / day
 
 
 def predicted(home: Home, day: str) -> pd.DataFrame:
@@ -215,7 +215,7 @@ def test_a_withheld_encounter_does_not_make_a_day_in_the_shadow_incomplete(withh
     mean = home.lake.read("shadow_predictions", where={"model_version": ["2"]})["risk"].mean()
     assert estimates["shadow_observed_expected_ratio"]["value"] == pytest.approx(mean / 0.1)
     with home.lived_in() as current:
-        shown = shadow_of(home.lake, challenger, model_config(current))
+        shown = shadow_of(home.lake, challenger, model_config(current, "readmission_30d"))
     assert {each["day"]: each["encounters"] for each in shown["days"]}[day] == 25
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
-from readmission_platform_tests.support.homes import Home, Outcome
+from readmission_platform_tests.support.homes import Home, Outcome, readmission
 
 GATE = "discrimination_auroc"
 
@@ -63,13 +63,15 @@ def test_the_dagster_run_failed_at_the_check_and_shows_every_other_gate(blocked_
 
 
 def test_the_staging_sensor_does_not_ask_for_the_rejected_version(blocked_home: Home):
+    from readmission_platform.automation.jobs import jobs_of
     from readmission_platform.automation.sensors import staging_promotion_sensor
     from readmission_platform.config.files import environment_config
-    from readmission_platform.resources.project import ProjectResource
+    from readmission_platform.lifecycle.workspace import Platform
 
     with blocked_home.lived_in() as current, dg.DagsterInstance.ephemeral() as instance:
-        sensor = staging_promotion_sensor(environment_config(current))
-        context = dg.build_sensor_context(instance=instance, resources={"project": ProjectResource.of(current)})
+        model = readmission(current)
+        sensor = staging_promotion_sensor(model, jobs_of(model), environment_config(current))
+        context = dg.build_sensor_context(instance=instance, resources={"platform": Platform(current)})
         assert isinstance(sensor(context), dg.SkipReason)
 
 

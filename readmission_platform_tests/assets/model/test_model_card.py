@@ -19,9 +19,9 @@ def unfilled(trained_home: Home, tmp_path: Path, changing: Callable[[Home], Home
     """Return a home whose card has an empty field."""
     configs = tmp_path / "configs"
     shutil.copytree(PROJECT_ROOT / "configs", configs)
-    content = yaml.safe_load((configs / "model_card.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((configs / "models" / "readmission_30d" / "model_card.yaml").read_text(encoding="utf-8"))
     content["texts"]["intended_use"]["text"] = ""
-    (configs / "model_card.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (configs / "models" / "readmission_30d" / "model_card.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return changing(trained_home).having(READMISSION_CONFIGS=str(configs))
 
 

@@ -131,15 +131,11 @@ def test_a_decision_that_somebody_else_overtook_is_a_conflict_and_moves_nothing(
     from readmission_platform.foundation.errors import Conflict
     from readmission_platform.governance.promotion.decision import PromotionRequest, apply
     from readmission_platform.lifecycle.versions.decisions import consider
-    from readmission_platform.resources.environment import environment_resources
 
     home = changing(challenged_home)
-    with home.lived_in() as current, home.ledger() as ledger:
-        project, tracking, lake = environment_resources(current)
+    with home.workspace() as workspace, home.ledger() as ledger:
         first, second = (
-            consider(
-                PromotionRequest("2", "staging", actor), ledger=ledger, project=project, tracking=tracking, lake=lake
-            )
+            consider(PromotionRequest("2", "staging", actor), ledger=ledger, workspace=workspace)
             for actor in ("early", "late")
         )
         assert first.allowed

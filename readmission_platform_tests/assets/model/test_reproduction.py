@@ -10,7 +10,6 @@ import pytest
 
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.training.recorded_version import Recorded, gather
-from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.lifecycle.versions.test_verification import artifact, flip, vandalise
 from readmission_platform_tests.support.homes import Home, Outcome
 
@@ -27,11 +26,10 @@ def with_other_settings(home: Home, **changes: float) -> None:
 
 def recorded_of(home: Home, forgetting: str | None = None) -> Recorded:
     """Gather what version 1 was made from, as if the ledger did not know one thing."""
-    with home.ledger() as ledger, home.lived_in() as current:
+    with home.ledger() as ledger, home.workspace() as workspace:
         record = version_records(*ledger.snapshot())["1"]
         record.trained.pop(forgetting or "", None)
-        project, tracking, lake = environment_resources(current)
-        return gather(record, lake.open(), tracking.root, project.pseudonym_key)
+        return gather(record, workspace)
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +98,8 @@ def test_a_model_made_with_other_settings_than_recorded_does_not_reproduce(train
     [(0.0, "identical"), (2**-12, "within_tolerance"), (2**-11, "within_tolerance"), (2**-10, "differs")],
 )
 def test_the_largest_difference_is_held_against_the_tolerance(trained_home: Home, apart: float, result: str):
-    from readmission_platform.assets.model.reproduction import compared
     from readmission_platform.lifecycle.training.rebuilding import Rebuilt
+    from readmission_platform.lifecycle.training.reproduction import compared
 
     recorded = recorded_of(trained_home)
     shifted = recorded.scores.copy()
@@ -116,8 +114,8 @@ def test_the_largest_difference_is_held_against_the_tolerance(trained_home: Home
 
 
 def test_a_risk_that_is_no_number_differs(trained_home: Home):
-    from readmission_platform.assets.model.reproduction import compared
     from readmission_platform.lifecycle.training.rebuilding import Rebuilt
+    from readmission_platform.lifecycle.training.reproduction import compared
 
     recorded = recorded_of(trained_home)
     broken, test = recorded.scores.copy(), recorded.scores[recorded.folds == 0]

@@ -36,7 +36,7 @@ def record_of(home: Home, version: str = "1") -> VersionRecord:
 
 def config_of(home: Home) -> DriftConfig:
     with home.lived_in() as current:
-        return monitoring_config(current).drift
+        return monitoring_config(current, "readmission_30d").drift
 
 
 def looked_at(home: Home) -> dict[str, dg.AssetCheckEvaluation]:
@@ -141,7 +141,7 @@ def test_a_window_that_late_data_changed_is_judged_again_and_only_that_one(
     before = stored(home)
     day = windows_for(scored_by(home.lake, record_of(home)), record_of(home), config_of(home))[0][1].last_day
     predictions = home.lake.read("daily_predictions", where={"discharge_date": [day]})
-    late = predictions.assign(discharges_digest="sha256:another")
+    late = predictions.assign(delivered_digest="sha256:another")
     home.lake.write("daily_predictions", late, partition=("discharge_date", [day]))
     assert drift_facts(home.lake, record_of(home), config_of(home)).unjudged == 1
     looked_at(home)
@@ -217,9 +217,10 @@ def test_before_anything_is_staged_there_is_nothing_to_look_at(trained_home: Hom
 def with_drift(home: Home, folder: Path, **changes: Any) -> Home:
     """Return a home under other drift settings."""
     shutil.copytree(PROJECT_ROOT / "configs", folder)
-    content = yaml.safe_load((folder / "monitoring.yaml").read_text(encoding="utf-8"))
+    file = folder / "models" / MODEL / "monitoring.yaml"
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
     content["drift"] |= changes
-    (folder / "monitoring.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
     return home.having(READMISSION_CONFIGS=str(folder))
 
 

@@ -8,13 +8,13 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from readmission_platform.assets.monitoring.figures import HEADLINES, figures, latest_figures
+from readmission_platform.assets.monitoring.figures import HEADLINES
 from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform.evaluation.operation.catalogue import CATALOGUE
 from readmission_platform.evaluation.operation.figures import COLUMNS
 from readmission_platform.lifecycle.monitoring.figure_sources import DRIFT, SCORES, VOLUMES, why_absent
+from readmission_platform.lifecycle.monitoring.figures import figures, latest_figures
 from readmission_platform.lifecycle.monitoring.page import monitor_of
-from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.support.homes import Home
 from readmission_platform_tests.support.monitored import DAYS, days_of, last_day, monitored_home
 
@@ -32,15 +32,13 @@ def table(home: Home) -> pd.DataFrame:
 
 
 def figures_of(home: Home, *, days: int = 90, now: datetime = NOW) -> pd.DataFrame:
-    with home.lived_in() as current:
-        project, _, lake = environment_resources(current)
-        return figures(project, lake.open(), days=days, now=now)
+    with home.workspace() as workspace:
+        return figures(workspace, days=days, now=now)
 
 
 def latest_of(home: Home) -> dict[str, float]:
-    with home.lived_in() as current:
-        project, _, lake = environment_resources(current)
-        return latest_figures(project, lake.open(), now=NOW)
+    with home.workspace() as workspace:
+        return latest_figures(workspace, now=NOW)
 
 
 def test_every_figure_is_in_the_catalogue_and_every_part_is_there(table: pd.DataFrame):
@@ -53,7 +51,7 @@ def test_every_figure_is_in_the_catalogue_and_every_part_is_there(table: pd.Data
 
 
 def test_days_come_back_as_they_were_counted(home: Home, table: pd.DataFrame):
-    accounts = home.lake.read("discharge_accounting").sort_values("discharge_date")
+    accounts = home.lake.read("intake_accounting").sort_values("discharge_date")
     received = table[table["figure"] == "encounters_received"]
     assert received["first_day"].tolist() == accounts["discharge_date"].tolist() == days_of(DAYS)
     assert received["value"].tolist() == accounts["received"].tolist()
@@ -119,7 +117,7 @@ def test_a_home_in_which_nothing_happened_has_no_figures(tmp_path: Path):
 def test_tables_without_their_newer_columns_are_told_of_and_not_stumbled_over(home: Home, tmp_path: Path):
     old = home.copy(tmp_path / "home")
     days = days_of(DAYS)
-    for name, gone in (("daily_predictions", ["status", "discharges_version"]), ("live_performance", ["promised_low"])):
+    for name, gone in (("daily_predictions", ["status", "delivered_version"]), ("live_performance", ["promised_low"])):
         rows = old.lake.read(name).drop(columns=gone)
         for file in sorted((old.path / "lake" / name).rglob("*"), reverse=True):
             file.rmdir() if file.is_dir() else file.unlink()
@@ -127,9 +125,8 @@ def test_tables_without_their_newer_columns_are_told_of_and_not_stumbled_over(ho
     table = figures_of(old)
     assert "encounters_scored" in set(table["figure"])
     assert not table["figure"].str.startswith("live_").any()
-    with old.lived_in() as current:
-        project, _, lake = environment_resources(current)
-        page = monitor_of(project, lake.open(), now=NOW)
+    with old.workspace() as workspace:
+        page = monitor_of(workspace, now=NOW)
     assert "earlier version of this software" in page["nothing"]["performance"]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform.foundation.pseudonyms import pseudonyms
-from readmission_platform_tests.support.homes import SECRET, Home
+from readmission_platform_tests.support.homes import MODEL, SECRET, Home
 from readmission_platform_tests.support.hospital import Hospital, days_ago, days_from
 from readmission_platform_tests.support.scenario import Scenario
 
@@ -32,9 +32,10 @@ def configs_with(folder: Path, name: str, old: str, new: str) -> str:
     """Return the shipped configuration with one line changed."""
     configs = folder / "configs"
     shutil.copytree(PROJECT_ROOT / "configs", configs)
-    text = (configs / name).read_text(encoding="utf-8")
+    file = configs / "models" / MODEL / name
+    text = file.read_text(encoding="utf-8")
     assert old in text
-    (configs / name).write_text(text.replace(old, new), encoding="utf-8")
+    file.write_text(text.replace(old, new), encoding="utf-8")
     return str(configs)
 
 

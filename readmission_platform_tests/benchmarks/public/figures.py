@@ -56,7 +56,7 @@ def risks(protocol: Protocol, model: ModelConfig, *, seed: int) -> Risks:
 
     def of_fold(fold: Fold) -> dict[str, np.ndarray]:
         with threadpool_limits(1, user_api="openmp"):
-            pipeline = build_pipeline(**model.fit_settings, seed=seed)
+            pipeline = build_pipeline(**model.settings, seed=seed)
             fitted = pipeline.fit(protocol.inputs.iloc[fold.train], protocol.labels[fold.train])
             return {name: fitted.predict_proba(protocol.inputs.iloc[rows])[:, 1] for name, rows in fold.tests.items()}
 

@@ -18,6 +18,7 @@ from readmission_platform_tests.benchmarks.drift_power import (
     make_bench,
     undisturbed,
 )
+from readmission_platform_tests.support.homes import MODEL
 from readmission_platform_tests.support.small_study import make_small_study
 
 ALWAYS_WATCHED = "number_inpatient"
@@ -28,7 +29,9 @@ TRIED = 5
 @pytest.fixture(scope="module")
 def bench() -> Bench:
     study = make_small_study(encounters=9000, seed=4)
-    return make_bench(study.raw, "synthetic", model_config(settings()), monitoring_config(settings()).drift, seed=4)
+    return make_bench(
+        study.raw, "synthetic", model_config(settings(), MODEL), monitoring_config(settings(), MODEL).drift, seed=4
+    )
 
 
 def test_windows_to_which_nothing_happened_raise_no_alarm(bench: Bench):

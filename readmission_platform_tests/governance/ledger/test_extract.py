@@ -1,4 +1,4 @@
-"""The ledger extract: text of one model's events that verifies anywhere, with other models' events as mere links."""
+"""The ledger extract: a model's and its environment's events as text that verifies anywhere, all others as links."""
 
 import json
 from dataclasses import replace
@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.governance.ledger.chain import ENVIRONMENT
 from readmission_platform.governance.ledger.extract import (
     Entry,
     Link,
@@ -29,6 +30,7 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
     """The chain of a database that two models share, as one of them may hand it out."""
     url = f"sqlite:///{tmp_path_factory.mktemp('shared') / 'ledger.db'}"
     with Ledger(url, model=MODEL) as ours, Ledger(url, model=OTHER) as theirs:
+        theirs.append("shared", {"of": "everybody"}, actor="somebody else", of_environment=True)
         for number in range(4):
             ours.append("something", {"number": number, "text": 'é \u2028 "quoted"'}, actor="somebody", version="1")
             theirs.append("secret", {"their": "business"}, actor="somebody else")
@@ -37,10 +39,16 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
 
 def test_another_models_events_are_links_without_content(entries: list[Entry]):
     text = extract_text(entries)
-    assert [isinstance(entry, Link) for entry in entries] == [False, True] * 4
+    assert [isinstance(entry, Link) for entry in entries] == [False, *[False, True] * 4]
     assert "business" not in text
     assert OTHER not in text
-    assert {event.model for event in events_of(entries)} == {MODEL}
+
+
+def test_the_environments_events_are_there_in_full_whichever_model_recorded_them(entries: list[Entry]):
+    events = events_of(read_extract(extract_text(entries)))
+    assert [event.model for event in events] == [ENVIRONMENT, *[MODEL] * 4]
+    assert events[0].payload == {"of": "everybody"}
+    assert first_break([entries[0]], model=OTHER) is None
 
 
 def test_what_is_written_is_read_again_and_verifies(entries: list[Entry]):

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from readmission_platform.foundation.errors import BadInput, Conflict, LedgerCorrupt
 from readmission_platform.foundation.values import canonical_json
-from readmission_platform.governance.ledger.chain import Pointer, event_hash, hash_of_text, no_pointers
+from readmission_platform.governance.ledger.chain import (
+    ENVIRONMENT,
+    Pointer,
+    event_hash,
+    hash_of_text,
+    no_pointers,
+)
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform_tests.support.forking import FORKING
 from readmission_platform_tests.support.intruder import Intruder
@@ -61,6 +67,56 @@ def test_models_share_the_chain_but_not_their_pointers(any_ledger: Ledger, ledge
         assert other.pointers() == no_pointers()
         other.verify()
     assert len(any_ledger.events()) == 5
+
+
+def test_every_model_reads_the_environments_events_among_its_own(any_ledger: Ledger, ledger_url: str) -> None:
+    with Ledger(ledger_url, model="second") as other, Ledger.of_environment(ledger_url) as environment:
+        any_ledger.append("note", {}, actor="a")
+        other.append("shared", {}, actor="a", of_environment=True)
+        other.append("note", {}, actor="a", version="1")
+        environment.append("shared", {}, actor="a")
+        assert [(event.seq, event.model) for event in any_ledger.events()] == [
+            (1, MODEL),
+            (2, ENVIRONMENT),
+            (4, ENVIRONMENT),
+        ]
+        assert [event.seq for event in other.snapshot()[0]] == [2, 3, 4]
+        assert [event.seq for event in other.events(kind="shared", after=2)] == [4]
+        assert [event.seq for event in other.snapshot(version="1")[0]] == [3]
+        assert [event.seq for event in environment.events()] == [2, 4]
+        assert environment.snapshot()[1] == no_pointers()
+    any_ledger.verify()
+
+
+def test_the_environment_has_neither_versions_nor_stages_and_no_model_takes_its_name(ledger_url: str) -> None:
+    with pytest.raises(BadInput, match="cannot be called"):
+        Ledger(ledger_url, model=ENVIRONMENT)
+    with Ledger.of_environment(ledger_url) as environment, Ledger(ledger_url, model=MODEL) as ledger:
+        with pytest.raises(BadInput, match="versions belong to a model"):
+            environment.append("version_trained", {}, actor="a", version="1")
+        with pytest.raises(BadInput, match="versions belong to a model"):
+            ledger.append("version_trained", {}, actor="a", version="1", of_environment=True)
+        with pytest.raises(BadInput, match="no stages"):
+            environment.move("m", {}, actor="a", version="1", moves={"staging": "1"}, expected=environment.pointers())
+        assert environment.events() == []
+
+
+def test_an_entry_that_depends_on_what_was_seen_is_refused_when_somebody_else_was_first(
+    any_ledger: Ledger, ledger_url: str
+) -> None:
+    seen = any_ledger.append("note", {}, actor="a").seq
+    with Ledger(ledger_url, model="second") as other:
+        other.append("note", {}, actor="a")
+        any_ledger.append("mine", {}, actor="a", since=seen, binding_kinds=("note", "shared"))
+        other.append("shared", {}, actor="a", of_environment=True)
+    with pytest.raises(Conflict):
+        any_ledger.append("mine", {}, actor="a", since=seen, binding_kinds=("note", "shared"))
+    with pytest.raises(Conflict):
+        any_ledger.move(
+            "m", {}, actor="a", version="1", moves={"staging": "1"}, expected=any_ledger.pointers(), since=seen,
+            binding_kinds=("shared",),
+        )  # fmt: skip
+    assert [event.kind for event in any_ledger.events()] == ["note", "mine", "shared"]
 
 
 @pytest.mark.parametrize("payload", [{"x": float("nan")}, {"x": float("inf")}, {"x": object()}, {"x": "\ud800"}])

@@ -69,7 +69,7 @@ def test_a_changed_file_has_no_effect_until_it_is_adopted(ledger: Ledger, tmp_pa
     assert (now.policy, now.digest) == (looser, digest_of(looser))
 
 
-def test_an_environment_of_an_older_release_gets_its_plan_in_local_and_waits_for_a_person_elsewhere(
+def test_a_plan_that_is_missing_is_adopted_in_local_and_waits_for_a_person_elsewhere(
     ledger: Ledger, tmp_path: Path
 ) -> None:
     adopt(ledger, "roles_adopted", STAFFED_ROLES, ADMIN)
@@ -81,7 +81,8 @@ def test_an_environment_of_an_older_release_gets_its_plan_in_local_and_waits_for
             ledger, policy=POLICY, plan=PLAN, roles=STAFFED_ROLES, environment=rules, keys=tmp_path
         ).digest
 
-    assert adopted("production") == digest_of(POLICY)
+    with pytest.raises(Refused, match="not in force here: change plan;"):
+        adopted("production")
     assert plan_in_force(ledger.events()) is None
     assert adopted("local") == digest_of(POLICY)
     plan = plan_in_force(ledger.events())
@@ -140,8 +141,11 @@ def test_an_event_without_a_valid_signature_changes_nothing(ledger: Ledger) -> N
     ]
     for forged in forgeries:
         ledger.append("policy_adopted", forged, actor="clinician")
-        ledger.append("roles_adopted", forged, actor="admin")
+        ledger.append("roles_adopted", forged, actor="admin", of_environment=True)
     assert in_force(ledger.events()) == before
+    roles = roles_in_force(ledger.events())
+    assert roles is not None
+    assert roles.roles == STAFFED_ROLES
 
 
 def test_an_old_adoption_cannot_be_replayed_to_bring_back_a_looser_policy(ledger: Ledger) -> None:

@@ -14,10 +14,11 @@ from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
-from readmission_platform.governance.policy.change_plan import NOT_RECORDED, check_plan, limits_missed, outside_of
+from readmission_platform.governance.policy.change_plan import check_plan, limits_missed, outside_of
 from readmission_platform.governance.promotion.decision import apply
 from readmission_platform.governance.promotion.rollback import RollbackRequest, decide_rollback
 from readmission_platform.lifecycle.training.training_record import recipe_of
+from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.models.readmission_30d.features import feature_names
 from readmission_platform_tests.support.altered import altered
 from readmission_platform_tests.support.scenario import (
@@ -68,7 +69,7 @@ def blocking(decision: Any) -> list[str]:
 
 
 def test_the_shipped_recipe_is_inside_the_shipped_plan():
-    made = recipe_of(MODEL_CONFIG, feature_names())
+    made = recipe_of(CONTRACT, MODEL_CONFIG, feature_names())
     assert outside_of(PLAN, trained(recipe=made)) == []
     assert outside_of(PLAN, trained(recipe=made, source="synthetic")) == []
     check_plan(PLAN, REQUIRED)
@@ -157,11 +158,14 @@ def test_an_input_or_feature_added_dropped_doubled_or_moved_is_found(data: st.Da
     assert found[0].startswith(name)
 
 
-@pytest.mark.parametrize("part", ["recipe", "cohort"])
-def test_a_version_of_an_older_release_is_outside_because_nobody_can_tell(part: str):
-    payload = trained()
-    del payload[part]
-    assert outside_of(PLAN, payload) == [NOT_RECORDED]
+@pytest.mark.parametrize(
+    ("part", "named"), [("recipe", "features: not recorded"), ("cohort", "cohort flow: not recorded")]
+)
+@pytest.mark.parametrize("found", [None, "nonsense", []])
+def test_a_version_whose_recipe_or_cohort_was_not_recorded_is_outside(part: str, named: str, found: object):
+    assert named in outside_of(PLAN, trained() | {part: found})
+    without = {name: content for name, content in trained().items() if name != part}
+    assert named in outside_of(PLAN, without)
 
 
 def test_an_honest_version_misses_no_limit():

@@ -207,7 +207,7 @@ def test_a_demo_approver_announced_outside_local_does_not_count(ledger: Ledger) 
         "public_key": sign({}, KEYS["stranger"])["public_key"],
         "demo": True,
     }
-    ledger.append("demo_approver_created", announcement, actor="x")
+    ledger.append("demo_approver_created", announcement, actor="x", of_environment=True)
     scenario.approve("demo-approver", key="stranger", demo=True)
     assert not scenario.decide().allowed
     scenario.environment = environment("production", demo_approver=True)

@@ -19,7 +19,7 @@ LANDED = {
 
 def taken_in() -> TakenIn:
     taken = take_in(LANDED, ENCOUNTERS)
-    accounts = taken.accounts.assign(discharges_version=pd.array([None, 3], dtype="Int64"))
+    accounts = taken.accounts.assign(delivered_version=pd.array([None, 3], dtype="Int64"))
     return TakenIn(taken.accepted, accounts, taken.quarantined, taken.files)
 
 
@@ -46,4 +46,4 @@ def test_a_row_that_is_lost_on_the_way_is_noticed_wherever_it_was_lost():
 
 
 def test_encounters_that_have_not_changed_keep_the_version_of_the_table_that_first_held_them():
-    assert taken_in().accounts_at(8)["discharges_version"].tolist() == [8, 3]
+    assert taken_in().accounts_at(8)["delivered_version"].tolist() == [8, 3]

@@ -98,7 +98,7 @@ def test_of_that_day_no_value_is_in_any_output_log_or_line(bad_day):
     assert not [each for each in shown if SECRET in each.out + each.err]
     kept = files_below(home.path / "dagster") + files_below(home.path / "reports") + [home.path / "ledger.db"]
     assert not [path for path in kept if SECRET.encode() in path.read_bytes()]
-    for table in ("quarantined_discharges", "discharge_files", "discharge_accounting", "daily_discharges"):
+    for table in ("quarantined_rows", "intake_files", "intake_accounting", "daily_discharges"):
         assert SECRET not in home.lake.read(table, where={"discharge_date": [DAY]}).to_csv()
     assert any(
         SECRET.encode() in path.read_bytes() for path in files_below(home.path / "landing")

@@ -71,7 +71,7 @@ def test_a_later_delivery_does_not_change_what_is_replayed(lived_home: Home, cha
     after = home.command("trace", str(first["encounter_id"]), "--replay", "--json")
     assert after.code == 0
     assert after.json["replays"] == before["replays"]
-    assert home.lake.open("daily_discharges").version() > before["predictions"][0]["discharges_version"]
+    assert home.lake.open("daily_discharges").version() > before["predictions"][0]["delivered_version"]
 
 
 def test_a_risk_edited_in_the_lake_is_found_out(lived_home: Home, changing: Changing):
@@ -101,10 +101,10 @@ def test_a_row_from_before_the_table_versions_were_recorded_says_so(lived_home: 
     home = changing(lived_home)
     day = home.landed()[-1]
     rows = home.lake.read("daily_predictions", where={"discharge_date": [day]})
-    older = rows.assign(discharges_version=pd.array([None] * len(rows), dtype="Int64"))
+    older = rows.assign(delivered_version=pd.array([None] * len(rows), dtype="Int64"))
     home.lake.write("daily_predictions", older, partition=("discharge_date", [day]))
     encounter = str(rows["encounter_id"].iloc[0])
-    assert home.command("trace", encounter, "--json").json["predictions"][0]["discharges_version"] is None
+    assert home.command("trace", encounter, "--json").json["predictions"][0]["delivered_version"] is None
     outcome = home.command("trace", encounter, "--replay")
     assert outcome.code == 2
     assert "before the table versions" in outcome.err

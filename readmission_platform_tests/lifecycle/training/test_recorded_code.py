@@ -149,7 +149,7 @@ def test_settings_that_were_not_recorded_are_read_from_the_recorded_code_as_they
         record = version_records(*ledger.snapshot())["1"]
     older = replace(record, trained={name: value for name, value in record.trained.items() if name != "recipe"})
     with trained_home.lived_in() as current:
-        shipped = model_config(current).fit_settings
+        shipped = model_config(current, "readmission_30d").settings
     found = settings_of(older, PROJECT_ROOT)
     assert found == shipped
     assert {type(found["boosting"][name]) for name in ("max_iter", "max_leaf_nodes", "min_samples_leaf")} == {int}

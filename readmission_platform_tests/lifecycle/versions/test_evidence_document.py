@@ -10,7 +10,6 @@ import pytest
 
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.lifecycle.versions.evidence_document import document_bytes, evidence_document
-from readmission_platform.resources.environment import environment_resources
 from readmission_platform_tests.support.homes import MODEL, Home
 
 KEYS = {
@@ -22,15 +21,14 @@ KEYS = {
 
 def made(home: Home, version: str = "1", *, without: tuple[str, ...] = (), unvalidated: bool = False) -> dict[str, Any]:
     """Make the document, as if the ledger had never recorded some of it."""
-    with home.lived_in() as current, home.ledger() as ledger:
+    with home.workspace() as workspace, home.ledger() as ledger:
         events, pointers = ledger.snapshot()
         kept = [
             replace(event, payload={name: value for name, value in event.payload.items() if name not in without})
             if event.kind == "version_trained" else event
             for event in events if not (unvalidated and event.kind == "version_validated")
         ]  # fmt: skip
-        project, _, lake = environment_resources(current)
-        return evidence_document(version, events=kept, pointers=pointers, project=project, lake=lake.open())
+        return evidence_document(version, events=kept, pointers=pointers, workspace=workspace)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +135,6 @@ def test_without_its_rows_a_version_has_no_evidence(trained_home: Home, changing
 
 def test_training_checked_that_dealt_out_labels_teach_nothing(document: dict[str, Any], trained_home: Home):
     found = document["estimates"]["permuted_labels_auroc"]["value"]
-    with trained_home.lived_in() as current:
-        low, high = environment_resources(current).project.model.permuted_labels_auroc
+    with trained_home.workspace() as workspace:
+        low, high = workspace.config.permuted_labels_auroc
     assert low <= found <= high

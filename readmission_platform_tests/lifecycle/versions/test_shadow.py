@@ -24,7 +24,7 @@ def record(home: Home, version: str) -> VersionRecord:
 @pytest.fixture
 def model(shadowed_home: Home) -> ModelConfig:
     with shadowed_home.lived_in() as current:
-        return model_config(current)
+        return model_config(current, "readmission_30d")
 
 
 def shadow_rows(home: Home) -> Any:

@@ -25,8 +25,8 @@ TOKEN = "5ecretT0ken"
 
 def notice(subject: str = "daily_discharges/every_row_accounted_for") -> dict[str, object]:
     alert = Alert("blocking_check_failed", "check", subject, "critical", "Rows were lost.", "asset daily_discharges",
-                  "Stop.", "0a1b2c3d", NOON, NOON, id=3)  # fmt: skip
-    return content(alert, "raised", environment="production", model="m", ui_url=None, now=NOON)
+                  "Stop.", "0a1b2c3d", NOON, NOON, model="visits", id=3)  # fmt: skip
+    return content(alert, "raised", environment="production", ui_url=None, now=NOON)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_webhook_gets_the_alert():
     ((path, body),) = receiver.posted
     assert path == f"/{TOKEN}"
     got = json.loads(body)
-    assert got["title"].startswith("[critical] production: blocking_check_failed")
+    assert got["title"].startswith("[critical] production: visits: blocking_check_failed")
     assert "Rows were lost." in got["message"]
     assert "Do: Stop." in got["message"]
     assert got["type"] == "failure"
@@ -111,6 +111,7 @@ def test_a_file_of_the_home_gets_one_line_for_each_notice(tmp_path: Path):
     assert sender.send([notice("a/d")])[-1].error is None
     lines = (tmp_path / "alerts" / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["subject"] for line in lines] == ["a/b", "a/c", "a/d"]
+    assert {json.loads(line)["model"] for line in lines} == {"visits"}
 
 
 def test_channels_whose_variable_is_not_set_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

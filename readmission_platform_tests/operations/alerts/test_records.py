@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from readmission_platform.config.alerts import AlertsConfig
+from readmission_platform.config.alerts import AlertsConfig, RuleKind
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.operations.alerts.records import Circumstances, acknowledge, find_alerts, settle
 from readmission_platform.operations.alerts.rules import Signal
@@ -48,18 +48,25 @@ def at(operations: Operations) -> Callable[..., list[str]]:
     """Carry signals over at a moment; returns the notices."""
 
     def settled(hours: float, *signals: Signal, config: AlertsConfig = CONFIG) -> list[str]:
-        given = Circumstances(config, "local", "m", None, NOON + hours * HOUR, old_before=NOON - 6 * HOUR)
+        given = Circumstances(config, "local", None, NOON + hours * HOUR, old_before=NOON - 6 * HOUR)
         return [change.notice for change in settle(operations, signals, given) if change.notice]
 
     return settled
 
 
-def bad(hours: float, *, rule: str = "failed", about: str = "check", subject: str = "asset/check") -> Signal:
-    return Signal(about, subject, NOON + hours * HOUR, active=True, rule=rule, what="It broke.", where="here")  # type: ignore[arg-type]
+def bad(
+    hours: float,
+    *,
+    rule: str = "failed",
+    about: RuleKind = "check",
+    subject: str = "asset/check",
+    model: str | None = "m",
+) -> Signal:
+    return Signal(about, model, subject, NOON + hours * HOUR, active=True, rule=rule, what="It broke.", where="here")
 
 
-def good(hours: float) -> Signal:
-    return Signal("check", "asset/check", NOON + hours * HOUR, active=False)
+def good(hours: float, *, model: str | None = "m") -> Signal:
+    return Signal("check", model, "asset/check", NOON + hours * HOUR, active=False)
 
 
 def queued(operations: Operations) -> list[tuple[str, str, Any]]:
@@ -83,6 +90,46 @@ def test_two_subjects_are_two_alerts(operations: Operations, at: Callable[..., l
     assert [alert.subject for alert in find_alerts(operations)] == ["asset/another"]
 
 
+@pytest.mark.parametrize("other", ["another", None])
+def test_the_same_of_two_models_is_two_alerts_with_lives_of_their_own(
+    operations: Operations, at: Callable[..., list[str]], other: str | None
+):
+    assert at(0, bad(0), bad(0, model=other)) == ["raised", "raised"]
+    assert at(1, bad(1), bad(1, model=other)) == []
+    assert [(alert.model, alert.times_seen) for alert in reversed(find_alerts(operations))] == [("m", 2), (other, 2)]
+    assert at(2, good(2, model=other)) == ["recovered"]
+    assert [alert.model for alert in find_alerts(operations)] == ["m"]
+    assert at(3, bad(3, model=other)) == ["raised"]
+    assert at(4, good(4)) == ["recovered"]
+    assert [alert.model for alert in find_alerts(operations)] == [other]
+
+
+def test_what_ends_every_alert_of_a_rule_ends_those_of_one_model(operations: Operations, at: Callable[..., list[str]]):
+    for model in ("m", "another", None):
+        at(0, bad(0, rule="until", about="ledger", model=model))
+    assert at(1, Signal("ledger", "another", None, NOON + HOUR, active=False, rule="until")) == ["recovered"]
+    assert {alert.model for alert in find_alerts(operations)} == {"m", None}
+    assert at(2, Signal("ledger", None, None, NOON + 2 * HOUR, active=False, rule="until")) == ["recovered"]
+    assert {alert.model for alert in find_alerts(operations)} == {"m"}
+
+
+def test_a_model_is_concerned_by_its_own_alerts_and_by_those_of_the_platform(
+    operations: Operations, at: Callable[..., list[str]]
+):
+    at(0, *(bad(0, model=model) for model in ("m", "another", None)))
+    assert {alert.model for alert in find_alerts(operations, model="m")} == {"m", None}
+    at(1, good(1))
+    assert {alert.model for alert in find_alerts(operations, model="m")} == {None}
+    assert {alert.model for alert in find_alerts(operations, everything=True, model="m")} == {"m", None}
+
+
+def test_a_notification_names_the_model_of_its_alert(operations: Operations, at: Callable[..., list[str]]):
+    at(0, bad(0, model="another", rule="once", about="ledger"), bad(0, model=None, rule="once", about="ledger"))
+    with operations.reading() as connection:
+        texts = connection.execute(sa.select(notifications.c.content).order_by(notifications.c.id)).scalars()
+        assert [json.loads(text)["model"] for text in texts] == ["another", None]
+
+
 def test_it_is_reminded_of_every_so_often_until_it_is_over(operations: Operations, at: Callable[..., list[str]]):
     at(0, bad(0))
     assert [at(hours) for hours in (3.9, 4, 4.1, 7.9, 8)] == [[], ["reminder"], [], [], ["reminder"]]
@@ -92,7 +139,7 @@ def test_it_is_reminded_of_every_so_often_until_it_is_over(operations: Operation
     assert [alert.resolved_how for alert in find_alerts(operations, everything=True)] == ["recovered"]
 
 
-def test_an_acknowledged_alert_is_not_reminded_of_and_its_end_is_told(
+def test_an_acknowledged_alert_has_no_reminders_and_its_end_is_notified(
     operations: Operations, at: Callable[..., list[str]]
 ):
     at(0, bad(0))
@@ -119,7 +166,7 @@ def test_an_acknowledgement_of_nothing_is_refused(
         acknowledge(operations, number, by="me", reason=reason, now=NOON)
 
 
-def test_an_event_is_told_once_and_is_over_by_its_age(operations: Operations, at: Callable[..., list[str]]):
+def test_an_event_is_notified_once_and_is_over_by_its_age(operations: Operations, at: Callable[..., list[str]]):
     assert at(0, bad(0, rule="once", about="ledger")) == ["raised"]
     assert at(1, bad(1, rule="once", about="ledger")) == []
     assert at(24) == []
@@ -131,11 +178,11 @@ def test_an_event_is_told_once_and_is_over_by_its_age(operations: Operations, at
 def test_an_event_that_can_be_repaired_stays_until_it_is(operations: Operations, at: Callable[..., list[str]]):
     at(0, bad(0, rule="until", about="ledger"))
     assert at(100) == ["reminder"]
-    repaired = Signal("ledger", None, NOON + 101 * HOUR, active=False, rule="until")
+    repaired = Signal("ledger", "m", None, NOON + 101 * HOUR, active=False, rule="until")
     assert at(101, repaired) == ["recovered"]
 
 
-def test_what_is_older_than_the_first_start_is_kept_and_never_told(
+def test_what_is_older_than_the_first_start_is_kept_and_never_notified(
     operations: Operations, at: Callable[..., list[str]]
 ):
     assert at(0, bad(-7)) == []

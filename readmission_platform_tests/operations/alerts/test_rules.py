@@ -1,4 +1,4 @@
-"""Rules and signals: what an observation says to configs/alerts.yaml, and in which words people are told."""
+"""Rules and signals: what an observation means by configs/alerts.yaml, and the wording of notifications."""
 
 import math
 from dataclasses import replace
@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from readmission_platform.config.alerts import AlertRule, AlertsConfig
 from readmission_platform.config.environment import settings
 from readmission_platform.config.files import alerts_config
-from readmission_platform.governance.ledger.chain import Event
+from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
 from readmission_platform.operations.alerts.rules import (
     LONGEST_TEXT,
     Signal,
+    never_fitting,
     signal_of_service,
     signals_of_event,
     signals_of_figures,
@@ -22,9 +23,11 @@ from readmission_platform.operations.alerts.rules import (
     signals_of_ticks,
 )
 from readmission_platform.operations.alerts.states import Alert, content, message, raised, sound_again
+from readmission_platform.operations.names import ModelNames
 from readmission_platform.operations.observed_runs import AssetSeen, CheckSeen, RunSeen, StepFailed, TickSeen
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+NAMES = ModelNames({"ours": "", "visits_model": "visits"})
 RULE = AlertRule(about="check", severity="critical", channels=("log",), action="Look.", repeat_after_hours=4)
 
 
@@ -33,10 +36,10 @@ def shipped() -> AlertsConfig:
     return alerts_config(settings())
 
 
-def run_of(job: str = "scoring_job", **changes: object) -> RunSeen:
+def run_of(job: str = "scoring_job", *, model: str | None = "ours", **changes: object) -> RunSeen:
     seen = RunSeen(
         run_id="0a1b2c3d-0000",
-        job=job,
+        job=NAMES.of_job(job, model),
         status="success",
         started_at=NOON - timedelta(minutes=1),
         ended_at=NOON,
@@ -47,11 +50,14 @@ def run_of(job: str = "scoring_job", **changes: object) -> RunSeen:
 
 
 def failed_run(job: str = "scoring_job", error: str = "ValueError", **changes: object) -> RunSeen:
-    return run_of(job, status="failure", failures=(StepFailed("a_step", ("an_asset",), error),), **changes)
+    failure = StepFailed("a_step", (NAMES.of_asset("an_asset"),), error)
+    return run_of(job, status="failure", failures=(failure,), **changes)
 
 
-def check_of(*, passed: bool = False, severity: str = "ERROR", **changes: object) -> CheckSeen:
-    seen = CheckSeen("daily_discharges", "every_row_accounted_for", None, passed, severity, "None is lost.")  # type: ignore[arg-type]
+def check_of(
+    asset: str = "daily_discharges", *, passed: bool = False, severity: str = "ERROR", **changes: object
+) -> CheckSeen:
+    seen = CheckSeen(NAMES.of_asset(asset), "every_row_accounted_for", None, passed, severity, "None is lost.")  # type: ignore[arg-type]
     return replace(seen, **changes)  # type: ignore[arg-type]
 
 
@@ -59,7 +65,17 @@ def active(signals: list[Signal]) -> list[tuple[str | None, str | None]]:
     return [(signal.rule, signal.subject) for signal in signals if signal.active]
 
 
-# --------------------------------------------------------------------------------------------------------- what speaks
+def active_of_models(signals: list[Signal]) -> list[tuple[str | None, str | None, str | None]]:
+    return [(signal.model, signal.rule, signal.subject) for signal in signals if signal.active]
+
+
+def only_rule(shipped: AlertsConfig, **rule: object) -> AlertsConfig:
+    """The shipped channels with one rule."""
+    complete = {"severity": "warning", "channels": ["log"], "action": "Look.", **rule}
+    return AlertsConfig.model_validate(shipped.model_dump(mode="json") | {"rules": {"only": complete}})
+
+
+# -------------------------------------------------------------------------------------------------- which rule applies
 
 
 @pytest.mark.parametrize(
@@ -69,21 +85,21 @@ def active(signals: list[Signal]) -> list[tuple[str | None, str | None]]:
         (check_of(severity="WARN"), "check_warns"),
         (check_of(check="every_day_complete"), "day_missing"),
         (check_of(check="no_drift_alarm", severity="WARN"), "drift_alarm"),
-        (check_of(asset="live_performance", severity="WARN"), "live_performance_worse"),
-        (check_of(asset="validation_report"), "gate_failed"),
+        (check_of("live_performance", severity="WARN"), "live_performance_worse"),
+        (check_of("validation_report"), "gate_failed"),
     ],
     ids=lambda each: each if isinstance(each, str) else "",
 )
-def test_the_particular_rule_speaks_before_the_general_one(shipped: AlertsConfig, check: CheckSeen, rule: str):
-    assert active(signals_of_run(shipped, run_of(checks=(check,)))) == [(rule, f"{check.asset}/{check.check}")]
+def test_a_particular_rule_applies_before_a_general_one(shipped: AlertsConfig, check: CheckSeen, rule: str):
+    assert active(signals_of_run(shipped, run_of(checks=(check,)))) == [(rule, f"{check.asset.name}/{check.check}")]
 
 
 def test_a_rule_without_channels_silences_what_it_fits(shipped: AlertsConfig):
-    insufficient = check_of(asset="validation_report", severity="WARN")
+    insufficient = check_of("validation_report", severity="WARN")
     assert active(signals_of_run(shipped, run_of(checks=(insufficient,)))) == []
 
 
-def test_a_rule_that_is_switched_off_lets_the_next_one_speak(shipped: AlertsConfig):
+def test_a_rule_that_is_switched_off_lets_the_next_one_apply(shipped: AlertsConfig):
     off = shipped.rules["day_missing"].model_copy(update={"enabled": False})
     config = shipped.model_copy(update={"rules": {**shipped.rules, "day_missing": off}})
     signals = signals_of_run(config, run_of(checks=(check_of(check="every_day_complete"),)))
@@ -114,7 +130,7 @@ def test_a_check_that_passes_is_sound_again_and_a_skipped_one_says_nothing(shipp
         (failed_run(error="Refused"), []),
         (failed_run(error="BadInput"), [("scoring_failed", "scoring_job")]),
         (failed_run(error="BadInput", trigger="person"), []),
-        (failed_run("__ASSET_JOB", planned=("another",)),
+        (failed_run("__ASSET_JOB", planned=(NAMES.of_asset("another"),)),
          [("run_failed", "asset an_asset"), ("run_failed", "asset another")]),
         (failed_run(retried=True), []),
         (run_of(status="canceled"), []),
@@ -127,9 +143,8 @@ def test_a_run_alarms_when_something_broke(shipped: AlertsConfig, run: RunSeen, 
 
 
 def test_a_run_that_succeeds_shows_its_job_and_its_assets_to_work(shipped: AlertsConfig):
-    run = run_of(
-        "projection_job", assets=(AssetSeen("staging_model", "made"), AssetSeen("production_model", "skipped"))
-    )
+    made, skipped = NAMES.of_asset("staging_model"), NAMES.of_asset("production_model")
+    run = run_of("projection_job", assets=(AssetSeen(made, "made"), AssetSeen(skipped, "skipped")))
     ended = [(each.about, each.subject, each.rule) for each in signals_of_run(shipped, run)]
     assert ended == [
         ("run", "projection_job", None),
@@ -138,8 +153,8 @@ def test_a_run_that_succeeds_shows_its_job_and_its_assets_to_work(shipped: Alert
     ]
 
 
-def event_of(kind: str, version: str | None = "3", **payload: object) -> Event:
-    return Event(7, "m", "2026-03-02T12:00:00.000000Z", kind, version, "somebody", dict(payload), "", "")
+def event_of(kind: str, version: str | None = "3", *, model: str = "ours", **payload: object) -> Event:
+    return Event(7, model, "2026-03-02T12:00:00.000000Z", kind, version, "somebody", dict(payload), "", "")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +181,7 @@ def test_a_repaired_alias_ends_the_alert_about_the_difference(shipped: AlertsCon
 
 
 def test_ticks_and_services_fail_and_work_again(shipped: AlertsConfig):
-    broken = TickSeen("landing_sensor", "sensor", NOON, failed=True, error="OSError")
+    broken = TickSeen(NAMES.of_instigator("landing_sensor"), "sensor", NOON, failed=True, error="OSError")
     assert active(signals_of_ticks(shipped, [broken])) == [("tick_failed", "landing_sensor")]
     assert not signals_of_ticks(shipped, [replace(broken, failed=False)])[0].active
     assert active(signal_of_service(shipped, "ledger", "It is gone.", NOON)) == [("service_unavailable", "ledger")]
@@ -190,15 +205,18 @@ def test_ticks_and_services_fail_and_work_again(shipped: AlertsConfig):
 def test_the_limits_of_the_founding_documents_are_watched(
     shipped: AlertsConfig, figure: str, within: float, outside: float
 ):
-    assert active(signals_of_figures(shipped, {figure: within}, NOON)) == []
-    assert [subject for _, subject in active(signals_of_figures(shipped, {figure: outside}, NOON))] == [figure]
+    assert active(signals_of_figures(shipped, {"ours": {figure: within}}, NOON)) == []
+    assert [subject for _, subject in active(signals_of_figures(shipped, {"ours": {figure: outside}}, NOON))] == [
+        figure
+    ]
 
 
 def test_limits_nobody_can_keep_are_switched_off_and_say_why(shipped: AlertsConfig):
     off = {name: rule for name, rule in shipped.rules.items() if not rule.enabled}
     assert {"precision_low", "recall_low", "drift_score_high", "few_rows"} == set(off)
     assert all(len(rule.why) > 40 for rule in off.values())
-    assert active(signals_of_figures(shipped, {"live_ppv_at_flag": 0.27, "live_recall_at_flag": 0.24}, NOON)) == []
+    honest = {"live_ppv_at_10": 0.27, "live_recall_at_10": 0.24}
+    assert active(signals_of_figures(shipped, {"ours": honest}, NOON)) == []
 
 
 @given(value=st.floats() | st.none())
@@ -206,10 +224,10 @@ def test_a_figure_alarms_exactly_when_it_is_a_number_beyond_its_limit(value: flo
     config = alerts_config(settings())
     figures = {} if value is None else {"disk_used_share": value}
     beyond = value is not None and math.isfinite(value) and value > 0.9
-    assert bool(active(signals_of_figures(config, figures, NOON))) is beyond
+    assert bool(active(signals_of_figures(config, {None: figures}, NOON))) is beyond
 
 
-def test_every_rule_says_what_to_do_and_whom_it_tells(shipped: AlertsConfig):
+def test_every_rule_says_what_to_do_and_notifies_somebody(shipped: AlertsConfig):
     for name, rule in shipped.rules.items():
         assert len(rule.action) > 20 or not rule.enabled, name
         assert "log" in rule.channels or name == "gate_insufficient", name
@@ -219,12 +237,97 @@ def test_every_rule_says_what_to_do_and_whom_it_tells(shipped: AlertsConfig):
         ), name  # fmt: skip
 
 
+# ------------------------------------------------------------------------------------------------- models of a platform
+
+
+def test_version_3_of_two_models_is_two_subjects(shipped: AlertsConfig):
+    events = [event_of("version_validated", model=model, verdict="fail") for model in ("ours", "visits_model")]
+    signals = [signal for event in events for signal in signals_of_event(shipped, event, NOON)]
+    assert active_of_models(signals) == [
+        ("ours", "version_rejected", "version_validated of version 3"),
+        ("visits_model", "version_rejected", "version_validated of version 3"),
+    ]
+
+
+def test_an_event_of_the_environment_belongs_to_no_model(shipped: AlertsConfig):
+    config = only_rule(shipped, about="ledger", match={"kind": "roles_adopted"})
+    signals = signals_of_event(config, event_of("roles_adopted", None, model=ENVIRONMENT), NOON)
+    assert active_of_models(signals) == [(None, "only", "roles_adopted")]
+
+
+def test_rules_match_names_without_the_prefix_and_messages_show_the_name_in_dagster(shipped: AlertsConfig):
+    run = failed_run("visits_scoring_job", model="visits_model")
+    (signal,) = (each for each in signals_of_run(shipped, run) if each.active)
+    assert (signal.model, signal.rule, signal.subject) == ("visits_model", "scoring_failed", "scoring_job")
+    assert signal.where == "run 0a1b2c3d of visits_scoring_job"
+    check = check_of("visits/live_performance", severity="WARN")
+    (signal,) = (each for each in signals_of_run(shipped, run_of(checks=(check,))) if each.active)
+    assert (signal.model, signal.rule) == ("visits_model", "live_performance_worse")
+    assert signal.where.startswith("asset visits/live_performance")
+
+
+def test_a_check_of_each_model_is_judged_by_itself(shipped: AlertsConfig):
+    checks = (check_of(passed=True), check_of("visits/daily_discharges"))
+    found = [(each.model, each.subject, each.active) for each in signals_of_run(shipped, run_of(checks=checks))
+             if each.about == "check"]  # fmt: skip
+    subject = "daily_discharges/every_row_accounted_for"
+    assert found == [("ours", subject, False), ("visits_model", subject, True)]
+
+
+def test_a_success_ends_alerts_of_its_own_model_only(shipped: AlertsConfig):
+    run = run_of("visits_projection_job", model="visits_model")
+    ended = [(each.model, each.subject, each.rule) for each in signals_of_run(shipped, run)]
+    assert ended == [("visits_model", "projection_job", None), ("visits_model", None, "difference_found")]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "models"),
+    [
+        ("visits_model", ["visits_model"]),
+        ("*", ["ours", "visits_model", None]),
+        ("?*", ["ours", "visits_model"]),
+        ("", [None]),
+    ],
+)
+def test_a_rule_can_be_about_one_model_about_any_or_about_none(
+    shipped: AlertsConfig, pattern: str, models: list[str | None]
+):
+    runs = [failed_run("a_job", model=model) for model in ("ours", "visits_model", None)]
+    config = only_rule(shipped, about="run", match={"model": pattern})
+    assert [signal.model for run in runs for signal in signals_of_run(config, run) if signal.active] == models
+
+
+def test_a_limit_can_be_that_of_one_model(shipped: AlertsConfig):
+    figures = {"ours": {"live_accuracy": 0.7}, "visits_model": {"live_accuracy": 0.7}, None: {}}
+    assert [signal.model for signal in signals_of_figures(shipped, figures, NOON) if signal.active] == [
+        "ours",
+        "visits_model",
+    ]
+    config = only_rule(shipped, about="figure", figure="live_accuracy", at_least=0.75, match={"model": "visits_model"})
+    assert active_of_models(signals_of_figures(config, figures, NOON)) == [("visits_model", "only", "live_accuracy")]
+
+
+def test_patterns_that_can_fit_nothing_are_named(shipped: AlertsConfig):
+    assert never_fitting(shipped, NAMES) == []
+    (unknown,) = never_fitting(only_rule(shipped, about="run", match={"model": ["visit", "visits_*"]}), NAMES)
+    assert "model visit" in unknown
+    (prefixed,) = never_fitting(only_rule(shipped, about="run", match={"job": "visits_scoring_job"}), NAMES)
+    assert "write job: scoring_job" in prefixed
+    (of_asset,) = never_fitting(only_rule(shipped, about="check", match={"asset": "visits/drift_report"}), NAMES)
+    assert "write asset: drift_report" in of_asset
+    recovers = {"job": "visits_projection_job"}
+    (recovery,) = never_fitting(only_rule(shipped, about="ledger", recovers=recovers), NAMES)
+    assert "write job: projection_job" in recovery
+
+
 # ------------------------------------------------------------------------------------------------- the life of an alert
 
 
 def signal_at(minutes: float, *, on: bool = True) -> Signal:
     at = NOON + timedelta(minutes=minutes)
-    return Signal("check", "a/b", at, active=on, rule="r" if on else None, what="It broke.", where="here", run_id="1")
+    return Signal(
+        "check", "m", "a/b", at, active=on, rule="r" if on else None, what="It broke.", where="here", run_id="1"
+    )
 
 
 def opened() -> Alert:
@@ -262,13 +365,14 @@ def test_old_news_neither_ends_nor_opens_an_alert():
     assert (again.notice, again.alert.id, again.alert.times_seen) == ("raised", None, 1)
 
 
-def told(alert: Alert) -> dict[str, object]:
-    return content(alert, "raised", environment="production", model="m", ui_url="https://dagster.example/", now=NOON)
+def notice_of(alert: Alert) -> dict[str, object]:
+    return content(alert, "raised", environment="production", ui_url="https://dagster.example/", now=NOON)
 
 
 def test_a_message_says_what_where_since_when_and_what_to_do():
-    title, text = message([told(replace(opened(), id=12))])
-    assert title == "[critical] production: r: a/b"
+    title, text = message([notice_of(replace(opened(), id=12))])
+    assert title == "[critical] production: m: r: a/b"
+    assert message([notice_of(replace(opened(), model=None))])[0] == "[critical] production: r: a/b"
     assert text.splitlines() == [
         "What: It broke.",
         "Where: here",
@@ -280,7 +384,7 @@ def test_a_message_says_what_where_since_when_and_what_to_do():
 
 
 def test_many_notices_are_one_message_of_bounded_length():
-    title, text = message([told(replace(opened(), id=number)) for number in range(40)])
+    title, text = message([notice_of(replace(opened(), id=number)) for number in range(40)])
     assert title == "production: 40 notices (40 critical)"
     assert text.count("What:") == 10
     assert text.endswith("and 30 more: readmission alerts list")

@@ -6,14 +6,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from readmission_platform.assets.encounters.replay import Replayed, replay
 from readmission_platform.encounters.cohort import eligible_encounters
 from readmission_platform.encounters.contract import ENCOUNTERS, LANDING
 from readmission_platform.encounters.synthetic import generate
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.intake.rows import take_in
-from readmission_platform.storage.lake import Lake
+from readmission_platform.lifecycle.days.replay import Replayed, replay
+from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.storage.landing import Landing
+from readmission_platform.storage.tables import ModelLake
 
 TODAY = date(2024, 5, 10)
 PER_DAY = 5
@@ -25,8 +26,8 @@ def eligible() -> pd.DataFrame:
 
 
 @pytest.fixture
-def lake(tmp_path: Path, eligible: pd.DataFrame) -> Lake:
-    lake = Lake(tmp_path / "lake")
+def lake(tmp_path: Path, eligible: pd.DataFrame) -> ModelLake:
+    lake = ModelLake(tmp_path / "lake", CONTRACT)
     lake.write("raw_encounters", generate(encounters=400, seed=12))
     lake.write("eligible_encounters", eligible)
     return lake
@@ -38,7 +39,13 @@ def landing(tmp_path: Path) -> Landing:
 
 
 def deliver(
-    lake: Lake, landing: Landing, days: int, *, start: date | None = None, outcomes: bool = False, today: date = TODAY
+    lake: ModelLake,
+    landing: Landing,
+    days: int,
+    *,
+    start: date | None = None,
+    outcomes: bool = False,
+    today: date = TODAY,
 ) -> Replayed:
     return replay(lake, landing, days=days, start=start, today=today, per_day=PER_DAY, outcomes=outcomes)
 
@@ -54,7 +61,7 @@ def delivered(landing: Landing) -> list[int]:
 
 
 def test_the_last_day_is_yesterday_and_the_days_hold_the_stream_in_its_order(
-    lake: Lake, landing: Landing, eligible: pd.DataFrame
+    lake: ModelLake, landing: Landing, eligible: pd.DataFrame
 ) -> None:
     result = deliver(lake, landing, 3)
     assert result.written == landing.days() == ["2024-05-07", "2024-05-08", "2024-05-09"]
@@ -62,14 +69,14 @@ def test_the_last_day_is_yesterday_and_the_days_hold_the_stream_in_its_order(
     assert delivered(landing) == replayed[: 3 * PER_DAY]
 
 
-def test_a_file_of_discharges_holds_no_outcome(lake: Lake, landing: Landing) -> None:
+def test_a_file_of_discharges_holds_no_outcome(lake: ModelLake, landing: Landing) -> None:
     deliver(lake, landing, 1)
     cells = landing.read_day("2024-05-09")[0].cells
     assert cells is not None
     assert not {"readmitted", "readmitted_30d", "entity_key"} & set(cells.columns)
 
 
-def test_delivering_the_same_days_again_changes_nothing(lake: Lake, landing: Landing) -> None:
+def test_delivering_the_same_days_again_changes_nothing(lake: ModelLake, landing: Landing) -> None:
     deliver(lake, landing, 2)
     before = [landing.read_day(day)[0].digest for day in landing.days()]
     again = deliver(lake, landing, 2)
@@ -77,7 +84,7 @@ def test_delivering_the_same_days_again_changes_nothing(lake: Lake, landing: Lan
     assert [landing.read_day(day)[0].digest for day in landing.days()] == before
 
 
-def test_later_days_go_on_where_the_stream_was_left(lake: Lake, landing: Landing, eligible: pd.DataFrame) -> None:
+def test_later_days_go_on_where_the_stream_was_left(lake: ModelLake, landing: Landing, eligible: pd.DataFrame) -> None:
     deliver(lake, landing, 2, start=date(2024, 5, 1))
     result = deliver(lake, landing, 3, start=date(2024, 5, 2))
     assert (result.written, result.present) == (["2024-05-03", "2024-05-04"], ["2024-05-02"])
@@ -85,7 +92,9 @@ def test_later_days_go_on_where_the_stream_was_left(lake: Lake, landing: Landing
     assert delivered(landing) == replayed[: 4 * PER_DAY]
 
 
-def test_outcomes_arrive_only_of_days_that_have_matured(lake: Lake, landing: Landing, eligible: pd.DataFrame) -> None:
+def test_outcomes_arrive_only_of_days_that_have_matured(
+    lake: ModelLake, landing: Landing, eligible: pd.DataFrame
+) -> None:
     result = deliver(lake, landing, 3, start=date(2024, 4, 9), outcomes=True)
     assert result.outcomes == landing.days("outcomes") == ["2024-04-09", "2024-04-10"]
     told = pd.read_csv(landing.root / "outcomes" / "2024-04-09" / "outcomes.csv")
@@ -103,7 +112,7 @@ def test_outcomes_arrive_only_of_days_that_have_matured(lake: Lake, landing: Lan
     ],
 )
 def test_what_cannot_be_delivered_is_refused_and_nothing_written(
-    lake: Lake, landing: Landing, days: int, start: date | None, message: str
+    lake: ModelLake, landing: Landing, days: int, start: date | None, message: str
 ) -> None:
     with pytest.raises(BadInput, match=message):
         deliver(lake, landing, days, start=start)
@@ -114,7 +123,7 @@ def test_what_cannot_be_delivered_is_refused_and_nothing_written(
     ("reached", "what_to_do"), [("2024-05-09", "can be delivered tomorrow"), ("2024-05-06", "ask for 3 days or fewer")]
 )
 def test_days_before_those_delivered_are_refused_and_it_is_said_what_can_be_had(
-    lake: Lake, landing: Landing, reached: str, what_to_do: str
+    lake: ModelLake, landing: Landing, reached: str, what_to_do: str
 ) -> None:
     deliver(lake, landing, 1, start=date.fromisoformat(reached))
     with pytest.raises(BadInput, match=f"has reached {reached} .*{what_to_do}"):
@@ -122,14 +131,14 @@ def test_days_before_those_delivered_are_refused_and_it_is_said_what_can_be_had(
     assert landing.days() == [reached]
 
 
-def test_after_a_pause_the_days_since_can_be_delivered(lake: Lake, landing: Landing) -> None:
+def test_after_a_pause_the_days_since_can_be_delivered(lake: ModelLake, landing: Landing) -> None:
     deliver(lake, landing, 1, start=date(2024, 5, 6))
     deliver(lake, landing, 3)
     assert landing.days() == ["2024-05-06", "2024-05-07", "2024-05-08", "2024-05-09"]
 
 
 def test_a_home_with_a_replay_of_other_data_is_left_as_it_is(
-    lake: Lake, landing: Landing, eligible: pd.DataFrame
+    lake: ModelLake, landing: Landing, eligible: pd.DataFrame
 ) -> None:
     deliver(lake, landing, 1, start=date(2024, 5, 1))
     lake.write("eligible_encounters", eligible.iloc[1:])
@@ -140,4 +149,4 @@ def test_a_home_with_a_replay_of_other_data_is_left_as_it_is(
 
 def test_before_anything_was_ingested_there_is_nothing_to_replay(tmp_path: Path, landing: Landing) -> None:
     with pytest.raises(BadInput, match="nothing to replay yet"):
-        deliver(Lake(tmp_path / "empty"), landing, 1)
+        deliver(ModelLake(tmp_path / "empty", CONTRACT), landing, 1)

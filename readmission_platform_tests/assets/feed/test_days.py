@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readmission_platform.assets.encounters.days import DayState, Progress, completeness, expected_days, stretches
+from readmission_platform.assets.feed.completeness import completeness
 from readmission_platform.config.environment import Settings
 from readmission_platform.config.files import environment_config
+from readmission_platform.lifecycle.days.progress import DayState, Progress, expected_days, stretches
 
 NEW_YORK = ZoneInfo("America/New_York")
 RULES = environment_config(Settings())

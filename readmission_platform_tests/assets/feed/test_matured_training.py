@@ -10,14 +10,15 @@ import pytest
 from readmission_platform.encounters.cohort import eligible_encounters
 from readmission_platform.encounters.history import HISTORY_COLUMNS
 from readmission_platform.foundation.frames import frame_digest
-from readmission_platform.lifecycle.days.scoring import InputVersions, known_encounters
+from readmission_platform.lifecycle.days.scoring import InputVersions, known_rows
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS
+from readmission_platform.storage.tables import ModelLake
 from readmission_platform_tests.support.homes import SECRET, Home
 from readmission_platform_tests.support.hospital import days_from
 
 DAYS = days_from(date(2024, 3, 1), 4)
-SOURCE = {"encounters": 1500, "seed": 5}
+SOURCE = {"rows": 1500, "seed": 5}
 COUNT = 4 * 27
 
 
@@ -51,6 +52,10 @@ def matured_home(discharged_home: Home, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def home(matured_home: Home, changing: Callable[[Home], Home]) -> Home:
     return changing(matured_home)
+
+
+def newest(lake: ModelLake) -> InputVersions:
+    return InputVersions.newest(lake, lake.open("eligible_encounters").version())
 
 
 def filled(frame: pd.DataFrame) -> pd.DataFrame:
@@ -107,7 +112,7 @@ def test_the_models_inputs_of_a_matured_discharge_are_those_it_was_scored_with(m
     assert matured_home.materialize("encounter_features").success
     lake = matured_home.lake
     discharged = lake.read("daily_discharges")
-    served = CONTRACT.data.inputs_of(discharged, known_encounters(lake, discharged, InputVersions.newest(lake)))
+    served = CONTRACT.data.inputs_of(discharged, known_rows(lake, discharged, newest(lake)))
     served.index = pd.Index(discharged["encounter_id"])
     trained = lake.read("encounter_features").set_index("encounter_id").loc[served.index, MODEL_INPUTS]
     assert (served["prior_encounters"] > 0).any()
@@ -121,7 +126,7 @@ def test_what_scoring_knows_of_a_patient_does_not_change_when_discharges_mature(
 ):
     def known(home: Home) -> pd.DataFrame:
         discharged = home.lake.read("daily_discharges")
-        found = known_encounters(home.lake, discharged, InputVersions.newest(home.lake))
+        found = known_rows(home.lake, discharged, newest(home.lake))
         found = found.drop(columns="readmitted_30d")  # which nobody knew before
         return found.sort_values(["encounter_id", "discharge_date"], ignore_index=True)[sorted(found.columns)]
 

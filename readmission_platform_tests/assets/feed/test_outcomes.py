@@ -9,8 +9,8 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from readmission_platform.assets.encounters.outcomes import day_maturity, days_to_take_in, matured_discharges
 from readmission_platform.encounters.contract import LANDING
+from readmission_platform.lifecycle.days.outcomes import day_maturity, days_to_take_in, matured_rows
 from readmission_platform.storage.landing import Landing
 from readmission_platform_tests.support.homes import Home, files_below
 from readmission_platform_tests.support.hospital import LONG_AGO, Hospital, days_ago, days_from
@@ -112,13 +112,13 @@ def test_the_age_of_a_day_is_counted_in_the_hospitals_time_zone(hospital: Hospit
     assert [account["accepted"] for account in accounts] == [40, 0]
 
 
-def test_outcomes_of_a_day_without_discharges_are_of_unknown_encounters(hospital: Hospital):
+def test_outcomes_of_a_day_without_discharges_are_of_unknown_rows(hospital: Hospital):
     hospital.deliver("2023-05-05", hospital.outcomes_of(FIRST))
     (account,) = take_in(hospital, "--date", "2023-05-05")
     assert (account["expected"], account["quarantined"], account["coverage"]) == (0, 40, None)
 
 
-def test_before_anything_was_discharged_outcomes_are_of_unknown_encounters(tmp_path: Path):
+def test_before_anything_was_discharged_outcomes_are_of_unknown_rows(tmp_path: Path):
     hospital = Hospital(Home.new(tmp_path / "home"))
     hospital.deliver(FIRST, pd.DataFrame({"encounter_id": [1], "readmitted_30d": [0]}))
     assert take_in(hospital, "--date", FIRST)[0]["quarantined"] == 1
@@ -201,6 +201,6 @@ def test_a_day_has_matured_when_it_is_old_enough_and_nearly_all_of_its_outcomes_
     assert found["known"].to_dict() == {DAYS[0]: 40, DAYS[1]: 0, DAYS[2]: 0, DAYS[3]: 0, young: 40}
     assert found.index[found["matured"]].tolist() == [DAYS[0]]
     assert found.index[found["due"]].tolist() == DAYS
-    matured = matured_discharges(hospital.home.lake, today=TODAY, coverage=0.95)
+    matured = matured_rows(hospital.home.lake, today=TODAY, coverage=0.95)
     assert set(matured["discharge_date"]) == {DAYS[0]}
     assert {"gender", "entity_key", "readmitted_30d"} <= set(matured.columns)

@@ -1,1 +1,0 @@
-"""Assets of the hospital's feed: source, cohort, daily discharges, outcomes."""

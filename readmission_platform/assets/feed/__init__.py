@@ -1,0 +1,1 @@
+"""Assets of a model's feed: source, cohort, delivered rows, outcomes."""

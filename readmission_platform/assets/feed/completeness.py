@@ -1,0 +1,67 @@
+"""The check that every day is complete by its hour.
+
+What belongs here: the check. What does not: how far a day is (``lifecycle.days.progress``), and requesting the runs
+that fill a gap (``automation.arrivals``).
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.presentation import table
+from readmission_platform.lifecycle.days.progress import (
+    DayState,
+    Progress,
+    day_states,
+    expected_days,
+    known_days,
+    strays,
+)
+from readmission_platform.lifecycle.workspace import Platform
+from readmission_platform.storage.tables import PREDICTIONS
+
+COMPLETE_CHECK = "every_day_complete"
+_RULE = "Every day up to yesterday has its files, is taken in as they are now, and is scored, by the hour agreed on."
+_ACTION = {
+    "no_file": "Ask the source's interface for the files of these days.",
+    "to_take_in": "Files are there and are not taken in; the sensor requests the runs, or run `readmission score`.",
+    "to_score": "Rows are taken in and not scored; look at the last scoring run.",
+}
+
+
+def completeness_check(model: ModelAssets) -> dg.AssetChecksDefinition:
+    """Return the check on the predictions that every day is complete."""
+
+    @dg.asset_check(asset=model.key(PREDICTIONS), name=COMPLETE_CHECK, description=_RULE)
+    def every_day_complete(platform: dg.ResourceParam[Platform]) -> dg.AssetCheckResult:
+        workspace = model.workspace(platform)
+        landing, now, gaps = workspace.landing, datetime.now(UTC), workspace.monitoring.gaps
+        landed = known_days(landing, today=now.date())
+        days = expected_days(landed, workspace.rules, now=now, lookback=gaps.lookback_days)
+        states = day_states(landing, workspace.lake, days)
+        return completeness(states, strays(landing, today=now.date()), folder=landing.folders.rows)
+
+    return every_day_complete
+
+
+def completeness(states: Sequence[DayState], stray_folders: int = 0, *, folder: str = "") -> dg.AssetCheckResult:
+    """Judge the days expected by now; a missing day is an error, and blocks nothing."""
+    behind = [state for state in states if state.progress is not Progress.complete]
+    steps = [_ACTION[progress] for progress in dict.fromkeys(state.progress.value for state in behind)]
+    if stray_folders:
+        steps.append(f"{stray_folders} folders of landing/{folder} are no day (YYYY-MM-DD) up to today; rename them.")
+    count = f"{len(states) - len(behind)} of {len(states)} days complete"
+    return dg.AssetCheckResult(
+        check_name=COMPLETE_CHECK,
+        passed=not behind and not stray_folders,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=" ".join([_RULE, f"Here: {count}.", *steps]),
+        metadata={
+            "days expected": len(states),
+            "days incomplete": len(behind),
+            "folders that are no day": stray_folders,
+            "incomplete": table({"day": state.day, "what is missing": state.progress.value} for state in behind),
+        },
+    )

@@ -1,0 +1,197 @@
+"""Ingestion: rows as they come from their source, and the cohort that is studied.
+
+What belongs here: the raw rows and the cohort with their checks. What does not: fetching and parsing, and the rules of
+the cohort (the contract's sources and data), and taking in delivered rows and their outcomes (``delivered``,
+``outcomes``).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+from pydantic import Field
+
+from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.presentation import DATA_TEAM, check_result, column_schema, table
+from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.intake.sources import Loaded, SourceRequest
+from readmission_platform.lifecycle.days.outcomes import matured_rows
+from readmission_platform.lifecycle.days.progress import hospital_day
+from readmission_platform.lifecycle.days.replay import SOURCE_COHORT, days_of_other_replays
+from readmission_platform.lifecycle.training.training_record import adds_up
+from readmission_platform.lifecycle.workspace import Platform, Workspace
+
+RAW_CHECKS = {
+    "digest_is_the_pinned_one": "The content is the one expected: the published file, or what the seed generates.",
+    "missingness_within_limits": "No column misses more values than model.yaml allows for it.",
+    "rows_enough": "There are enough rows to develop a model on.",
+    "rows_unique": "Every row appears once.",
+    "schema_holds": "Every row keeps the contract of the feed: types, ranges, code lists.",
+}
+COHORT_CHECKS = {
+    "flow_adds_up": "The rows studied are those of the source less the excluded ones, and the matured deliveries.",
+    "outcome_prevalence_plausible": "The share of the outcome lies where this population's has been observed.",
+    "patients_pseudonymised": "No identifier of a person is left in the cohort.",
+}
+
+
+class SourceConfig(dg.Config):
+    """Which rows to load."""
+
+    source: str = Field(default="synthetic", description="Name of a source of the model.")
+    archive: str | None = Field(
+        default=None, description="Path of a local copy of a published source; else downloaded."
+    )
+    rows: int = Field(default=20_000, description="Rows of a generated source.")
+    seed: int = Field(default=7, description="Seed of a generated source.")
+
+    def request(self, cache: Path) -> SourceRequest:
+        """Return what to ask of the source."""
+        archive = Path(self.archive) if self.archive else None
+        return SourceRequest(archive=archive, rows=self.rows, seed=self.seed, cache=cache)
+
+
+class CohortConfig(dg.Config):
+    """Which rows to learn from beside those of the source."""
+
+    matured: bool = Field(
+        default=True,
+        description="Add the delivered rows whose outcome has matured to the development part, so that a new version "
+        "learns from them; without, it learns from the source alone.",
+    )
+
+
+def raw_asset(model: ModelAssets) -> dg.AssetsDefinition:
+    """Return the asset of the raw rows."""
+    sources = "; ".join(f"`{name}` is {source.words}" for name, source in model.contract.sources.items())
+
+    @model.frame(
+            model.names.raw, group="ingestion", owners=[DATA_TEAM], kinds={"pandas", "deltalake"}, blocking=RAW_CHECKS,
+            description=f"{model.words.rows.capitalize()} as they come from their source. Source {sources}. The data "
+            "version is the digest of the content.",
+    )  # fmt: skip
+    def raw(config: SourceConfig, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+        workspace = model.workspace(platform)
+        source = model.contract.sources.get(config.source)
+        if source is None:
+            raise BadInput(f"source: {config.source} is unknown; choose {' or '.join(model.contract.sources)}")
+        loaded = source.load(config.request(workspace.settings.home / "cache"))
+        # Written into the commit: which limits apply, and whether a model may go live, hangs on it.
+        loaded.frame.attrs["source"] = source.name
+        loaded.frame.attrs["limits"] = source.limits
+        return dg.MaterializeResult(
+            value=loaded.frame,
+            data_version=dg.DataVersion(loaded.digest),
+            metadata={
+                "source": source.name,
+                "origin": loaded.origin,
+                "content": loaded.digest,
+                "missingness": table(_missingness(loaded.frame, workspace.config.max_missing_fraction)),
+                "dagster/column_schema": column_schema(loaded.frame),
+            },
+            check_results=_raw_checks(loaded, workspace),
+        )
+
+    return raw
+
+
+def _missingness(frame: pd.DataFrame, limits: Mapping[str, float]) -> list[dict[str, Any]]:
+    share = frame.isna().mean()
+    rows = [
+        {"column": name, "missing": float(share[name]), "limit": limits.get(name, 0.0)}
+        for name in frame.columns
+        if share[name] > 0 or name in limits
+    ]
+    return sorted(rows, key=lambda row: -float(row["missing"]))
+
+
+def _raw_checks(loaded: Loaded, workspace: Workspace) -> list[dg.AssetCheckResult]:
+    frame, config, contract = loaded.frame, workspace.config, workspace.contract
+    broken = contract.raw.broken_rules(frame)
+    over = [row for row in _missingness(frame, config.max_missing_fraction) if row["missing"] > row["limit"]]
+    duplicated = int(frame[contract.row].duplicated().sum())
+    summary = broken.groupby(["column", "reason"]).size().reset_index(name="rows").to_dict("records")
+    least = config.min_encounters
+    observed = {
+        "digest_is_the_pinned_one": (loaded.digest == loaded.expected_digest, loaded.digest,
+                                     "Find out who changed the file."),
+        "missingness_within_limits": (not over, ", ".join(str(r["column"]) for r in over) or "none over its limit",
+                                      "Ask the source why values are missing before training on the rest."),
+        "rows_enough": (len(frame) >= least, f"{len(frame):,} (at least {least:,})", "Load more rows."),
+        "rows_unique": (duplicated == 0, f"{duplicated} repeated", "Remove the repeated rows at the source."),
+        "schema_holds": (broken.empty, f"{len(broken)} broken rules", "Correct the rows at the source."),
+    }  # fmt: skip
+    return [
+        check_result(name, passed, observed=seen, rule=RAW_CHECKS[name], action=action,
+                     more={"broken rules": table(summary)} if name == "schema_holds" else None)
+        for name, (passed, seen, action) in observed.items()
+    ]  # fmt: skip
+
+
+def cohort_asset(model: ModelAssets) -> dg.AssetsDefinition:
+    """Return the asset of the cohort that is studied."""
+    words = model.words
+
+    @model.frame(
+            model.names.cohort, inputs={"raw": model.names.raw},
+        group="ingestion", owners=[DATA_TEAM], kinds={"pandas", "deltalake"}, code_version="2",
+            deps=[model.names.delivered, "matured_outcomes"], blocking=COHORT_CHECKS,
+            description=f"The {words.rows} that are studied, {words.entities} behind keyed pseudonyms, in the order of "
+            "time. The latest part is the replay stream: it is opened only as daily deliveries. Delivered "
+            f"{words.rows} whose outcome has matured join the development part; they alone have a day.",
+    )  # fmt: skip
+    def cohort(config: CohortConfig, raw: pd.DataFrame, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+        workspace, contract = model.workspace(platform), model.contract
+        if raw.empty:
+            raise BadInput(f"{model.names.raw} is empty; materialize it with a source first")
+        source = contract.data.cohort(raw, key=workspace.pseudonym_key, replay_share=workspace.config.replay_share)
+        digest = frame_digest(source)
+        matured = _matured(workspace, digest)
+        studied = contract.data.with_matured(source, matured if config.matured else matured.head(0))
+        # The replay goes by what the source holds, which training on matured rows does not change.
+        studied.attrs = {**raw.attrs, SOURCE_COHORT: digest}
+        flow = contract.data.flow(raw, studied)
+        return dg.MaterializeResult(
+            value=studied,
+            data_version=dg.DataVersion(frame_digest(studied)),
+            metadata={
+                "cohort flow": table({"step": step, words.rows: count} for step, count in flow.items()),
+                "prevalence": float(studied[contract.outcome].mean()),
+                "dagster/column_schema": column_schema(studied),
+            },
+            check_results=_cohort_checks(studied, flow, workspace),
+        )
+
+    return cohort
+
+
+def _cohort_checks(studied: pd.DataFrame, flow: Mapping[str, int], workspace: Workspace) -> list[dg.AssetCheckResult]:
+    contract = workspace.contract
+    low, high = workspace.config.plausible_prevalence
+    prevalence = float(studied[contract.outcome].mean())
+    joined = int(studied[contract.day].notna().sum())
+    observed = {
+        "flow_adds_up": (adds_up(flow, len(studied)), f"{len(studied):,} studied, {joined:,} of them were delivered",
+                         "A row is counted twice or not at all; see the contract's data.cohort and data.flow."),
+        "outcome_prevalence_plausible": (low <= prevalence <= high, f"{prevalence:.4f} (from {low} to {high})",
+                                         "Check how the outcome is derived before anything is trained."),
+        "patients_pseudonymised": (contract.feed.entity not in studied.columns, f"{len(studied.columns)} columns",
+                                   "Stop: identifiers of persons must not reach features."),
+    }  # fmt: skip
+    return [
+        check_result(name, passed, observed=seen, rule=COHORT_CHECKS[name], action=action)
+        for name, (passed, seen, action) in observed.items()
+    ]
+
+
+def _matured(workspace: Workspace, source_cohort: str) -> pd.DataFrame:
+    """Return the matured rows to learn from: all but those that a replay of another source delivered."""
+    matured = matured_rows(
+        workspace.lake,
+        today=hospital_day(workspace.rules),
+        coverage=workspace.monitoring.performance.outcome_coverage,
+    )
+    return matured[~matured[workspace.contract.day].isin(days_of_other_replays(workspace.landing, source_cohort))]

@@ -1,0 +1,74 @@
+"""Outcomes: what became of the delivered rows of each day, once they are old enough.
+
+What belongs here: ``matured_outcomes`` with its accounting. What does not: judging rows (``intake.outcomes``), which
+days have matured (``lifecycle.days.outcomes``), and what is made of them: training and live performance.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.presentation import DATA_TEAM, check_result, nothing_to_check, table
+from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.lifecycle.days.outcomes import COUNTS, recorded_outcomes, take_in_outcome_days
+from readmission_platform.lifecycle.days.progress import hospital_day
+from readmission_platform.lifecycle.workspace import Platform
+from readmission_platform.storage.tables import OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE, OUTCOMES
+
+CHECK = "every_outcome_accounted_for"
+RULE = {CHECK: "Received outcomes are accepted, quarantined or duplicates; none is lost."}
+
+
+def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
+    """Return the asset of the matured outcomes of each day."""
+    words, folder, maturity = model.words, model.contract.landing.outcomes, model.contract.maturity_days
+
+    @model.daily(
+            OUTCOMES, group="monitoring", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
+            deps=[model.names.delivered], blocking=RULE,
+            description=f"Which {words.rows} were {words.positive}, by day, from the files in "
+            f"`landing/{folder}/<date>/`. A day younger than {maturity} days is refused: later {words.events} have "
+            f"not happened yet. Rows of unknown {words.rows}, with other values than 0 and 1, or that contradict "
+            "each other are quarantined with a code, never with values. A day without a file is skipped and keeps "
+            "what it has.",
+    )  # fmt: skip
+    def outcomes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
+        workspace = model.workspace(platform)
+        days, landing, lake = list(context.partition_keys), workspace.landing, workspace.lake
+        found = {day: files for day in days if (files := landing.read_day(day, kind="outcomes"))}
+        if not found:
+            why = f"no file in landing/{folder} for {days[0]} to {days[-1]}"
+            context.log.warning(f"skipped: {why}")
+            yield nothing_to_check(CHECK, why)
+            return
+        accepted, accounts, quarantined = take_in_outcome_days(found, lake, hospital_day(workspace.rules))
+        written: dict[str, Any] = {"partition": (lake.day, list(found)), "metadata": {"run_id": context.run.run_id}}
+        lake.write(OUTCOME_QUARANTINE, quarantined, **written)
+        lake.write(OUTCOME_ACCOUNTING, accounts, **written)
+        kept = recorded_outcomes(lake, [day for day in days if day not in found])
+        reasons = quarantined.groupby([lake.day, "column", "code", "reason"]).size().reset_index(name="rows")
+        yield dg.MaterializeResult(
+            value=pd.concat([accepted, kept], ignore_index=True),
+            data_version=dg.DataVersion(frame_digest(accepted)),
+            metadata={
+                "days": table(accounts[[lake.day, *COUNTS]].to_dict("records")),
+                "quarantined": table(reasons.to_dict("records")),
+                "dates": "as delivered; those of a replay are simulated",
+            },
+            check_results=[_accounted_for(accounts, accepted)],
+        )
+
+    return outcomes
+
+
+def _accounted_for(accounts: pd.DataFrame, accepted: pd.DataFrame) -> dg.AssetCheckResult:
+    total = accounts[COUNTS].sum()
+    balanced = int(total["received"]) == int(total["accepted"] + total["quarantined"] + total["duplicate"])
+    return check_result(
+        CHECK, balanced and len(accepted) == int(total["accepted"]),
+        observed=", ".join(f"{name} {int(count)}" for name, count in total.items()), rule=RULE[CHECK],
+        action="Stop: outcomes were lost on the way in. Compare the files with the table of the day.",
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""The component ``GovernedModel``: everything that Dagster shows and runs of one model, from twelve lines of YAML.
+
+What belongs here: putting together what the factories of ``assets`` and ``automation`` make of a model's entry. What
+does not: any model, and what belongs to the environment as a whole (``definitions``).
+
+``configs/models/<name>/defs.yaml`` is such a component; its folder gives the model's name.
+"""
+
+import dagster as dg
+
+from readmission_platform.assets.daily.inference import predictions_asset, shadow_asset
+from readmission_platform.assets.daily.work_list import work_list_asset
+from readmission_platform.assets.feed.completeness import completeness_check
+from readmission_platform.assets.feed.delivered import delivered_asset
+from readmission_platform.assets.feed.ingestion import cohort_asset, raw_asset
+from readmission_platform.assets.feed.outcomes import outcomes_asset
+from readmission_platform.assets.model.features import features_asset, split_asset
+from readmission_platform.assets.model.model_card import model_card_asset
+from readmission_platform.assets.model.promotion import stage_assets
+from readmission_platform.assets.model.reproduction import reproduction_asset
+from readmission_platform.assets.model.study import study_asset
+from readmission_platform.assets.model.training import candidate_asset
+from readmission_platform.assets.model.validation import validation_asset
+from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.monitoring.drift import drift_asset
+from readmission_platform.assets.monitoring.figures import figures_asset
+from readmission_platform.assets.monitoring.performance import performance_asset
+from readmission_platform.automation.arrivals import completeness_sensor, landing_sensor
+from readmission_platform.automation.jobs import jobs_of
+from readmission_platform.automation.retraining import retraining_sensor, weekly_training_schedule
+from readmission_platform.automation.schedules import (
+    daily_outcomes_schedule,
+    daily_scoring_schedule,
+    monitoring_schedule,
+)
+from readmission_platform.automation.sensors import (
+    production_promotion_sensor,
+    reconciliation_sensor,
+    staging_promotion_sensor,
+)
+from readmission_platform.config.environment import Settings, settings
+from readmission_platform.config.files import environment_config, monitoring_config
+from readmission_platform.config.models import ModelEntry
+
+
+class GovernedModel(dg.Component, dg.Model, dg.Resolvable):
+    """One governed model: assets with their gates, jobs, sensors and schedules."""
+
+    contract: str
+    prefix: str
+    owner: str
+    cost_center: str
+    example: bool = False
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Return the definitions of the model whose folder this is, in the environment of this process."""
+        name = context.path.name if context.path.is_dir() else context.path.parent.name
+        return model_definitions(ModelEntry(name=name, **self.model_dump()), settings())
+
+
+def model_definitions(entry: ModelEntry, current: Settings) -> dg.Definitions:
+    """Return everything of one model but the resources, which belong to the environment."""
+    model = ModelAssets(entry)
+    jobs, rules = jobs_of(model), environment_config(current)
+    return dg.Definitions(
+        assets=[
+            raw_asset(model),
+            cohort_asset(model),
+            features_asset(model),
+            split_asset(model),
+            candidate_asset(model),
+            validation_asset(model),
+            model_card_asset(model),
+            reproduction_asset(model),
+            study_asset(model),
+            *stage_assets(model),
+            delivered_asset(model),
+            shadow_asset(model),
+            predictions_asset(model),
+            work_list_asset(model),
+            outcomes_asset(model),
+            drift_asset(model),
+            performance_asset(model),
+            figures_asset(model),
+        ],
+        asset_checks=[completeness_check(model)],
+        jobs=jobs.all(),
+        schedules=[
+            daily_scoring_schedule(model, jobs, rules),
+            daily_outcomes_schedule(model, jobs, rules),
+            monitoring_schedule(model, jobs, rules),
+            weekly_training_schedule(model, jobs, rules, monitoring_config(current, entry.name)),
+        ],
+        sensors=[
+            staging_promotion_sensor(model, jobs, rules),
+            production_promotion_sensor(model, jobs, rules),
+            reconciliation_sensor(model, jobs, rules),
+            landing_sensor(model, jobs, rules),
+            completeness_sensor(model, jobs, rules),
+            retraining_sensor(model, jobs, rules),
+        ],
+    )

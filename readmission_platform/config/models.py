@@ -1,0 +1,100 @@
+"""Which models there are: the files ``configs/models/<name>/defs.yaml``.
+
+What belongs here: reading these files without Dagster, and which of the models are in use. What does not: the models
+themselves; a file names the package that holds the contract.
+"""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import read_yaml
+from readmission_platform.foundation.values import ConfigurationError, Frozen
+
+DEFS_FILE = "defs.yaml"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# Dagster takes these for the values of tags.
+_TAG = r"^[A-Za-z0-9_.-]{1,63}$"
+
+
+class ModelAttributes(Frozen):
+    """What ``defs.yaml`` says of a model in this installation."""
+
+    contract: str = Field(description="Package whose CONTRACT is the model's, as Python imports it.")
+    prefix: str = Field(description="Of asset, job, sensor and schedule names; empty for one model at most.")
+    owner: str = Field(pattern=r"^(team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+)$", description="E-mail address, or team:name.")
+    cost_center: str = Field(pattern=_TAG, description="Who pays for its runs.")
+    example: bool = Field(default=False, description="Left out unless READMISSION_MODELS names it.")
+
+    @model_validator(mode="after")
+    def _prefix_is_a_name(self) -> "ModelAttributes":
+        if self.prefix and not _NAME.fullmatch(self.prefix):
+            raise ValueError("prefix has to be lower-case letters, digits and underscores, beginning with a letter")
+        return self
+
+
+class ModelDefs(Frozen):
+    """``configs/models/<name>/defs.yaml``: a Dagster component, which is read here without Dagster."""
+
+    type: Literal["readmission_platform.components.GovernedModel"]
+    attributes: ModelAttributes
+
+
+class ModelEntry(ModelAttributes):
+    """A model of this installation: its name, and what its file says."""
+
+    name: str
+
+    def named(self, name: str) -> str:
+        """Return the name of a job, sensor or schedule of this model."""
+        return f"{self.prefix}_{name}" if self.prefix else name
+
+
+def all_models(current: Settings) -> dict[str, ModelEntry]:
+    """Return every model that has a folder in ``configs/models``, by name; examples too.
+
+    Raises
+    ------
+    ConfigurationError
+        When a file is wrong, or two models would have the same names for their assets.
+    """
+    folder = current.configs / "models"
+    entries = {file.parent.name: _entry(file) for file in sorted(folder.glob(f"*/{DEFS_FILE}"))}
+    if not entries:
+        raise ConfigurationError(f"{folder}: holds no model ({DEFS_FILE} in a folder of its name)")
+    return entries
+
+
+def models_in_use(current: Settings) -> dict[str, ModelEntry]:
+    """Return the models that this process works with, by name: those of READMISSION_MODELS, or all but examples.
+
+    Raises
+    ------
+    ConfigurationError
+        As :func:`all_models`; and when READMISSION_MODELS names a model that there is not.
+    """
+    known = all_models(current)
+    if current.models is None:
+        chosen = {name: entry for name, entry in known.items() if not entry.example}
+    else:
+        names = [name.strip() for name in current.models.split(",") if name.strip()]
+        unknown = [name for name in names if name not in known]
+        if unknown or not names:
+            raise ConfigurationError(f"READMISSION_MODELS: {', '.join(unknown) or 'it'} names no model; there are "
+                                     f"{', '.join(known)}")  # fmt: skip
+        chosen = {name: known[name] for name in dict.fromkeys(names)}
+    holders: dict[str, str] = {}
+    for name, entry in chosen.items():
+        if (other := holders.setdefault(entry.prefix, name)) != name:
+            raise ConfigurationError(f"the models {other} and {name} have the same prefix, {entry.prefix!r}")
+    return chosen
+
+
+def _entry(file: Path) -> ModelEntry:
+    name = file.parent.name
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"{file.parent}: a model's name has lower-case letters, digits and underscores only")
+    return ModelEntry(name=name, **read_yaml(file, ModelDefs).attributes.model_dump())

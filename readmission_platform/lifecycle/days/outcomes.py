@@ -1,0 +1,123 @@
+"""Outcomes of delivered rows: taking them in, which days have matured, and what training may learn from.
+
+What belongs here: reading and comparing tables. What does not: judging rows of files (``intake.outcomes``), and writing
+what was taken in (``assets.encounters.outcomes``).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from readmission_platform.intake.files import LandedFile
+from readmission_platform.intake.outcomes import has_matured, take_in_outcomes
+from readmission_platform.lifecycle.days.progress import FIRST_DAY
+from readmission_platform.storage.landing import Landing, fingerprint_of
+from readmission_platform.storage.tables import OUTCOME_ACCOUNTING, OUTCOMES, ModelLake
+
+COUNTS = ["expected", "received", "accepted", "quarantined", "duplicate"]
+
+
+def take_in_outcome_days(
+    found: Mapping[str, Sequence[LandedFile]], lake: ModelLake, today: date
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Take in the files of days; returns accepted outcomes, the account of each day, and quarantine lines."""
+    contract, day = lake.contract, lake.day
+    delivered = delivered_rows(lake, list(found))
+    intake = take_in_outcomes(
+        found, contract.feed, maturity_days=contract.maturity_days, known_rows=delivered,
+        matured={each for each in found if has_matured(each, today, contract.maturity_days)},
+    )  # fmt: skip
+    accepted = intake.accepted.merge(delivered, on=[day, lake.row])[list(no_outcomes(lake).columns)]
+    expected = intake.accounts[day].map(delivered.groupby(day).size()).fillna(0).astype("int64")
+    digests = [fingerprint_of((file.name, file.digest) for file in files) for files in found.values()]
+    accounts = intake.accounts.assign(expected=expected, files_digest=digests)
+    return accepted, accounts[[day, *COUNTS, "files_digest"]], intake.quarantined
+
+
+def no_outcomes(lake: ModelLake) -> pd.DataFrame:
+    """Return the table of outcomes without rows."""
+    empty = pd.DataFrame(columns=[lake.day, lake.row, "entity_key", lake.outcome])
+    return empty.astype({lake.row: "int64", lake.outcome: "int8"})
+
+
+def delivered_rows(lake: ModelLake, days: Sequence[str]) -> pd.DataFrame:
+    """Return day, row and entity of the accepted rows of days."""
+    columns = [lake.day, lake.row, "entity_key"]
+    if not lake.exists(lake.names.delivered):
+        return no_outcomes(lake)[columns]
+    return lake.read(lake.names.delivered, columns=columns, where={lake.day: days})
+
+
+def recorded_outcomes(lake: ModelLake, days: Sequence[str]) -> pd.DataFrame:
+    """Return the outcomes taken in earlier of days that have no file any more: a run over a range keeps them."""
+    if not days or not lake.exists(OUTCOMES):
+        return no_outcomes(lake)
+    return lake.read(OUTCOMES, columns=list(no_outcomes(lake).columns), where={lake.day: days})
+
+
+def days_to_take_in(landing: Landing, lake: ModelLake, *, today: date) -> list[str]:
+    """Return the days that are old enough and whose files or rows changed since outcomes were taken in."""
+    maturity = lake.contract.maturity_days
+    days = [day for day in landing.days("outcomes") if day >= FIRST_DAY and has_matured(day, today, maturity)]
+    taken_in: dict[str, tuple[str, int]] = {}
+    if days and lake.exists(OUTCOME_ACCOUNTING):
+        rows = lake.read(
+            OUTCOME_ACCOUNTING, columns=[lake.day, "files_digest", "expected"], where={lake.day: days}
+        ).to_dict("records")
+        taken_in = {str(row[lake.day]): (str(row["files_digest"]), int(row["expected"])) for row in rows}
+    expected = delivered_rows(lake, days).groupby(lake.day).size()
+    return [day for day in days
+            if taken_in.get(day) != (landing.fingerprint(day, "outcomes"), int(expected.get(day, 0)))]  # fmt: skip
+
+
+def day_maturity(lake: ModelLake, *, today: date, coverage: float) -> pd.DataFrame:
+    """Tell of each day with accepted rows whether its outcomes are known.
+
+    Parameters
+    ----------
+    coverage
+        Share of a day's outcomes without which the day has not matured: those that come first are not like the rest.
+
+    Returns
+    -------
+    Indexed by day (text, ascending): ``expected`` and ``known`` rows, ``coverage``, ``due`` (it is old enough) and
+    ``matured``.
+    """
+    if not lake.exists(lake.names.delivered):
+        return pd.DataFrame({name: [] for name in ("expected", "known", "coverage", "due", "matured")})
+    one, outcomes = [lake.day, lake.row], no_outcomes(lake)
+    delivered = lake.read(lake.names.delivered, columns=one)
+    if lake.exists(OUTCOMES):
+        outcomes = lake.read(OUTCOMES, columns=one)
+    known = pd.MultiIndex.from_frame(delivered[one]).isin(pd.MultiIndex.from_frame(outcomes[one]))
+    days = delivered.assign(known=known).groupby(lake.day).agg(expected=(lake.row, "size"), known=("known", "sum"))
+    days["coverage"] = days["known"] / days["expected"]
+    days["due"] = [has_matured(str(day), today, lake.contract.maturity_days) for day in days.index]
+    days["matured"] = days["due"] & (days["coverage"] >= coverage)
+    return days
+
+
+def matured_rows(lake: ModelLake, *, today: date, coverage: float) -> pd.DataFrame:
+    """Return the accepted rows of matured days with their outcome beside their columns."""
+    days = day_maturity(lake, today=today, coverage=coverage)
+    matured = [str(day) for day in days.index[days["matured"].astype(bool)]]
+    if not matured:
+        return no_outcomes(lake)
+    one = [lake.day, lake.row]
+    outcomes = lake.read(OUTCOMES, columns=[*one, lake.outcome], where={lake.day: matured})
+    return lake.read(lake.names.delivered, where={lake.day: matured}).merge(outcomes, on=one)
+
+
+def outcome_accounts(lake: ModelLake, days: Sequence[str]) -> list[dict[str, Any]]:
+    """Return per day: expected, received, accepted, quarantined, duplicate, and the coverage (None: none expected)."""
+    rows = {}
+    if lake.exists(OUTCOME_ACCOUNTING):
+        rows = lake.read(OUTCOME_ACCOUNTING, where={lake.day: list(days)}).set_index(lake.day).to_dict("index")
+    accounts = []
+    for day in days:
+        counts = {name: int(rows.get(day, {}).get(name, 0)) for name in COUNTS}
+        covered = counts["accepted"] / counts["expected"] if counts["expected"] else None
+        accounts.append({"date": day, **counts, "coverage": covered})
+    return accounts

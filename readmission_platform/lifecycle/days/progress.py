@@ -1,0 +1,142 @@
+"""How far each day is: landed, taken in, scored.
+
+What belongs here: comparing the landing zone with the lake. What does not: the check that says so
+(``assets.encounters.days``), and requesting the runs that fill a gap (``automation.arrivals``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import Enum
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.storage.landing import Landing
+from readmission_platform.storage.tables import ACCOUNTING, PREDICTIONS, SHADOW, ModelLake
+
+# Daily partitions begin here; nothing earlier is taken in.
+FIRST_DAY = "2020-01-01"
+
+
+class Progress(Enum):
+    """How far a day is."""
+
+    no_file = "no_file"
+    to_take_in = "to_take_in"
+    to_score = "to_score"
+    complete = "complete"
+
+
+@dataclass(frozen=True)
+class DayState:
+    """A day, how far it is, and the digest of its files ("" where there are none)."""
+
+    day: str
+    progress: Progress
+    fingerprint: str
+
+
+def hospital_day(rules: EnvironmentConfig) -> date:
+    """Return today's date in the hospital's time zone, which the age of a day is counted in."""
+    return datetime.now(ZoneInfo(rules.timezone)).date()
+
+
+def expected_days(landed: Sequence[str], rules: EnvironmentConfig, *, now: datetime, lookback: int) -> list[str]:
+    """Return the days that have to be complete by now: from the first that ever landed, at most ``lookback`` back.
+
+    Yesterday counts from the hour agreed on, in the hospital's time zone.
+    """
+    local = now.astimezone(ZoneInfo(rules.timezone))
+    last = local.date() - timedelta(days=1 if local.hour >= rules.complete_by_hour else 2)
+    if not landed:
+        return []
+    first = max(date.fromisoformat(landed[0]), last - timedelta(days=lookback - 1))
+    return [(first + timedelta(days=offset)).isoformat() for offset in range((last - first).days + 1)]
+
+
+def known_days(landing: Landing, *, today: date) -> list[str]:
+    """Return the landed days that have a partition: from the first one to yesterday (a partition ends with its day)."""
+    return [day for day in landing.days() if is_partition(day, today=today)]
+
+
+def is_partition(day: str, *, today: date) -> bool:
+    """Tell whether a day has a partition: it is over, and not before the first."""
+    return FIRST_DAY <= day < today.isoformat()
+
+
+def day_states(landing: Landing, lake: ModelLake, days: Sequence[str]) -> list[DayState]:
+    """Tell of each day how far it is, by the files as they are now.
+
+    A day that only the version in the shadow scored, before there was one in production, needs no work list any more.
+    """
+    accounts = _accounts(lake, days)
+    scored, in_shadow = (_scored_from(lake, name, days) for name in (PREDICTIONS, SHADOW))
+    began = _first_work_list(lake)
+    states = []
+    for day in days:
+        fingerprint = landing.fingerprint(day)
+        taken_in, written, accepted = accounts.get(day, ("", 0, 0))
+        progress = Progress.complete
+        if not fingerprint:
+            progress = Progress.no_file
+        elif fingerprint != taken_in:
+            progress = Progress.to_take_in
+        elif accepted and scored.get(day, -1) < written and (day >= began or in_shadow.get(day, -1) < written):
+            progress = Progress.to_score
+        states.append(DayState(day, progress, fingerprint))
+    return states
+
+
+def _accounts(lake: ModelLake, days: Sequence[str]) -> dict[str, tuple[str, int, int]]:
+    """Return per day: the files it was taken in from, the table version that holds it, the rows accepted."""
+    if not lake.exists(ACCOUNTING):
+        return {}
+    rows = lake.read(ACCOUNTING, where={lake.day: list(days)})
+    return {
+        str(day): (str(digest), int(version), int(accepted))
+        for day, digest, version, accepted in zip(
+            rows[lake.day], rows["files_digest"], rows["delivered_version"], rows["accepted"], strict=True
+        )
+    }
+
+
+def _scored_from(lake: ModelLake, predictions: str, days: Sequence[str]) -> dict[str, int]:
+    """Return per day the version of the delivered rows that its predictions were made from."""
+    if not lake.exists(predictions):
+        return {}
+    rows = lake.read(predictions, columns=[lake.day, "delivered_version"], where={lake.day: list(days)})
+    versions = pd.to_numeric(rows["delivered_version"]).groupby(rows[lake.day]).min()
+    return {str(day): int(version) for day, version in versions.items()}
+
+
+def _first_work_list(lake: ModelLake) -> str:
+    if not lake.exists(PREDICTIONS):
+        return ""
+    return str(lake.read(PREDICTIONS, columns=[lake.day])[lake.day].min())
+
+
+def stretches(days: Sequence[str], *, longest: int) -> list[list[str]]:
+    """Group ascending days that follow each other, at most ``longest`` together: each group is one run."""
+    found: list[list[str]] = []
+    for day in days:
+        before = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+        if found and found[-1][-1] == before and len(found[-1]) < longest:
+            found[-1].append(day)
+        else:
+            found.append([day])
+    return found
+
+
+def strays(landing: Landing, *, today: date) -> int:
+    """Return how many folders of delivered rows are no day up to today: nobody would ever look into them."""
+    return sum(not _is_day_up_to(name, today) for name in landing.day_folders())
+
+
+def _is_day_up_to(name: str, today: date) -> bool:
+    try:
+        day = date.fromisoformat(name)
+    except ValueError:
+        return False
+    return day.isoformat() == name and name >= FIRST_DAY and day <= today

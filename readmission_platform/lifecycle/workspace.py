@@ -1,0 +1,299 @@
+"""The platform of one environment, and the workspace of each of its models.
+
+What belongs here: putting settings, configuration, contract, ledger, lake, landing zone and registry of a model within
+reach of whoever works on it. What does not: reading environment variables or files (``config`` does), and anything that
+is done with a model.
+
+Neither can be configured from a run: who acts and which rules hold is a matter of the process and its environment.
+"""
+
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, cached_property
+from importlib import import_module
+from pathlib import Path
+
+from readmission_platform import __version__
+from readmission_platform.config.alerts import AlertsConfig
+from readmission_platform.config.environment import PROJECT_ROOT, Settings
+from readmission_platform.config.files import (
+    alerts_config,
+    change_plan_config,
+    environment_config,
+    gate_policy,
+    model_config,
+    monitoring_config,
+    roles_config,
+)
+from readmission_platform.config.governance import EnvironmentConfig, LimitSet
+from readmission_platform.config.model import ModelConfig
+from readmission_platform.config.models import ModelEntry, models_in_use
+from readmission_platform.config.monitoring import MonitoringConfig
+from readmission_platform.evaluation.words import Wording
+from readmission_platform.foundation.values import ConfigurationError
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.policy.adoption import PolicyInForce, ensure_adopted
+from readmission_platform.governance.policy.required import RequiredGates, required_gates
+from readmission_platform.models.contract import LandingFolders, ModelContract
+from readmission_platform.operations.database import Operations
+from readmission_platform.operations.names import ModelNames
+from readmission_platform.storage.home import pseudonym_key
+from readmission_platform.storage.landing import Landing
+from readmission_platform.storage.registry import Registry
+from readmission_platform.storage.tables import ModelLake
+
+
+class Platform:
+    """One environment: its settings, its rules and its models.
+
+    Raises
+    ------
+    ConfigurationError
+        When the files of the models are wrong, or two of them would read the same landing folder unasked.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._entries = models_in_use(settings)
+        self._workspaces = {name: Workspace(self, entry) for name, entry in self._entries.items()}
+        if len(self._workspaces) > 1:
+            check_landing({name: workspace.contract.landing for name, workspace in self._workspaces.items()})
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models in use."""
+        return tuple(self._workspaces)
+
+    @property
+    def workspaces(self) -> tuple["Workspace", ...]:
+        """The workspace of every model in use."""
+        return tuple(self._workspaces.values())
+
+    def model(self, name: str) -> "Workspace":
+        """Return the workspace of a model.
+
+        Raises
+        ------
+        ConfigurationError
+            When the model is not in use; the message says which are.
+        """
+        if name not in self._workspaces:
+            raise ConfigurationError(f"there is no model {name} here; there are {', '.join(self.models)}")
+        return self._workspaces[name]
+
+    @property
+    def names(self) -> ModelNames:
+        """Which model an asset, a job, a sensor or a schedule belongs to."""
+        return ModelNames({name: entry.prefix for name, entry in self._entries.items()})
+
+    @property
+    def environment(self) -> str:
+        """Name of the environment."""
+        return self.settings.environment
+
+    @property
+    def actor(self) -> str:
+        """Who acts, as recorded in the ledger."""
+        return self.settings.actor
+
+    @property
+    def rules(self) -> EnvironmentConfig:
+        """``configs/environments/<name>.yaml``."""
+        return environment_config(self.settings)
+
+    @property
+    def alerts(self) -> AlertsConfig:
+        """``configs/alerts.yaml``."""
+        return alerts_config(self.settings)
+
+    @property
+    def pseudonym_key(self) -> bytes:
+        """The secret that pseudonyms are keyed with."""
+        return pseudonym_key(self.settings)
+
+    @property
+    def code_version(self) -> str:
+        """The commit of the checkout, or the digest of the installed sources."""
+        return self.settings.code_version or _code_version()
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """Open the ledger at what belongs to the environment, whichever models it has."""
+        with Ledger.of_environment(self.settings.ledger_database) as ledger:
+            yield ledger
+
+    @contextmanager
+    def operations(self) -> Iterator[Operations]:
+        """Open the database of what the platform observed of itself."""
+        with Operations(self.settings.operations_database) as operations:
+            yield operations
+
+    def registry(self, name: str) -> Registry:
+        """Return the experiment and registered model of this name."""
+        return Registry(self.settings.mlflow_database, self.settings.mlflow_artifacts, name)
+
+
+class Workspace:
+    """All that belongs to one model in one environment."""
+
+    def __init__(self, platform: Platform, entry: ModelEntry) -> None:
+        self.platform, self.entry = platform, entry
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.entry.name
+
+    @cached_property
+    def contract(self) -> ModelContract:
+        """What the platform may know of the model.
+
+        Raises
+        ------
+        ConfigurationError
+            When the package that ``defs.yaml`` names has none.
+        """
+        return contract_of(self.entry.contract)
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the environment."""
+        return self.platform.settings
+
+    @property
+    def environment(self) -> str:
+        """Name of the environment."""
+        return self.platform.environment
+
+    @property
+    def actor(self) -> str:
+        """Who acts, as recorded in the ledger."""
+        return self.platform.actor
+
+    @property
+    def rules(self) -> EnvironmentConfig:
+        """``configs/environments/<name>.yaml``."""
+        return self.platform.rules
+
+    @property
+    def pseudonym_key(self) -> bytes:
+        """The secret that pseudonyms are keyed with."""
+        return self.platform.pseudonym_key
+
+    @property
+    def code_version(self) -> str:
+        """The commit of the checkout, or the digest of the installed sources."""
+        return self.platform.code_version
+
+    @property
+    def config(self) -> ModelConfig:
+        """``model.yaml`` of the model."""
+        return model_config(self.settings, self.name)
+
+    @property
+    def monitoring(self) -> MonitoringConfig:
+        """``monitoring.yaml`` of the model."""
+        return monitoring_config(self.settings, self.name)
+
+    @property
+    def required(self) -> RequiredGates:
+        """The gates that every policy of the model must have."""
+        return required_gates(self.contract.evidence)
+
+    def limits_of(self, source: str | None) -> LimitSet | None:
+        """Return which limits go with a source of the model; None for one that the model does not have."""
+        found = self.contract.sources.get(source or "")
+        return found.limits if found else None
+
+    @property
+    def wording(self) -> Wording:
+        """How the model's metrics, subgroups and rows are called."""
+        return Wording(self.contract.words, self.contract.evidence, self.config.flag_share, self.config.wide_flag_share)
+
+    @property
+    def lake(self) -> ModelLake:
+        """The tables of the model."""
+        return ModelLake(self.settings.lake / self.name, self.contract)
+
+    @property
+    def landing(self) -> Landing:
+        """The landing zone, at the folders of the model."""
+        return Landing(self.settings.landing, self.contract.landing)
+
+    @property
+    def reports(self) -> Path:
+        """Folder of the model's reports."""
+        return self.settings.reports / self.name
+
+    @property
+    def registry(self) -> Registry:
+        """The model's experiment and registered versions."""
+        return self.platform.registry(self.name)
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """Open the ledger of the model."""
+        with Ledger(self.settings.ledger_database, model=self.name) as ledger:
+            yield ledger
+
+    def policy_in_force(self, ledger: Ledger) -> PolicyInForce:
+        """Return the gate policy in force; ``local`` adopts policy, plan and roles of ``configs/`` on first use."""
+        settings = self.settings
+        return ensure_adopted(
+            ledger,
+            policy=gate_policy(settings, self.name),
+            plan=change_plan_config(settings, self.name),
+            roles=roles_config(settings),
+            required=self.required,
+            environment=self.rules,
+            keys=settings.keys,
+        )
+
+
+def contract_of(package: str) -> ModelContract:
+    """Return the contract of a package.
+
+    Raises
+    ------
+    ConfigurationError
+        When it cannot be imported, or has none.
+    """
+    try:
+        contract = getattr(import_module(package), "CONTRACT", None)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{package}: cannot be imported ({error.name} is not there)") from error
+    if not isinstance(contract, ModelContract):
+        raise ConfigurationError(f"{package}: has no CONTRACT (see models/contract.py)")
+    return contract
+
+
+def check_landing(folders: dict[str, LandingFolders]) -> None:
+    """Check that no two models read the same landing folder, unless both say that they share it.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming both models and the folder.
+    """
+    readers: dict[str, str] = {}
+    for model, own in folders.items():
+        for folder in (own.rows, own.outcomes):
+            other = readers.setdefault(folder, model)
+            if other != model and not (own.shared and folders[other].shared):
+                raise ConfigurationError(f"the models {other} and {model} both read landing/{folder}: give one of them "
+                                         "another folder, or let both say that it is shared")  # fmt: skip
+
+
+@cache
+def _code_version() -> str:
+    if (PROJECT_ROOT / ".git").exists():
+        command = ["git", "-C", str(PROJECT_ROOT), "describe", "--always", "--abbrev=40", "--dirty", "--match=-"]
+        described = subprocess.run(command, capture_output=True, text=True, check=False)
+        if described.returncode == 0:
+            return described.stdout.strip()
+    running = hashlib.sha256()
+    for source in sorted((PROJECT_ROOT / "readmission_platform").rglob("*.py")):
+        running.update(source.read_bytes())
+    return f"{__version__}+{running.hexdigest()[:12]}"
