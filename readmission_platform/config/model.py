@@ -10,12 +10,12 @@ from readmission_platform.foundation.values import Frozen
 class AgreementLimits(Frozen):
     """When the version in the shadow and the one in production differ enough to be looked at."""
 
-    min_encounters: int = Field(ge=1, description="Fewer are shown and not judged.")
+    min_rows: int = Field(ge=1, description="Fewer are shown and not judged.")
     max_mean_difference: float = Field(gt=0, description="Mean of shadow minus production risk, either way.")
     min_rank_correlation: float = Field(ge=-1, le=1)
     min_flagged_overlap: float = Field(ge=0, le=1)
     max_psi: float = Field(gt=0)
-    psi_encounters: int = Field(ge=1, description="The stability index of fewer says nothing.")
+    psi_rows: int = Field(ge=1, description="The stability index of fewer says nothing.")
 
 
 class SingleInputLimits(Frozen):
@@ -38,11 +38,11 @@ class ModelConfig(Frozen):
     decision_thresholds: tuple[float, ...]
     bootstrap_replicates: int = Field(ge=50)
     risk_bands: dict[str, float] = Field(description="Band name to its lowest risk, ascending.")
-    min_encounters: int = Field(ge=1)
+    min_rows: int = Field(ge=1)
     plausible_prevalence: tuple[float, float]
     max_fold_prevalence_difference: float
     max_missing_fraction: dict[str, float] = Field(description="By column; a column not named may miss nothing.")
-    daily_encounters: int = Field(ge=1, description="Encounters a simulated day in the replay holds.")
+    daily_rows: int = Field(ge=1, description="Encounters a simulated day in the replay holds.")
     shadow_agreement: AgreementLimits
     single_input_at_most: SingleInputLimits
     permuted_labels_auroc: tuple[float, float] = Field(description="What a model trained on permuted labels may reach.")

@@ -221,7 +221,7 @@ def test_after_the_first_17_days_it_says_what_is_not_known_yet(lived_home: Home,
     assert "live_performance has not been made; monitoring_job makes it" in said
     landed = home.landed()
     assert f"Monitoring, {landed[0]} to {landed[-1]}" in said
-    received = [row["value"] for row in outcome.json["figures"] if row["figure"] == "encounters_received"]
+    received = [row["value"] for row in outcome.json["figures"] if row["figure"] == "rows_received"]
     assert len(received) == 17
     rows = home.lake.read("daily_predictions", columns=["encounter_id", "entity_key"])
     assert not words_of(written) & {*rows["encounter_id"].astype(str), *rows["entity_key"]}

@@ -136,7 +136,7 @@ def honest_estimates() -> dict[str, Any]:
 def judged_windows(**changes: Any) -> DriftFacts:
     """Return what fourteen shadow days come to: one full window, judged, that has not drifted."""
     quiet = DriftFacts(
-        closed=1, unjudged=0, collecting=162, window_encounters=200, drifted=(), columns=(), alarm_windows=2,
+        closed=1, unjudged=0, collecting=162, window_rows=200, drifted=(), columns=(), alarm_windows=2,
         of_windows=3,
     )  # fmt: skip
     return replace(quiet, **changes)

@@ -100,7 +100,7 @@ def drift_metadata(
     for each in watched:
         ours, named = of_version(each, rows), f"{each.stage}: version {each.record.version}"
         shown[f"{named}, collecting"] = (
-            f"{each.collecting} of {workspace.monitoring.drift.window_encounters} encounters"
+            f"{each.collecting} of {workspace.monitoring.drift.window_rows} encounters"
         )
         found = verdicts(ours, limits)
         if found:

@@ -43,7 +43,7 @@ from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.tables import OUTCOMES, PERFORMANCE, PREDICTIONS
 
 COMPLETE = "outcomes_complete"
-COUNTED = "every_encounter_counts_once"
+COUNTED = "every_row_counts_once"
 COUNTED_RULE = {COUNTED: "No row that was scored counts twice."}
 _RULES = {
     "live_discrimination": "On matured outcomes the version in production tells high risk from low as it should.",
@@ -140,7 +140,8 @@ def _topic(name: str, rows: pd.DataFrame, settings: PerformanceConfig, words: Wo
     elif not worse.empty:
         said = f"{_RULES[name]} Not so: {'; '.join(_against(row, settings) for row in _records(worse))}. {_ACTION}"
     elif len(unsure):
-        said = f"Cannot be judged yet: fewer than {settings.min_positives} {words.events} among the matured, or undefined."
+        fewer = f"fewer than {settings.min_positives} {words.events} among the matured"
+        said = f"Cannot be judged yet: {fewer}, or undefined."
     else:
         said = f"{_RULES[name]} Seen: {'; '.join(_against(row, settings) for row in _records(measured))}."
     shown = {f"{row['measure']} {row['kind']}": row["value"] for row in _records(rows) if pd.notna(row["value"])}

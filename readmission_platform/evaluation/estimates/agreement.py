@@ -36,7 +36,7 @@ class Agreement:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def agreement_of(pairs: pd.DataFrame, *, psi_encounters: int) -> Agreement:
+def agreement_of(pairs: pd.DataFrame, *, psi_rows: int) -> Agreement:
     """Compare two versions on the same encounters.
 
     Parameters
@@ -44,7 +44,7 @@ def agreement_of(pairs: pd.DataFrame, *, psi_encounters: int) -> Agreement:
     pairs
         One row per encounter: ``shadow_risk``, ``production_risk`` in [0, 1], ``shadow_flagged``,
         ``production_flagged``.
-    psi_encounters
+    psi_rows
         The population stability index of fewer encounters says nothing and is left out: among 30 rows more than
         half of undisturbed columns exceed .1.
     """
@@ -58,7 +58,7 @@ def agreement_of(pairs: pd.DataFrame, *, psi_encounters: int) -> Agreement:
         mean_difference=float(np.mean(shadow - production)) if len(pairs) else None,
         rank_correlation=rank_correlation(shadow, production),
         flagged_overlap=float((listed & also).sum() / flagged) if flagged else None,
-        psi=stability_index(shadow, production) if len(pairs) >= max(psi_encounters, 1) else None,
+        psi=stability_index(shadow, production) if len(pairs) >= max(psi_rows, 1) else None,
     )
 
 

@@ -28,7 +28,7 @@ from readmission_platform.evaluation.estimates.ranking import (
 )
 from readmission_platform.evaluation.estimates.rows import (
     InvalidEvidence,
-    patient_codes,
+    entity_codes,
     read_columns,
     require_labels,
     require_unit_interval,
@@ -71,7 +71,7 @@ def compare(
     columns = read_columns(rows, kinds=COMPARISON_COLUMNS)
     labels = columns.whole["label"]
     require_labels(labels)
-    codes, patients = patient_codes(columns.text["entity_key"])
+    codes, patients = entity_codes(columns.text["entity_key"])
     rankings = {}
     for name in ("score", "champion_score"):
         scores = columns.number[name]

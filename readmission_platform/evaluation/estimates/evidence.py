@@ -34,7 +34,7 @@ from readmission_platform.evaluation.estimates.rows import (
     category_codes,
     digest_rows,
     evidence_columns,
-    patient_codes,
+    entity_codes,
     read_columns,
     require_finite,
     require_labels,
@@ -140,7 +140,7 @@ def read_evidence(rows: pd.DataFrame, schema: EvidenceSchema) -> EvidenceArrays:
     for baseline in baselines:
         check = require_unit_interval if baseline.probability else require_finite
         check(baseline.name, columns.number[baseline.name])
-    codes, patients = patient_codes(columns.text["entity_key"])
+    codes, patients = entity_codes(columns.text["entity_key"])
     return EvidenceArrays(
         labels=columns.whole["label"],
         scores=columns.number["score"],

@@ -98,7 +98,7 @@ def compared_pairs(prepared: Prepared) -> list[tuple[str, str]]:
     return list(combinations([MODEL, *prepared.baselines], 2))
 
 
-def latest_patients(*, clock: FloatArray, codes: IntArray, patients: int) -> NDArray[np.bool_]:
+def latest_entities(*, clock: FloatArray, codes: IntArray, patients: int) -> NDArray[np.bool_]:
     """Return the rows (n,) of the latest fifth of the patients, by their first encounter on the clock."""
     first = np.full(patients, np.inf)
     np.minimum.at(first, codes, clock)
@@ -118,7 +118,7 @@ def prepare(
         return rank_rows(labels=labels[rows], scores=by[rows], columns=codes[rows])
 
     everything = slice(None)
-    latest = latest_patients(clock=arrays.clock, codes=codes, patients=arrays.patients)
+    latest = latest_entities(clock=arrays.clock, codes=codes, patients=arrays.patients)
     overall = ranked(everything, scores)
     edges, logits = recalibration_groups(overall)
     groups = {

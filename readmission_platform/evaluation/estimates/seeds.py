@@ -90,13 +90,13 @@ def likeness_of_reasons(contributions: Sequence[FloatArray], *, top: int, seed: 
     for nearly everybody bring by themselves. ``correlation``: of the contributions (Pearson), mean over pairs.
     """
     named = [np.argsort(-values, axis=1, kind="stable")[:, :top] for values in contributions]
-    other_encounters = np.random.default_rng(seed).permutation(len(contributions[0]))
+    other_rows = np.random.default_rng(seed).permutation(len(contributions[0]))
     pairs = list(combinations(range(len(contributions)), 2))
     return {
         "encounters": len(contributions[0]),
         "top": top,
         "shared": between([_shared(named[one], named[other]) for one, other in pairs])["mean"],
-        "by_chance": between([_shared(named[one], named[other][other_encounters]) for one, other in pairs])["mean"],
+        "by_chance": between([_shared(named[one], named[other][other_rows]) for one, other in pairs])["mean"],
         "correlation": between([
             _correlation(contributions[one].ravel(), contributions[other].ravel()) for one, other in pairs
         ])["mean"],

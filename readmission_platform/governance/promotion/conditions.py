@@ -170,7 +170,7 @@ def no_drift_alarm(case: Case) -> Condition:
     if drift is None:
         return condition(name, False, "what it scored could not be compared with its training data", _LOOK_AT_DRIFT)
     if drift.closed == 0:
-        detail = f"collecting: {drift.collecting} of the {drift.window_encounters} encounters of a window"
+        detail = f"collecting: {drift.collecting} of the {drift.window_rows} encounters of a window"
         return condition(name, True, detail, "")
     latest = min(drift.closed, drift.of_windows)
     if drift.unjudged:

@@ -70,7 +70,7 @@ def _days(visible: pd.DataFrame, wording: Wording) -> list[str]:
     behind = _newest(visible, "days_incomplete")
     if behind is None:
         return (
-            [] if visible["figure"].eq("encounters_received").any() else [f"no {wording.words.delivery} have arrived"]
+            [] if visible["figure"].eq("rows_received").any() else [f"no {wording.words.delivery} have arrived"]
         )
     if not behind["value"]:
         return []

@@ -62,8 +62,8 @@ def compared_with(record: VersionRecord, config: DriftConfig) -> str:
             "artifact": record.artifact_digest,
             "importance": record.trained.get("importance"),
             "columns": config.columns,
-            "reference_encounters": config.reference_encounters,
-            "window_encounters": config.window_encounters,
+            "reference_rows": config.reference_rows,
+            "window_rows": config.window_rows,
             "rare_category_share": config.rare_category_share,
         }
     )
@@ -71,7 +71,7 @@ def compared_with(record: VersionRecord, config: DriftConfig) -> str:
 
 def windows_for(scored: pd.DataFrame, record: VersionRecord, config: DriftConfig) -> tuple[list[Window], int]:
     """Return the closed windows of what a version scored, and how many encounters wait in the open rest."""
-    return windows_of(scored, size=config.window_encounters, compared_with=compared_with(record, config))
+    return windows_of(scored, size=config.window_rows, compared_with=compared_with(record, config))
 
 
 def drift_limits(config: DriftConfig) -> DriftLimits:
@@ -142,7 +142,7 @@ def drift_facts(lake: ModelLake, record: VersionRecord, config: DriftConfig) -> 
         closed=len(windows),
         unjudged=len(latest) - len(whole),
         collecting=collecting,
-        window_encounters=config.window_encounters,
+        window_rows=config.window_rows,
         drifted=tuple(verdict.window for verdict in drifted),
         columns=tuple(dict.fromkeys(column for verdict in drifted for column in verdict.columns)),
         alarm_windows=config.alarm_windows,

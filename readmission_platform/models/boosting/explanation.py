@@ -111,9 +111,9 @@ class BoostingExplanation:
         ]
         document = {
             "importance": importance,
-            "importance_encounters": shuffled,
+            "importance_rows": shuffled,
             "effects": self._effects(model, inputs, codes, by_feature, seed=seed),
-            "effects_encounters": int(min(len(inputs), VARIED)),
+            "effects_rows": int(min(len(inputs), VARIED)),
             "adds_up": {"encounters": len(few), "largest_difference_log_odds": adds_up},
         }
         return Explained(document, by_feature)

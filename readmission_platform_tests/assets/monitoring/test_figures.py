@@ -52,13 +52,13 @@ def test_every_figure_is_in_the_catalogue_and_every_part_is_there(table: pd.Data
 
 def test_days_come_back_as_they_were_counted(home: Home, table: pd.DataFrame):
     accounts = home.lake.read("intake_accounting").sort_values("discharge_date")
-    received = table[table["figure"] == "encounters_received"]
+    received = table[table["figure"] == "rows_received"]
     assert received["first_day"].tolist() == accounts["discharge_date"].tolist() == days_of(DAYS)
     assert received["value"].tolist() == accounts["received"].tolist()
     predicted = home.lake.read("daily_predictions")
-    scored = table[table["figure"] == "encounters_scored"]
+    scored = table[table["figure"] == "rows_scored"]
     assert scored["value"].sum() == predicted["risk"].notna().sum()
-    assert table.loc[table["figure"] == "encounters_withheld", "value"].sum() == predicted["risk"].isna().sum()
+    assert table.loc[table["figure"] == "rows_withheld", "value"].sum() == predicted["risk"].isna().sum()
 
 
 def test_only_the_days_asked_for_are_in_it(home: Home):
@@ -131,7 +131,7 @@ def test_the_asset_stores_the_table_and_shows_headlines_that_the_ui_plots(home: 
     assert isinstance(table, dg.TableMetadataValue)
     shown = {record.data["figure"]: record.data for record in table.records}
     numbers = {name: metadata[name].value for name in HEADLINES if name in metadata}
-    assert {"encounters_received", "mean_risk", "drifted_share"} <= set(numbers)
+    assert {"rows_received", "mean_risk", "drifted_share"} <= set(numbers)
     for name, value in numbers.items():
         assert value == pytest.approx(shown[name]["value"], rel=1e-3)
     assert metadata["dates"].value == "simulated"

@@ -10,7 +10,7 @@ from readmission_platform.lifecycle.monitoring.verdict_line import standing
 from readmission_platform_tests.support.evidence_rows import WORDING
 
 DAY = "2026-01-31"
-WELL = [("encounters_received", 27.0, "all"), ("days_incomplete", 0.0, "all"), ("drift_alarm", 0.0, "all"),
+WELL = [("rows_received", 27.0, "all"), ("days_incomplete", 0.0, "all"), ("drift_alarm", 0.0, "all"),
         ("column_drifted", 0.0, "column: age"), ("live_auroc", 0.66, "all"), ("worse_auroc", 0.0, "all"),
         ("matured_coverage", 0.99, "all")]  # fmt: skip
 
