@@ -80,8 +80,8 @@ def cohort() -> dict[str, Any]:
         "added: matured discharges that are not in the source": 0,
         "eligible encounters": 99_343,
     }
-    flow = [{"step": step, "encounters": count} for step, count in counts.items()]
-    return {"flow": flow, "missing": {"weight": 0.97}, "encounters": 89_409, "patients": 63_000}
+    flow = [{"step": step, "rows": count} for step, count in counts.items()]
+    return {"flow": flow, "missing": {"weight": 0.97}, "rows": 89_409, "entities": 63_000}
 
 
 def estimate(value: float, low: float | None = None, high: float | None = None, **counts: Any) -> dict[str, Any]:

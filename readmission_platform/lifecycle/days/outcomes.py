@@ -1,7 +1,7 @@
 """Outcomes of delivered rows: taking them in, which days have matured, and what training may learn from.
 
 What belongs here: reading and comparing tables. What does not: judging rows of files (``intake.outcomes``), and writing
-what was taken in (``assets.encounters.outcomes``).
+what was taken in (``assets.feed.outcomes``).
 """
 
 from collections.abc import Mapping, Sequence

@@ -69,9 +69,7 @@ def _newest(visible: pd.DataFrame, figure: str, version: str | None = None) -> p
 def _days(visible: pd.DataFrame, wording: Wording) -> list[str]:
     behind = _newest(visible, "days_incomplete")
     if behind is None:
-        return (
-            [] if visible["figure"].eq("rows_received").any() else [f"no {wording.words.delivery} have arrived"]
-        )
+        return [] if visible["figure"].eq("rows_received").any() else [f"no {wording.words.delivery} have arrived"]
     if not behind["value"]:
         return []
     return [f"{behind['value']:.0f} of {behind['n']:.0f} days lack files, intake or scores"]

@@ -1,4 +1,4 @@
-"""The encounters a version scored, in windows, and what its stored judgements say of them right now.
+"""The rows a version scored, in windows, and what its stored judgements say of them right now.
 
 What belongs here: reading what was scored and judged. What does not: judging (``assets.monitoring.drift`` has it
 measured, ``evaluation.drift.windows`` has the rules), and whether an alarm stops a promotion
@@ -25,7 +25,7 @@ from readmission_platform.storage.tables import DRIFT, PREDICTIONS, SHADOW, Mode
 
 # A version scores in the shadow first: its windows go on when it comes into production.
 SCORED_TABLES = (SHADOW, PREDICTIONS)
-# Counts up when the same encounters would be measured differently; they are then judged again.
+# Counts up when the same rows would be measured differently; they are then judged again.
 COMPARISON = 1
 
 
@@ -70,7 +70,7 @@ def compared_with(record: VersionRecord, config: DriftConfig) -> str:
 
 
 def windows_for(scored: pd.DataFrame, record: VersionRecord, config: DriftConfig) -> tuple[list[Window], int]:
-    """Return the closed windows of what a version scored, and how many encounters wait in the open rest."""
+    """Return the closed windows of what a version scored, and how many rows wait in the open rest."""
     return windows_of(scored, size=config.window_rows, compared_with=compared_with(record, config))
 
 
@@ -94,7 +94,7 @@ def columns_of(lake: ModelLake, record: VersionRecord, config: DriftConfig) -> l
 
 @dataclass(frozen=True)
 class Watched:
-    """A version in a stage, its closed windows, those not judged yet, and how many encounters wait for the next."""
+    """A version in a stage, its closed windows, those not judged yet, and how many rows wait for the next."""
 
     stage: str
     record: VersionRecord
@@ -126,7 +126,7 @@ def watched_versions(ledger: Ledger, lake: ModelLake, rows: pd.DataFrame, config
 def drift_facts(lake: ModelLake, record: VersionRecord, config: DriftConfig) -> DriftFacts:
     """Tell how far what a version scored is from its own training data, by stored scores and the limits in force.
 
-    A stored score counts only if it is of the encounters that the window holds now, and if no column's is missing.
+    A stored score counts only if it is of the rows that the window holds now, and if no column's is missing.
     """
     windows, collecting = windows_for(scored_by(lake, record), record, config)
     limits = drift_limits(config)

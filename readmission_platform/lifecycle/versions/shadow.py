@@ -74,7 +74,7 @@ def _day(day: str, ours: pd.DataFrame, both: pd.DataFrame, psi_rows: int) -> dic
     found = agreement_of(both, psi_rows=psi_rows)
     return {
         "day": day,
-        "encounters": len(ours) if enough else None,
+        "rows": len(ours) if enough else None,
         "mean_risk": float(ours["risk"].mean()) if enough else None,
         "compared": bool(len(both)),
         "mean_difference": found.mean_difference if comparable else None,

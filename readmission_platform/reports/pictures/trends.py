@@ -52,7 +52,7 @@ def volume_svg(shown: pd.DataFrame, axis: TimeAxis, wording: Wording) -> bytes:
     ceiling = max([*counts.values(), 1.0])
     base = dict(counts)
     for height, (name, words, colour, marker) in enumerate(PARTS, start=1):
-        rows = _rows(shown, f"encounters_{name}")
+        rows = _rows(shown, f"rows_{name}")
         hidden = [place_of(row["first_day"]) + _DAY_WIDTH / 2 for row in rows if row["hidden"]]
         if hidden:
             axes.plot(hidden, [ceiling * (1.02 + 0.06 * height)] * len(hidden), marker, color=colour, markersize=4,

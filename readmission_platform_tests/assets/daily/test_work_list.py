@@ -91,7 +91,7 @@ def test_withheld_encounters_have_a_reason_no_risk_and_no_rank(odd: pd.DataFrame
 def test_the_metadata_say_how_many_of_each(odd_home: Home):
     shown = last_event(odd_home, "daily_predictions", ODD_DAY).metadata
     assert (shown["scored"].value, shown["withheld"].value) == (23, 4)
-    reasons = {record.data["withheld because"]: record.data["encounters"]
+    reasons = {record.data["withheld because"]: record.data["rows"]
                for record in shown["withheld because"].value.records}  # fmt: skip
     assert sum(reasons.values()) == 4
     assert UNSEEN_DISPOSITION not in " ".join(reasons)
@@ -202,7 +202,7 @@ def test_a_withheld_encounter_does_not_make_a_day_in_the_shadow_incomplete(withh
     assert estimates["shadow_observed_expected_ratio"]["value"] == pytest.approx(mean / 0.1)
     with home.lived_in() as current:
         shown = shadow_of(home.lake, shadow_rows(home.lake, challenger), model_config(current, "readmission_30d"))
-    assert {each["day"]: each["encounters"] for each in shown["days"]}[day] == 25
+    assert {each["day"]: each["rows"] for each in shown["days"]}[day] == 25
 
 
 def test_a_row_with_neither_a_risk_nor_a_reason_does(withheld_in_the_shadow: tuple[Home, str]):

@@ -88,7 +88,7 @@ def test_the_windows_of_a_version_hold_its_shadow_days_and_its_production_days(l
     scored = scored_by(lived_home.lake, record)
     assert len(scored) == scored["row"].nunique() == DAYS * A_DAY
     windows, waiting = windows_for(scored, record, config)
-    assert [(each.number, each.encounters) for each in windows] == [(1, 216), (2, 216)]
+    assert [(each.number, each.rows) for each in windows] == [(1, 216), (2, 216)]
     assert windows[0].first_day == lived_home.landed()[0]
     assert waiting == REST
 

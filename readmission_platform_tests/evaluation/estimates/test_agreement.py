@@ -37,7 +37,7 @@ def pairs() -> Pairs:
 
 def test_the_same_scores_agree_in_every_figure(pairs: Pairs):
     found = agreement_of(pairs(400), psi_rows=200)
-    assert (found.encounters, found.flagged) == (400, 40)
+    assert (found.rows, found.flagged) == (400, 40)
     assert (found.mean_difference, found.flagged_overlap, found.psi) == (0, 1, 0)
     assert found.rank_correlation == pytest.approx(1)
     assert disagreements(found, LIMITS) == []
@@ -75,7 +75,7 @@ def test_what_is_exactly_at_a_limit_agrees(pairs: Pairs):
 
 def test_nothing_to_compare_gives_no_figure_and_no_complaint(pairs: Pairs):
     found = agreement_of(pairs(400).head(0), psi_rows=200)
-    assert found.figures() == {"encounters": 0, "flagged": 0}
+    assert found.figures() == {"rows": 0, "flagged": 0}
     assert disagreements(found, LIMITS) == []
 
 

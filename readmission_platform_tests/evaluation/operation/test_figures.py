@@ -77,7 +77,7 @@ def window(number: int, drifted: int, version: str = "1", risk: float = 0.01) ->
 
 
 def report(*windows: list[tuple[object, ...]]) -> pd.DataFrame:
-    names = ["version", "window", "first_day", "last_day", "encounters", "column", "measure", "score"]
+    names = ["version", "window", "first_day", "last_day", "rows", "column", "measure", "score"]
     return pd.DataFrame([row for each in windows for row in each], columns=names)
 
 

@@ -25,7 +25,7 @@ KEYS = {
         "schema",
         "n",
         "positives",
-        "patients",
+        "entities",
     ),
     *("prevalence", "settings", "estimates", "curves", "groups", "baselines", "comparisons", "explanations", "gates"),
     *("verdict", "policy_digest", "robustness"),
@@ -57,7 +57,7 @@ def counts(value: Any, name: str = "") -> Iterator[tuple[str, int]]:
     elif isinstance(value, list):
         for each in value:
             yield from counts(each, name)
-    elif isinstance(value, int) and name in {"n", "positives", "patients", "encounters", "counts"}:
+    elif isinstance(value, int) and name in {"n", "positives", "entities", "rows", "counts"}:
         yield name, value
 
 
@@ -112,9 +112,9 @@ def test_a_version_can_be_rebuilt_from_what_is_recorded(document: dict[str, Any]
     recipe = provenance["recipe"]
     assert set(recipe) == {"algorithm", "settings", "folds", "inputs", "features"}
     assert set(recipe["settings"]) >= {"boosting", "target_smoothing"}
-    flow = {row["step"]: row["encounters"] for row in document["cohort"]["flow"]}
+    flow = {row["step"]: row["rows"] for row in document["cohort"]["flow"]}
     assert flow["encounters in the source"] == 14_000
-    assert flow["development (first part of the proxy clock)"] == document["cohort"]["encounters"] == document["n"]
+    assert flow["development (first part of the proxy clock)"] == document["cohort"]["rows"] == document["n"]
 
 
 def test_it_says_what_training_did_not_record(trained_home: Home):

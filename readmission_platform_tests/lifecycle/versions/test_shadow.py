@@ -51,7 +51,7 @@ def test_the_check_compares_with_the_work_list_of_the_same_run(shadowed_home: Ho
     assert found.severity is dg.AssetCheckSeverity.WARN
     assert not found.blocking
     figures = {name: value.value for name, value in found.metadata.items()}
-    assert figures["encounters"] == SHADOW_DAYS * 27
+    assert figures["rows"] == SHADOW_DAYS * 27
     assert figures["rank correlation"] == pytest.approx(1)  # the same recipe, seed and data
     assert "psi" not in figures  # fewer than 200 encounters
     assert figures["limits"]["min_rank_correlation"] == 0.8
@@ -127,6 +127,6 @@ def test_the_days_are_summarised_for_people_with_small_days_hidden(
                     partition=("discharge_date", [day]))  # fmt: skip
     shown = shadow_of(home.lake, shadow_rows(home.lake, record(home, "2")), model)
     small = next(each for each in shown["days"] if each["day"] == day)
-    assert (small["encounters"], small["mean_risk"], small["rank_correlation"]) == (None, None, None)
-    assert [each["encounters"] for each in shown["days"] if each["day"] != day] == [27] * (SHADOW_DAYS - 1)
-    assert shown["overall"]["encounters"] == 27 * (SHADOW_DAYS - 1) + 10
+    assert (small["rows"], small["mean_risk"], small["rank_correlation"]) == (None, None, None)
+    assert [each["rows"] for each in shown["days"] if each["day"] != day] == [27] * (SHADOW_DAYS - 1)
+    assert shown["overall"]["rows"] == 27 * (SHADOW_DAYS - 1) + 10
