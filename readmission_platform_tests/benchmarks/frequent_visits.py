@@ -36,8 +36,8 @@ from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
 from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.intake.sources import SourceRequest
+from readmission_platform.lifecycle.training.training_table import TrainingTable, evidence_of
 from readmission_platform.models.boosting.crossvalidation import cross_validate
-from readmission_platform.models.evidence import evidence_rows
 from readmission_platform.models.frequent_visits import CONTRACT
 from readmission_platform.models.frequent_visits.encoder import build_pipeline
 
@@ -146,7 +146,9 @@ MISTAKES: Mapping[str, Scores] = {
 
 def trial(setting: str, cohort: Cohort, scores: np.ndarray, limits: LimitSet, config: Configuration) -> Trial:
     """Make the evidence of a model, and judge it as a candidate."""
-    rows = evidence_rows(CONTRACT, cohort.rows, cohort.inputs, cohort.folds, scores, key=cohort.key)
+    baselines = CONTRACT.data.baselines(cohort.inputs, cohort.labels, cohort.folds)
+    table = TrainingTable(cohort.rows, cohort.labels, cohort.folds, config["seed"])
+    rows = evidence_of(CONTRACT, table, scores, cohort.key, baselines=baselines)
     document = evaluate(
         rows,
         schema=CONTRACT.evidence,
@@ -159,8 +161,8 @@ def trial(setting: str, cohort: Cohort, scores: np.ndarray, limits: LimitSet, co
     policy = read_yaml(CONFIGS / "gates.yaml", GatePolicy)
     required = required_gates(CONTRACT.evidence)
     gates = evaluate_gates(document["estimates"], policy, required=required, limit_set=limits, stages=["candidate"])
-    baselines = {f"baseline.{each['name']}": each["auroc"] for each in document["baselines"]}
-    return Trial(setting, {**document["estimates"], **baselines}, gates)
+    alone = {f"baseline.{each['name']}": each["auroc"] for each in document["baselines"]}
+    return Trial(setting, {**document["estimates"], **alone}, gates)
 
 
 def measure(source: str, log: Console, *, rows: int, seeds: int) -> dict[str, dict[str, list[Trial]]]:

@@ -85,7 +85,8 @@ def monitor_of(workspace: Workspace, *, days: int = DAYS, now: datetime | None =
         "simulated": dates_are_simulated(workspace),
         "standing": standing(
             visible, live=live, open_alerts=None if alerts is None else [each for each in alerts if each["open"]],
-            outcome_coverage=settings.outcome_coverage, wording=wording,
+            outcome_coverage=settings.outcome_coverage,
+            maturity_days=workspace.contract.maturity_days, wording=wording,
         ),
         "headlines": _headlines(visible, live, wording),
         "nothing": _nothing(workspace, visible, days),

@@ -70,12 +70,10 @@ def _disorder(subject: Subject) -> str | None:
 
 
 def _flow(subject: Subject) -> str | None:
-    words = subject.contract.words
     flow = subject.contract.data.flow(subject.raw, subject.cohort)
-    steps = list(flow)
-    eligible, entities = f"eligible {words.rows}", f"eligible {words.entities}"
-    if flow[steps[0]] != len(subject.raw) or {eligible, entities} - set(steps):
-        return f"it has to begin with the source's rows, and to have '{eligible}' and '{entities}'"
+    steps, eligible = list(flow), next((step for step in flow if step.startswith("eligible")), None)
+    if flow[steps[0]] != len(subject.raw) or eligible is None:
+        return "it has to begin with the source's rows, and to have a step that begins with 'eligible'"
     excluded, added, *parts = (
         sum(count for step, count in flow.items() if step.startswith(beginning))
         for beginning in ("excluded", "added", "development", "replay")
@@ -152,6 +150,10 @@ def _subgroups(subject: Subject) -> str | None:
     groups = subject.contract.data.subgroups(subject.development)
     if list(groups.columns) != [attribute.name for attribute in schema.attributes]:
         return "the columns are not the attributes, in their order"
+    # Evidence is kept of inputs, and live performance is judged on rows as they were delivered.
+    for kept in (subject.inputs, subject.presented(subject.development)):
+        if not subject.contract.data.subgroups(kept).equals(groups):
+            return "groups of inputs or of delivered rows are others than those of the cohort"
     for name in groups:
         known = groups[name].dropna()
         if not known.map(lambda value: isinstance(value, str)).all():

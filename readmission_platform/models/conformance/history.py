@@ -127,5 +127,5 @@ def _matured(subject: Subject, later: _Later) -> str | None:
         return "an outcome is not the one that was delivered"
     if not (np.diff(joined["clock"]) >= 0).all() or joined["clock"].max() >= 1:
         return "clock does not rise from 0 to below 1"
-    nothing = contract.data.with_matured(cohort, delivered.head(0))
+    nothing = contract.data.with_matured(cohort, delivered.head(0)[[contract.row]])
     return None if nothing[contract.row].equals(cohort[contract.row]) else "without any, the cohort changes"

@@ -67,9 +67,10 @@ def with_matured(cohort: pd.DataFrame, matured: pd.DataFrame) -> pd.DataFrame:
     """
     source = cohort.assign(**{DAY: pd.Series(None, index=cohort.index, dtype=object)})
     known = cohort.loc[cohort["part"] == "development", ROW]
-    fresh = matured[~matured[ROW].isin(known)].sort_values([DAY, YEAR, ROW], kind="stable")
+    fresh = matured[~matured[ROW].isin(known)]
     if fresh.empty:
         return source
+    fresh = fresh.sort_values([DAY, YEAR, ROW], kind="stable")
     added = fresh.assign(part="development", clock=0.0)
     added[OUTCOME] = fresh[OUTCOME].astype("int8")
     kept = source[~source[ROW].isin(fresh[ROW])]

@@ -22,7 +22,7 @@ def judged(
     rows = [made.single(name, value, first_day=DAY, last_day=DAY, version="1", cohort=cohort, n=60)
             for name, value, cohort in (*kept, *changes)]  # fmt: skip
     visible = made.long_table(rows).assign(hidden=False)
-    return standing(visible, live=live, open_alerts=alerts, outcome_coverage=0.95, wording=WORDING)
+    return standing(visible, live=live, open_alerts=alerts, outcome_coverage=0.95, maturity_days=30, wording=WORDING)
 
 
 def test_all_is_well_when_everything_is_known_and_in_order():
