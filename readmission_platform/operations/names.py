@@ -4,7 +4,7 @@ What belongs here: splitting a name in Dagster into a model and the name that al
 which models there are, and which prefix each one has.
 
 Every model has the same assets, jobs and sensors. Their names in Dagster differ by the model's prefix
-(``frequent_visits/daily_predictions``, ``frequent_visits_scoring_job``); one model may have none. Rules and alerts use
+(``visits/daily_predictions``, ``visits_scoring_job``); one model may have none. Rules and alerts use
 the name without the prefix, and say separately which model they mean.
 """
 

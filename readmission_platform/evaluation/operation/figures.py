@@ -5,8 +5,8 @@ tables (``assets.monitoring.figures``), what a figure means (``catalogue``), and
 (``shown``). A figure that would break a count of 1 to 10 people down by cohort is never made at all.
 
 Columns: ``figure``, ``unit``, ``first_day``, ``last_day`` (text, YYYY-MM-DD, both included), ``version``, ``cohort``
-("all", "band: high", "column: payer_code", "gender: Female", "seen", "asset: daily_predictions"), ``kind`` ("measured"
-or "estimate"), ``value``, ``low``, ``high`` (95 % interval where there is one), ``n`` (what it was counted over).
+("all", "band: high", "column: <name>", "<attribute>: <group>", "seen", "asset: daily_predictions"), ``kind``
+("measured" or "estimate"), ``value``, ``low``, ``high`` (95 % interval where there is one), ``n`` (what it was counted over).
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,67 @@
+"""`readmission models`, and `--model` on every command: the only model, the one that is named, or one line asks."""
+
+from pathlib import Path
+
+import pytest
+
+from readmission_platform_tests.support.homes import MODEL, Home
+
+OTHER = "frequent_visits"
+BOTH = {"READMISSION_MODELS": f"{MODEL},{OTHER}"}
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Home:
+    return Home.new(tmp_path / "home")
+
+
+def test_it_lists_what_each_model_predicts_whose_it_is_and_what_is_live(lived_home: Home):
+    found = {each["model"]: each for each in lived_home.command("models", "--json").json}
+    assert set(found) == {MODEL, OTHER}
+    ours, theirs = found[MODEL], found[OTHER]
+    assert (ours["in_use"], ours["example"], ours["stages"]) == (True, False, {"staging": None, "production": "1"})
+    assert (theirs["in_use"], theirs["example"]) == (False, True)
+    assert all(each["title"] and each["owner"] and each["cost_center"] for each in found.values())
+    shown = lived_home.command("models").out
+    assert MODEL in shown
+    assert "no, an example" in shown
+
+
+def test_with_one_model_nobody_has_to_name_it(lived_home: Home):
+    named = lived_home.command("status", "--json", "--model", MODEL)
+    assert named.code == 0
+    assert named.json == lived_home.command("status", "--json").json
+
+
+@pytest.mark.parametrize("command", [("status",), ("train",), ("policy", "show"), ("quarantine", "list"), ("monitor",)])
+def test_with_several_it_is_asked_for_in_one_line(empty: Home, command: tuple[str, ...]):
+    asked = empty.having(**BOTH).command(*command)
+    assert asked.code == 2
+    assert asked.err.strip().splitlines() == [
+        f"error: several models are in use here: say which with --model ({MODEL}, {OTHER})"
+    ]
+
+
+def test_with_several_each_is_reached_by_its_name(lived_home: Home):
+    home = lived_home.having(**BOTH)
+    assert home.command("status", "--json", "--model", MODEL).json["stages"]["production"]["version"] == "1"
+    assert home.command("status", "--json", "--model", OTHER).json["stages"]["production"] is None
+
+
+def test_a_model_that_is_not_in_use_says_how_it_comes_into_use(empty: Home):
+    outcome = empty.command("status", "--model", OTHER)
+    assert outcome.code == 2
+    assert f"READMISSION_MODELS={MODEL},{OTHER}" in outcome.err
+
+
+def test_a_model_that_there_is_not_is_one_line(empty: Home):
+    outcome = empty.command("status", "--model", "nobody")
+    assert outcome.code == 2
+    assert outcome.err.strip() == f"error: --model: there is no model nobody; there are {MODEL}"
+
+
+def test_commands_about_the_installation_need_no_model(empty: Home):
+    home = empty.having(**BOTH)
+    for command in (("models",), ("alerts", "list"), ("alerts", "check"), ("audit", "verify")):
+        outcome = home.command(*command)
+        assert outcome.code == 0, (command, outcome.err)
