@@ -159,7 +159,7 @@ def day_accounts(workspace: Workspace, days: Sequence[str]) -> list[dict[str, An
             "date": day,
             **{name: int(found.get(day, nothing)[name]) for name in nothing},
             **{name: _count(found.get(day, {}).get(name)) for name in ("files", "files_quarantined", "revision")},
-            # A withheld encounter has no risk.
+            # A withheld row has no risk.
             "scored": sum(row["risk"] == row["risk"] for row in scored.get(day, [])),
             "withheld": sum(row["risk"] != row["risk"] for row in scored.get(day, [])),
             "version": scored[day][0]["model_version"] if day in scored else None,
@@ -291,7 +291,7 @@ def show_work_list(
 
 
 def reason_lines(reasons: Any) -> str:
-    """Write each of an encounter's reasons on a line of its own; nothing where there are none."""
+    """Write each of a row's reasons on a line of its own; nothing where there are none."""
     return escape(reasons.replace("; ", "\n")) if isinstance(reasons, str) else ""
 
 

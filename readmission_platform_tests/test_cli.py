@@ -150,14 +150,14 @@ def test_rollback_and_reconcile_report_in_json(succeeded_home: Home, changing: C
 
 def test_the_sample_registers_and_records_nothing(lived_home: Home, changing: Callable[[Home], Home]):
     home = changing(lived_home)
-    tables = {table.name for table in (home.path / "lake").iterdir()}
+    tables = {table.name for table in home.lake.root.iterdir()}
     runs = runs_of(home)
     outcome = home.command("train", *COHORT, "--sample", "0.4", "--json")
     assert outcome.code == 0
     assert {"sample", "estimates", "gates"} <= set(outcome.json)
     assert home.kinds() == lived_home.kinds()
     assert runs_of(home) == runs
-    assert {table.name for table in (home.path / "lake").iterdir()} == tables
+    assert {table.name for table in home.lake.root.iterdir()} == tables
     home.aliases()
     assert len(home.registry().search_model_versions(f"name = '{MODEL}'")) == 1
 
@@ -177,7 +177,7 @@ def runs_of(home: Home) -> set[str]:
         (("train", "--archive", "some.zip"), ("--archive", "uci")),
         (("train", "--sample", "0"), ("--sample",)),
         (("train", "--sample", "1.5"), ("--sample",)),
-        (("train", "--encounters", "10"), ("encounters",)),
+        (("train", "--encounters", "10"), ("rows",)),
         (("run", "--source", "mimic"), ("--source",)),
         (("gates", "99"), ("no version 99",)),
         (("promote",), ("which version",)),
@@ -334,7 +334,7 @@ def test_a_ledger_that_is_no_database_is_said_in_one_line(lived_home: Home, chan
 
 def test_a_missing_configuration_file_is_one_line(empty_home: Home, tmp_path: Path):
     outcome = empty_home.having(READMISSION_CONFIGS=str(tmp_path / "no_configs")).command("status")
-    refused(outcome, 2, "model.yaml", "no such file")
+    refused(outcome, 2, "no_configs", "holds no model")
 
 
 def test_a_moved_home_keeps_working(lived_home: Home, tmp_path: Path):

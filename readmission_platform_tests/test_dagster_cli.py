@@ -9,7 +9,7 @@ import yaml
 from readmission_platform_tests.support.homes import COHORT, Home
 
 MODULE = ("-m", "readmission_platform.definitions")
-SMALL = {"source": "synthetic", "encounters": int(COHORT[1]), "seed": int(COHORT[3])}
+SMALL = {"source": "synthetic", "rows": int(COHORT[1]), "seed": int(COHORT[3])}
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ def test_the_jobs_are_listed(home: Home):
 def test_assets_materialize_one_by_one(home: Home, tmp_path: Path):
     outcome = home.shell(
         "dagster", "asset", "materialize", "--select", "raw_encounters,eligible_encounters", *MODULE,
-        "--config-json", '{"ops": {"raw_encounters": {"config": {"encounters": 3000}}}}',
+        "--config-json", '{"ops": {"raw_encounters": {"config": {"rows": 3000}}}}',
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     assert len(home.lake.read("raw_encounters")) == 3000

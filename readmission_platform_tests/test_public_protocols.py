@@ -39,7 +39,9 @@ def raw() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def quick() -> ModelConfig:
     shipped = model_config(settings(), "readmission_30d")
-    return shipped.model_copy(update={"boosting": shipped.boosting.model_copy(update={"max_iter": 8})})
+    return shipped.model_copy(
+        update={"settings": {**shipped.settings, "boosting": {**shipped.settings["boosting"], "max_iter": 8}}}
+    )
 
 
 @pytest.fixture(scope="module")

@@ -183,7 +183,7 @@ def test_no_patient_number_is_in_logs_metadata_reports_registry_or_ledger(blocke
 
 def test_only_what_was_received_and_the_raw_table_hold_patient_numbers(lived_home: Home):
     with_numbers = {
-        table.name for table in (lived_home.path / "lake").iterdir()
+        table.name for table in lived_home.lake.root.iterdir()
         if not table.name.startswith(".") and "patient_nbr" in lived_home.lake.read(table.name).columns
     }  # fmt: skip
     assert with_numbers == {"raw_encounters"}

@@ -47,7 +47,7 @@ def _grounds(period: "Period") -> str:
 
 
 def trace(
-    row: Annotated[int, typer.Argument(metavar="ROW", help="Number of the encounter, or other row.")],
+    row: Annotated[int, typer.Argument(metavar="ROW", help="Number of the row.")],
     day: Annotated[str | None, typer.Option("--date", help="Its day, YYYY-MM-DD; default: every one.")] = None,
     replay: Annotated[bool, typer.Option("--replay", help="Score it again from the inputs read then.")] = False,
     as_json: Json = False,

@@ -104,7 +104,7 @@ def train(
     gates: Annotated[Path | None, typer.Option(help="Limits in addition to the policy; they can only tighten.")] = None,
     sample: Annotated[
         float | None,
-        typer.Option(help="Fast path on this share of the entities (patients); registers and records nothing."),
+        typer.Option(help="Fast path on this share of the entities (patients, say); registers and records nothing."),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -48,7 +48,7 @@ class Impact(Frozen):
 class Modification(Frozen):
     """One thing that may change: within which ranges, why, how it is verified, and its impact.
 
-    ``ranges`` are by the name of what training records: ``seed``, ``encounters.<source>``, ``settings.<name>``.
+    ``ranges`` are by the name of what training records: ``seed``, ``rows.<source>``, ``settings.<name>``.
     """
 
     what: str = Field(min_length=1)
@@ -64,13 +64,13 @@ class Unchanged(Frozen):
 
     algorithm: str = Field(min_length=1)
     folds: int = Field(ge=2)
-    sources: tuple[str, ...] = Field(min_length=1, description="Where encounters may come from: the population.")
+    sources: tuple[str, ...] = Field(min_length=1, description="Where rows may come from: the population.")
     cohort_rule: tuple[str, ...] = Field(min_length=1, description="Steps of the cohort flow, by their names.")
     cohort_counts: dict[str, dict[str, int]] = Field(
-        default_factory=dict, description="By source whose content is pinned: encounters at a step of the flow."
+        default_factory=dict, description="By source whose content is pinned: rows at a step of the flow."
     )
     outcome: str = Field(min_length=1, description="What is predicted, in words.")
-    outcome_share: Span = Field(description="Share of encounters with it; another outcome would have another.")
+    outcome_share: Span = Field(description="Share of rows with it; another outcome would have another.")
     inputs: tuple[str, ...] = Field(min_length=1)
     features: tuple[str, ...] = Field(min_length=1)
 
@@ -110,9 +110,9 @@ class ChangePlan(Frozen):
         twice = sorted({name for name in named if named.count(name) > 1})
         if twice:
             raise ValueError(f"two modifications give a range for {', '.join(twice)}")
-        unsized = [source for source in self.unchanged.sources if f"encounters.{source}" not in named]
+        unsized = [source for source in self.unchanged.sources if f"rows.{source}" not in named]
         if unsized:
-            raise ValueError(f"no modification gives a range for encounters.{unsized[0]}")
+            raise ValueError(f"no modification gives a range for rows.{unsized[0]}")
         return self
 
     @property

@@ -10,21 +10,21 @@ from readmission_platform.foundation.values import Frozen
 class AgreementLimits(Frozen):
     """When the version in the shadow and the one in production differ enough to be looked at."""
 
-    min_encounters: int = Field(ge=1, description="Fewer are shown and not judged.")
+    min_rows: int = Field(ge=1, description="Fewer are shown and not judged.")
     max_mean_difference: float = Field(gt=0, description="Mean of shadow minus production risk, either way.")
     min_rank_correlation: float = Field(ge=-1, le=1)
     min_flagged_overlap: float = Field(ge=0, le=1)
     max_psi: float = Field(gt=0)
-    psi_encounters: int = Field(ge=1, description="The stability index of fewer says nothing.")
+    psi_rows: int = Field(ge=1, description="The stability index of fewer says nothing.")
 
 
 class SingleInputLimits(Frozen):
     """What one input of the model may tell by itself. More is a leak: see ``evaluation.leakage``."""
 
-    distinct_share: float = Field(gt=0, le=1, description="Different values per encounter.")
+    distinct_share: float = Field(gt=0, le=1, description="Different values per row.")
     clock_share: float = Field(gt=0, le=1, description="Share of the proxy clock's variance between its values.")
     outcome_auroc: float = Field(gt=0.5, le=1)
-    future_auroc: float = Field(gt=0.5, le=1, description="Whether more encounters follow a patient's first.")
+    future_auroc: float = Field(gt=0.5, le=1, description="Whether more rows follow an entity's first.")
 
 
 class ModelConfig(Frozen):
@@ -33,16 +33,16 @@ class ModelConfig(Frozen):
     seed: int
     replay_share: float = Field(gt=0, lt=1)
     folds: int = Field(ge=2)
-    flag_share: float = Field(gt=0, lt=1, description="Share of encounters the care team can follow up.")
+    flag_share: float = Field(gt=0, lt=1, description="Share of rows the care team can follow up.")
     wide_flag_share: float = Field(gt=0, lt=1)
     decision_thresholds: tuple[float, ...]
     bootstrap_replicates: int = Field(ge=50)
     risk_bands: dict[str, float] = Field(description="Band name to its lowest risk, ascending.")
-    min_encounters: int = Field(ge=1)
+    min_rows: int = Field(ge=1)
     plausible_prevalence: tuple[float, float]
     max_fold_prevalence_difference: float
     max_missing_fraction: dict[str, float] = Field(description="By column; a column not named may miss nothing.")
-    daily_encounters: int = Field(ge=1, description="Encounters a simulated day in the replay holds.")
+    daily_rows: int = Field(ge=1, description="Rows a simulated day in the replay holds.")
     shadow_agreement: AgreementLimits
     single_input_at_most: SingleInputLimits
     permuted_labels_auroc: tuple[float, float] = Field(description="What a model trained on permuted labels may reach.")

@@ -6,11 +6,11 @@ from readmission_platform.foundation.values import Frozen, Limits
 
 
 class DriftConfig(Frozen):
-    """How the encounters of today are compared with the training data of a version."""
+    """How the rows of today are compared with the training data of a version."""
 
     columns: int = Field(ge=1, description="How many of the model's most important input columns are compared.")
-    reference_encounters: int = Field(ge=1000, description="Training encounters drawn for the comparison.")
-    window_encounters: int = Field(ge=200, description="A window closes with the day on which it holds so many.")
+    reference_rows: int = Field(ge=1000, description="Training rows drawn for the comparison.")
+    window_rows: int = Field(ge=200, description="A window closes with the day on which it holds so many.")
     rare_category_share: float = Field(ge=0, lt=1, description="Rarer categories are compared as one.")
     column_score: float = Field(gt=0, description="Evidently's stability index from which a column has drifted.")
     risk_score: float = Field(gt=0, description="The same for the distribution of the predicted risks.")

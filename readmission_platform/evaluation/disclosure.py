@@ -45,7 +45,7 @@ def hidden_cells(counts: Mapping[str, int], *, total: int) -> frozenset[str]:
 
 
 def hidden_rows(cells: Mapping[str, Mapping[str, int]], *, totals: Mapping[str, int]) -> frozenset[str]:
-    """Return the rows of a table to hide: those with a hidden cell in n, positives, negatives or patients."""
+    """Return the rows of a table to hide: those with a hidden cell in n, positives, negatives or entities."""
     columns = {measure: {name: row[measure] for name, row in cells.items()} for measure in totals}
     hidden: frozenset[str] = frozenset()
     for measure, total in totals.items():
@@ -118,11 +118,11 @@ def _cells(entry: Mapping[str, Any]) -> dict[str, int]:
 def _hide_groups(shown: dict[str, Any], attribute: str, groups: dict[str, Any]) -> None:
     totals = _cells(shown)
     cells = {name: _cells(group) for name, group in groups.items()}
-    patients = {name: group["patients"] for name, group in groups.items()}
-    # A patient may be in two age groups, so patients do not add up: only the cells themselves are at stake.
+    entities = {name: group["entities"] for name, group in groups.items()}
+    # An entity may be in two age groups, so entities do not add up: only the cells themselves are at stake.
     small = frozenset(
         name for name, row in cells.items()
-        if any(0 < count < SMALLEST_SHOWN for count in (*row.values(), patients[name]))
+        if any(0 < count < SMALLEST_SHOWN for count in (*row.values(), entities[name]))
     )  # fmt: skip
     hidden = hidden_rows(cells, totals=totals) | small
     # Who belongs to no group is a cell as well: 1 to 10 of them are a cover, more are told elsewhere.
@@ -134,7 +134,7 @@ def _hide_groups(shown: dict[str, Any], attribute: str, groups: dict[str, Any]) 
         closed = group in small or min(cells[group]["positives"], cells[group]["negatives"]) < LARGE_COVER
         figures = shown["estimates"][f"observed_expected.{attribute}.{group}"]
         for entry in (groups[group], figures):
-            entry |= dict.fromkeys(set(entry) & {"n", "positives", "patients"})
+            entry |= dict.fromkeys(set(entry) & {"n", "positives", "entities"})
         for entry in (*(groups[group][measure] for measure in GROUP_MEASURES), figures):
             entry |= {name: None if closed else _rounded(entry[name]) for name in ("value", "low", "high")}
         if closed:

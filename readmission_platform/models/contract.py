@@ -90,9 +90,10 @@ class DataPart(Protocol):
     def with_matured(self, cohort: pd.DataFrame, matured: pd.DataFrame) -> pd.DataFrame:
         """Add delivered rows whose outcome has matured to the development part, with the feed's day column.
 
-        ``matured`` has the columns of the feed with ``entity_key`` in place of the entity, the day and the outcome. A
-        row of the replay part leaves it; one that the development part has already is not added again. The day is
-        missing for the source's own rows, ``source_columns`` for those added.
+        ``matured`` has the columns of the feed with ``entity_key`` in place of the entity, the day and the outcome;
+        before anything has matured perhaps no more than the row. A row of the replay part leaves it; one that the
+        development part has already is not added again. The day is missing for the source's own rows,
+        ``source_columns`` for those added.
         """
         ...
 
@@ -137,7 +138,10 @@ class DataPart(Protocol):
         ...
 
     def subgroups(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return the attributes of the evidence schema, text or missing, one row each."""
+        """Return the attributes of the evidence schema, text or missing, one row each.
+
+        ``rows`` are inputs or delivered rows: both have to tell the groups.
+        """
         ...
 
     def baselines(

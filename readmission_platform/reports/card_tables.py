@@ -51,13 +51,13 @@ def _counts(document: Document, wording: Wording) -> Iterator[Row]:
     words = wording.words
     yield f"{words.rows} judged", count(document["n"])
     yield f"of them {words.positive}", count(document["positives"])
-    yield words.entities, count(document["patients"])
+    yield words.entities, count(document["entities"])
     yield f"share {words.positive}", figure(document["prevalence"])
 
 
 def _cohort(document: Document, wording: Wording) -> Iterator[Row]:
     for step in (document["cohort"] or {}).get("flow") or ():
-        yield step["step"], count(step["encounters"])
+        yield step["step"], count(step["rows"])
 
 
 def _missing(document: Document, wording: Wording) -> Iterator[Row]:

@@ -34,7 +34,7 @@ def window_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
     Parameters
     ----------
     rows
-        ``column``, ``measure``, ``score``, ``observed``, ``reference``, ``limit``, ``drifted``, ``encounters``. Where
+        ``column``, ``measure``, ``score``, ``observed``, ``reference``, ``limit``, ``drifted``, ``rows``. Where
         the share of missing or unseen values stands for 1 to 10 people, or leaves so few, no figure is shown.
     """
     ratio = (rows["score"] / rows["limit"]).fillna(math.inf)
@@ -56,8 +56,8 @@ def _score(row: dict[Any, Any]) -> str:
     if math.isnan(row["score"]):
         return NOT_A_NUMBER
     if row["measure"] != DRIFT:
-        people = round(row["observed"] * row["encounters"])
-        if 0 < people < SMALLEST_SHOWN or 0 < row["encounters"] - people < SMALLEST_SHOWN:
+        people = round(row["observed"] * row["rows"])
+        if 0 < people < SMALLEST_SHOWN or 0 < row["rows"] - people < SMALLEST_SHOWN:
             return HIDDEN
     return f"{row['score']:.3f}"
 

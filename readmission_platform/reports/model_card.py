@@ -219,7 +219,7 @@ def _table_for(path: str) -> Table | None:
 
 # What a table shows besides the part it is made from.
 _SHOWN_BY = {
-    **dict.fromkeys(("positives", "patients", "prevalence"), "counts"),
+    **dict.fromkeys(("positives", "entities", "prevalence"), "counts"),
     **dict.fromkeys(("provenance/trained_at", "source", "verdict", "model"), "release"),
     **dict.fromkeys(("provenance/recipe/inputs", "provenance/recipe/features", "policy_digest"), "provenance"),
     **{"cohort": "cohort", "explanations": "importance", "robustness": "seeds"},

@@ -41,7 +41,7 @@ def pictures_of(
     """
     there = set(visible["figure"])
     found = {}
-    if "encounters_received" in there:
+    if "rows_received" in there:
         found["volume"] = trend_plots.volume_svg(visible, axis, wording)
     if "column_drifted" in there:
         found["drift"] = trend_plots.drift_svg(visible, axis)

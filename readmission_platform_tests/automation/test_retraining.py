@@ -47,7 +47,7 @@ def drifted(home: Home, *windows: bool) -> None:
     closed, _ = windows_for(scored_by(home.lake, record), record, MONITORING.drift)
     rows = [
         {"version": "1", "window": window.number, "first_day": window.first_day, "last_day": window.last_day,
-         "encounters": window.encounters, "column": column, "measure": "drift", "score": 0.9 if high else 0.0,
+         "rows": window.rows, "column": column, "measure": "drift", "score": 0.9 if high else 0.0,
          "digest": window.digest}
         for window, high in zip(closed, windows, strict=True)
         for column in [*columns_of(home.lake, record, MONITORING.drift), "risk"]

@@ -139,7 +139,7 @@ class Bench:
     @property
     def size(self) -> int:
         """Encounters of a window that closes with a whole day."""
-        return -(-self.config.window_encounters // self.daily) * self.daily
+        return -(-self.config.window_rows // self.daily) * self.daily
 
 
 def make_bench(raw: pd.DataFrame, origin: str, model: ModelConfig, config: DriftConfig, *, seed: int) -> Bench:
@@ -162,13 +162,13 @@ def make_bench(raw: pd.DataFrame, origin: str, model: ModelConfig, config: Drift
 
     def reference(rows: np.ndarray) -> Reference:
         return reference_of(
-            comparable(inputs[rows], columns), fitted.scores[rows], encounters=config.reference_encounters,
+            comparable(inputs[rows], columns), fitted.scores[rows], encounters=config.reference_rows,
             rare_share=config.rare_category_share, seed=seed,
         )  # fmt: skip
 
     return Bench(
         origin, fitted.model, columns, reference(np.ones(len(test), dtype=bool)), reference(~test),
-        inputs[test].reset_index(drop=True), later[MODEL_INPUTS].reset_index(drop=True), model.daily_encounters, config,
+        inputs[test].reset_index(drop=True), later[MODEL_INPUTS].reset_index(drop=True), model.daily_rows, config,
     )  # fmt: skip
 
 
@@ -188,7 +188,7 @@ def chronological(bench: Bench) -> pd.DataFrame:
     place = np.arange(len(bench.replayed))
     days = pd.DataFrame({"row": place, "day": [f"{day:06d}" for day in place // bench.daily],
                          "content": ""})  # fmt: skip
-    windows, _ = windows_of(days, size=bench.config.window_encounters, compared_with="")
+    windows, _ = windows_of(days, size=bench.config.window_rows, compared_with="")
     inside = [days["day"].between(window.first_day, window.last_day) for window in windows]
     return measured(bench, bench.training, (bench.replayed[rows.to_numpy()] for rows in inside))
 

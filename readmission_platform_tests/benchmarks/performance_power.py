@@ -112,8 +112,8 @@ def scored_stream(raw: pd.DataFrame, model: ModelConfig, *, key: bytes, seed: in
     labels = development["readmitted_30d"].to_numpy()
     inputs = CONTRACT.data.inputs_of(development, development)
     fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.settings, seed=seed).model
-    whole = len(stream) - len(stream) % model.daily_encounters
-    days = [(FIRST_DAY + timedelta(days=place // model.daily_encounters)).isoformat() for place in range(whole)]
+    whole = len(stream) - len(stream) % model.daily_rows
+    days = [(FIRST_DAY + timedelta(days=place // model.daily_rows)).isoformat() for place in range(whole)]
     arrived = stream.head(whole).assign(**{DAY: days})
     known = pd.concat([development.assign(**{DAY: None}), arrived.assign(readmitted=None)], ignore_index=True)
     risks = CONTRACT.estimator.score(fitted, CONTRACT.data.inputs_of(arrived.drop(columns="readmitted"), known))

@@ -15,9 +15,9 @@ def test_without_a_date_it_is_the_last_day_scored(lived_home: Home):
     found = lived_home.command("worklist", "--json").json
     assert found["date"] == lived_home.landed()[-1]
     assert (found["simulated"], found["source"], found["version"]) == (True, "synthetic", "1")
-    assert [each["rank"] for each in found["encounters"]] == list(range(1, 28))
-    assert [list(each) for each in found["encounters"]] == [columns_of("encounter_id")] * 27
-    assert [each["follow_up"] for each in found["encounters"]].count("yes") == 3
+    assert [each["rank"] for each in found["rows"]] == list(range(1, 28))
+    assert [list(each) for each in found["rows"]] == [columns_of("encounter_id")] * 27
+    assert [each["follow_up"] for each in found["rows"]].count("yes") == 3
 
 
 def test_both_ways_to_ask_for_json_give_the_same(lived_home: Home):

@@ -140,7 +140,7 @@ def test_the_figures_are_those_of_the_document(document: dict[str, Any]):
 
 def test_small_counts_are_hidden_once_more(document: dict[str, Any]):
     few = deepcopy(document)
-    few["cohort"]["flow"][1]["encounters"] = 7
+    few["cohort"]["flow"][1]["rows"] = 7
     row = f"| {few['cohort']['flow'][1]['step']} | hidden |"
     assert row in card_markdown(card_of(few, CONFIG))
 

@@ -15,9 +15,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from readmission_platform.assets.monitoring.figures import figures_table
+from readmission_platform.lifecycle.days.replay import manifest_of
 from readmission_platform.lifecycle.monitoring.page import monitor_of
 from readmission_platform.reports.monitor import monitor_html, people, percent
-from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.homes import MODEL, Home
 from readmission_platform_tests.support.monitored import MANY_QUARANTINED, days_of, last_day, monitored_home
 
 NOW = last_day() + timedelta(days=1)
@@ -77,7 +78,7 @@ def test_the_first_thing_said_is_whether_all_is_well_and_what_is_not(page: str):
 def test_simulated_dates_are_said_to_be_simulated(page: str, home: Home, tmp_path: Path):
     assert "The dates are simulated." in text_of(page)
     real = home.copy(tmp_path / "home")
-    (real.path / "landing" / "replay.json").unlink()
+    manifest_of(real.landing).unlink()
     assert "simulated" not in text_of(monitor_html(values_of(real)))
 
 
@@ -178,7 +179,7 @@ def test_the_page_lies_among_the_reports_by_default(home: Home):
     outcome = home.command("monitor", "--days", "30")
     assert outcome.code == 0
     assert "Not all is well" in outcome.out
-    assert (home.path / "reports" / "monitor.html").is_file()
+    assert (home.path / "reports" / MODEL / "monitor.html").is_file()
 
 
 def test_prometheus_gets_a_file_that_is_replaced_as_a_whole(home: Home, tmp_path: Path):
@@ -220,7 +221,7 @@ def test_after_the_first_17_days_it_says_what_is_not_known_yet(lived_home: Home,
     assert "live_performance has not been made; monitoring_job makes it" in said
     landed = home.landed()
     assert f"Monitoring, {landed[0]} to {landed[-1]}" in said
-    received = [row["value"] for row in outcome.json["figures"] if row["figure"] == "encounters_received"]
+    received = [row["value"] for row in outcome.json["figures"] if row["figure"] == "rows_received"]
     assert len(received) == 17
     rows = home.lake.read("daily_predictions", columns=["encounter_id", "entity_key"])
     assert not words_of(written) & {*rows["encounter_id"].astype(str), *rows["entity_key"]}

@@ -167,7 +167,7 @@ def test_what_people_wrote_cannot_become_markup(shadowed_home: Home, changing: C
 
 def test_changed_evidence_is_said_instead_of_figures(shadowed_home: Home, changing: Callable[[Home], Home]):
     home = changing(shadowed_home)
-    for file in (home.path / "lake" / "model_evidence" / "version=2").glob("*.parquet"):
+    for file in (home.lake.root / "model_evidence" / "version=2").glob("*.parquet"):
         file.write_bytes(file.read_bytes()[:500])
     found = page_values(home, "2")
     assert (found["pictures"], found["groups"], found["cohort"]) == ([], [], None)

@@ -45,8 +45,9 @@ def of_encounters(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def work_list(rows: pd.DataFrame, **facts: Any) -> WorkList:
-    usual = {"day": "2024-03-01", "simulated": False, "model": "readmission_30d", "version": "3", "source": "uci", "limit_set": "real",
-             "row": "encounter_id", "words": WORDS, "scored_at": "2024-03-02 06:00 UTC"}  # fmt: skip
+    usual = {"day": "2024-03-01", "simulated": False, "model": "readmission_30d", "version": "3", "source": "uci",
+             "limit_set": "real", "row": "encounter_id", "words": WORDS,
+             "scored_at": "2024-03-02 06:00 UTC"}  # fmt: skip
     return WorkList(**{**usual, **facts}, rows=rows)
 
 
@@ -130,7 +131,7 @@ def test_it_prints_with_whole_rows_and_repeated_headers(rows: pd.DataFrame) -> N
 
 
 @pytest.mark.parametrize(("facts", "said"), [({"simulated": True}, "Simulated date"),
-                                             ({"source": "synthetic"}, "Trained on synthetic data")])  # fmt: skip
+                                             ({"limit_set": "synthetic"}, "Trained on synthetic data")])  # fmt: skip
 def test_simulated_dates_and_synthetic_data_say_so(rows: pd.DataFrame, facts: dict[str, Any], said: str) -> None:
     assert said in text_of(page_html(work_list(rows, **facts)))
     assert said not in text_of(page_html(work_list(rows)))

@@ -86,6 +86,7 @@ class Hospital:
                     "race": rng.choice(["Caucasian", "AfricanAmerican"], per_day),
                     "age": rng.choice(["[40-50)", "[60-70)", "[70-80)"], per_day),
                     "risk": risk,
+                    "status": "scored",
                     "flagged": pd.Series(risk).rank(ascending=False) <= max(1, round(per_day / 10)),
                     "outcome": (rng.random(per_day) < risk).astype("int8"),
                     "model_version": version,

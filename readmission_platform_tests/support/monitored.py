@@ -94,7 +94,7 @@ def drift_report(accounts: pd.DataFrame, *, switch: str, seed: int = 3) -> pd.Da
         "window",
         "first_day",
         "last_day",
-        "encounters",
+        "rows",
         "column",
         "measure",
         "score",

@@ -80,8 +80,8 @@ def cohort() -> dict[str, Any]:
         "added: matured discharges that are not in the source": 0,
         "eligible encounters": 99_343,
     }
-    flow = [{"step": step, "encounters": count} for step, count in counts.items()]
-    return {"flow": flow, "missing": {"weight": 0.97}, "encounters": 89_409, "patients": 63_000}
+    flow = [{"step": step, "rows": count} for step, count in counts.items()]
+    return {"flow": flow, "missing": {"weight": 0.97}, "rows": 89_409, "entities": 63_000}
 
 
 def estimate(value: float, low: float | None = None, high: float | None = None, **counts: Any) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def honest_estimates() -> dict[str, Any]:
 def judged_windows(**changes: Any) -> DriftFacts:
     """Return what fourteen shadow days come to: one full window, judged, that has not drifted."""
     quiet = DriftFacts(
-        closed=1, unjudged=0, collecting=162, window_encounters=200, drifted=(), columns=(), alarm_windows=2,
+        closed=1, unjudged=0, collecting=162, window_rows=200, drifted=(), columns=(), alarm_windows=2,
         of_windows=3,
     )  # fmt: skip
     return replace(quiet, **changes)

@@ -34,12 +34,10 @@ def agreement_check(
     pairs = both_scored(lake, shadow, days)
     if pairs.empty:
         return _result(True, "Nothing to compare: no other version was in production on these days.", None, {})
-    found = agreement_of(pairs, psi_encounters=limits.psi_encounters)
+    found = agreement_of(pairs, psi_rows=limits.psi_rows)
     shown = {"limits": dg.MetadataValue.json(limits.model_dump())}
-    if found.encounters < limits.min_encounters:
-        why = (
-            f"Too few {lake.contract.words.rows} to judge ({found.encounters} of {limits.min_encounters}); shown only."
-        )
+    if found.rows < limits.min_rows:
+        why = f"Too few {lake.contract.words.rows} to judge ({found.rows} of {limits.min_rows}); shown only."
         return _result(True, why, found, shown)
     outside = disagreements(found, limits.model_dump())
     if outside:

@@ -30,7 +30,7 @@ from readmission_platform.lifecycle.days.scoring import score_days
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.storage.tables import CIRCUMSTANCES, PREDICTIONS, SHADOW, ModelLake
 
-SCORED_CHECK, SHADOW_CHECK = "every_encounter_scored_once", "every_encounter_shadow_scored"
+SCORED_CHECK, SHADOW_CHECK = "every_row_scored_once", "every_row_shadow_scored"
 RULES = {
     SCORED_CHECK: "Every accepted row of the day is there exactly once: scored, or withheld with the reason.",
     SHADOW_CHECK: "Every accepted row is scored by the version in staging, or withheld with the reason.",

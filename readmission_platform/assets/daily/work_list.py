@@ -20,7 +20,7 @@ from readmission_platform.reports.work_list import JUDGE_BY_HAND, WorkList, writ
 from readmission_platform.storage.tables import PREDICTIONS
 
 WORK_LIST = "work_list"
-CHECK = "every_encounter_listed_once"
+CHECK = "every_row_listed_once"
 RULE = "Every prediction of the day is on the written list exactly once, with its flag."
 
 

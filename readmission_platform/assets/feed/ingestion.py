@@ -34,7 +34,7 @@ RAW_CHECKS = {
 COHORT_CHECKS = {
     "flow_adds_up": "The rows studied are those of the source less the excluded ones, and the matured deliveries.",
     "outcome_prevalence_plausible": "The share of the outcome lies where this population's has been observed.",
-    "patients_pseudonymised": "No identifier of a person is left in the cohort.",
+    "entities_pseudonymised": "No identifier of a person is left in the cohort.",
 }
 
 
@@ -114,7 +114,7 @@ def _raw_checks(loaded: Loaded, workspace: Workspace) -> list[dg.AssetCheckResul
     over = [row for row in _missingness(frame, config.max_missing_fraction) if row["missing"] > row["limit"]]
     duplicated = int(frame[contract.row].duplicated().sum())
     summary = broken.groupby(["column", "reason"]).size().reset_index(name="rows").to_dict("records")
-    least = config.min_encounters
+    least = config.min_rows
     observed = {
         "digest_is_the_pinned_one": (loaded.digest == loaded.expected_digest, loaded.digest,
                                      "Find out who changed the file."),
@@ -178,7 +178,7 @@ def _cohort_checks(studied: pd.DataFrame, flow: Mapping[str, int], workspace: Wo
                          "A row is counted twice or not at all; see the contract's data.cohort and data.flow."),
         "outcome_prevalence_plausible": (low <= prevalence <= high, f"{prevalence:.4f} (from {low} to {high})",
                                          "Check how the outcome is derived before anything is trained."),
-        "patients_pseudonymised": (contract.feed.entity not in studied.columns, f"{len(studied.columns)} columns",
+        "entities_pseudonymised": (contract.feed.entity not in studied.columns, f"{len(studied.columns)} columns",
                                    "Stop: identifiers of persons must not reach features."),
     }  # fmt: skip
     return [

@@ -50,7 +50,7 @@ def replay_job(model: ModelAssets) -> dg.JobDefinition:
             days=config.days,
             start=start,
             today=today_utc(),
-            per_day=workspace.config.daily_encounters,
+            per_day=workspace.config.daily_rows,
             outcomes=config.outcomes,
             hospital=hospital_day(workspace.rules),
         )

@@ -20,11 +20,11 @@ from readmission_platform.models.contract import ModelContract
 
 FEATURE_CHECKS = {
     "history_looks_backwards": "Every input of the model stays the same when all that happened later is deleted.",
-    "no_encounter_total": "No input tells, at the first row of an entity, whether more will follow.",
+    "no_row_total": "No input tells, at the first row of an entity, whether more will follow.",
     "no_identifier_or_outcome": "No input of the model identifies a row, dates it, or repeats its outcome.",
 }
 SPLIT_CHECKS = {
-    "no_patient_in_two_folds": "All rows of an entity are in one fold.",
+    "no_entity_in_two_folds": "All rows of an entity are in one fold.",
     "prevalence_alike": "Each fold's share of the outcome is close to that of all.",
 }
 
@@ -92,10 +92,10 @@ def _tells_no_more_than_it_may(
     entities = development["entity_key"]
     future = leakage.future_told(inputs, entities)
     yield check_result(
-        "no_encounter_total",
+        "no_row_total",
         bool(future.max() <= at_most.future_auroc),
         observed=_told_most(future),
-        rule=FEATURE_CHECKS["no_encounter_total"],
+        rule=FEATURE_CHECKS["no_row_total"],
         action="Stop: find out how this input came to know of later rows, and take it out of the model's inputs.",
         more={"limit (AUROC)": at_most.future_auroc, "told by each input": _told_table(future)},
     )
@@ -152,8 +152,8 @@ def split_asset(model: ModelAssets) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(frame_digest(made)),
             metadata={"folds": table(per_fold.reset_index().to_dict("records"))},
             check_results=[
-                check_result("no_patient_in_two_folds", torn == 0, observed=f"{torn} {words.entities}",
-                             rule=SPLIT_CHECKS["no_patient_in_two_folds"], action="Stop: the folds are not by entity."),
+                check_result("no_entity_in_two_folds", torn == 0, observed=f"{torn} {words.entities}",
+                             rule=SPLIT_CHECKS["no_entity_in_two_folds"], action="Stop: the folds are not by entity."),
                 check_result("prevalence_alike", spread <= limit, observed=f"{spread:.4f} apart (at most {limit})",
                              rule=SPLIT_CHECKS["prevalence_alike"],
                              action="A small cohort needs more rows; a large one has a damaged split."),

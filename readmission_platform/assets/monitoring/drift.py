@@ -36,7 +36,7 @@ from readmission_platform.storage.tables import PREDICTIONS, SHADOW, ModelLake
 # A longer backlog is worked off in several runs, so that none keeps others waiting for many minutes.
 WINDOWS_PER_RUN = 60
 _TYPES = {
-    "version": "str", "window": "int64", "first_day": "str", "last_day": "str", "encounters": "int64", "column": "str",
+    "version": "str", "window": "int64", "first_day": "str", "last_day": "str", "rows": "int64", "column": "str",
     "measure": "str", "score": "float64", "limit": "float64", "drifted": "bool", "observed": "float64",
     "reference": "float64", "digest": "str", "run_id": "str",
 }  # fmt: skip
@@ -110,7 +110,7 @@ def _measured(each: Watched, context: dg.AssetExecutionContext, workspace: Works
     limits = {column: drift_limits(config).of(column, DRIFT) for column in [*each.columns, RISK]}
     for done, window in enumerate(todo, start=1):
         given = _in_window(inputs, window)
-        if len(given) != window.encounters:
+        if len(given) != window.rows:
             days = f"{window.first_day} to {window.last_day}"
             said = f"version {each.record.version}: what was delivered for {days} changed since it was scored"
             context.log.warning(f"{said}; not judged until they are scored again")
@@ -133,7 +133,7 @@ def _in_window(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
 def _rows_of(record: VersionRecord, window: Window, measured: Measured, run_id: str) -> pd.DataFrame:
     rows = measured.rows.assign(
         version=record.version, window=window.number, first_day=window.first_day, last_day=window.last_day,
-        encounters=window.encounters, digest=window.digest, run_id=run_id, limit=float("nan"), drifted=True,
+        rows=window.rows, digest=window.digest, run_id=run_id, limit=float("nan"), drifted=True,
     )  # fmt: skip
     return rows[list(_TYPES)].astype(_TYPES)
 

@@ -99,9 +99,7 @@ def drift_metadata(
     shown: dict[str, Any] = {"limits": dg.MetadataValue.json(asdict(limits))}
     for each in watched:
         ours, named = of_version(each, rows), f"{each.stage}: version {each.record.version}"
-        shown[f"{named}, collecting"] = (
-            f"{each.collecting} of {workspace.monitoring.drift.window_encounters} encounters"
-        )
+        shown[f"{named}, collecting"] = f"{each.collecting} of {workspace.monitoring.drift.window_rows} rows"
         found = verdicts(ours, limits)
         if found:
             shown |= {f"{named}, {what}": value for what, value in _shown(each, ours, found, workspace).items()}
@@ -122,7 +120,7 @@ def _shown(each: Watched, rows: pd.DataFrame, found: Sequence[Verdict], workspac
 
 def _window_line(verdict: Verdict) -> dict[str, Any]:
     return {"window": verdict.window, "first day": verdict.first_day, "last day": verdict.last_day,
-            "encounters": verdict.encounters, "drifted": "yes" if verdict.drifted else "no",
+            "rows": verdict.rows, "drifted": "yes" if verdict.drifted else "no",
             "columns": ", ".join(verdict.columns)}  # fmt: skip
 
 

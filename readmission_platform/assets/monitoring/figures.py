@@ -19,7 +19,7 @@ from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.storage.tables import DRIFT, PERFORMANCE, PREDICTIONS
 
 FIGURES = "monitoring_figures"
-HEADLINES = ("encounters_received", "mean_risk", "drifted_share", "live_observed_expected", "live_auroc")
+HEADLINES = ("rows_received", "mean_risk", "drifted_share", "live_observed_expected", "live_auroc")
 CHECK = "every_figure_known"
 RULE = "Every figure is in the catalogue, has a value, and no day follows its last day."
 

@@ -23,6 +23,7 @@ from readmission_platform.config.monitoring import PerformanceConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.live import reliability
+from readmission_platform.evaluation.words import Words
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.policy.limits import describe
@@ -42,7 +43,7 @@ from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.tables import OUTCOMES, PERFORMANCE, PREDICTIONS
 
 COMPLETE = "outcomes_complete"
-COUNTED = "every_encounter_counts_once"
+COUNTED = "every_row_counts_once"
 COUNTED_RULE = {COUNTED: "No row that was scored counts twice."}
 _RULES = {
     "live_discrimination": "On matured outcomes the version in production tells high risk from low as it should.",
@@ -97,10 +98,10 @@ def performance_asset(model: ModelAssets) -> dg.AssetsDefinition:
             value=found,
             data_version=dg.DataVersion(frame_digest(found)),
             metadata={
-                "left out": _left_out(scored, rows),
+                "left out": _left_out(scored, rows, model.words),
                 **_metadata(found, rows, maturity, live, settings, workspace),
             },
-            check_results=[_counted(scored), *_checks(found, maturity, live, settings)],
+            check_results=[_counted(scored), *_checks(found, maturity, live, settings, model.words)],
         )
 
     return live_performance
@@ -116,18 +117,18 @@ def _counted(rows: pd.DataFrame) -> dg.AssetCheckResult:
 
 
 def _checks(
-    found: pd.DataFrame, maturity: pd.DataFrame, live: str, settings: PerformanceConfig
+    found: pd.DataFrame, maturity: pd.DataFrame, live: str, settings: PerformanceConfig, words: Words
 ) -> Iterator[dg.AssetCheckResult]:
     """Report one warning check per topic, and one on what the hospital has delivered."""
     of_live = found[(found["version"] == live) & (found["period"] == JUDGED) & (found["cohort"] == ALL)]
     topics = of_live["measure"].map(lambda name: _TOPICS.get(str(name), "live_calibration"))
     limited = of_live["measure"].isin(list(settings.limits))
     for name in (name for name in _RULES if name != COMPLETE):
-        yield _topic(name, of_live[(topics == name) & limited], settings)
+        yield _topic(name, of_live[(topics == name) & limited], settings, words)
     yield _complete(maturity.tail(0) if maturity.empty else maturity[maturity["due"].astype(bool)], settings)
 
 
-def _topic(name: str, rows: pd.DataFrame, settings: PerformanceConfig) -> dg.AssetCheckResult:
+def _topic(name: str, rows: pd.DataFrame, settings: PerformanceConfig, words: Words) -> dg.AssetCheckResult:
     measured, estimates = rows[rows["kind"] == MEASURED], rows[rows["kind"] == ESTIMATE]
     worse, unsure = measured[measured["result"] == WORSE], measured[measured["result"] == INSUFFICIENT]
     if measured.empty:
@@ -139,7 +140,8 @@ def _topic(name: str, rows: pd.DataFrame, settings: PerformanceConfig) -> dg.Ass
     elif not worse.empty:
         said = f"{_RULES[name]} Not so: {'; '.join(_against(row, settings) for row in _records(worse))}. {_ACTION}"
     elif len(unsure):
-        said = f"Cannot be judged yet: fewer than {settings.min_positives} events among the matured, or undefined."
+        fewer = f"fewer than {settings.min_positives} {words.events} among the matured"
+        said = f"Cannot be judged yet: {fewer}, or undefined."
     else:
         said = f"{_RULES[name]} Seen: {'; '.join(_against(row, settings) for row in _records(measured))}."
     shown = {f"{row['measure']} {row['kind']}": row["value"] for row in _records(rows) if pd.notna(row["value"])}
@@ -205,11 +207,11 @@ def _metadata(
     return shown | _pictures(measured, own[own["period"] != JUDGED], rows, live, settings, workspace)
 
 
-def _left_out(scored: pd.DataFrame, rows: pd.DataFrame) -> str:
+def _left_out(scored: pd.DataFrame, rows: pd.DataFrame, words: Words) -> str:
     withheld = int(scored["withheld"].sum())
     learnt = len(scored) - withheld - len(rows)
     counts = (f"{count:,}" if count == 0 or count >= SMALLEST_SHOWN else "a few" for count in (withheld, learnt))
-    return "{} withheld predictions; {} of those that the version had been trained on".format(*counts)
+    return "{} withheld predictions; {} of {} that the version had been trained on".format(*counts, words.rows)
 
 
 def _period(judged: pd.DataFrame) -> str:

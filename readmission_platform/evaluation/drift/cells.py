@@ -3,7 +3,7 @@
 What belongs here: from values to cells that are large enough to be judged and to be shown. What does not: the index
 made of them (``stability``), and what counts as drift (``drift``).
 
-A cell of 1 to 10 encounters may not be shown, and chance decides much of it. So small cells are compared together with
+A cell of 1 to 10 rows may not be shown, and chance decides much of it. So small cells are compared together with
 others: neighbours where values are ordered, "others" where they are not. A population stability index over tenths of
 the training data is the usual form of it (Siddiqi 2006); equally wide bins let one outlier hide a shift.
 """
@@ -71,7 +71,7 @@ def vocabulary_of(values: pd.Series, *, rare_share: float) -> Vocabulary:
     values
         Numbers (float64) or categories (text); NaN or None where missing.
     rare_share
-        Categories of a smaller share of the encounters are not named.
+        Categories of a smaller share of the rows are not named.
 
     Raises
     ------
@@ -101,13 +101,13 @@ def _edges(numbers: "NDArray[np.float64]") -> tuple[float, ...]:
 def compared_as(vocabulary: Vocabulary, reference: Codes, window: Codes) -> list[str]:
     """Return the label of each cell once small cells are put together, shape (cells,).
 
-    No label stands for 1 to 10 encounters of the window or of the reference, unless everything together is so few.
-    An empty cell stands alone only if several encounters were to be expected there: a value that vanished.
+    No label stands for 1 to 10 rows of the window or of the reference, unless everything together is so few.
+    An empty cell stands alone only if several rows were to be expected there: a value that vanished.
 
     Parameters
     ----------
     reference, window
-        Cells of the encounters of either.
+        Cells of the rows of either.
     """
     counts = [_Counts(reference=int(ours), window=int(theirs)) for ours, theirs in zip(
         np.bincount(reference, minlength=vocabulary.cells), np.bincount(window, minlength=vocabulary.cells), strict=True

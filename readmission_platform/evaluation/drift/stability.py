@@ -1,4 +1,4 @@
-"""How far the encounters of a window are from a version's training data: Evidently's index, missing and unseen values.
+"""How far the rows of a window are from a version's training data: Evidently's index, missing and unseen values.
 
 What belongs here: the one place that knows Evidently. What does not: which values are compared as one (``cells``), and
 what counts as drift (``drift``). The numbers on Evidently's page are the numbers that are judged.
@@ -43,18 +43,16 @@ class Measured:
         return None if self.report is None else str(self.report.get_html_str(as_iframe=False)).encode()
 
 
-def reference_of(
-    training: pd.DataFrame, risks: np.ndarray, *, encounters: int, rare_share: float, seed: int
-) -> Reference:
+def reference_of(training: pd.DataFrame, risks: np.ndarray, *, rows: int, rare_share: float, seed: int) -> Reference:
     """Prepare a version's training data for comparisons.
 
     Parameters
     ----------
     training
-        All training encounters: numbers (float64) or categories (text) by column, missing as NaN or None.
+        All training rows: numbers (float64) or categories (text) by column, missing as NaN or None.
     risks
-        The version's out-of-fold risks, shape (n,): what it says of patients it was not trained on.
-    encounters
+        The version's out-of-fold risks, shape (n,): what it says of entities it was not trained on.
+    rows
         How many to draw for the comparison, by ``seed``; all if there are fewer.
     rare_share
         Categories of a smaller share of training are compared together.
@@ -62,7 +60,7 @@ def reference_of(
     columns = {str(name): training[name] for name in training.columns} | {RISK: pd.Series(risks, name=RISK)}
     drawn = np.random.default_rng(seed)
     vocabularies = {name: vocabulary_of(values, rare_share=rare_share) for name, values in columns.items()}
-    size = min(encounters, len(training), len(risks))
+    size = min(rows, len(training), len(risks))
     sample = {count: np.sort(drawn.choice(count, size, replace=False)) for count in sorted({len(training), len(risks)})}
     cells = {name: vocabularies[name].codes(values.iloc[sample[len(values)]]) for name, values in columns.items()}
     return Reference(vocabularies, cells)
@@ -102,7 +100,7 @@ def measure(reference: Reference, window: pd.DataFrame, *, limits: Mapping[str, 
 
 
 def _labels(vocabulary: Vocabulary, cells: Codes, values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Return the labels of reference and window; an encounter without a risk has none, and Evidently leaves it out."""
+    """Return the labels of reference and window; a row without a risk has none, and Evidently leaves it out."""
     has_one = values.notna().to_numpy() if vocabulary.column == RISK else np.ones(len(values), dtype=bool)
     codes = vocabulary.codes(values[has_one])
     names = np.array(compared_as(vocabulary, cells, codes), dtype=object)
@@ -132,7 +130,7 @@ def _stability(
     from evidently.metrics import ValueDrift
 
     columns = list(limits)
-    # Categories throughout: of numbers Evidently draws the mean of every few encounters, which is a patient's value.
+    # Categories throughout: of numbers Evidently draws the mean of every few rows, which is a patient's value.
     definition = DataDefinition(categorical_columns=columns)
     report = Report([ValueDrift(column=column, method=METHOD, threshold=limits[column]) for column in columns])
     found = report.run(

@@ -34,16 +34,16 @@ class DriftLimits:
 
 @dataclass(frozen=True)
 class Window:
-    """Whole days in order that hold enough encounters together.
+    """Whole days in order that hold enough rows together.
 
-    ``number`` counts from 1 and does not change when days are appended. ``digest`` identifies the encounters, what is
+    ``number`` counts from 1 and does not change when days are appended. ``digest`` identifies the rows, what is
     known of them, and what they are compared with: with another digest it has to be judged again.
     """
 
     number: int
     first_day: str
     last_day: str
-    encounters: int
+    rows: int
     digest: str
 
 
@@ -99,7 +99,7 @@ class Verdict:
     window: int
     first_day: str
     last_day: str
-    encounters: int
+    rows: int
     columns: tuple[str, ...]
     drifted: bool
 
@@ -112,7 +112,7 @@ def verdicts(rows: pd.DataFrame, limits: DriftLimits) -> list[Verdict]:
     Parameters
     ----------
     rows
-        ``window``, ``first_day``, ``last_day``, ``encounters``, ``column``, ``measure``, ``score``.
+        ``window``, ``first_day``, ``last_day``, ``rows``, ``column``, ``measure``, ``score``.
     """
     found = []
     for number, window in judged(rows, limits).groupby("window", sort=True):
@@ -124,7 +124,7 @@ def verdicts(rows: pd.DataFrame, limits: DriftLimits) -> list[Verdict]:
                 window=int(str(number)),
                 first_day=str(first["first_day"]),
                 last_day=str(first["last_day"]),
-                encounters=int(first["encounters"]),
+                rows=int(first["rows"]),
                 columns=columns,
                 drifted=RISK in columns or len(inputs) >= limits.drifted_columns,
             )
@@ -140,7 +140,7 @@ def alarming(found: Sequence[Verdict], limits: DriftLimits) -> list[Verdict]:
 
 
 def completely_judged(rows: pd.DataFrame, windows: Sequence[Window], columns: Collection[str]) -> list[Window]:
-    """Return the windows of which these rows hold every column's score, and of the encounters they hold now.
+    """Return the windows of which these rows hold every column's score, and of the rows they hold now.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How well two versions agree on the same encounters: the shadow stage beside production.
+"""How well two versions agree on the same rows: the shadow stage beside production.
 
 What belongs here: pure functions on pairs of scores. What does not: which days are compared
 (``assets.daily.agreement``), and whether the version in the shadow is better, which only outcomes can tell.
@@ -18,13 +18,13 @@ _SMALLEST_SHARE = 1e-4
 
 @dataclass(frozen=True)
 class Agreement:
-    """What two versions say of the same encounters; None where it is not defined.
+    """What two versions say of the same rows; None where it is not defined.
 
     ``mean_difference`` is the mean of shadow minus production, in risk; ``flagged_overlap`` the share of those that
     production flagged whom the shadow version flags as well; ``psi`` the population stability index.
     """
 
-    encounters: int
+    rows: int
     flagged: int
     mean_difference: float | None
     rank_correlation: float | None
@@ -36,16 +36,16 @@ class Agreement:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def agreement_of(pairs: pd.DataFrame, *, psi_encounters: int) -> Agreement:
-    """Compare two versions on the same encounters.
+def agreement_of(pairs: pd.DataFrame, *, psi_rows: int) -> Agreement:
+    """Compare two versions on the same rows.
 
     Parameters
     ----------
     pairs
-        One row per encounter: ``shadow_risk``, ``production_risk`` in [0, 1], ``shadow_flagged``,
+        One row each: ``shadow_risk``, ``production_risk`` in [0, 1], ``shadow_flagged``,
         ``production_flagged``.
-    psi_encounters
-        The population stability index of fewer encounters says nothing and is left out: among 30 rows more than
+    psi_rows
+        The population stability index of fewer rows says nothing and is left out: among 30 rows more than
         half of undisturbed columns exceed .1.
     """
     shadow = pairs["shadow_risk"].to_numpy(dtype=np.float64)
@@ -53,12 +53,12 @@ def agreement_of(pairs: pd.DataFrame, *, psi_encounters: int) -> Agreement:
     listed, also = pairs["production_flagged"].astype(bool), pairs["shadow_flagged"].astype(bool)
     flagged = int(listed.sum())
     return Agreement(
-        encounters=len(pairs),
+        rows=len(pairs),
         flagged=flagged,
         mean_difference=float(np.mean(shadow - production)) if len(pairs) else None,
         rank_correlation=rank_correlation(shadow, production),
         flagged_overlap=float((listed & also).sum() / flagged) if flagged else None,
-        psi=stability_index(shadow, production) if len(pairs) >= max(psi_encounters, 1) else None,
+        psi=stability_index(shadow, production) if len(pairs) >= max(psi_rows, 1) else None,
     )
 
 

@@ -1,10 +1,10 @@
-"""Patient-cluster bootstrap: intervals that respect that a patient's encounters are not independent.
+"""Entity-cluster bootstrap: intervals that respect that an entity's rows are not independent.
 
-Whole patients are drawn with replacement. A replicate is a row of integer counts, one per patient, and every
+Whole entities are drawn with replacement. A replicate is a row of integer counts, one per entity, and every
 figure is computed for a chunk of replicates at once; the same counts serve every figure, so differences are
 paired.
 
-What belongs here: drawing counts of patients, and percentile intervals. What does not: the figures
+What belongs here: drawing counts of entities, and percentile intervals. What does not: the figures
 themselves.
 """
 

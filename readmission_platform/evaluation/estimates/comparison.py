@@ -1,7 +1,7 @@
 """Challenger against champion, on the same rows and the same bootstrap replicates.
 
-What belongs here: paired differences between two scores of the same encounters. What does not: choosing rows
-that neither model was trained on, which is the caller's duty (splits hash the patient, so it can be kept).
+What belongs here: paired differences between two scores of the same rows. What does not: choosing rows
+that neither model was trained on, which is the caller's duty (splits hash the entity, so it can be kept).
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ from readmission_platform.evaluation.estimates.ranking import (
 )
 from readmission_platform.evaluation.estimates.rows import (
     InvalidEvidence,
-    patient_codes,
+    entity_codes,
     read_columns,
     require_labels,
     require_unit_interval,
@@ -44,11 +44,11 @@ COMPARISON_COLUMNS: dict[str, Kind] = {
 def compare(
     rows: pd.DataFrame, *, thresholds: Iterable[float], replicates: int, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """Estimate challenger minus champion with paired patient-cluster bootstrap intervals.
+    """Estimate challenger minus champion with paired entity-cluster bootstrap intervals.
 
     Parameters
     ----------
-    rows : one row per encounter with ``row_key``, ``entity_key``, ``label``, ``score`` (challenger)
+    rows : one row each with ``row_key``, ``entity_key``, ``label``, ``score`` (challenger)
         and ``champion_score``, both probabilities; neither model may have been trained on these rows.
     thresholds : probabilities at which net benefit is compared, at least one.
 
@@ -71,7 +71,7 @@ def compare(
     columns = read_columns(rows, kinds=COMPARISON_COLUMNS)
     labels = columns.whole["label"]
     require_labels(labels)
-    codes, patients = patient_codes(columns.text["entity_key"])
+    codes, entities = entity_codes(columns.text["entity_key"])
     rankings = {}
     for name in ("score", "champion_score"):
         scores = columns.number[name]
@@ -79,7 +79,7 @@ def compare(
         rankings[name] = rank_rows(labels=labels, scores=scores, columns=codes)
     found = bootstrap(
         partial(_differences, rankings["score"], rankings["champion_score"], in_use),
-        clusters=patients,
+        clusters=entities,
         rows=len(labels),
         replicates=replicates,
         seed=seed,

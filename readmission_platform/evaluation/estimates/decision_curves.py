@@ -5,7 +5,7 @@ Source: Vickers and Elkin 2006, Medical Decision Making 26:565. Net benefit at t
 implies.
 
 What belongs here: net benefit of flagging at a probability, and the curves it makes. What does not: flagging
-a fixed share of the encounters (``metrics.capacity_at_share``).
+a fixed share of the rows (``metrics.capacity_at_share``).
 """
 
 import numpy as np

@@ -33,8 +33,8 @@ from readmission_platform.evaluation.estimates.rows import (
     InvalidEvidence,
     category_codes,
     digest_rows,
+    entity_codes,
     evidence_columns,
-    patient_codes,
     read_columns,
     require_finite,
     require_labels,
@@ -64,12 +64,12 @@ def evaluate(
     flag_share, wide_flag_share : shares of the rows flagged, between 0 and 1, for the estimates ``recall_at_flag`` and
         ``ppv_at_flag``, and ``recall_at_wide_flag``.
     thresholds : probabilities at which net benefit is reported, between 0 and 1.
-    replicates : number of patient-cluster bootstrap replicates behind every 95 % percentile interval.
+    replicates : number of entity-cluster bootstrap replicates behind every 95 % percentile interval.
     seed : seed of the bootstrap; the same rows and settings give the same document.
 
     Returns
     -------
-    Builtin types only, ready for JSON: ``schema`` (as given), ``n``, ``positives``, ``patients`` (how many entities),
+    Builtin types only, ready for JSON: ``schema`` (as given), ``n``, ``positives``, ``entities`` (how many entities),
     ``prevalence``, ``settings``, ``estimates`` (name to value, low, high, n, positives), ``curves``, ``groups``,
     ``baselines`` (AUROC of each score the model is compared with) and ``comparisons`` (AUROC of the first less that of
     the second, for each pair of them and the model, on the same replicates). Undefined figures are None. In the
@@ -87,7 +87,7 @@ def evaluate(
     prepared = prepare(arrays, flag_share=flag_share, wide_flag_share=wide_flag_share, thresholds=in_use)
     found = bootstrap(
         partial(statistics, prepared),
-        clusters=arrays.patients,
+        clusters=arrays.entities,
         rows=len(arrays.labels),
         replicates=replicates,
         seed=seed,
@@ -97,7 +97,7 @@ def evaluate(
         "schema": schema.to_json(),
         "n": n,
         "positives": positives,
-        "patients": arrays.patients,
+        "entities": arrays.entities,
         "prevalence": positives / n if n else None,
         "settings": {
             "flag_share": float(flag_share),
@@ -140,12 +140,12 @@ def read_evidence(rows: pd.DataFrame, schema: EvidenceSchema) -> EvidenceArrays:
     for baseline in baselines:
         check = require_unit_interval if baseline.probability else require_finite
         check(baseline.name, columns.number[baseline.name])
-    codes, patients = patient_codes(columns.text["entity_key"])
+    codes, entities = entity_codes(columns.text["entity_key"])
     return EvidenceArrays(
         labels=columns.whole["label"],
         scores=columns.number["score"],
         codes=codes,
-        patients=patients,
+        entities=entities,
         fold=columns.whole["fold"],
         clock=columns.number["clock"],
         baselines={baseline.name: columns.number[baseline.name] for baseline in baselines},
@@ -201,7 +201,7 @@ def _compared(groups: list[Group]) -> tuple[int, int]:
 
 def _group(group: Group, found: Mapping[Key, Estimate]) -> dict[str, Any]:
     figures = {m: _interval(found["groups", group.attribute.name, group.name, m]) for m in GROUP_MEASURES}
-    return {"n": group.n, "positives": group.positives, "patients": group.patients, **figures}
+    return {"n": group.n, "positives": group.positives, "entities": group.entities, **figures}
 
 
 def _curves(

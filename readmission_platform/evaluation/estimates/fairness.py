@@ -32,12 +32,12 @@ GROUP_MEASURES = ("auroc", "observed_expected", "tpr", "fpr")
 
 @dataclass(frozen=True)
 class Group:
-    """One subgroup: its rows sorted by score, and how many rows, positives and patients it has."""
+    """One subgroup: its rows sorted by score, and how many rows, positives and entities it has."""
 
     attribute: Attribute
     name: str
     ranking: Ranking
-    patients: int
+    entities: int
 
     @property
     def n(self) -> int:
@@ -58,13 +58,13 @@ def make_groups(
     scores: FloatArray,
     codes: IntArray,
 ) -> list[Group]:
-    """Prepare every group; ``members`` gives the rows (n,) of each, ``codes`` (n,) number the patients."""
+    """Prepare every group; ``members`` gives the rows (n,) of each, ``codes`` (n,) number the entities."""
     return [
         Group(
             attribute=attribute,
             name=name,
             ranking=rank_rows(labels=labels[rows], scores=scores[rows], columns=codes[rows]),
-            patients=len(np.unique(codes[rows])),
+            entities=len(np.unique(codes[rows])),
         )
         for name, rows in members.items()
     ]
@@ -93,7 +93,7 @@ def group_statistics(*, groups: Sequence[Group], counts: Counts, flag: Flag) -> 
 
     Parameters
     ----------
-    counts : (r, patients) weights.
+    counts : (r, entities) weights.
     flag : whom the rule flags among *all* rows, so every group faces the same threshold.
 
     Returns

@@ -1,11 +1,11 @@
-"""AUROC lost between two scores of the same encounters, with intervals over patients and without resampling.
+"""AUROC lost between two scores of the same rows, with intervals over entities and without resampling.
 
 What belongs here: the difference of two AUROC with its clustered standard error. What does not: figures of the
 evidence, whose intervals come from the bootstrap (``bootstrap``), which would be too slow for dozens of scores.
 
-Source: DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837, with patients as clusters as in Obuchowski 1997,
-Biometrics 53:567: each encounter's influence on the AUROC is the share of the other class it is ranked right against,
-and influences are added up within a patient before their variance is taken.
+Source: DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837, with entities as clusters as in Obuchowski 1997,
+Biometrics 53:567: each row's influence on the AUROC is the share of the other class it is ranked right against,
+and influences are added up within an entity before their variance is taken.
 """
 
 from collections.abc import Mapping
@@ -19,22 +19,22 @@ HALF_WIDTH = 1.959964
 
 
 def auroc_losses(
-    *, labels: IntArray, reference: FloatArray, others: Mapping[str, FloatArray], patients: IntArray
+    *, labels: IntArray, reference: FloatArray, others: Mapping[str, FloatArray], entities: IntArray
 ) -> dict[str, dict[str, float | None]]:
     """Return how much AUROC each other score has less than the reference.
 
     Parameters
     ----------
     labels, reference : (n,) 0/1, and any numbers, higher = riskier.
-    others : scores (n,) of the same encounters, by name.
-    patients : (n,) whole numbers from 0 that say whose encounter each is.
+    others : scores (n,) of the same rows, by name.
+    entities : (n,) whole numbers from 0 that say whose row each is.
 
     Returns
     -------
-    ``value``, ``low`` and ``high`` (95 % interval) by name; None where only one class or one patient is there.
+    ``value``, ``low`` and ``high`` (95 % interval) by name; None where only one class or one entity is there.
     """
     ours = _influences(labels, reference)
-    clusters = int(patients.max()) + 1 if len(patients) else 0
+    clusters = int(entities.max()) + 1 if len(entities) else 0
     losses: dict[str, dict[str, float | None]] = {}
     for name, scores in others.items():
         theirs = _influences(labels, scores)
@@ -42,14 +42,14 @@ def auroc_losses(
             losses[name] = {"value": None, "low": None, "high": None}
             continue
         value = ours[0] - theirs[0]
-        sums = np.bincount(patients, weights=ours[1] - theirs[1], minlength=clusters)
+        sums = np.bincount(entities, weights=ours[1] - theirs[1], minlength=clusters)
         error = float(np.sqrt(clusters / (clusters - 1) * np.square(sums).sum()))
         losses[name] = {"value": value, "low": value - HALF_WIDTH * error, "high": value + HALF_WIDTH * error}
     return losses
 
 
 def _influences(labels: IntArray, scores: FloatArray) -> tuple[float, FloatArray] | None:
-    """Return the AUROC and what each encounter (n,) adds to its deviation; they sum to 0."""
+    """Return the AUROC and what each row (n,) adds to its deviation; they sum to 0."""
     positive = labels == 1
     cases, others = np.sort(scores[positive]), np.sort(scores[~positive])
     if not len(cases) or not len(others):
@@ -69,14 +69,14 @@ def _share_below(ordered: FloatArray, values: FloatArray) -> FloatArray:
     return np.asarray((left + right) / (2 * len(ordered)), dtype=np.float64)
 
 
-def mean_with_interval(values: FloatArray, *, patients: IntArray) -> dict[str, float | None]:
-    """Return the mean of ``values`` (n,) with its 95 % interval over patients (n,); None where there is no spread."""
+def mean_with_interval(values: FloatArray, *, entities: IntArray) -> dict[str, float | None]:
+    """Return the mean of ``values`` (n,) with its 95 % interval over entities (n,); None where there is no spread."""
     if not len(values):
         return {"value": None, "low": None, "high": None}
     mean = float(values.mean())
-    clusters = int(patients.max()) + 1
+    clusters = int(entities.max()) + 1
     if clusters < 2:
         return {"value": mean, "low": None, "high": None}
-    sums = np.bincount(patients, weights=(values - mean) / len(values), minlength=clusters)
+    sums = np.bincount(entities, weights=(values - mean) / len(values), minlength=clusters)
     error = float(np.sqrt(clusters / (clusters - 1) * np.square(sums).sum()))
     return {"value": mean, "low": mean - HALF_WIDTH * error, "high": mean + HALF_WIDTH * error}

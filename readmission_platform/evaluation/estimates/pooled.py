@@ -52,7 +52,7 @@ class EvidenceArrays:
     ----------
     codes
         Number of each row's entity, from 0, shape (n,).
-    patients
+    entities
         How many entities there are.
     baselines
         Scores (n,) by name, those that are there.
@@ -63,7 +63,7 @@ class EvidenceArrays:
     labels: IntArray
     scores: FloatArray
     codes: IntArray
-    patients: int
+    entities: int
     fold: IntArray
     clock: FloatArray
     baselines: Mapping[str, FloatArray]
@@ -98,13 +98,13 @@ def compared_pairs(prepared: Prepared) -> list[tuple[str, str]]:
     return list(combinations([MODEL, *prepared.baselines], 2))
 
 
-def latest_patients(*, clock: FloatArray, codes: IntArray, patients: int) -> NDArray[np.bool_]:
-    """Return the rows (n,) of the latest fifth of the patients, by their first encounter on the clock."""
-    first = np.full(patients, np.inf)
+def latest_entities(*, clock: FloatArray, codes: IntArray, entities: int) -> NDArray[np.bool_]:
+    """Return the rows (n,) of the latest fifth of the entities, by their first row on the clock."""
+    first = np.full(entities, np.inf)
     np.minimum.at(first, codes, clock)
     by_first = np.argsort(first, kind="stable")
-    late = np.zeros(patients, dtype=np.bool_)
-    late[by_first[patients - round(LATEST_SHARE * patients) :]] = True
+    late = np.zeros(entities, dtype=np.bool_)
+    late[by_first[entities - round(LATEST_SHARE * entities) :]] = True
     return late[codes]
 
 
@@ -118,7 +118,7 @@ def prepare(
         return rank_rows(labels=labels[rows], scores=by[rows], columns=codes[rows])
 
     everything = slice(None)
-    latest = latest_patients(clock=arrays.clock, codes=codes, patients=arrays.patients)
+    latest = latest_entities(clock=arrays.clock, codes=codes, entities=arrays.entities)
     overall = ranked(everything, scores)
     edges, logits = recalibration_groups(overall)
     groups = {
@@ -142,7 +142,7 @@ def prepare(
 
 
 def statistics(prepared: Prepared, counts: Counts) -> dict[Key, FloatArray]:
-    """Compute every estimate for replicate counts (r, patients); values (r,), NaN where undefined."""
+    """Compute every estimate for replicate counts (r, entities); values (r,), NaN where undefined."""
     overall = accumulate(ranking=prepared.overall, weights=counts)
     return {
         **_discrimination(prepared, overall, counts),

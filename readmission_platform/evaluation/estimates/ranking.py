@@ -95,7 +95,7 @@ def rank_rows(*, labels: IntArray, scores: FloatArray, columns: IntArray | None 
     Parameters
     ----------
     labels, scores : (n,) 0/1 and any finite numbers, higher = riskier.
-    columns : (n,) column of the weight matrix that holds each row's weight (its patient, say); own column if
+    columns : (n,) column of the weight matrix that holds each row's weight (its entity, say); own column if
         None.
     """
     order = np.argsort(scores, kind="stable")

@@ -141,8 +141,8 @@ def digest_rows(rows: pd.DataFrame, schema: EvidenceSchema) -> str:
     return "sha256:" + digest.hexdigest()
 
 
-def patient_codes(keys: Text) -> tuple[IntArray, int]:
-    """Number the patients by the order of their keys: the number of each row (n,), and how many there are."""
+def entity_codes(keys: Text) -> tuple[IntArray, int]:
+    """Number the entities by the order of their keys: the number of each row (n,), and how many there are."""
     codes, distinct = pd.factorize(np.array(keys, dtype=object), sort=True)
     return codes.astype(np.int64), len(distinct)
 

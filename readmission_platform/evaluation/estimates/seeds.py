@@ -1,6 +1,6 @@
 """How much of a model is chance: the same recipe fitted with several seeds, side by side.
 
-What belongs here: figures over several fits of the same encounters, and figures of a part of them. What does not:
+What belongs here: figures over several fits of the same rows, and figures of a part of them. What does not:
 fitting (``science``), and comparing two versions in use (``agreement``).
 """
 
@@ -79,24 +79,24 @@ def likeness_of_reasons(contributions: Sequence[FloatArray], *, top: int, seed: 
     Parameters
     ----------
     contributions
-        For each fit, what every concept adds to the log odds of every encounter, shape (encounters, concepts).
+        For each fit, what every concept adds to the log odds of every row, shape (rows, concepts).
     top
-        Number of concepts, those that raise the risk most, that are named for an encounter.
+        Number of concepts, those that raise the risk most, that are named for a row.
 
     Returns
     -------
-    ``shared``: share of an encounter's top concepts that the other fit names too, mean over encounters and pairs.
-    ``by_chance``: the same for the reasons of *another* encounter, dealt out at random: what concepts that are named
+    ``shared``: share of a row's top concepts that the other fit names too, mean over rows and pairs.
+    ``by_chance``: the same for the reasons of *another* row, dealt out at random: what concepts that are named
     for nearly everybody bring by themselves. ``correlation``: of the contributions (Pearson), mean over pairs.
     """
     named = [np.argsort(-values, axis=1, kind="stable")[:, :top] for values in contributions]
-    other_encounters = np.random.default_rng(seed).permutation(len(contributions[0]))
+    other_rows = np.random.default_rng(seed).permutation(len(contributions[0]))
     pairs = list(combinations(range(len(contributions)), 2))
     return {
-        "encounters": len(contributions[0]),
+        "rows": len(contributions[0]),
         "top": top,
         "shared": between([_shared(named[one], named[other]) for one, other in pairs])["mean"],
-        "by_chance": between([_shared(named[one], named[other][other_encounters]) for one, other in pairs])["mean"],
+        "by_chance": between([_shared(named[one], named[other][other_rows]) for one, other in pairs])["mean"],
         "correlation": between([
             _correlation(contributions[one].ravel(), contributions[other].ravel()) for one, other in pairs
         ])["mean"],
@@ -116,13 +116,13 @@ def _correlation(one: FloatArray, other: FloatArray) -> float | None:
 
 
 def key_figures(
-    *, labels: IntArray, scores: FloatArray, patients: IntArray, flag_share: float, replicates: int, seed: int
+    *, labels: IntArray, scores: FloatArray, entities: IntArray, flag_share: float, replicates: int, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """Estimate the figures that a rule or a seed is compared by, with intervals over patients.
+    """Estimate the figures that a rule or a seed is compared by, with intervals over entities.
 
     Parameters
     ----------
-    labels, scores, patients : (n,) 0/1, probabilities, and whole numbers from 0 that say whose encounter each is.
+    labels, scores, entities : (n,) 0/1, probabilities, and whole numbers from 0 that say whose row each is.
 
     Returns
     -------
@@ -130,11 +130,11 @@ def key_figures(
     and ``ppv_at_flag`` when ``flag_share`` are flagged. With 1 to 10 positives (or negatives) every figure and count is
     None.
     """
-    ranking = rank_rows(labels=labels, scores=scores, columns=patients)
+    ranking = rank_rows(labels=labels, scores=scores, columns=entities)
     edges, logits = recalibration_groups(ranking)
     found = bootstrap(
         partial(_statistics, ranking, edges, logits, flag_share),
-        clusters=int(patients.max()) + 1 if len(patients) else 0,
+        clusters=int(entities.max()) + 1 if len(entities) else 0,
         rows=len(labels),
         replicates=replicates,
         seed=seed,

@@ -36,14 +36,14 @@ _ACCOUNTING, _PREDICTIONS, _DRIFT = "discharge_accounting", "daily_predictions",
 _PERFORMANCE, _OUTCOMES, _RUNS = "live_performance", "outcome_accounting", "operations database"
 
 _FIXED = (
-    Figure("encounters_received", "rows", "Rows received on a day", _ACCOUNTING),
-    Figure("encounters_accepted", "rows", "Rows accepted on a day", _ACCOUNTING),
-    Figure("encounters_quarantined", "rows", "Rows quarantined on a day", _ACCOUNTING),
-    Figure("encounters_duplicate", "rows", "Rows of a day that had been accepted before", _ACCOUNTING),
+    Figure("rows_received", "rows", "Rows received on a day", _ACCOUNTING),
+    Figure("rows_accepted", "rows", "Rows accepted on a day", _ACCOUNTING),
+    Figure("rows_quarantined", "rows", "Rows quarantined on a day", _ACCOUNTING),
+    Figure("rows_duplicate", "rows", "Rows of a day that had been accepted before", _ACCOUNTING),
     Figure("quarantined_share", "share", "Quarantined of the rows received on a day", _ACCOUNTING),
-    Figure("encounters_scored", "rows", "Rows of a day that have a risk", _PREDICTIONS),
-    Figure("encounters_withheld", "rows", "Rows of a day whose risk is withheld", _PREDICTIONS),
-    Figure("encounters_flagged", "rows", "Rows of a day flagged for follow-up", _PREDICTIONS),
+    Figure("rows_scored", "rows", "Rows of a day that have a risk", _PREDICTIONS),
+    Figure("rows_withheld", "rows", "Rows of a day whose risk is withheld", _PREDICTIONS),
+    Figure("rows_flagged", "rows", "Rows of a day flagged for follow-up", _PREDICTIONS),
     Figure("mean_risk", "probability", "Mean predicted risk of a day", _PREDICTIONS),
     Figure(
         "risk_band_share",

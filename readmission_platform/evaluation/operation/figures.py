@@ -55,7 +55,7 @@ def volumes(accounting: pd.DataFrame) -> list[pd.DataFrame]:
     counts = accounting.groupby(_DAY)[list(_COUNTED)].sum()
     share = counts["quarantined"] / counts["received"].where(counts["received"] > 0)
     return [
-        *(_by_day(f"encounters_{name}", counts[name], n=counts["received"]) for name in _COUNTED),
+        *(_by_day(f"rows_{name}", counts[name], n=counts["received"]) for name in _COUNTED),
         _by_day("quarantined_share", share, n=counts["received"]),
     ]
 
@@ -89,7 +89,7 @@ def scores(rows: pd.DataFrame, bands: Sequence[str]) -> list[pd.DataFrame]:
     of_day = per_day["scored"] + per_day["withheld"]
     counts = pd.crosstab(scored[_DAY], scored["band"]).reindex(columns=list(bands), fill_value=0)
     return [
-        *(_by_day(f"encounters_{name}", per_day[name], n=of_day) for name in ("scored", "withheld", "flagged")),
+        *(_by_day(f"rows_{name}", per_day[name], n=of_day) for name in ("scored", "withheld", "flagged")),
         _by_day("mean_risk", mean, n=per_day["scored"].reindex(mean.index)),
         shares("risk_band_share", counts, cohort="band: {}"),
     ]
@@ -120,7 +120,7 @@ def drift(report: pd.DataFrame, limits: DriftLimits) -> list[pd.DataFrame]:
     """Return what drifted by version and window, from the rows of ``drift_report``, by the limits in force."""
     report = report.assign(version=report["version"].astype(str))
     keys = ["version", "window"]
-    ends = report.groupby(keys)[["first_day", "last_day", "encounters"]].first().rename(columns={"encounters": "n"})
+    ends = report.groupby(keys)[["first_day", "last_day", "rows"]].first().rename(columns={"rows": "n"})
     windows = pd.concat([_alarms(rows, limits, version) for version, rows in report.groupby("version")])
     of_rows = judged(report, limits)
     inputs = of_rows[of_rows["column"] != RISK]

@@ -1,6 +1,6 @@
-"""How a version does on encounters it scored: measured once outcomes have matured, estimated before.
+"""How a version does on rows it scored: measured once outcomes have matured, estimated before.
 
-What belongs here: pure functions on the rows of one version and period; intervals come from the patient-cluster
+What belongs here: pure functions on the rows of one version and period; intervals come from the entity-cluster
 bootstrap (``bootstrap``), formulas from where validation has them. What does not: which days have matured, limits and
 verdicts (``assets.monitoring.performance``).
 """
@@ -81,14 +81,14 @@ def measured(
     labels, scores = rows["label"].to_numpy(dtype=np.int64), rows["score"].to_numpy(dtype=np.float64)
     require_labels(labels)
     require_unit_interval("score", scores)
-    codes, patients = pd.factorize(rows["entity_key"], sort=True)
+    codes, entities = pd.factorize(rows["entity_key"], sort=True)
     cohorts = [
         _prepared(name, members, labels, scores, codes.astype(np.int64), rows.get("flagged"))
         for name, members in _members(rows, schema).items()
     ]
     found = bootstrap(
         partial(_statistics, cohorts, flag_share),
-        clusters=len(patients),
+        clusters=len(entities),
         rows=sum(cohort.ranking.n for cohort in cohorts),
         replicates=replicates,
         seed=seed,
@@ -155,7 +155,7 @@ def _prepared(
 
 
 def _statistics(cohorts: Sequence[_Cohort], flag_share: float, counts: Counts) -> dict[Key, FloatArray]:
-    """Compute every measure of every cohort for replicate counts (r, patients); values (r,), NaN where undefined."""
+    """Compute every measure of every cohort for replicate counts (r, entities); values (r,), NaN where undefined."""
     values: dict[Key, FloatArray] = {}
     flag: Flag | None = None
     for cohort in cohorts:
@@ -240,7 +240,7 @@ def estimated(rows: pd.DataFrame, *, flag_share: float) -> pd.DataFrame:
 def suppressed(figures: pd.DataFrame) -> pd.DataFrame:
     """Hide the cohorts in which 1 to 10 people are counted, and those they could be worked out from.
 
-    A hidden cohort keeps its rows; its counts and figures are missing. Of an estimate only the encounters count.
+    A hidden cohort keeps its rows; its counts and figures are missing. Of an estimate only the rows count.
     """
     cells = {
         str(name): {"n": int(n)} if np.isnan(p) else {"n": int(n), "positives": int(p), "negatives": int(n - p)}
@@ -270,7 +270,7 @@ def reliability(rows: pd.DataFrame, figures: pd.DataFrame, *, replicates: int, s
         What ``measured`` returned for these rows.
     """
     labels, scores = rows["label"].to_numpy(dtype=np.int64), rows["score"].to_numpy(dtype=np.float64)
-    codes, patients = pd.factorize(rows["entity_key"], sort=True)
+    codes, entities = pd.factorize(rows["entity_key"], sort=True)
     ranking = rank_rows(labels=labels, scores=scores, columns=codes.astype(np.int64))
     edges = equal_mass_edges(ranking)
 
@@ -278,7 +278,7 @@ def reliability(rows: pd.DataFrame, figures: pd.DataFrame, *, replicates: int, s
         total, positive = grouped_by_place(accumulate(ranking=ranking, weights=counts), edges=edges)
         return {("bins", str(place)): values for place, values in enumerate(ratio(positive, total).T)}
 
-    found = bootstrap(observed, clusters=len(patients), rows=len(rows), replicates=replicates, seed=seed)
+    found = bootstrap(observed, clusters=len(entities), rows=len(rows), replicates=replicates, seed=seed)
     drawn = curves.calibration(labels=labels, scores=scores)
     for entry in drawn["bins"]:
         estimate = found["bins", str(entry["bin"])]

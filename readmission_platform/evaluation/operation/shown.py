@@ -33,7 +33,7 @@ def shown(figures: pd.DataFrame) -> pd.DataFrame:
 
 
 def hidden_on(counts: Mapping[str, int]) -> frozenset[str]:
-    """Return the figures of one day to hide, given its counts by what follows ``encounters_`` in their names."""
+    """Return the figures of one day to hide, given its counts by what follows ``rows_`` in their names."""
     received = counts.get("received", 0)
     parts = {name: counts[name] for name in _PARTS if name in counts}
     hidden = set(hidden_cells(parts, total=received)) if received else set()
@@ -47,12 +47,12 @@ def hidden_on(counts: Mapping[str, int]) -> frozenset[str]:
     scored, flagged = counts.get("scored", 0), counts.get("flagged", 0)
     if {"flagged"} & hidden_cells({"flagged": flagged, "others": scored - flagged}, total=scored):
         hidden.add("flagged")
-    named = {f"encounters_{name}" for name in hidden}
+    named = {f"rows_{name}" for name in hidden}
     return frozenset(named | ({"quarantined_share"} if "quarantined" in hidden else set()))
 
 
 def totals_shown(figures: pd.DataFrame) -> dict[str, int | None]:
-    """Return the sum of each count over all days, by what follows ``encounters_``; None where it gives a day away.
+    """Return the sum of each count over all days, by what follows ``rows_``; None where it gives a day away.
 
     Beside the days themselves, a total tells what is hidden of a single day, or of days with 1 to 10 in all.
     """
@@ -60,23 +60,23 @@ def totals_shown(figures: pd.DataFrame) -> dict[str, int | None]:
     totals: dict[str, int | None] = {}
     there = {name for of_day in counts.values() for name in of_day}
     for name in (name for name in ("received", *_PARTS, *_OUTPUTS, "flagged") if name in there):
-        figure = f"encounters_{name}"
+        figure = f"rows_{name}"
         unseen = [of_day[name] for of_day in counts.values() if of_day.get(name) and figure in hidden_on(of_day)]
         tells = len(unseen) == 1 or 0 < sum(unseen) < SMALLEST_SHOWN
         totals[name] = None if tells else sum(of_day.get(name, 0) for of_day in counts.values())
     known = {name: total for name, total in totals.items() if total is not None}
-    totals |= dict.fromkeys([name for name in totals if f"encounters_{name}" in hidden_on(known)])
+    totals |= dict.fromkeys([name for name in totals if f"rows_{name}" in hidden_on(known)])
     if any(name in totals and totals[name] is None for name in _PARTS):
         totals |= dict.fromkeys([name for name in ("accepted", *_OUTPUTS) if name in totals])
     return totals
 
 
 def _counts(figures: pd.DataFrame) -> dict[str, dict[str, int]]:
-    counted = figures[figures["figure"].str.startswith("encounters_")]
+    counted = figures[figures["figure"].str.startswith("rows_")]
     found: dict[str, dict[str, int]] = {}
     for day, figure, count in zip(counted["first_day"], counted["figure"], counted["value"], strict=True):
         of_day = found.setdefault(str(day), {})
-        name = str(figure).removeprefix("encounters_")
+        name = str(figure).removeprefix("rows_")
         of_day[name] = of_day.get(name, 0) + int(count)
     return found
 

@@ -56,7 +56,7 @@ def outside_of(plan: ChangePlan, trained: Mapping[str, Any]) -> list[str]:
     source = trained.get("source")
     recorded = {
         "seed": trained.get("seed"),
-        f"encounters.{source}": cohort.get("encounters"),
+        f"rows.{source}": cohort.get("rows"),
         **_flat("settings", recipe.get("settings")),
     }
     return [
@@ -126,18 +126,18 @@ def _another_cohort(unchanged: Unchanged, cohort: Mapping[str, Any], source: obj
     counted = dict(flow)
     for step, planned in unchanged.cohort_counts.get(str(source), {}).items():
         if counted.get(step) != planned:
-            yield f"cohort, {step}: {_said(counted.get(step))} encounters, the plan knows {planned:,}"
+            yield f"cohort, {step}: {_said(counted.get(step))} rows, the plan knows {planned:,}"
 
 
 def _flow(recorded: object) -> list[tuple[str, Any]]:
     if not isinstance(recorded, Sequence) or isinstance(recorded, str):
         return []
-    return [(str(each.get("step")), each.get("encounters")) for each in recorded if isinstance(each, Mapping)]
+    return [(str(each.get("step")), each.get("rows")) for each in recorded if isinstance(each, Mapping)]
 
 
 def _out_of_range(ranges: Mapping[str, Span], recorded: Mapping[str, Any]) -> Iterator[str]:
     # The sizes of the other sources say nothing about this one; its own is among what was recorded.
-    wanted = [name for name in ranges if not name.startswith("encounters.")]
+    wanted = [name for name in ranges if not name.startswith("rows.")]
     for name in dict.fromkeys([*recorded, *wanted]):
         span, value = ranges.get(name), _number(recorded.get(name))
         if span is None:
@@ -153,7 +153,7 @@ def _another_outcome(share: Span, raw: object) -> Iterator[str]:
     if not estimate.n or estimate.positives is None:
         yield "outcome: how often it occurs is not known"
     elif not share.at_least <= estimate.positives / estimate.n <= share.at_most:
-        found = f"{estimate.positives / estimate.n:.3f} of the encounters have it"
+        found = f"{estimate.positives / estimate.n:.3f} of the rows have it"
         yield f"outcome: {found}, the plan's {share.at_least:g} to {share.at_most:g}"
 
 

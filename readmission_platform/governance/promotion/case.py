@@ -28,17 +28,17 @@ class PromotionRequest:
 
 @dataclass(frozen=True)
 class DriftFacts:
-    """How far the encounters a version scored are from its own training data, in windows of whole days.
+    """How far the rows a version scored are from its own training data, in windows of whole days.
 
-    ``collecting`` counts the encounters that wait for a window of ``window_encounters``. Of the latest ``of_windows``
-    closed windows, ``unjudged`` have no judgement of the encounters they hold now; ``drifted`` names those that have
+    ``collecting`` counts the rows that wait for a window of ``window_rows``. Of the latest ``of_windows``
+    closed windows, ``unjudged`` have no judgement of the rows they hold now; ``drifted`` names those that have
     drifted, and ``columns`` what has in them. ``alarm_windows`` of them are an alarm.
     """
 
     closed: int
     unjudged: int
     collecting: int
-    window_encounters: int
+    window_rows: int
     drifted: tuple[int, ...]
     columns: tuple[str, ...]
     alarm_windows: int

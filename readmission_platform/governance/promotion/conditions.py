@@ -161,16 +161,16 @@ def shadow_days(case: Case) -> Condition:
 
 
 def no_drift_alarm(case: Case) -> Condition:
-    """The encounters it scored resemble its own training data, as far as there are enough of them to tell.
+    """The rows it scored resemble its own training data, as far as there are enough of them to tell.
 
-    Fewer encounters than a window hold back nobody: shadow days may be few. A window that is full and not judged
+    Fewer rows than a window hold back nobody: shadow days may be few. A window that is full and not judged
     does, because somebody has to look before the version treats patients.
     """
     name, drift = "no_drift_alarm", case.facts.drift
     if drift is None:
         return condition(name, False, "what it scored could not be compared with its training data", _LOOK_AT_DRIFT)
     if drift.closed == 0:
-        detail = f"collecting: {drift.collecting} of the {drift.window_encounters} encounters of a window"
+        detail = f"collecting: {drift.collecting} of the {drift.window_rows} rows of a window"
         return condition(name, True, detail, "")
     latest = min(drift.closed, drift.of_windows)
     if drift.unjudged:

@@ -82,7 +82,7 @@ def decide(
     Policy, change plan and roles are those in force by the events. Every condition is checked, so that a refusal
     names all its reasons. Whatever is missing or not a number counts against the version. On the way to production the
     version must also have run in the shadow for long enough, without a drift alarm against its own training
-    data (``no_drift_alarm``; it holds while fewer encounters were scored than make a window), be compared with
+    data (``no_drift_alarm``; it holds while fewer rows were scored than make a window), be compared with
     the version it replaces, and be approved.
 
     Parameters

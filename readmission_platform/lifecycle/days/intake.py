@@ -1,7 +1,7 @@
 """Taking days in: what the lake knew before, the rows as they are now, and the account of each day.
 
 What belongs here: gathering what ``intake.rows`` decides on, and comparing with what was taken in before. What does
-not: the decisions about rows, and writing the tables (``assets.encounters.discharges``).
+not: the decisions about rows, and writing the tables (``assets.feed.delivered``).
 """
 
 import hashlib

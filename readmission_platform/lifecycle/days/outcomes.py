@@ -1,7 +1,7 @@
 """Outcomes of delivered rows: taking them in, which days have matured, and what training may learn from.
 
 What belongs here: reading and comparing tables. What does not: judging rows of files (``intake.outcomes``), and writing
-what was taken in (``assets.encounters.outcomes``).
+what was taken in (``assets.feed.outcomes``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -104,7 +104,9 @@ def matured_rows(lake: ModelLake, *, today: date, coverage: float) -> pd.DataFra
     days = day_maturity(lake, today=today, coverage=coverage)
     matured = [str(day) for day in days.index[days["matured"].astype(bool)]]
     if not matured:
-        return no_outcomes(lake)
+        feed = lake.contract.feed
+        columns = [name for name in feed.columns if name not in {feed.entity, lake.day, lake.outcome}]
+        return pd.DataFrame(columns=[lake.day, "entity_key", *columns, lake.outcome])
     one = [lake.day, lake.row]
     outcomes = lake.read(OUTCOMES, columns=[*one, lake.outcome], where={lake.day: matured})
     return lake.read(lake.names.delivered, where={lake.day: matured}).merge(outcomes, on=one)

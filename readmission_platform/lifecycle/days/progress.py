@@ -1,7 +1,7 @@
 """How far each day is: landed, taken in, scored.
 
 What belongs here: comparing the landing zone with the lake. What does not: the check that says so
-(``assets.encounters.days``), and requesting the runs that fill a gap (``automation.arrivals``).
+(``assets.feed.completeness``), and requesting the runs that fill a gap (``automation.arrivals``).
 """
 
 from collections.abc import Sequence

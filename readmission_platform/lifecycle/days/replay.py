@@ -1,6 +1,6 @@
 """The replay: the set-aside latest part of a source, delivered day by day as the feed would.
 
-What belongs here: writing landing files with simulated dates. What does not: taking them in (``assets.encounters``).
+What belongs here: writing landing files with simulated dates. What does not: taking them in (``assets.feed``).
 The source has no dates; those assigned here are simulated, and say so wherever they are shown.
 """
 

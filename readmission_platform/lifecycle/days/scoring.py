@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
 import pandas as pd
 
 from readmission_platform.config.model import ModelConfig
@@ -92,8 +91,8 @@ def known_rows(lake: ModelLake, delivered: pd.DataFrame, read: InputVersions) ->
     """Return what is known of these entities: the development rows, and every accepted row with its day.
 
     Of the replay stream nothing is known but what arrived. A delivered row whose outcome has matured counts as
-    development from then on; it is known from its day, as it was before. Its outcome comes along; from which day on
-    that is known is for the model's history to say.
+    development from then on; it is known from its day, as it was before. Outcomes come along; from which day on that of
+    a delivered row is known is for the model's history to say.
     """
     data, entities = lake.contract.data, sorted(set(delivered["entity_key"]))
     columns = [lake.row, "entity_key", *data.history_columns]
@@ -101,7 +100,7 @@ def known_rows(lake: ModelLake, delivered: pd.DataFrame, read: InputVersions) ->
     development = lake.read(
         lake.names.cohort,
         version=read.cohort,
-        columns=[*columns, *data.source_columns, *stored & {lake.day}],
+        columns=[*columns, *data.source_columns, lake.outcome, *stored & {lake.day}],
         where={"part": ["development"], "entity_key": entities},
     )
     if lake.day in development:
@@ -116,7 +115,7 @@ def known_rows(lake: ModelLake, delivered: pd.DataFrame, read: InputVersions) ->
         )
         ended = outcomes.set_index(lake.row)[lake.outcome].astype("float64")
     arrived = arrived.assign(**dict.fromkeys(data.source_columns), **{lake.outcome: arrived[lake.row].map(ended)})
-    return pd.concat([development.assign(**{lake.day: None, lake.outcome: np.nan}), arrived], ignore_index=True)
+    return pd.concat([development.assign(**{lake.day: None}), arrived], ignore_index=True)
 
 
 def ranked(scored: pd.DataFrame, config: ModelConfig, *, day: str) -> pd.DataFrame:

@@ -29,7 +29,7 @@ def training_reference(lake: ModelLake, record: VersionRecord, columns: list[str
     return reference_of(
         lake.contract.watch.comparable(training, columns),
         risks,
-        encounters=config.reference_encounters,
+        rows=config.reference_rows,
         rare_share=config.rare_category_share,
         seed=record.seed or 0,
     )

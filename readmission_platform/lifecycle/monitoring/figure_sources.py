@@ -38,7 +38,7 @@ VOLUMES = Source(ACCOUNTING, ("received", "accepted", "quarantined", "duplicate"
 SCORES = Source(PREDICTIONS_TABLE, ("model_version", "risk", "band", "flagged", "status"), "scoring_job")
 OUTCOMES = Source(OUTCOME_ACCOUNTING, ("accepted",), "outcomes_job")
 DRIFT = Source(
-    DRIFT_TABLE, ("version", "window", "first_day", "last_day", "encounters", "column", "measure", "score"),
+    DRIFT_TABLE, ("version", "window", "first_day", "last_day", "rows", "column", "measure", "score"),
     "monitoring_job", by_day=False,
 )  # fmt: skip
 PERFORMANCE = Source(

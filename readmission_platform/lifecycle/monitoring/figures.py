@@ -50,7 +50,7 @@ def figures(workspace: Workspace, *, days: int = DAYS, now: datetime | None = No
         *_from_operations(workspace, span),
         *_days_behind(workspace, moment),
     ]
-    scored = next((part for part in parts if part["figure"].eq("encounters_scored").any()), None)
+    scored = next((part for part in parts if part["figure"].eq("rows_scored").any()), None)
     return made.long_table([*parts, *_production(workspace, span, scored)])
 
 

@@ -85,7 +85,8 @@ def monitor_of(workspace: Workspace, *, days: int = DAYS, now: datetime | None =
         "simulated": dates_are_simulated(workspace),
         "standing": standing(
             visible, live=live, open_alerts=None if alerts is None else [each for each in alerts if each["open"]],
-            outcome_coverage=settings.outcome_coverage, wording=wording,
+            outcome_coverage=settings.outcome_coverage,
+            maturity_days=workspace.contract.maturity_days, wording=wording,
         ),
         "headlines": _headlines(visible, live, wording),
         "nothing": _nothing(workspace, visible, days),
@@ -101,7 +102,7 @@ def monitor_of(workspace: Workspace, *, days: int = DAYS, now: datetime | None =
 
 def _axis(observed: pd.DataFrame, span: Range) -> TimeAxis:
     """Start the pictures with the first day of which anything is known: three weeks are not drawn into three months."""
-    daily = observed[observed["figure"].isin(["encounters_received", "encounters_scored"])]
+    daily = observed[observed["figure"].isin(["rows_received", "rows_scored"])]
     first = max([span.first, *map(date.fromisoformat, daily["first_day"].sort_values().head(1))])
     stays = observed[observed["figure"] == "version_in_production"].sort_values("first_day").to_dict("records")
     versions = [(str(stay["version"]), date.fromisoformat(stay["first_day"]), date.fromisoformat(stay["last_day"]))
@@ -112,7 +113,7 @@ def _axis(observed: pd.DataFrame, span: Range) -> TimeAxis:
 def _nothing(workspace: Workspace, visible: pd.DataFrame, days: int) -> dict[str, str]:
     """Say of each part that is empty why it is."""
     there = set(visible["figure"])
-    parts = {"volume": (VOLUMES, "encounters_received"), "risks": (SCORES, "encounters_scored"),
+    parts = {"volume": (VOLUMES, "rows_received"), "risks": (SCORES, "rows_scored"),
              "drift": (DRIFT, "drift_alarm"), "performance": (PERFORMANCE, None)}  # fmt: skip
     found = {}
     for part, (source, figure) in parts.items():
@@ -133,7 +134,7 @@ def _newest(visible: pd.DataFrame, figure: str, *, version: str | None = None) -
 def _headlines(visible: pd.DataFrame, live: str | None, wording: Wording) -> list[dict[str, Any]]:
     """Return the handful of figures that stand on top; the newest of each, None where there is none yet."""
     chosen = (
-        ("encounters_received", f"{wording.words.rows} received", None),
+        ("rows_received", f"{wording.words.rows} received", None),
         ("mean_risk", "mean predicted risk", None),
         ("drifted_share", "of the columns drifted", live),
         ("live_auroc", f"{wording.inline('auroc')} on matured outcomes", live),

@@ -22,7 +22,9 @@ def scored_rows(lake: ModelLake, maturity: pd.DataFrame) -> pd.DataFrame:
     maturity
         Of ``outcomes.day_maturity``.
 
-    Returns ------- ``version``, ``row``, ``day``, ``month`` (YYYY-MM), ``entity_key``, ``score``, ``flagged``,
+    Returns
+    -------
+    ``version``, ``row``, ``day``, ``month`` (YYYY-MM), ``entity_key``, ``score``, ``flagged``,
     ``withheld``, ``due`` (the day is old enough), ``label`` (missing unless the day has matured), and the subgroups of
     the model.
     """

@@ -94,7 +94,7 @@ def _groups(measured: pd.DataFrame) -> list[dict[str, Any]]:
 def _months(visible: pd.DataFrame) -> list[dict[str, Any]]:
     """Return what is estimated for days whose outcomes are not known, by month.
 
-    Without how many encounters: beside those received, that would tell how few risks were withheld.
+    Without how many rows: beside those received, that would tell how few risks were withheld.
     """
     rows = visible[visible["figure"].str.startswith("monthly_") & (visible["cohort"] == ALL) & ~visible["hidden"]]
     found = []

@@ -22,6 +22,7 @@ def standing(
     live: str | None,
     open_alerts: Sequence[Mapping[str, Any]] | None,
     outcome_coverage: float,
+    maturity_days: int,
     wording: Wording,
 ) -> dict[str, str]:
     """Say in one sentence whether all is well, and its tone (good, warn, bad).
@@ -36,6 +37,8 @@ def standing(
         As ``lifecycle.monitoring.page`` lists them; None where nothing observes the platform.
     outcome_coverage
         Share of the outcomes due below which something is missing.
+    maturity_days
+        Days until the outcome of a row is known.
     wording
         How rows, measures and cohorts are called.
     """
@@ -48,7 +51,7 @@ def standing(
     if live is None:
         wrong.insert(0, "no version is in production")
     concerns = [*_outcomes(visible, outcome_coverage), *_alerts(open_alerts, "warning")]
-    unknown = _unknown(visible, live, open_alerts)
+    unknown = _unknown(visible, live, open_alerts, maturity_days)
     if wrong:
         return {"tone": "bad", "text": "Not all is well", "more": _sentence([*wrong, *concerns])}
     if concerns:
@@ -69,9 +72,7 @@ def _newest(visible: pd.DataFrame, figure: str, version: str | None = None) -> p
 def _days(visible: pd.DataFrame, wording: Wording) -> list[str]:
     behind = _newest(visible, "days_incomplete")
     if behind is None:
-        return (
-            [] if visible["figure"].eq("encounters_received").any() else [f"no {wording.words.delivery} have arrived"]
-        )
+        return [] if visible["figure"].eq("rows_received").any() else [f"no {wording.words.delivery} have arrived"]
     if not behind["value"]:
         return []
     return [f"{behind['value']:.0f} of {behind['n']:.0f} days lack files, intake or scores"]
@@ -115,14 +116,16 @@ def _outcomes(visible: pd.DataFrame, needed: float) -> list[str]:
     return [f"{known['value']:.0%} of the outcomes due have arrived"]
 
 
-def _unknown(visible: pd.DataFrame, live: str | None, open_alerts: Sequence[Mapping[str, Any]] | None) -> list[str]:
+def _unknown(
+    visible: pd.DataFrame, live: str | None, open_alerts: Sequence[Mapping[str, Any]] | None, maturity_days: int
+) -> list[str]:
     found = []
     if _newest(visible, "days_incomplete") is None:
         found.append("whether every day is complete is not recorded for these days")
     if _newest(visible, "drift_alarm", live) is None:
         found.append("drift has not been judged yet")
     if _newest(visible, "live_auroc", live) is None:
-        found.append("no outcomes of this version have matured, which takes 30 days")
+        found.append(f"no outcomes of this version have matured, which takes {maturity_days} days")
     if open_alerts is None:
         found.append("runs are not being observed")
     return found

@@ -1,4 +1,4 @@
-"""The encounters a version scored, in windows, and what its stored judgements say of them right now.
+"""The rows a version scored, in windows, and what its stored judgements say of them right now.
 
 What belongs here: reading what was scored and judged. What does not: judging (``assets.monitoring.drift`` has it
 measured, ``evaluation.drift.windows`` has the rules), and whether an alarm stops a promotion
@@ -25,14 +25,16 @@ from readmission_platform.storage.tables import DRIFT, PREDICTIONS, SHADOW, Mode
 
 # A version scores in the shadow first: its windows go on when it comes into production.
 SCORED_TABLES = (SHADOW, PREDICTIONS)
-# Counts up when the same encounters would be measured differently; they are then judged again.
+# Counts up when the same rows would be measured differently; they are then judged again.
 COMPARISON = 1
 
 
 def scored_by(lake: ModelLake, record: VersionRecord) -> pd.DataFrame:
     """Return every row that a version's artifact scored, in the shadow or for a work list, once.
 
-    Returns ------- ``row``, ``day``, ``risk`` (NaN where it was withheld), and ``content``, which changes when the
+    Returns
+    -------
+    ``row``, ``day``, ``risk`` (NaN where it was withheld), and ``content``, which changes when the
     delivered rows of the day do.
     """
     named = {lake.row: "row", lake.day: "day", "risk": "risk", "delivered_digest": "content"}
@@ -60,17 +62,16 @@ def compared_with(record: VersionRecord, config: DriftConfig) -> str:
             "artifact": record.artifact_digest,
             "importance": record.trained.get("importance"),
             "columns": config.columns,
-            "reference_encounters": config.reference_encounters,
-            "window_encounters": config.window_encounters,
+            "reference_rows": config.reference_rows,
+            "window_rows": config.window_rows,
             "rare_category_share": config.rare_category_share,
         }
     )
 
 
 def windows_for(scored: pd.DataFrame, record: VersionRecord, config: DriftConfig) -> tuple[list[Window], int]:
-    """Return the closed windows of what a version scored, and how many encounters wait in the open rest."""
-    scored = scored.rename(columns={"encounter_id": "row", "discharge_date": "day"})
-    return windows_of(scored, size=config.window_encounters, compared_with=compared_with(record, config))
+    """Return the closed windows of what a version scored, and how many rows wait in the open rest."""
+    return windows_of(scored, size=config.window_rows, compared_with=compared_with(record, config))
 
 
 def drift_limits(config: DriftConfig) -> DriftLimits:
@@ -93,7 +94,7 @@ def columns_of(lake: ModelLake, record: VersionRecord, config: DriftConfig) -> l
 
 @dataclass(frozen=True)
 class Watched:
-    """A version in a stage, its closed windows, those not judged yet, and how many encounters wait for the next."""
+    """A version in a stage, its closed windows, those not judged yet, and how many rows wait for the next."""
 
     stage: str
     record: VersionRecord
@@ -125,7 +126,7 @@ def watched_versions(ledger: Ledger, lake: ModelLake, rows: pd.DataFrame, config
 def drift_facts(lake: ModelLake, record: VersionRecord, config: DriftConfig) -> DriftFacts:
     """Tell how far what a version scored is from its own training data, by stored scores and the limits in force.
 
-    A stored score counts only if it is of the encounters that the window holds now, and if no column's is missing.
+    A stored score counts only if it is of the rows that the window holds now, and if no column's is missing.
     """
     windows, collecting = windows_for(scored_by(lake, record), record, config)
     limits = drift_limits(config)
@@ -141,7 +142,7 @@ def drift_facts(lake: ModelLake, record: VersionRecord, config: DriftConfig) -> 
         closed=len(windows),
         unjudged=len(latest) - len(whole),
         collecting=collecting,
-        window_encounters=config.window_encounters,
+        window_rows=config.window_rows,
         drifted=tuple(verdict.window for verdict in drifted),
         columns=tuple(dict.fromkeys(column for verdict in drifted for column in verdict.columns)),
         alarm_windows=config.alarm_windows,

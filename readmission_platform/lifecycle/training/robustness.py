@@ -168,7 +168,7 @@ class Study:
         figures = key_figures(
             labels=labels[kept].astype(np.int64),
             scores=scores[kept],
-            patients=pd.factorize(frame["entity_key"][kept])[0],
+            entities=pd.factorize(frame["entity_key"][kept])[0],
             flag_share=self.config.flag_share,
             replicates=self.config.bootstrap_replicates,
             seed=self.config.seed,

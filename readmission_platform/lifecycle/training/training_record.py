@@ -69,8 +69,8 @@ def cohort_of(lake: ModelLake, cohort: pd.DataFrame, features: pd.DataFrame) -> 
         "source": _source_table(lake),
         "flow": _flow(lake, cohort),
         "missing": {str(name): _share(int(count), rows) for name, count in missing.items() if count},
-        "encounters": rows,
-        "patients": int(features["entity_key"].nunique()),
+        "rows": rows,
+        "entities": int(features["entity_key"].nunique()),
     }
 
 
@@ -92,7 +92,7 @@ def _flow(lake: ModelLake, cohort: pd.DataFrame) -> list[dict[str, Any]]:
     if not adds_up(flow, len(cohort)):
         return []
     hidden = _hidden_steps(flow)
-    return [{"step": step, "encounters": None if step in hidden else count} for step, count in flow.items()]
+    return [{"step": step, "rows": None if step in hidden else count} for step, count in flow.items()]
 
 
 def adds_up(flow: Mapping[str, int], rows: int) -> bool:

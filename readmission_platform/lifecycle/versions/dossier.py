@@ -42,7 +42,7 @@ MADE = "dossier_made"
 _NOTES = {
     "Pseudonyms": "Encounters and patients have the pseudonyms of the home. The digest that the ledger recorded of the "
     "rows covers them, so giving them new ones for each dossier would make the rows unverifiable. Whoever holds two "
-    "dossiers of one home can therefore tell which rows are of the same encounter, and nothing about whose it is.",
+    "dossiers of one home can therefore tell which rows are the same one, and nothing about whose it is.",
 }
 
 

@@ -81,7 +81,7 @@ def review_of(version: str, *, ledger: Ledger, workspace: Workspace) -> dict[str
         "source": record.source,
         "limit_set": record.limit_set,
         "verdict": headline(record, decision.conditions),
-        "cohort": {name: evidence[name] for name in ("n", "positives", "patients")} if evidence else None,
+        "cohort": {name: evidence[name] for name in ("n", "positives", "entities")} if evidence else None,
         "champion": champion.version if champion and champion.version != version else None,
         **version_changes(record, champion, considered, workspace),
         "conditions": [item.to_json() for item in decision.conditions],

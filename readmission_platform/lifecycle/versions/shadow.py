@@ -34,10 +34,10 @@ def shadow_of(lake: ModelLake, rows: pd.DataFrame, config: ModelConfig) -> dict[
     days = sorted(set(rows[lake.day]))
     pairs = both_scored(lake, rows, days)
     limits = config.shadow_agreement
-    overall = agreement_of(pairs, psi_encounters=limits.psi_encounters) if len(pairs) >= SMALLEST_SHOWN else None
+    overall = agreement_of(pairs, psi_rows=limits.psi_rows) if len(pairs) >= SMALLEST_SHOWN else None
     return {
         "complete_days": complete,
-        "days": [_day(day, rows[rows[lake.day] == day], pairs[pairs["day"] == day], limits.psi_encounters)
+        "days": [_day(day, rows[rows[lake.day] == day], pairs[pairs["day"] == day], limits.psi_rows)
                  for day in days],
         "overall": None if overall is None else asdict(overall),
         "outside": disagreements(overall, limits.model_dump()) if overall else [],
@@ -69,12 +69,12 @@ def both_scored(lake: ModelLake, shadow: pd.DataFrame, days: Sequence[str]) -> p
     return pairs.rename(columns=named)[list(nothing.columns)].reset_index(drop=True)
 
 
-def _day(day: str, ours: pd.DataFrame, both: pd.DataFrame, psi_encounters: int) -> dict[str, Any]:
+def _day(day: str, ours: pd.DataFrame, both: pd.DataFrame, psi_rows: int) -> dict[str, Any]:
     enough, comparable = len(ours) >= SMALLEST_SHOWN, len(both) >= SMALLEST_SHOWN
-    found = agreement_of(both, psi_encounters=psi_encounters)
+    found = agreement_of(both, psi_rows=psi_rows)
     return {
         "day": day,
-        "encounters": len(ours) if enough else None,
+        "rows": len(ours) if enough else None,
         "mean_risk": float(ours["risk"].mean()) if enough else None,
         "compared": bool(len(both)),
         "mean_difference": found.mean_difference if comparable else None,

@@ -13,16 +13,17 @@ FILE = "model.skops"
 PACKAGES = ("scikit-learn", "skops", "numpy", "pandas", "scipy")
 # What every model of this kind contains beyond what skops trusts by itself; each adds its encoder.
 _TYPES = (
-    "functools.partial",  # of check_array, inside the boosting's own preprocessing
     "readmission_platform.models.boosting.recalibrated.RecalibratedClassifier",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.utils.validation.check_array",
 )
+# The boosting's own preprocessing of categories.
+_OF_CATEGORIES = ("functools.partial", "sklearn.utils.validation.check_array")
 
 
-def skops_format(*encoder_types: str) -> ArtifactFormat:
-    """Return the format of a model whose encoder consists of these types, besides those skops trusts."""
-    return ArtifactFormat(FILE, "sklearn", PACKAGES, tuple(sorted([*_TYPES, *encoder_types])))
+def skops_format(*encoder_types: str, categories: bool) -> ArtifactFormat:
+    """Return the format of a model whose encoder consists of these types, and gives categories or only numbers."""
+    types = [*_TYPES, *encoder_types, *(_OF_CATEGORIES if categories else ())]
+    return ArtifactFormat(FILE, "sklearn", PACKAGES, tuple(sorted(types)))
 
 
 def dump(model: Any) -> bytes:

@@ -111,10 +111,10 @@ class BoostingExplanation:
         ]
         document = {
             "importance": importance,
-            "importance_encounters": shuffled,
+            "importance_rows": shuffled,
             "effects": self._effects(model, inputs, codes, by_feature, seed=seed),
-            "effects_encounters": int(min(len(inputs), VARIED)),
-            "adds_up": {"encounters": len(few), "largest_difference_log_odds": adds_up},
+            "effects_rows": int(min(len(inputs), VARIED)),
+            "adds_up": {"rows": len(few), "largest_difference_log_odds": adds_up},
         }
         return Explained(document, by_feature)
 
@@ -144,7 +144,7 @@ class BoostingExplanation:
         chosen = entities_sample(codes, rows, seed=seed)
         reference, shuffled = shuffled_scores(model, inputs.iloc[chosen], self.concepts, seed=seed)
         clusters = pd.factorize(codes[chosen])[0]
-        losses = auroc_losses(labels=labels[chosen], reference=reference, others=shuffled, patients=clusters)
+        losses = auroc_losses(labels=labels[chosen], reference=reference, others=shuffled, entities=clusters)
         return losses, len(chosen)
 
     def _effects(
@@ -175,7 +175,7 @@ class BoostingExplanation:
         for place, (cell, risk) in enumerate(zip(cells, risks, strict=True)):
             if str(place) in hidden:
                 continue
-            mean = mean_with_interval(risk, patients=clusters)
+            mean = mean_with_interval(risk, entities=clusters)
             points.append({
                 "value": cell.label if cell.number is None else cell.number,
                 "label": cell.label,

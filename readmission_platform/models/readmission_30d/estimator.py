@@ -33,7 +33,7 @@ class ReadmissionEstimator(BoostingEstimator):
     # What kind of model this is. A change plan names it: another kind needs a new review.
     algorithm = "gradient boosting, rising with utilisation, on encodings and target statistics, recalibrated (Platt)"
     settings = ReadmissionSettings
-    artifact = skops_format("readmission_platform.models.readmission_30d.features.EncounterEncoder")
+    artifact = skops_format("readmission_platform.models.readmission_30d.features.EncounterEncoder", categories=True)
 
     def pipeline(self, settings: Mapping[str, Any], *, seed: int) -> "Pipeline":
         """Return the unfitted pipeline; see ``model``."""

@@ -45,14 +45,14 @@ _DAY_WIDTH = 0.86
 def volume_svg(shown: pd.DataFrame, axis: TimeAxis, wording: Wording) -> bytes:
     """Draw what arrived by day; ``shown`` has ``figure``, ``first_day``, ``value`` and ``hidden`` for small counts."""
     figure, (axes,) = panels_on(axis, height=2.9, top=0.92)
-    received = _rows(shown, "encounters_received")
+    received = _rows(shown, "rows_received")
     counts = {str(row["first_day"]): float(row["value"]) for row in received if not row["hidden"]}
     axes.bar([place_of(day) for day in counts], list(counts.values()), width=_DAY_WIDTH, align="edge", color=ARRIVED,
              label="received")  # fmt: skip
     ceiling = max([*counts.values(), 1.0])
     base = dict(counts)
     for height, (name, words, colour, marker) in enumerate(PARTS, start=1):
-        rows = _rows(shown, f"encounters_{name}")
+        rows = _rows(shown, f"rows_{name}")
         hidden = [place_of(row["first_day"]) + _DAY_WIDTH / 2 for row in rows if row["hidden"]]
         if hidden:
             axes.plot(hidden, [ceiling * (1.02 + 0.06 * height)] * len(hidden), marker, color=colour, markersize=4,

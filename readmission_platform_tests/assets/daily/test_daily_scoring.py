@@ -228,32 +228,11 @@ def test_the_account_names_the_files_as_the_landing_zone_does(home: Home):
     assert account_of(home, day)["files_digest"] == Landing(home.path / "landing", LANDING).fingerprint(day)
 
 
-def test_tables_of_an_older_release_go_on_with_the_revision_their_encounters_have(home: Home):
-    """Accounts, lines and files as they were before revisions were kept."""
-    lake, day = home.lake, home.landed()[5]
-    for table, kept in (
-        ("intake_accounting", ["discharge_date", "received", "accepted", "quarantined", "duplicate"]),
-        ("quarantined_rows", ["row", "column", "reason", "discharge_date", "file_digest"]),
-    ):
-        rows = lake.read(table)[kept]
-        shutil.rmtree(lake.root / table)
-        lake.write(table, rows, partition=("discharge_date", home.landed()))
-    shutil.rmtree(lake.root / "intake_files")
-    days = [day, home.landed()[6]]
-    assert score(home, "--date", day)[0]["revision"] == 1
-    deliver(home, days[1], renumbered(landed(home, home.landed()[0])).head(1).assign(race="of J Doe"), name="late.csv")
-    deliver(home, days[1], renumbered(landed(home, home.landed()[0])).tail(1), name="later.csv")
-    assert score(home, "--date", days[1])[0]["revision"] == 2
-    older = lake.read("intake_accounting").set_index("discharge_date")["revision"]
-    assert older.isna().sum() == 15
-    assert [each["code"] for each in home.command("quarantine", "list", "--json").json] == ["unknown_code"]
-
-
 def test_a_day_in_a_range_whose_files_have_gone_stays_as_it_was(home: Home):
     days = home.landed()[4:7]
     before, account = risks(home, days[1]), account_of(home, days[1])
     shutil.rmtree(home.path / "landing/discharges" / days[1])
-    with home.lived_in() as current:
+    with home.workspace() as current:
         lifecycle.score(lifecycle.Launcher(current), days)
     discharges = home.lake.read("daily_discharges", where={"discharge_date": days})
     assert set(before["encounter_id"]) <= set(discharges["encounter_id"])

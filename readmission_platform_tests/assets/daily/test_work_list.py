@@ -14,7 +14,8 @@ from readmission_platform.assets.daily.agreement import both_scored
 from readmission_platform.config.files import model_config
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.versions.shadow import shadow_of
-from readmission_platform.lifecycle.versions.version_facts import shadow_days, shadow_estimates
+from readmission_platform.lifecycle.versions.shadow_days import days_in_the_shadow, shadow_days, shadow_rows
+from readmission_platform.lifecycle.versions.version_facts import shadow_estimates
 from readmission_platform.reports.work_list import JUDGE_BY_HAND, columns_of
 from readmission_platform_tests.conftest import SHADOW_DAYS
 from readmission_platform_tests.support.homes import MODEL, Home
@@ -90,7 +91,7 @@ def test_withheld_encounters_have_a_reason_no_risk_and_no_rank(odd: pd.DataFrame
 def test_the_metadata_say_how_many_of_each(odd_home: Home):
     shown = last_event(odd_home, "daily_predictions", ODD_DAY).metadata
     assert (shown["scored"].value, shown["withheld"].value) == (23, 4)
-    reasons = {record.data["withheld because"]: record.data["encounters"]
+    reasons = {record.data["withheld because"]: record.data["rows"]
                for record in shown["withheld because"].value.records}  # fmt: skip
     assert sum(reasons.values()) == 4
     assert UNSEEN_DISPOSITION not in " ".join(reasons)
@@ -155,21 +156,6 @@ def test_a_day_without_predictions_is_skipped_and_leaves_no_folder(lived_home: H
     assert not files(home, WITHOUT_PREDICTIONS).exists()
 
 
-def test_a_list_is_made_of_predictions_of_an_older_release_too(lived_home: Home, tmp_path: Path):
-    home = lived_home.copy(tmp_path / "home")
-    day = home.landed()[-1]
-    rows = home.lake.read("daily_predictions", where={"discharge_date": [day]})
-    nothing = dict.fromkeys(("status", "withheld_because", "reasons", "contributions"), None)
-    home.lake.write("daily_predictions", rows.assign(**nothing), partition=("discharge_date", [day]))
-    assert home.materialize("work_list", day=day).success
-    assert set(pd.read_parquet(files(home, day) / "work_list.parquet")["status"]) == {"scored"}
-    encounter = str(rows["encounter_id"].iloc[0])
-    found = home.command("trace", encounter, "--replay", "--json")
-    assert found.code == 0
-    assert found.json["predictions"][0]["status"] == "scored"
-    assert found.json["replays"][0]["identical"]
-
-
 def test_a_withheld_encounter_can_be_traced_and_is_withheld_again(odd_home: Home, odd: pd.DataFrame):
     encounter = str(odd.loc[odd["status"] == "withheld", "encounter_id"].iloc[0])
     outcome = odd_home.command("trace", encounter, "--replay", "--json")
@@ -209,14 +195,14 @@ def test_a_withheld_encounter_does_not_make_a_day_in_the_shadow_incomplete(withh
     home, day = withheld_in_the_shadow
     with home.ledger() as ledger:
         challenger = version_records(*ledger.snapshot())["2"]
-    assert shadow_days(home.lake, challenger) == SHADOW_DAYS
-    estimates, _ = shadow_estimates(home.lake, challenger, 0.1)
+    assert days_in_the_shadow(home.lake, challenger) == SHADOW_DAYS
+    estimates = shadow_estimates(shadow_days(home.lake, shadow_rows(home.lake, challenger)), 0.1)
     assert estimates["shadow_scored_share"]["value"] == 1
     mean = home.lake.read("shadow_predictions", where={"model_version": ["2"]})["risk"].mean()
     assert estimates["shadow_observed_expected_ratio"]["value"] == pytest.approx(mean / 0.1)
     with home.lived_in() as current:
-        shown = shadow_of(home.lake, challenger, model_config(current, "readmission_30d"))
-    assert {each["day"]: each["encounters"] for each in shown["days"]}[day] == 25
+        shown = shadow_of(home.lake, shadow_rows(home.lake, challenger), model_config(current, "readmission_30d"))
+    assert {each["day"]: each["rows"] for each in shown["days"]}[day] == 25
 
 
 def test_a_row_with_neither_a_risk_nor_a_reason_does(withheld_in_the_shadow: tuple[Home, str]):
@@ -225,7 +211,7 @@ def test_a_row_with_neither_a_risk_nor_a_reason_does(withheld_in_the_shadow: tup
     home.lake.write("shadow_predictions", rows.assign(status="scored", rank=rows["rank"].astype("Int64")),
                     partition=("discharge_date", [day]))  # fmt: skip
     with home.ledger() as ledger:
-        assert shadow_days(home.lake, version_records(*ledger.snapshot())["2"]) == SHADOW_DAYS - 1
+        assert days_in_the_shadow(home.lake, version_records(*ledger.snapshot())["2"]) == SHADOW_DAYS - 1
 
 
 def test_versions_are_compared_on_what_both_scored(withheld_in_the_shadow: tuple[Home, str]):

@@ -9,7 +9,7 @@ import pytest
 from readmission_platform.models.readmission_30d.data import ReadmissionData
 from readmission_platform_tests.support.homes import Home
 
-SOURCE = {"encounters": 2500, "seed": 5}
+SOURCE = {"rows": 2500, "seed": 5}
 Leak = Callable[[pd.DataFrame], pd.Series]
 
 
@@ -53,7 +53,7 @@ def outcome(encounters: pd.DataFrame) -> pd.Series:
     ("leak", "checks"),
     [
         # Who knows how many encounters a patient has knows a good deal of the outcome, too.
-        (total, {"no_encounter_total", "no_identifier_or_outcome"}),
+        (total, {"no_row_total", "no_identifier_or_outcome"}),
         (identifier, {"no_identifier_or_outcome"}),
         (outcome, {"no_identifier_or_outcome"}),
     ],
@@ -84,5 +84,5 @@ def test_a_total_that_our_own_code_computes_stops_the_run_before_training(
     monkeypatch.setattr(ReadmissionData, "inputs_of", leaking)
     home = changing(ingested_home)
     result, failed = trained_with(home)
-    assert failed == {"history_looks_backwards", "no_encounter_total", "no_identifier_or_outcome"}
+    assert failed == {"history_looks_backwards", "no_row_total", "no_identifier_or_outcome"}
     assert_nothing_was_trained(home, result)

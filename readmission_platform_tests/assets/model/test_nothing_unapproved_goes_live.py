@@ -26,9 +26,10 @@ def artifact_of(home: Home, version: str) -> Path:
 def configs_with(folder: Path, limit: float) -> Path:
     """Copy configs/ with another limit on the discrimination of models trained on synthetic data."""
     shutil.copytree(PROJECT_ROOT / "configs", folder)
-    policy = yaml.safe_load((folder / "gates.yaml").read_text(encoding="utf-8"))
+    file = folder / "models" / MODEL / "gates.yaml"
+    policy = yaml.safe_load(file.read_text(encoding="utf-8"))
     policy["gates"]["discrimination_auroc"]["limits"]["synthetic"] = {"at_least": limit}
-    (folder / "gates.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
+    file.write_text(yaml.safe_dump(policy), encoding="utf-8")
     return folder
 
 
@@ -144,7 +145,7 @@ def test_a_swapped_artifact_cannot_be_promoted(challenged_home: Home, changing: 
 
 def test_evidence_that_was_deleted_cannot_be_promoted_on(challenged_home: Home, changing: Callable[[Home], Home]):
     home = changing(challenged_home)
-    shutil.rmtree(home.path / "lake" / "model_evidence")
+    shutil.rmtree(home.lake.root / "model_evidence")
     outcome = home.command("promote", "--version", "2", "--to-stage", "staging")
     assert outcome.code == 3
     assert "evidence_unchanged" in outcome.err

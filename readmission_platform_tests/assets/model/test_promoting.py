@@ -89,10 +89,11 @@ def test_a_dry_run_shows_every_condition_and_changes_nothing(
 
 def test_a_dry_run_of_the_job_changes_nothing_either(challenged_home: Home, changing: Callable[[Home], Home]):
     from readmission_platform import launcher as lifecycle
-    from readmission_platform.assets.model.promotion import PromotionConfig, Stage
+    from readmission_platform.assets.model.promotion import PromotionConfig
+    from readmission_platform.lifecycle.versions.stages import Stage
 
     home = changing(challenged_home)
-    with home.lived_in() as current:
+    with home.workspace() as current:
         lifecycle.promote(
             lifecycle.Launcher(current), PromotionConfig(version="2", to_stage=Stage.staging, dry_run=True)
         )

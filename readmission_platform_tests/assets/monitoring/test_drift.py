@@ -74,21 +74,21 @@ def test_training_records_what_the_version_relies_on(lived_home: Home):
     importance = record_of(lived_home).trained["importance"]
     assert "number_inpatient" in importance
     assert all(isinstance(loss, float) for loss in importance.values())
-    assert "number_inpatient" in columns_of(record_of(lived_home), config_of(lived_home))
+    assert "number_inpatient" in columns_of(lived_home.lake, record_of(lived_home), config_of(lived_home))
 
 
 def test_a_version_that_did_not_record_it_is_watched_in_every_column(lived_home: Home):
     record = record_of(lived_home)
     older = replace(record, trained={key: value for key, value in record.trained.items() if key != "importance"})
-    assert columns_of(older, config_of(lived_home)) == WATCHABLE
+    assert columns_of(lived_home.lake, older, config_of(lived_home)) == WATCHABLE
 
 
 def test_the_windows_of_a_version_hold_its_shadow_days_and_its_production_days(lived_home: Home):
     record, config = record_of(lived_home), config_of(lived_home)
     scored = scored_by(lived_home.lake, record)
-    assert len(scored) == scored["encounter_id"].nunique() == DAYS * A_DAY
+    assert len(scored) == scored["row"].nunique() == DAYS * A_DAY
     windows, waiting = windows_for(scored, record, config)
-    assert [(each.number, each.encounters) for each in windows] == [(1, 216), (2, 216)]
+    assert [(each.number, each.rows) for each in windows] == [(1, 216), (2, 216)]
     assert windows[0].first_day == lived_home.landed()[0]
     assert waiting == REST
 
@@ -97,7 +97,7 @@ def test_every_window_is_judged_in_every_watched_column(judged_home: Home):
     rows, config = stored(judged_home), config_of(judged_home)
     assert list(rows.columns)[: len(CONTRACT)] == CONTRACT
     assert sorted(set(rows["window"])) == [1, 2]
-    watched = columns_of(record_of(judged_home), config)
+    watched = columns_of(judged_home.lake, record_of(judged_home), config)
     assert len(watched) == config.columns
     for _, window in rows.groupby("window"):
         drift = window[window["measure"] == "drift"]
@@ -196,7 +196,7 @@ def test_a_version_that_cannot_be_compared_is_named_and_fails_the_run(
     lived_home: Home, changing: Callable[[Home], Home]
 ):
     home = changing(lived_home)
-    shutil.rmtree(home.path / "lake" / "model_evidence" / "version=1")
+    shutil.rmtree(home.lake.root / "model_evidence" / "version=1")
     result = home.materialize("drift_report")
     checks = {each.check_name: each for each in result.get_asset_check_evaluations()}
     assert not result.success

@@ -12,9 +12,9 @@ from readmission_platform.assets.monitoring.figures import HEADLINES
 from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform.evaluation.operation.catalogue import CATALOGUE
 from readmission_platform.evaluation.operation.figures import COLUMNS
+from readmission_platform.lifecycle.days.replay import manifest_of
 from readmission_platform.lifecycle.monitoring.figure_sources import DRIFT, SCORES, VOLUMES, why_absent
 from readmission_platform.lifecycle.monitoring.figures import figures, latest_figures
-from readmission_platform.lifecycle.monitoring.page import monitor_of
 from readmission_platform_tests.support.homes import Home
 from readmission_platform_tests.support.monitored import DAYS, days_of, last_day, monitored_home
 
@@ -52,13 +52,13 @@ def test_every_figure_is_in_the_catalogue_and_every_part_is_there(table: pd.Data
 
 def test_days_come_back_as_they_were_counted(home: Home, table: pd.DataFrame):
     accounts = home.lake.read("intake_accounting").sort_values("discharge_date")
-    received = table[table["figure"] == "encounters_received"]
+    received = table[table["figure"] == "rows_received"]
     assert received["first_day"].tolist() == accounts["discharge_date"].tolist() == days_of(DAYS)
     assert received["value"].tolist() == accounts["received"].tolist()
     predicted = home.lake.read("daily_predictions")
-    scored = table[table["figure"] == "encounters_scored"]
+    scored = table[table["figure"] == "rows_scored"]
     assert scored["value"].sum() == predicted["risk"].notna().sum()
-    assert table.loc[table["figure"] == "encounters_withheld", "value"].sum() == predicted["risk"].isna().sum()
+    assert table.loc[table["figure"] == "rows_withheld", "value"].sum() == predicted["risk"].isna().sum()
 
 
 def test_only_the_days_asked_for_are_in_it(home: Home):
@@ -82,7 +82,7 @@ def test_versions_stand_where_they_scored_when_dates_are_simulated_and_else_wher
     assert stays["version"].tolist() == ["1", "2"]
     assert stays["first_day"].tolist() == [days[0], switch]
     copied = home.copy(tmp_path / "home")
-    (copied.path / "landing" / "replay.json").unlink()
+    manifest_of(copied.landing).unlink()
     # In this ledger both were promoted a moment ago, which is after the last of the days.
     assert "version_in_production" not in set(figures_of(copied)["figure"])
     later = figures_of(copied, now=NOW + timedelta(days=5))
@@ -114,27 +114,12 @@ def test_a_home_in_which_nothing_happened_has_no_figures(tmp_path: Path):
     assert not (home.path / "operations.db").exists()
 
 
-def test_tables_without_their_newer_columns_are_told_of_and_not_stumbled_over(home: Home, tmp_path: Path):
-    old = home.copy(tmp_path / "home")
-    days = days_of(DAYS)
-    for name, gone in (("daily_predictions", ["status", "delivered_version"]), ("live_performance", ["promised_low"])):
-        rows = old.lake.read(name).drop(columns=gone)
-        for file in sorted((old.path / "lake" / name).rglob("*"), reverse=True):
-            file.rmdir() if file.is_dir() else file.unlink()
-        old.lake.write(name, rows, partition=("discharge_date", days) if "discharge_date" in rows else None)
-    table = figures_of(old)
-    assert "encounters_scored" in set(table["figure"])
-    assert not table["figure"].str.startswith("live_").any()
-    with old.workspace() as workspace:
-        page = monitor_of(workspace, now=NOW)
-    assert "earlier version of this software" in page["nothing"]["performance"]
-
-
 def test_a_missing_table_says_what_makes_it(tmp_path: Path):
     home = Home.new(tmp_path / "home")
-    assert why_absent(home.lake, DRIFT) == "drift_report has not been made; monitoring_job makes it"
-    assert why_absent(home.lake, SCORES) == "daily_predictions has not been made; scoring_job makes it"
-    assert why_absent(home.lake, VOLUMES) is not None
+    with home.workspace() as workspace:
+        assert why_absent(workspace, DRIFT) == "drift_report has not been made; monitoring_job makes it"
+        assert why_absent(workspace, SCORES) == "daily_predictions has not been made; scoring_job makes it"
+        assert why_absent(workspace, VOLUMES) is not None
 
 
 def test_the_asset_stores_the_table_and_shows_headlines_that_the_ui_plots(home: Home, tmp_path: Path):
@@ -146,7 +131,7 @@ def test_the_asset_stores_the_table_and_shows_headlines_that_the_ui_plots(home: 
     assert isinstance(table, dg.TableMetadataValue)
     shown = {record.data["figure"]: record.data for record in table.records}
     numbers = {name: metadata[name].value for name in HEADLINES if name in metadata}
-    assert {"encounters_received", "mean_risk", "drifted_share"} <= set(numbers)
+    assert {"rows_received", "mean_risk", "drifted_share"} <= set(numbers)
     for name, value in numbers.items():
         assert value == pytest.approx(shown[name]["value"], rel=1e-3)
     assert metadata["dates"].value == "simulated"

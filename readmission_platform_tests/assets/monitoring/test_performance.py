@@ -23,7 +23,7 @@ COLUMNS = [
     *("version", "period", "first_day", "last_day", "cohort", "measure", "kind", "value", "low", "high", "n"),
     *("positives", "promised", "promised_low", "promised_high", "result"),
 ]
-CHECKS = ["every_encounter_counts_once", "live_calibration", "live_discrimination", "live_use", "outcomes_complete"]
+CHECKS = ["every_row_counts_once", "live_calibration", "live_discrimination", "live_use", "outcomes_complete"]
 # What the made-up risks of a hospital can do: they are calibrated, and better than those of the real data.
 PROMISED = {"auroc": {"value": 0.7, "low": 0.69, "high": 0.71, "n": 9000, "positives": 1000}}
 

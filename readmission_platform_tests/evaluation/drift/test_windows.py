@@ -33,7 +33,7 @@ def days_of(*counts: int) -> pd.DataFrame:
 
 def cut(scored: pd.DataFrame, size: int = 200) -> list[tuple[int, str, str, int]]:
     windows, _ = windows_of(scored, size=size, compared_with="training")
-    return [(each.number, each.first_day, each.last_day, each.encounters) for each in windows]
+    return [(each.number, each.first_day, each.last_day, each.rows) for each in windows]
 
 
 def test_a_window_closes_with_the_day_at_which_it_holds_enough():
@@ -55,8 +55,8 @@ def test_windows_stay_as_they_are_when_days_are_appended(before: list[int], afte
     earlier, _ = windows_of(days_of(*before), size=100, compared_with="training")
     later, rest = windows_of(days_of(*before, *after), size=100, compared_with="training")
     assert later[: len(earlier)] == earlier
-    assert sum(window.encounters for window in later) + rest == sum(before) + sum(after)
-    assert all(window.encounters >= 100 for window in later)
+    assert sum(window.rows for window in later) + rest == sum(before) + sum(after)
+    assert all(window.rows >= 100 for window in later)
     assert all(one.last_day < other.first_day for one, other in pairwise(later))
 
 

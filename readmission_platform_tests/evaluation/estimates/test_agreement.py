@@ -36,15 +36,15 @@ def pairs() -> Pairs:
 
 
 def test_the_same_scores_agree_in_every_figure(pairs: Pairs):
-    found = agreement_of(pairs(400), psi_encounters=200)
-    assert (found.encounters, found.flagged) == (400, 40)
+    found = agreement_of(pairs(400), psi_rows=200)
+    assert (found.rows, found.flagged) == (400, 40)
     assert (found.mean_difference, found.flagged_overlap, found.psi) == (0, 1, 0)
     assert found.rank_correlation == pytest.approx(1)
     assert disagreements(found, LIMITS) == []
 
 
 def test_a_shift_shows_in_the_mean_and_not_in_the_ranks(pairs: Pairs):
-    found = agreement_of(pairs(400, shift=0.05), psi_encounters=200)
+    found = agreement_of(pairs(400, shift=0.05), psi_rows=200)
     assert found.mean_difference == pytest.approx(0.05)
     assert found.rank_correlation == pytest.approx(1)
     said = disagreements(found, LIMITS)
@@ -53,7 +53,7 @@ def test_a_shift_shows_in_the_mean_and_not_in_the_ranks(pairs: Pairs):
 
 
 def test_noise_shows_in_ranks_and_in_who_is_flagged(pairs: Pairs):
-    found = agreement_of(pairs(400, noise=0.3), psi_encounters=200)
+    found = agreement_of(pairs(400, noise=0.3), psi_rows=200)
     assert found.rank_correlation is not None
     assert found.rank_correlation < 0.8
     said = " ".join(disagreements(found, LIMITS))
@@ -63,19 +63,19 @@ def test_noise_shows_in_ranks_and_in_who_is_flagged(pairs: Pairs):
 
 @pytest.mark.parametrize(("n", "known"), [(199, False), (200, True)])
 def test_the_stability_index_is_only_given_for_enough_encounters(pairs: Pairs, n: int, known: bool):
-    assert (agreement_of(pairs(n), psi_encounters=200).psi is not None) == known
+    assert (agreement_of(pairs(n), psi_rows=200).psi is not None) == known
 
 
 def test_what_is_exactly_at_a_limit_agrees(pairs: Pairs):
-    found = agreement_of(pairs(400, shift=0.02), psi_encounters=1000)
+    found = agreement_of(pairs(400, shift=0.02), psi_rows=1000)
     exact = LIMITS | {"max_mean_difference": abs(found.mean_difference or 0)}
     assert disagreements(found, exact) == []
     assert disagreements(found, LIMITS | {"max_mean_difference": 0.0199})
 
 
 def test_nothing_to_compare_gives_no_figure_and_no_complaint(pairs: Pairs):
-    found = agreement_of(pairs(400).head(0), psi_encounters=200)
-    assert found.figures() == {"encounters": 0, "flagged": 0}
+    found = agreement_of(pairs(400).head(0), psi_rows=200)
+    assert found.figures() == {"rows": 0, "flagged": 0}
     assert disagreements(found, LIMITS) == []
 
 
@@ -110,7 +110,7 @@ def test_exchanging_the_versions_turns_the_mean_difference_round(n: int, seed: i
                           "shadow_flagged": flags, "production_flagged": flags[::-1]})  # fmt: skip
     names = {"shadow_risk": "production_risk", "production_risk": "shadow_risk",
              "shadow_flagged": "production_flagged", "production_flagged": "shadow_flagged"}  # fmt: skip
-    one, other = (agreement_of(each, psi_encounters=200) for each in (frame, frame.rename(columns=names)))
+    one, other = (agreement_of(each, psi_rows=200) for each in (frame, frame.rename(columns=names)))
     assert one.mean_difference == pytest.approx(-(other.mean_difference or 0))
     assert one.rank_correlation == pytest.approx(other.rank_correlation)
     assert one.flagged_overlap == other.flagged_overlap

@@ -27,7 +27,7 @@ def test_every_replicate_equals_the_metrics_of_the_resampled_rows(rows):
     """All statistics of a replicate are those of a frame in which whole patients are repeated."""
     arrays = read_evidence(rows.head(1500), SCHEMA)
     prepared = prepare(arrays, flag_share=0.1, wide_flag_share=0.2, thresholds=(0.1,))
-    counts = next(bootstrap.replicate_counts(clusters=arrays.patients, replicates=3, seed=2, chunk=3))
+    counts = next(bootstrap.replicate_counts(clusters=arrays.entities, replicates=3, seed=2, chunk=3))
     found = statistics(prepared, counts)
     for r in range(3):
         times = counts[r][arrays.codes]

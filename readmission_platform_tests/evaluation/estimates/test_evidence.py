@@ -72,12 +72,12 @@ def test_every_metric_of_the_contract_is_there_with_an_interval_around_it(eviden
 def test_the_document_is_plain_json_and_has_its_sections(evidence):
     assert json.loads(json.dumps(evidence, allow_nan=False)) == evidence
     assert set(evidence) == {
-        "schema", "n", "positives", "patients", "prevalence", "settings", "estimates", "curves", "groups", "baselines",
+        "schema", "n", "positives", "entities", "prevalence", "settings", "estimates", "curves", "groups", "baselines",
         "comparisons",
     }  # fmt: skip
     assert set(evidence["curves"]) == {"roc", "precision_recall", "calibration", "decision"}
     group = evidence["groups"]["gender"]["Female"]
-    assert set(group) == {"n", "positives", "patients", "auroc", "observed_expected", "tpr", "fpr"}
+    assert set(group) == {"n", "positives", "entities", "auroc", "observed_expected", "tpr", "fpr"}
 
 
 def test_curves_stay_thin(make_rows, quick):

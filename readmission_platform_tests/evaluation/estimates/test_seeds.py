@@ -65,7 +65,7 @@ def test_figures_of_one_to_ten_readmissions_are_hidden(rows):
     labels = np.zeros(len(rows), dtype=np.int64)
     labels[:7] = 1
     found = key_figures(
-        labels=labels, scores=rows["score"].to_numpy(), patients=np.arange(len(rows)), flag_share=0.1,
+        labels=labels, scores=rows["score"].to_numpy(), entities=np.arange(len(rows)), flag_share=0.1,
         replicates=2, seed=1,
     )  # fmt: skip
     assert {value for figure in found.values() for value in figure.values()} == {None}

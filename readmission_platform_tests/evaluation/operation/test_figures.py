@@ -40,7 +40,7 @@ def test_the_table_has_its_columns_and_units_even_when_there_is_nothing():
 
 def test_a_day_on_which_nothing_arrived_has_no_share():
     table = table_of(made.volumes(accounting(("2026-01-01", 0, 0, 0, 0), ("2026-01-02", 20, 15, 5, 0))))
-    assert values_of(table, "encounters_received") == [0, 20]
+    assert values_of(table, "rows_received") == [0, 20]
     assert values_of(table, "quarantined_share") == [0.25]
 
 
@@ -54,9 +54,9 @@ def predictions(**more: list[object]) -> pd.DataFrame:
 def test_a_withheld_risk_is_counted_apart_and_in_no_mean():
     rows = predictions(status=["scored", "scored", "withheld", "scored"])
     table = table_of(made.scores(rows, ["low", "high"]))
-    assert values_of(table, "encounters_scored") == [3]
-    assert values_of(table, "encounters_withheld") == [1]
-    assert values_of(table, "encounters_flagged") == [1]
+    assert values_of(table, "rows_scored") == [3]
+    assert values_of(table, "rows_withheld") == [1]
+    assert values_of(table, "rows_flagged") == [1]
     assert values_of(table, "mean_risk") == [pytest.approx(0.2)]
     assert set(table["version"]) == {"7"}
 
@@ -77,7 +77,7 @@ def window(number: int, drifted: int, version: str = "1", risk: float = 0.01) ->
 
 
 def report(*windows: list[tuple[object, ...]]) -> pd.DataFrame:
-    names = ["version", "window", "first_day", "last_day", "encounters", "column", "measure", "score"]
+    names = ["version", "window", "first_day", "last_day", "rows", "column", "measure", "score"]
     return pd.DataFrame([row for each in windows for row in each], columns=names)
 
 

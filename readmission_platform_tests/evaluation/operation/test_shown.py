@@ -48,11 +48,11 @@ def test_nothing_small_can_be_worked_out_from_a_day(
 
 def test_25_accepted_of_27_received_would_give_two_quarantined_away():
     visible = shown(table_of([(25, 2, 0)])).set_index("figure")
-    assert visible.loc["encounters_received", "value"] == 27
-    for figure in ("encounters_accepted", "encounters_quarantined", "quarantined_share"):
+    assert visible.loc["rows_received", "value"] == 27
+    for figure in ("rows_accepted", "rows_quarantined", "quarantined_share"):
         assert visible.loc[figure, "hidden"]
         assert pd.isna(visible.loc[figure, ["value", "n"]]).all()
-    assert visible.loc["encounters_duplicate", "value"] == 0
+    assert visible.loc["rows_duplicate", "value"] == 0
 
 
 def test_a_day_without_small_counts_is_shown_whole():

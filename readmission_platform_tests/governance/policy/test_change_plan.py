@@ -49,7 +49,7 @@ def trained(**changes: Any) -> dict[str, Any]:
 def put(payload: dict[str, Any], path: str, value: Any) -> None:
     """Set a recorded value by the name the plan has for it."""
     if path.startswith("encounters."):
-        payload["cohort"]["encounters"] = value
+        payload["cohort"]["rows"] = value
     elif path == "seed":
         payload["seed"] = value
     else:
@@ -79,14 +79,14 @@ def test_the_shipped_recipe_is_inside_the_shipped_plan():
 def test_whatever_changes_within_its_range_stays_inside(data: st.DataObject):
     payload = trained()
     for name, span in PLAN.ranges.items():
-        if name != "encounters.synthetic":
+        if name != "rows.synthetic":
             put(payload, name, data.draw(st.floats(span.at_least, span.at_most), label=name))
     assert outside_of(PLAN, payload) == []
 
 
 @given(st.data())
 def test_one_value_out_of_its_range_is_found_and_named_alone(data: st.DataObject):
-    name = data.draw(st.sampled_from([name for name in PLAN.ranges if name != "encounters.synthetic"]))
+    name = data.draw(st.sampled_from([name for name in PLAN.ranges if name != "rows.synthetic"]))
     span = PLAN.ranges[name]
     below = st.floats(max_value=span.at_least, exclude_max=True, allow_nan=False)
     above = st.floats(min_value=span.at_most, exclude_min=True, allow_nan=False)
@@ -113,10 +113,10 @@ DEVIATIONS: dict[str, tuple[Any, str]] = {
     ),
     "no settings": (lambda p: p["recipe"].pop("settings"), "settings"),
     "seed not recorded": (lambda p: p.pop("seed"), "seed"),
-    "size not recorded": (lambda p: p["cohort"].pop("encounters"), "encounters.uci"),
+    "size not recorded": (lambda p: p["cohort"].pop("rows"), "rows.uci"),
     "flow not recorded": (lambda p: p["cohort"].update(flow=[]), "cohort flow: not recorded"),
     "an exclusion more": (
-        lambda p: p["cohort"]["flow"].append({"step": "excluded: younger than 18", "encounters": 20}),
+        lambda p: p["cohort"]["flow"].append({"step": "excluded: younger than 18", "rows": 20}),
         "cohort rule added: excluded: younger than 18",
     ),
     "an exclusion less": (

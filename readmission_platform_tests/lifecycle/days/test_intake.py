@@ -20,7 +20,7 @@ LANDED = {
 def taken_in() -> TakenIn:
     taken = take_in(LANDED, ENCOUNTERS)
     accounts = taken.accounts.assign(delivered_version=pd.array([None, 3], dtype="Int64"))
-    return TakenIn(taken.accepted, accounts, taken.quarantined, taken.files)
+    return TakenIn("discharge_date", taken.accepted, accounts, taken.quarantined, taken.files)
 
 
 def test_days_whose_rows_are_all_where_they_should_be_are_balanced():
@@ -37,9 +37,9 @@ def test_two_wrong_days_do_not_balance_each_other(count: str):
 
 def test_a_row_that_is_lost_on_the_way_is_noticed_wherever_it_was_lost():
     taken = taken_in()
-    accepted = TakenIn(taken.discharges.iloc[1:], taken.accounts, taken.quarantined, taken.files)
+    accepted = TakenIn(taken.day, taken.delivered.iloc[1:], taken.accounts, taken.quarantined, taken.files)
     assert accepted.unbalanced_days(LANDED) == [FIRST]
-    aside = TakenIn(taken.discharges, taken.accounts, taken.quarantined.iloc[:0], taken.files)
+    aside = TakenIn(taken.day, taken.delivered, taken.accounts, taken.quarantined.iloc[:0], taken.files)
     assert aside.unbalanced_days(LANDED) == [SECOND]
     unread = {FIRST: [LandedFile("a.csv", "sha256:a", CELLS.head(5))], SECOND: LANDED[SECOND]}
     assert taken.unbalanced_days(unread) == [FIRST]

@@ -19,8 +19,9 @@ def stays(*numbers: int, patient: str = "a", **columns: object) -> pd.DataFrame:
 def lake(tmp_path: Path) -> ModelLake:
     """Two development encounters, one of the replay stream, and two days of discharges."""
     filled = ModelLake(tmp_path, CONTRACT)
-    source = pd.concat([stays(1, part="development", readmitted="<30"), stays(2, part="development", readmitted="NO"),
-                        stays(3, part="replay", readmitted="<30")], ignore_index=True)  # fmt: skip
+    source = pd.concat([stays(1, part="development", readmitted="<30", readmitted_30d=1),
+                        stays(2, part="development", readmitted="NO", readmitted_30d=0),
+                        stays(3, part="replay", readmitted="<30", readmitted_30d=1)], ignore_index=True)  # fmt: skip
     filled.write("eligible_encounters", source)
     days = pd.concat([stays(3, discharge_date="2024-01-01"), stays(4, discharge_date="2024-01-02")], ignore_index=True)
     filled.write("daily_discharges", days, partition=("discharge_date", ["2024-01-01", "2024-01-02"]))
@@ -40,12 +41,13 @@ def test_the_replay_stream_is_known_only_as_it_arrives(lake: ModelLake):
     assert list(found["readmitted"].fillna("")) == ["<30", "NO", "", ""]
 
 
-def test_the_outcome_of_a_discharge_comes_along_once_it_was_delivered(lake: ModelLake):
-    assert known(lake)["readmitted_30d"].isna().all()
+def test_the_outcome_of_a_discharge_comes_along_once_it_was_delivered_and_those_of_the_source_always(lake: ModelLake):
+    own = {1: 1.0, 2: 0.0}
+    assert known(lake).set_index("encounter_id")["readmitted_30d"].dropna().to_dict() == own
     outcomes = pd.DataFrame({"discharge_date": "2024-01-01", "encounter_id": [3], "entity_key": "a",
                              "readmitted_30d": pd.array([1], "int8")})  # fmt: skip
     lake.write("matured_outcomes", outcomes, partition=("discharge_date", ["2024-01-01"]))
-    assert known(lake).set_index("encounter_id")["readmitted_30d"].dropna().to_dict() == {3: 1.0}
+    assert known(lake).set_index("encounter_id")["readmitted_30d"].dropna().to_dict() == own | {3: 1.0}
 
 
 def test_a_discharge_that_has_matured_is_still_known_from_its_day_on(lake: ModelLake):
@@ -57,6 +59,6 @@ def test_a_discharge_that_has_matured_is_still_known_from_its_day_on(lake: Model
 
 
 def test_nothing_is_known_of_other_patients(lake: ModelLake):
-    other = stays(9, patient="b", readmitted="NO", part="development")
+    other = stays(9, patient="b", readmitted="NO", readmitted_30d=0, part="development")
     lake.write("eligible_encounters", pd.concat([lake.read("eligible_encounters"), other]))
     assert 9 not in set(known(lake)["encounter_id"])

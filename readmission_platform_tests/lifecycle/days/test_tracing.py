@@ -97,19 +97,6 @@ def test_a_swapped_model_file_is_not_used_to_replay(lived_home: Home, changing: 
     assert "changed" in outcome.err
 
 
-def test_a_row_from_before_the_table_versions_were_recorded_says_so(lived_home: Home, changing: Changing):
-    home = changing(lived_home)
-    day = home.landed()[-1]
-    rows = home.lake.read("daily_predictions", where={"discharge_date": [day]})
-    older = rows.assign(delivered_version=pd.array([None] * len(rows), dtype="Int64"))
-    home.lake.write("daily_predictions", older, partition=("discharge_date", [day]))
-    encounter = str(rows["encounter_id"].iloc[0])
-    assert home.command("trace", encounter, "--json").json["predictions"][0]["delivered_version"] is None
-    outcome = home.command("trace", encounter, "--replay")
-    assert outcome.code == 2
-    assert "before the table versions" in outcome.err
-
-
 @pytest.mark.parametrize("arguments", [("1",), ("1", "--date", "2020-01-02"), ("1", "--date", "yesterday")])
 def test_an_unknown_encounter_or_date_is_one_line_and_exit_code_two(lived_home: Home, arguments: tuple[str, ...]):
     outcome = lived_home.command("trace", *arguments)

@@ -10,7 +10,7 @@ from readmission_platform.lifecycle.monitoring.verdict_line import standing
 from readmission_platform_tests.support.evidence_rows import WORDING
 
 DAY = "2026-01-31"
-WELL = [("encounters_received", 27.0, "all"), ("days_incomplete", 0.0, "all"), ("drift_alarm", 0.0, "all"),
+WELL = [("rows_received", 27.0, "all"), ("days_incomplete", 0.0, "all"), ("drift_alarm", 0.0, "all"),
         ("column_drifted", 0.0, "column: age"), ("live_auroc", 0.66, "all"), ("worse_auroc", 0.0, "all"),
         ("matured_coverage", 0.99, "all")]  # fmt: skip
 
@@ -22,7 +22,7 @@ def judged(
     rows = [made.single(name, value, first_day=DAY, last_day=DAY, version="1", cohort=cohort, n=60)
             for name, value, cohort in (*kept, *changes)]  # fmt: skip
     visible = made.long_table(rows).assign(hidden=False)
-    return standing(visible, live=live, open_alerts=alerts, outcome_coverage=0.95, wording=WORDING)
+    return standing(visible, live=live, open_alerts=alerts, outcome_coverage=0.95, maturity_days=30, wording=WORDING)
 
 
 def test_all_is_well_when_everything_is_known_and_in_order():

@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +10,15 @@ import pandas as pd
 import pytest
 
 from readmission_platform.config.environment import PROJECT_ROOT
-from readmission_platform.config.files import model_config
 from readmission_platform.foundation.errors import BadInput
-from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.training.rebuilding import rebuild
 from readmission_platform.lifecycle.training.recorded_code import RebuildFailed, is_running, rebuild_with, sources_of
-from readmission_platform.lifecycle.training.recorded_version import settings_of
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.storage.skops_content import content_digest
-from readmission_platform_tests.support.homes import Home
 from readmission_platform_tests.support.small_study import OVERCONFIDENT, SmallStudy, make_small_study
 
 SETTINGS = {"boosting": {**OVERCONFIDENT, "max_iter": 5}, "target_smoothing": 50.0}
+PACKAGE = "readmission_platform.models.readmission_30d"
 MODEL = "readmission_platform/models/boosting/recalibrated.py"
 
 
@@ -82,9 +78,9 @@ def test_the_recorded_commit_is_what_is_run_whatever_the_checkout_holds_now(
     told: list[str] = []
     (tmp_path / "code").mkdir()
     sources = sources_of(halving, tmp_path / "code", repository=folder)
-    recorded = rebuild_with(sources, features, study.folds, stored, settings=SETTINGS, seed=3,
+    recorded = rebuild_with(sources, PACKAGE, features, study.folds, stored, settings=SETTINGS, seed=3,
                             progress=told.append, scratch=tmp_path)  # fmt: skip
-    running = rebuild(features, study.folds, stored, settings=SETTINGS, seed=3, progress=nobody_listens)
+    running = rebuild(PACKAGE, features, study.folds, stored, settings=SETTINGS, seed=3, progress=nobody_listens)
     assert np.array_equal(recorded.scores, running.scores)
     assert np.array_equal(recorded.test_scores, running.test_scores / 2)
     assert np.array_equal(recorded.stored_scores, running.stored_scores / 2)
@@ -99,8 +95,8 @@ def test_recorded_code_that_cannot_be_run_is_told_by_the_kind_of_error_alone(
 ):
     sources = sources_of(repository[2], tmp_path, repository=repository[0])
     with pytest.raises(RebuildFailed, match=r"NameError$"):
-        rebuild_with(sources, features, study.folds, stored, settings=SETTINGS, seed=3, progress=nobody_listens,
-                     scratch=tmp_path)  # fmt: skip
+        rebuild_with(sources, PACKAGE, features, study.folds, stored, settings=SETTINGS, seed=3,
+                     progress=nobody_listens, scratch=tmp_path)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -142,14 +138,3 @@ def test_a_model_that_differs_in_one_number_has_other_content(study: SmallStudy,
     other = loads(stored, trusted=list(CONTRACT.estimator.artifact.trusted_types))
     other.slope += 1e-12
     assert content_digest(dumps(other)) != content_digest(stored)
-
-
-def test_settings_that_were_not_recorded_are_read_from_the_recorded_code_as_they_stand_there(trained_home: Home):
-    with trained_home.ledger() as ledger:
-        record = version_records(*ledger.snapshot())["1"]
-    older = replace(record, trained={name: value for name, value in record.trained.items() if name != "recipe"})
-    with trained_home.lived_in() as current:
-        shipped = model_config(current, "readmission_30d").settings
-    found = settings_of(older, PROJECT_ROOT)
-    assert found == shipped
-    assert {type(found["boosting"][name]) for name in ("max_iter", "max_leaf_nodes", "min_samples_leaf")} == {int}

@@ -177,7 +177,7 @@ def test_evidence_that_was_changed_makes_no_dossier_and_leaves_no_folder(
     lived_home: Home, changing: Changing, tmp_path: Path
 ):
     home = changing(lived_home)
-    file = next((home.path / "lake" / "model_evidence").rglob("*.parquet"))
+    file = next((home.lake.root / "model_evidence").rglob("*.parquet"))
     file.write_bytes(file.read_bytes()[:-100])
     outcome = home.command("dossier", "1", "--out", str(tmp_path / "out" / "dossier"))
     assert outcome.code == 3

@@ -13,7 +13,20 @@ from readmission_platform.lifecycle.versions.evidence_document import document_b
 from readmission_platform_tests.support.homes import MODEL, Home
 
 KEYS = {
-    *("format", "model", "words", "version", "source", "provenance", "cohort", "schema", "n", "positives", "patients"),
+    *(
+        "format",
+        "model",
+        "words",
+        "version",
+        "source",
+        "limit_set",
+        "provenance",
+        "cohort",
+        "schema",
+        "n",
+        "positives",
+        "entities",
+    ),
     *("prevalence", "settings", "estimates", "curves", "groups", "baselines", "comparisons", "explanations", "gates"),
     *("verdict", "policy_digest", "robustness"),
 }
@@ -44,7 +57,7 @@ def counts(value: Any, name: str = "") -> Iterator[tuple[str, int]]:
     elif isinstance(value, list):
         for each in value:
             yield from counts(each, name)
-    elif isinstance(value, int) and name in {"n", "positives", "patients", "encounters", "counts"}:
+    elif isinstance(value, int) and name in {"n", "positives", "entities", "rows", "counts"}:
         yield name, value
 
 
@@ -99,9 +112,9 @@ def test_a_version_can_be_rebuilt_from_what_is_recorded(document: dict[str, Any]
     recipe = provenance["recipe"]
     assert set(recipe) == {"algorithm", "settings", "folds", "inputs", "features"}
     assert set(recipe["settings"]) >= {"boosting", "target_smoothing"}
-    flow = {row["step"]: row["encounters"] for row in document["cohort"]["flow"]}
+    flow = {row["step"]: row["rows"] for row in document["cohort"]["flow"]}
     assert flow["encounters in the source"] == 14_000
-    assert flow["development (first part of the proxy clock)"] == document["cohort"]["encounters"] == document["n"]
+    assert flow["development (first part of the proxy clock)"] == document["cohort"]["rows"] == document["n"]
 
 
 def test_it_says_what_training_did_not_record(trained_home: Home):
@@ -127,7 +140,7 @@ def test_an_unknown_version_is_refused(trained_home: Home):
 
 def test_without_its_rows_a_version_has_no_evidence(trained_home: Home, changing):
     home = changing(trained_home)
-    shutil.rmtree(home.path / "lake" / "model_evidence")
+    shutil.rmtree(home.lake.root / "model_evidence")
     refused = home.command("report", "1")
     assert refused.code == 3
     assert "evidence rows of version 1 are gone" in refused.err

@@ -11,7 +11,13 @@ from readmission_platform.config.files import model_config
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.lifecycle.versions.shadow import shadow_of
-from readmission_platform.lifecycle.versions.version_facts import shadow_days, shadow_estimates
+from readmission_platform.lifecycle.versions.shadow_days import (
+    complete_days,
+    days_in_the_shadow,
+    shadow_days,
+    shadow_rows,
+)
+from readmission_platform.lifecycle.versions.version_facts import shadow_estimates
 from readmission_platform_tests.conftest import SHADOW_DAYS
 from readmission_platform_tests.support.homes import Home
 
@@ -27,7 +33,7 @@ def model(shadowed_home: Home) -> ModelConfig:
         return model_config(current, "readmission_30d")
 
 
-def shadow_rows(home: Home) -> Any:
+def scored_in_the_shadow(home: Home) -> Any:
     return home.lake.read("shadow_predictions", where={"model_version": ["2"]})
 
 
@@ -45,7 +51,7 @@ def test_the_check_compares_with_the_work_list_of_the_same_run(shadowed_home: Ho
     assert found.severity is dg.AssetCheckSeverity.WARN
     assert not found.blocking
     figures = {name: value.value for name, value in found.metadata.items()}
-    assert figures["encounters"] == SHADOW_DAYS * 27
+    assert figures["rows"] == SHADOW_DAYS * 27
     assert figures["rank correlation"] == pytest.approx(1)  # the same recipe, seed and data
     assert "psi" not in figures  # fewer than 200 encounters
     assert figures["limits"]["min_rank_correlation"] == 0.8
@@ -63,7 +69,7 @@ def test_before_there_is_a_version_in_production_there_is_nothing_to_compare(liv
 
 
 def test_versions_that_disagree_are_a_warning_that_says_by_how_much(shadowed_home: Home, model: ModelConfig):
-    rows = shadow_rows(shadowed_home)
+    rows = scored_in_the_shadow(shadowed_home)
     turned = rows.assign(risk=0.9 - rows["risk"], flagged=~rows["flagged"])
     found = agreement_check(shadowed_home.lake, turned, sorted(set(rows["discharge_date"])), model)
     assert not found.passed
@@ -73,7 +79,7 @@ def test_versions_that_disagree_are_a_warning_that_says_by_how_much(shadowed_hom
 
 
 def test_a_single_day_is_shown_and_not_judged(shadowed_home: Home, model: ModelConfig):
-    rows = shadow_rows(shadowed_home)
+    rows = scored_in_the_shadow(shadowed_home)
     day = rows["discharge_date"].iloc[0]
     one = rows[rows["discharge_date"] == day].assign(risk=0.9)
     found = agreement_check(shadowed_home.lake, one, [day], model)
@@ -83,43 +89,44 @@ def test_a_single_day_is_shown_and_not_judged(shadowed_home: Home, model: ModelC
 
 
 def test_a_version_is_not_compared_with_itself(shadowed_home: Home):
-    rows = shadow_rows(shadowed_home).assign(model_version="1")
+    rows = scored_in_the_shadow(shadowed_home).assign(model_version="1")
     assert both_scored(shadowed_home.lake, rows, sorted(set(rows["discharge_date"]))).empty
 
 
 def test_only_complete_days_count_as_days_in_the_shadow(shadowed_home: Home, changing: Callable[[Home], Home]):
     home = changing(shadowed_home)
     challenger = record(home, "2")
-    assert shadow_days(home.lake, challenger) == SHADOW_DAYS
-    rows = shadow_rows(home)
+    assert days_in_the_shadow(home.lake, challenger) == SHADOW_DAYS
+    rows = scored_in_the_shadow(home)
     day = rows["discharge_date"].iloc[0]
     home.lake.write("shadow_predictions", rows[rows["discharge_date"] == day].iloc[1:],
                     partition=("discharge_date", [day]))  # fmt: skip
-    assert shadow_days(home.lake, challenger) == SHADOW_DAYS - 1
-    estimates, days = shadow_estimates(home.lake, challenger, 0.11)
-    assert days == SHADOW_DAYS - 1
+    assert days_in_the_shadow(home.lake, challenger) == SHADOW_DAYS - 1
+    days = shadow_days(home.lake, shadow_rows(home.lake, challenger))
+    assert complete_days(days) == SHADOW_DAYS - 1
+    estimates = shadow_estimates(days, 0.11)
     assert estimates["shadow_scored_share"]["value"] == pytest.approx(1 - 1 / (SHADOW_DAYS * 27))
 
 
 def test_days_scored_by_other_bytes_do_not_count(shadowed_home: Home, changing: Callable[[Home], Home]):
     home = changing(shadowed_home)
-    rows = shadow_rows(home)
+    rows = scored_in_the_shadow(home)
     day = rows["discharge_date"].iloc[0]
     home.lake.write("shadow_predictions", rows[rows["discharge_date"] == day].assign(artifact_digest="sha256:other"),
                     partition=("discharge_date", [day]))  # fmt: skip
-    assert shadow_days(home.lake, record(home, "2")) == SHADOW_DAYS - 1
+    assert days_in_the_shadow(home.lake, record(home, "2")) == SHADOW_DAYS - 1
 
 
 def test_the_days_are_summarised_for_people_with_small_days_hidden(
     shadowed_home: Home, changing: Callable[[Home], Home], model: ModelConfig
 ):
     home = changing(shadowed_home)
-    rows = shadow_rows(home)
+    rows = scored_in_the_shadow(home)
     day = rows["discharge_date"].iloc[0]
     home.lake.write("shadow_predictions", rows[rows["discharge_date"] == day].head(10),
                     partition=("discharge_date", [day]))  # fmt: skip
-    shown = shadow_of(home.lake, record(home, "2"), model)
+    shown = shadow_of(home.lake, shadow_rows(home.lake, record(home, "2")), model)
     small = next(each for each in shown["days"] if each["day"] == day)
-    assert (small["encounters"], small["mean_risk"], small["rank_correlation"]) == (None, None, None)
-    assert [each["encounters"] for each in shown["days"] if each["day"] != day] == [27] * (SHADOW_DAYS - 1)
-    assert shown["overall"]["encounters"] == 27 * (SHADOW_DAYS - 1) + 10
+    assert (small["rows"], small["mean_risk"], small["rank_correlation"]) == (None, None, None)
+    assert [each["rows"] for each in shown["days"] if each["day"] != day] == [27] * (SHADOW_DAYS - 1)
+    assert shown["overall"]["rows"] == 27 * (SHADOW_DAYS - 1) + 10

@@ -101,7 +101,7 @@ def test_a_missing_model_file_is_named(lived_home: Home, changing: Changing):
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 def test_one_changed_byte_of_the_evidence_is_named_wherever_it_is(lived_home: Home, changing: Changing, share: float):
     home = changing(lived_home)
-    file = next((home.path / "lake" / "model_evidence").rglob("*.parquet"))
+    file = next((home.lake.root / "model_evidence").rglob("*.parquet"))
     flip(file, int(share * file.stat().st_size))
     code, named = failed(home)
     assert code == 1
@@ -110,7 +110,7 @@ def test_one_changed_byte_of_the_evidence_is_named_wherever_it_is(lived_home: Ho
 
 def test_promotion_refuses_evidence_whose_file_is_damaged(trained_home: Home, changing: Changing):
     home = changing(trained_home)
-    file = next((home.path / "lake" / "model_evidence").rglob("*.parquet"))
+    file = next((home.lake.root / "model_evidence").rglob("*.parquet"))
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     outcome = home.command("promote", "--version", "1", "--to-stage", "staging", "--dry-run")
     assert outcome.code == 3

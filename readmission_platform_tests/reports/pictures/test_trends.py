@@ -30,7 +30,7 @@ def single(figure: str, value: float, first: str, last: str, **more: str) -> pd.
 def some_figures() -> pd.DataFrame:
     day, window = ("2026-01-05", "2026-01-05"), ("2026-01-05", "2026-01-12")
     parts = [
-        single("encounters_received", 40, *day), single("encounters_quarantined", 15, *day),
+        single("rows_received", 40, *day), single("rows_quarantined", 15, *day),
         single("mean_risk", 0.12, *day), single("risk_band_share", 0.7, *window, cohort="band: low"),
         single("risk_band_share", 0.3, *window, cohort="band: high or very_high"),
         single("drift_alarm", 1, *window, version="1"), single("risk_stability_index", 0.3, *window, version="1"),
@@ -64,7 +64,7 @@ def test_the_same_figures_make_the_same_bytes(draw: Callable[[pd.DataFrame], byt
 
 def test_hidden_counts_are_marked_and_not_drawn_to_scale():
     hidden = some_figures()
-    hidden.loc[hidden["figure"] == "encounters_quarantined", ["value", "hidden"]] = [float("nan"), True]
+    hidden.loc[hidden["figure"] == "rows_quarantined", ["value", "hidden"]] = [float("nan"), True]
     assert volume_svg(hidden, AXIS, WORDING) != volume_svg(some_figures(), AXIS, WORDING)
 
 
