@@ -14,16 +14,16 @@ LOCK_DONE := .venv/.locked
 LOG := .venv/install.log
 PIP := $(BIN)/python -u -m pip install --disable-pip-version-check --no-input --no-deps
 PACKAGES = $(shell grep -c == requirements.lock)
-# A file of tests stays in one process; conftest.py puts them in order, the long ones first. One process more than cores,
-# since many tests wait for another process or a lock, and each of them on one core.
+# A file of tests stays in one process; conftest.py orders the files, the long ones first. There is one process more than
+# cores, because many tests wait for another process or a lock; each process uses one core.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 ON_EVERY_CORE = -n $$(( $$($(BIN)/python -c "import os; print(os.cpu_count())") + 1 )) --dist loadfile --no-loadscope-reorder
 SUPPORTED := , sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-# Scripts in .venv name their folder: a checkout that was moved or copied installs afresh instead of running the old one.
+# Scripts in .venv name their folder: a checkout that was moved or copied is installed again instead of running the old one.
 MOVED := $(shell [ ! -e $(STAMP) ] || [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || echo moved)
 
-# A relative path is taken from this folder and, when it is not there, from where make was called (make -C).
+# A relative path is looked for in this folder and then where make was called (make -C).
 ARCHIVE_PATH = $(shell if [ ! -e "$(ARCHIVE)" ] && [ -e "$(PWD)/$(ARCHIVE)" ]; then echo "$(PWD)/$(ARCHIVE)"; else echo "$(ARCHIVE)"; fi)
 WITH_ARCHIVE = $(if $(ARCHIVE),--archive "$(ARCHIVE_PATH)")
 
@@ -32,7 +32,7 @@ WITH_ARCHIVE = $(if $(ARCHIVE),--archive "$(ARCHIVE_PATH)")
 .PHONY: help
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
-	@printf '\nVariables: SOURCE=synthetic|uci ARCHIVE=path ENCOUNTERS=n SEED=n PYTHON=python3.12 READMISSION_HOME=folder\n'
+	@printf '\nVariables: SOURCE=synthetic|uci ARCHIVE=path ENCOUNTERS=n SEED=n PYTHON=python3.12 READMISSION_HOME=folder READMISSION_MODELS=names\n'
 
 .PHONY: setup
 setup: $(STAMP) ## install everything into .venv and prepare the home (two to four minutes, 1.7 GB, once)
@@ -96,7 +96,7 @@ fix: setup ## let ruff repair and format what it can
 	$(BIN)/ruff format .
 
 .PHONY: audit
-audit: setup ## known vulnerabilities of what the lock names (asks the vulnerability service)
+audit: setup ## known vulnerabilities of the locked packages (asks the vulnerability service)
 	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements.lock
 
 .PHONY: bench
@@ -108,11 +108,11 @@ gate-power: setup ## do the gates pass honest models and fail broken ones? (long
 	$(BIN)/python -m readmission_platform_tests.benchmarks.gate_power $(WITH_ARCHIVE)
 
 .PHONY: benchmark
-benchmark: setup ## the modelling code by TableShift's and TabArena's rules, beside what others reached; JSON=1
+benchmark: setup ## the readmission model under the rules of TableShift and TabArena, beside published results; JSON=1
 	@$(BIN)/python -m readmission_platform_tests.benchmarks.public_protocols $(WITH_ARCHIVE) $(if $(JSON),--json)
 
 .PHONY: monitoring-power
-monitoring-power: setup ## does monitoring raise what it should, and nothing else?
+monitoring-power: setup ## does monitoring raise the alarms it should, and no others?
 	$(BIN)/python -m readmission_platform_tests.benchmarks.drift_power $(WITH_ARCHIVE)
 	$(BIN)/python -m readmission_platform_tests.benchmarks.performance_power $(WITH_ARCHIVE)
 
@@ -121,11 +121,11 @@ bench-day: setup ## time and memory of a day, its monitoring run, and a year fil
 	$(BIN)/python -m readmission_platform_tests.benchmarks.daily_operation $(WITH_ARCHIVE)
 
 .PHONY: model-development
-model-development: setup ## what was tried for the model, each variant against the shipped recipe (half an hour)
+model-development: setup ## what was tried for the readmission model, each variant against the shipped recipe (half an hour)
 	$(BIN)/python -m readmission_platform_tests.benchmarks.model_development $(WITH_ARCHIVE)
 
 .PHONY: replay-report
-replay-report: setup ## the shipped recipe on the replay stream, whose outcomes nothing was chosen by
+replay-report: setup ## the shipped recipe on the replay stream, which no choice was based on
 	$(BIN)/python -m readmission_platform_tests.benchmarks.replay_stream $(WITH_ARCHIVE)
 
 .PHONY: lock
@@ -141,7 +141,7 @@ clean: ## delete .venv and every cache, not the home
 
 # ------------------------------------------------------------------------------------------------ installation
 
-# Prints the first Python that will do; a candidate is run, because a name on the PATH may be an empty shell.
+# Prints the first Python that works; each candidate is run, because a name on the PATH may lead to nothing.
 define FIND_PYTHON
 for candidate in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.13 python3 "$$HOME"/.pyenv/versions/3.1[123].*/bin/python); do \
 	"$$candidate" -c 'import ensurepip$(SUPPORTED)' 2>/dev/null \
@@ -155,7 +155,7 @@ find-python:
 	@$(FIND_PYTHON)
 
 # --no-deps because the lock is complete, and because older releases of pip refuse extras where hashes are required.
-# A package that was half written when the installation was interrupted looks installed to pip: start over then.
+# After an interruption start over: to pip a half-written package looks installed.
 $(STAMP): requirements.lock pyproject.toml $(if $(MOVED),force)
 	@fresh=; if [ -e $(UNFINISHED) ]; then echo "The last installation was interrupted: starting over."; fresh=--clear; fi; \
 	[ -z "$(MOVED)" ] || fresh=--clear; \
@@ -164,14 +164,14 @@ $(STAMP): requirements.lock pyproject.toml $(if $(MOVED),force)
 		echo "Creating .venv with $$("$$python" --version)."; \
 		"$$python" -m venv --clear .venv || exit 1; fi
 	@touch $(UNFINISHED) && rm -f $(LOCK_DONE)
-	@echo "Installing $(PACKAGES) locked packages (two to four minutes, 1.7 GB; pip's own words are in $(LOG))."
+	@echo "Installing $(PACKAGES) locked packages (two to four minutes, 1.7 GB; pip's output is in $(LOG))."
 	@{ $(PIP) --require-hashes --progress-bar off -r requirements.lock && touch $(LOCK_DONE); } 2>&1 | tee $(LOG) | { \
 		n=0; while read -r line; do case "$$line" in \
 			Collecting*|Processing*|Ignoring*|"Requirement already"*) n=$$((n + 1)); [ $$((n % 25)) -ne 0 ] || echo "  fetched $$n of $(PACKAGES)";; \
 			"Installing collected"*) echo "  unpacking them, a minute or two";; \
 		esac; done; }
 	@[ -e $(LOCK_DONE) ] && $(PIP) --no-build-isolation --editable . >> $(LOG) 2>&1 || { \
-		grep -v '^WARNING' $(LOG) | tail -n 12 >&2; echo "The installation failed, as said above; make can be run again." >&2; exit 1; }
+		grep -v '^WARNING' $(LOG) | tail -n 12 >&2; echo "The installation failed, see above; make can be run again." >&2; exit 1; }
 	@pwd -P > $(STAMP) && rm -f $(UNFINISHED) $(LOCK_DONE)
 	@echo "Installed."
 

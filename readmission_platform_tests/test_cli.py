@@ -177,7 +177,7 @@ def runs_of(home: Home) -> set[str]:
         (("train", "--archive", "some.zip"), ("--archive", "uci")),
         (("train", "--sample", "0"), ("--sample",)),
         (("train", "--sample", "1.5"), ("--sample",)),
-        (("train", "--encounters", "10"), ("rows",)),
+        (("train", "--encounters", "10"), ("encounters",)),
         (("run", "--source", "mimic"), ("--source",)),
         (("gates", "99"), ("no version 99",)),
         (("promote",), ("which version",)),

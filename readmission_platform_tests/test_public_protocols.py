@@ -149,7 +149,7 @@ def test_accuracy_is_counted_over_the_test_rows_and_drawn_by_patient(shift: Prot
 def test_on_synthetic_encounters_the_command_measures_and_compares_with_nothing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, quick: ModelConfig
 ) -> None:
-    monkeypatch.setattr(public_protocols, "model_config", lambda _: quick)
+    monkeypatch.setattr(public_protocols, "model_config", lambda *_: quick)
     monkeypatch.setattr(rules, "TABARENA_REPEATS", 1)
     assert public_protocols.main(["--encounters", "1000", "--replicates", "10", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)

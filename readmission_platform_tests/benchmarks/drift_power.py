@@ -162,7 +162,7 @@ def make_bench(raw: pd.DataFrame, origin: str, model: ModelConfig, config: Drift
 
     def reference(rows: np.ndarray) -> Reference:
         return reference_of(
-            comparable(inputs[rows], columns), fitted.scores[rows], encounters=config.reference_rows,
+            comparable(inputs[rows], columns), fitted.scores[rows], rows=config.reference_rows,
             rare_share=config.rare_category_share, seed=seed,
         )  # fmt: skip
 
@@ -179,7 +179,7 @@ def measured(bench: Bench, reference: Reference, windows: Iterator[pd.DataFrame]
     for number, inputs in enumerate(windows, start=1):
         given = comparable(inputs, bench.columns).assign(**{RISK: CONTRACT.estimator.score(bench.model, inputs)})
         rows = measure(reference, given, limits=limits).rows
-        found.append(rows.assign(window=number, first_day="", last_day="", encounters=len(inputs)))
+        found.append(rows.assign(window=number, first_day="", last_day="", rows=len(inputs)))
     return pd.concat(found, ignore_index=True)
 
 

@@ -16,7 +16,7 @@ LIMITS = DriftLimits(0.2, 0.2, 0.1, 0.05, 1, 2, 3)
 def rows_of(*rows: tuple[str, str, float, float, float], window: int = 4) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["column", "measure", "score", "observed", "reference"])
     days = {"first_day": "2026-03-01", "last_day": "2026-03-08"}
-    return judged(frame.assign(window=window, encounters=216, **days), LIMITS)
+    return judged(frame.assign(window=window, rows=216, **days), LIMITS)
 
 
 def line(*row: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ MEASURES = {
     "accuracy": "share",
 }
 
-_ACCOUNTING, _PREDICTIONS, _DRIFT = "discharge_accounting", "daily_predictions", "drift_report"
+_ACCOUNTING, _PREDICTIONS, _DRIFT = "intake_accounting", "daily_predictions", "drift_report"
 _PERFORMANCE, _OUTCOMES, _RUNS = "live_performance", "outcome_accounting", "operations database"
 
 _FIXED = (

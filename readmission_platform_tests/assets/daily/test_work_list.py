@@ -91,7 +91,7 @@ def test_withheld_encounters_have_a_reason_no_risk_and_no_rank(odd: pd.DataFrame
 def test_the_metadata_say_how_many_of_each(odd_home: Home):
     shown = last_event(odd_home, "daily_predictions", ODD_DAY).metadata
     assert (shown["scored"].value, shown["withheld"].value) == (23, 4)
-    reasons = {record.data["withheld because"]: record.data["rows"]
+    reasons = {record.data["withheld because"]: record.data["encounters"]
                for record in shown["withheld because"].value.records}  # fmt: skip
     assert sum(reasons.values()) == 4
     assert UNSEEN_DISPOSITION not in " ".join(reasons)

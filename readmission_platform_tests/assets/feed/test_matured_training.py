@@ -89,7 +89,7 @@ def test_what_matured_is_learnt_from_once_with_its_outcome_and_its_date(matured_
 def test_the_flow_of_the_cohort_shows_it_as_a_step(home: Home):
     result = home.materialize("eligible_encounters")
     (shown,) = result.asset_materializations_for_node("eligible_encounters")
-    flow = {record.data["step"]: record.data["rows"] for record in shown.metadata["cohort flow"].records}
+    flow = {record.data["step"]: record.data["encounters"] for record in shown.metadata["cohort flow"].records}
     assert flow["development (matured discharges)"] == COUNT
     assert flow["added: matured discharges that are not in the source"] == 0
 

@@ -47,7 +47,7 @@ def test_on_the_same_machine_and_code_every_risk_is_the_same_to_the_last_bit(rep
     assert outcome.code == 0, outcome.err
     found = outcome.json
     assert (found["result"], found["largest_difference"]) == ("identical", 0)
-    assert found["compared"]["out_of_fold"]["rows"] > found["compared"]["test_patients"]["rows"] > 1000
+    assert found["compared"]["out_of_fold"]["rows"] > found["compared"]["test_entities"]["rows"] > 1000
     assert found["artifact"]["same_content"]
 
 
@@ -72,7 +72,7 @@ def test_what_is_kept_is_the_model_and_scores_without_any_key(reproduced: tuple[
     scores = pd.read_csv(kept / "scores.csv")
     assert list(scores) == ["row", "fold", "recorded", "rebuilt", "stored_model", "rebuilt_model"]
     assert (scores["recorded"] == scores["rebuilt"]).all()
-    assert scores["stored_model"].count() == outcome.json["compared"]["test_patients"]["rows"]
+    assert scores["stored_model"].count() == outcome.json["compared"]["test_entities"]["rows"]
     assert (kept / "model.skops").is_file()
     again = home.command("reproduce", "1", "--keep", str(kept))
     assert again.code == 2

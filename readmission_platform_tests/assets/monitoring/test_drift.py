@@ -23,7 +23,7 @@ from readmission_platform.models.readmission_30d.watched_inputs import WATCHABLE
 from readmission_platform_tests.conftest import PRODUCTION_DAYS, SHADOW_DAYS
 from readmission_platform_tests.support.homes import MODEL, Home
 
-CONTRACT = "version window first_day last_day encounters column measure score limit drifted".split()
+CONTRACT = "version window first_day last_day rows column measure score limit drifted".split()
 A_DAY = 27
 DAYS = SHADOW_DAYS + PRODUCTION_DAYS
 FULL_WINDOWS, REST = 2, DAYS * A_DAY - 2 * 216
@@ -235,7 +235,7 @@ def test_a_version_with_full_windows_waits_for_monitoring_and_is_held_back_by_it
     shadowed_home: Home, changing: Callable[[Home], Home], tmp_path: Path
 ):
     home = changing(shadowed_home)
-    assert condition(home)["detail"] == f"collecting: {SHADOW_DAYS * A_DAY} of the 200 encounters of a window"
+    assert condition(home)["detail"] == f"collecting: {SHADOW_DAYS * A_DAY} of the 200 rows of a window"
 
     days = home.landed()
     assert home.command("score", "--from", days[0], "--to", days[-1]).code == 0

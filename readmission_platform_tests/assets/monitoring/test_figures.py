@@ -63,7 +63,7 @@ def test_days_come_back_as_they_were_counted(home: Home, table: pd.DataFrame):
 
 def test_only_the_days_asked_for_are_in_it(home: Home):
     table = figures_of(home, days=20)
-    daily = table[table["figure"].str.startswith("encounters_")]
+    daily = table[table["figure"].str.startswith("rows_")]
     assert sorted(set(daily["first_day"])) == days_of(20)
     assert figures_of(home, days=20, now=NOW + timedelta(days=200))["figure"].tolist() == ["alerts_open"]
 
@@ -139,7 +139,7 @@ def test_the_asset_stores_the_table_and_shows_headlines_that_the_ui_plots(home: 
     assert list(stored.columns) == COLUMNS
     assert set(stored["figure"]) <= set(CATALOGUE)
     # A day's few quarantined rows are in the stored table and not in the one that is shown.
-    assert not any(0 < record["value"] < 11 for name, record in shown.items() if name.startswith("encounters_"))
+    assert not any(0 < record["value"] < 11 for name, record in shown.items() if name.startswith("rows_"))
 
 
 def test_the_documentation_lists_every_figure_as_the_catalogue_has_it():

@@ -28,9 +28,7 @@ def encounters(size: int, *, seed: int, stay: float = 4.0, medicare: float = 0.5
 @pytest.fixture(scope="module")
 def reference() -> Reference:
     training = encounters(6000, seed=1)
-    return reference_of(
-        training[["payer", "stay"]], training["risk"].to_numpy(), encounters=4000, rare_share=0.02, seed=3
-    )
+    return reference_of(training[["payer", "stay"]], training["risk"].to_numpy(), rows=4000, rare_share=0.02, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +64,7 @@ def test_the_index_is_the_one_of_the_textbook(reference: Reference):
 def test_the_same_training_data_and_seed_give_the_same_reference():
     training = encounters(3000, seed=1)
     one, other = (
-        reference_of(training[["payer"]], training["risk"].to_numpy(), encounters=1000, rare_share=0.02, seed=3)
+        reference_of(training[["payer"]], training["risk"].to_numpy(), rows=1000, rare_share=0.02, seed=3)
         for _ in range(2)
     )
     assert one.vocabularies == other.vocabularies

@@ -84,7 +84,7 @@ def scores(number: int = 1, **columns: Any) -> pd.DataFrame:
         measure, score = given_as if isinstance(given_as, tuple) else ("drift", given_as)
         rows.append({"column": column, "measure": measure, "score": score})
     return pd.DataFrame(rows).assign(
-        window=number, first_day="2026-01-01", last_day="2026-01-08", encounters=216, digest=f"sha256:{number}"
+        window=number, first_day="2026-01-01", last_day="2026-01-08", rows=216, digest=f"sha256:{number}"
     )
 
 

@@ -51,7 +51,7 @@ def test_key_figures_are_those_of_the_evidence(rows, settings):
     columns = {
         "labels": rows["label"].to_numpy().astype(np.int64),
         "scores": rows["score"].to_numpy(),
-        "patients": pd.factorize(rows["entity_key"])[0],
+        "entities": pd.factorize(rows["entity_key"])[0],
     }
     found = key_figures(**columns, flag_share=0.1, replicates=30, seed=7)
     evidence = evaluate(rows, **settings, replicates=30)["estimates"]

@@ -33,7 +33,7 @@ def test_nothing_small_can_be_worked_out_from_a_day(
     scored = accepted - withheld
     counts = {"received": accepted + quarantined + duplicate, "accepted": accepted, "quarantined": quarantined}
     counts |= {"duplicate": duplicate, "scored": scored, "withheld": withheld, "flagged": min(flagged, scored)}
-    hidden = {name.removeprefix("encounters_") for name in hidden_on(counts)}
+    hidden = {name.removeprefix("rows_") for name in hidden_on(counts)}
     visible = {name: count for name, count in counts.items() if name not in hidden}
     assert not any(0 < count < SMALLEST_SHOWN for count in visible.values())
     if "received" in visible:

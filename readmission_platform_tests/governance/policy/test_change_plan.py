@@ -48,7 +48,7 @@ def trained(**changes: Any) -> dict[str, Any]:
 
 def put(payload: dict[str, Any], path: str, value: Any) -> None:
     """Set a recorded value by the name the plan has for it."""
-    if path.startswith("encounters."):
+    if path.startswith("rows."):
         payload["cohort"]["rows"] = value
     elif path == "seed":
         payload["seed"] = value
@@ -124,10 +124,10 @@ DEVIATIONS: dict[str, tuple[Any, str]] = {
         "cohort rule left out: excluded: discharged to hospice",
     ),
     "an exclusion that takes out more": (
-        lambda p: p["cohort"]["flow"][1].update(encounters=5_000),
+        lambda p: p["cohort"]["flow"][1].update(rows=5_000),
         "excluded: died in hospital: 5,000",
     ),
-    "another file": (lambda p: p["cohort"]["flow"][0].update(encounters=1_000), "encounters in the source: 1,000"),
+    "another file": (lambda p: p["cohort"]["flow"][0].update(rows=1_000), "encounters in the source: 1,000"),
 }
 
 
@@ -313,7 +313,7 @@ def test_a_plan_that_names_no_gate_or_an_unusable_limit_is_not_adopted():
         ({"modifications__seed__ranges": {"seed": {"at_least": 2, "at_most": 1}}}, "above"),
         ({"modifications__seed__ranges": {"seed": {"at_least": 0, "at_most": float("inf")}}}, "numbers"),
         ({"modifications__seed__ranges": {"settings.target_smoothing": {"at_least": 0, "at_most": 1}}}, "two mod"),
-        ({"unchanged__sources": ["uci", "elsewhere"]}, "encounters.elsewhere"),
+        ({"unchanged__sources": ["uci", "elsewhere"]}, "rows.elsewhere"),
         ({"modifications__seed__ranges": {}}, "ranges"),
         ({"modifications__seed__verified_by": []}, "verified_by"),
         ({"purpose": ""}, "purpose"),

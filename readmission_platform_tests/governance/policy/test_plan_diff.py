@@ -44,7 +44,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str, str]] = {
     "a source more": (
         {"unchanged__sources": ["uci", "synthetic", "st_elsewhere"],
          "modifications__seed__ranges": {"seed": {"at_least": 0, "at_most": 4294967295},
-                                         "encounters.st_elsewhere": {"at_least": 1, "at_most": 2}}},
+                                         "rows.st_elsewhere": {"at_least": 1, "at_most": 2}}},
         "sources", "looser",
     ),
     "a source less": ({"unchanged__sources": ["uci"]}, "sources", "tighter"),

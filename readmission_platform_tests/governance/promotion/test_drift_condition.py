@@ -19,7 +19,7 @@ def drift_condition(ledger: Ledger, drift: DriftFacts | None) -> Condition:
 def test_fewer_encounters_than_a_window_hold_nobody_back(ledger: Ledger):
     found = drift_condition(ledger, judged_windows(closed=0, collecting=81))
     assert found.result == "pass"
-    assert found.detail == "collecting: 81 of the 200 encounters of a window"
+    assert found.detail == "collecting: 81 of the 200 rows of a window"
 
 
 def test_a_full_window_that_nobody_judged_holds_it_back_and_says_what_to_run(ledger: Ledger):
