@@ -98,7 +98,7 @@ audit.command("export-head")(auditing.export_head)
 audit.command("verify")(auditing.verify)
 app.add_typer(audit, name="audit")
 
-alerts = typer.Typer(help="What is wrong now, and who is told of it.", no_args_is_help=True)
+alerts = typer.Typer(help="What is wrong now, and who is notified.", no_args_is_help=True)
 alerts.command("list")(with_model(alerting.alerts_list))
 alerts.command("ack")(alerting.alerts_ack)
 alerts.command("test")(alerting.alerts_test)

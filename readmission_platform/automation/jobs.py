@@ -113,8 +113,8 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
             "completeness",
             "scoring",
             complete,
-            "Look whether every day up to yesterday has landed, is taken in and is scored. The sensor starts it when "
-            "something changes; it scores nothing by itself.",
+            "Check whether every day up to yesterday has landed, was taken in and was scored. The sensor starts it "
+            "when something changes; it scores nothing by itself.",
         ),
         outcomes=job(
             "outcomes",

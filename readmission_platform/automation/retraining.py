@@ -47,7 +47,7 @@ def retraining_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentCon
         tags=model.tags,
         description="Requests a training when drift_report has an alarm for the version in production or "
         "live_performance found it worse than its limits, unless something was trained within the cool-down. Promotes "
-        "nothing: what comes of it is a candidate.",
+        "nothing: the result is a candidate.",
     )
     def sensor(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]

@@ -73,7 +73,7 @@ def release(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show every condition; change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Have quarantined rows taken in, on your responsibility: their broken cells then count as missing."""
+    """Accept quarantined rows on your own responsibility: their broken cells then count as missing."""
     from readmission_platform.governance.promotion.quarantine_releases import record_release
     from readmission_platform.lifecycle.days.quarantine import consider_release
 

@@ -94,7 +94,7 @@ class PlanLimit(Frozen):
 
 
 class ChangePlan(Frozen):
-    """``configs/change_plan.yaml``: what may change without a new review, how it is verified, and its limits."""
+    """``change_plan.yaml`` of the model: what may change without a new review, how it is verified, and its limits."""
 
     guidance: tuple[Guidance, ...]
     purpose: str = Field(min_length=1)

@@ -46,7 +46,7 @@ class GateRule(Frozen):
 
 
 class GatePolicy(Frozen):
-    """``configs/gates.yaml``: every gate by name, topic first."""
+    """``gates.yaml`` of the model: every gate by name, topic first."""
 
     gates: dict[str, GateRule]
 

@@ -90,7 +90,7 @@ class CardSection(Frozen):
 
 
 class ModelCardConfig(Frozen):
-    """``configs/model_card.yaml``."""
+    """``model_card.yaml`` of the model."""
 
     texts: dict[str, CardText]
     sections: dict[str, CardSection]

@@ -51,7 +51,7 @@ class GapConfig(Frozen):
 
 
 class MonitoringConfig(Frozen):
-    """``configs/monitoring.yaml``: gaps, drift, live performance, retraining."""
+    """``monitoring.yaml`` of the model: gaps, drift, live performance, retraining."""
 
     gaps: GapConfig
     drift: DriftConfig

@@ -1,7 +1,7 @@
 """Who is in the study: the columns of the source, the index admissions, and the outcome.
 
 What belongs here: rules that decide which encounters count and what is predicted for them.
-What does not: features (``features``, ``history``) and where the rows come from (``assets.encounters.ingestion``).
+What does not: features (``features``, ``history``) and where the rows come from (``assets.feed.ingestion``).
 
 Source of columns and codes: Diabetes 130-US Hospitals for Years 1999-2008 (Clore, Cios, DeShazo, Strack 2014,
 doi 10.24432/C5230J, CC BY 4.0).

@@ -58,7 +58,7 @@ ANY_MODEL = Words(
 # Name of a metric and, after the colon, how it is to be read. {flag} and {wide_flag} become "the flag (10 %)" and
 # "the wide flag (20 %)"; {percent} is the end of the metric's name, a probability.
 _METRICS = {
-    "auroc": "AUROC: how well high risk is told from low",
+    "auroc": "AUROC: how well it separates high from low risk",
     "auroc_test": "AUROC on the test {entities} of this very model",
     "latest_auroc": "AUROC on the latest fifth of the {entities}",
     "average_precision": "Average precision",
@@ -69,11 +69,11 @@ _METRICS = {
     "latest_observed_expected": "Observed / expected {events} on the latest fifth of the {entities}: 1 is right",
     "ece": "Expected calibration error: ten groups of equal size, 0 is right",
     "brier": "Brier score: lower is better",
-    "brier_skill": "Brier skill: against always telling the average risk",
+    "brier_skill": "Brier skill: compared with predicting the average risk for everybody",
     "recall_at_flag": "Recall at {flag}: share of the {events} found",
     "ppv_at_flag": "PPV at {flag}: share of the flagged {positive}",
     "recall_at_wide_flag": "Recall at {wide_flag}: share of the {events} found",
-    "accuracy": "Accuracy at {flag}: saying no to everybody reaches 1 less the prevalence",
+    "accuracy": "Accuracy at {flag}: predicting no for everybody gives 1 minus the prevalence",
     "precision": "Precision at {flag}",
     "recall": "Recall at {flag}",
     "f1": "F1 at {flag}",
@@ -86,7 +86,7 @@ _METRICS = {
     ),
     "roundtrip_difference": "Largest difference of a risk after storing and loading",
     "parity_difference": "Largest difference of a risk between training and daily scoring",
-    "permuted_labels_auroc": "AUROC of the recipe trained on labels dealt out at random: 0.5 is right",
+    "permuted_labels_auroc": "AUROC of the recipe trained on permuted labels: 0.5 is right",
     "shadow_observed_expected_ratio": "Mean risk in the shadow over that at validation: 1 is right",
     "shadow_scored_share": "Share scored in the shadow",
     "shadow_withheld_share": "Share withheld in the shadow",

@@ -165,7 +165,7 @@ _TABLES = (
           ("group", "{rows}", "{events}", "AUROC", "observed / expected", "found at the flag", "judged"), _groups,
           "Counts of 1 to 10 people, and what they could be worked out from, are hidden."),
     Table("importance", "Importance", "explanations/importance",
-          ("information", "AUROC lost when it is shuffled (95 % interval)"), _importance,
+          ("information", "AUROC lost when permuted (95 % interval)"), _importance,
           "What the model looks at on its test {entities}; not what causes {events}."),
     Table("seeds", "Over seeds", "robustness/seeds",
           ("figure", "mean (smallest to largest)", "standard deviation"), _seeds),

@@ -10,7 +10,7 @@ from readmission_platform.evaluation.words import Words
 _CONTENTS = {
     "model_card.html": "the model card: what the model is for, and what it is not for",
     "model_card.md": "the same as text",
-    "evidence_report.html": "the evidence report: how well it predicts, for whom, and how sure that is",
+    "evidence_report.html": "the evidence report: how well it predicts, for whom, and how certain that is",
     "evidence.json": "everything in both, for programs",
     "gates.json": "the gates it was judged by, with results",
     "approvals.json": "who approved it, each statement with its signature",

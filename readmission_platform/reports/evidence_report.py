@@ -35,11 +35,11 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "Use at capacity": ("recall_at_flag", "ppv_at_flag", "recall_at_wide_flag", "net_benefit_at_*"),
     "Fairness": ("equalised_odds_*", "auroc_gap.*"),
-    "Against the version in production then (above 0 is better, but for the Brier score)": (
+    "Against the version in production then (above 0 is better, except for the Brier score)": (
         *("champion_auroc_difference", "champion_average_precision_difference", "champion_brier_difference"),
         *("champion_net_benefit_difference", "champion_net_benefit_difference_at_*"),
     ),
-    "At the flag, by the names of older handbooks": ("accuracy", "precision", "recall", "f1"),
+    "At the flag, under their older names": ("accuracy", "precision", "recall", "f1"),
     "On the artifact itself": ("roundtrip_difference", "parity_difference", "permuted_labels_auroc"),
 }
 # Captions name fields of ``Words`` in braces.
@@ -57,7 +57,7 @@ PICTURES: Mapping[str, tuple[Draw, str]] = {
 }  # fmt: skip
 IMPORTANCE: tuple[Draw, str] = (
     lambda d, _: plots.importances_png(_drawn_importance(d), title="What the model relies on",
-                                       axis="AUROC lost when it is shuffled"),
+                                       axis="AUROC lost when permuted"),
     "On test {entities}, with 95 % interval over {entities}.",
 )  # fmt: skip
 # Inches: an effect stands beside its table.

@@ -2,7 +2,7 @@
 
 What belongs here: putting texts and the evidence document together, saying where each question of a standard is
 answered, what is missing, and how it looks. What does not: the tables (``card_tables``), the texts and questions
-(``configs/model_card.yaml``), and where the document comes from.
+(``model_card.yaml`` of the model), and where the document comes from.
 """
 
 import re

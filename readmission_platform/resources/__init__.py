@@ -1,1 +1,1 @@
-"""Where state lives: lake, registry, ledger, landing zone."""
+"""The IO manager of the lake, and tracking in MLflow: what needs Dagster to reach where state lives."""

@@ -13,8 +13,8 @@ from readmission_platform_tests.support.evidence_rows import WORDING
 @pytest.mark.parametrize(
     ("metric", "label"),
     [
-        ("auroc", "AUROC: how well high risk is told from low"),
-        ("brier_skill", "Brier skill: against always telling the average risk"),
+        ("auroc", "AUROC: how well it separates high from low risk"),
+        ("brier_skill", "Brier skill: compared with predicting the average risk for everybody"),
         ("observed_expected", "Observed / expected readmissions: 1 is right"),
         ("recall_at_flag", "Recall at the flag (10 %): share of the readmissions found"),
         ("ppv_at_flag", "PPV at the flag (10 %): share of the flagged readmitted within 30 days"),

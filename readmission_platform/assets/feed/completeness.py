@@ -23,7 +23,7 @@ from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.storage.tables import PREDICTIONS
 
 COMPLETE_CHECK = "every_day_complete"
-_RULE = "Every day up to yesterday has its files, is taken in as they are now, and is scored, by the hour agreed on."
+_RULE = "Every day up to yesterday has files, all of them taken in, and is scored, by the hour agreed on."
 _ACTION = {
     "no_file": "Ask the source's interface for the files of these days.",
     "to_take_in": "Files are there and are not taken in; the sensor requests the runs, or run `readmission score`.",

@@ -26,14 +26,14 @@ from readmission_platform.lifecycle.workspace import Platform, Workspace
 
 RAW_CHECKS = {
     "digest_is_the_pinned_one": "The content is the one expected: the published file, or what the seed generates.",
-    "missingness_within_limits": "No column misses more values than model.yaml allows for it.",
+    "missingness_within_limits": "No column has more missing values than model.yaml allows for it.",
     "rows_enough": "There are enough rows to develop a model on.",
     "rows_unique": "Every row appears once.",
     "schema_holds": "Every row keeps the contract of the feed: types, ranges, code lists.",
 }
 COHORT_CHECKS = {
     "flow_adds_up": "The rows studied are those of the source less the excluded ones, and the matured deliveries.",
-    "outcome_prevalence_plausible": "The share of the outcome lies where this population's has been observed.",
+    "outcome_prevalence_plausible": "The share of the outcome is in the range observed in this population.",
     "entities_pseudonymised": "No identifier of a person is left in the cohort.",
 }
 

@@ -19,7 +19,7 @@ from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.models.contract import ModelContract
 
 FEATURE_CHECKS = {
-    "history_looks_backwards": "Every input of the model stays the same when all that happened later is deleted.",
+    "history_looks_backwards": "Every input stays the same when everything that happened later is deleted.",
     "no_row_total": "No input tells, at the first row of an entity, whether more will follow.",
     "no_identifier_or_outcome": "No input of the model identifies a row, dates it, or repeats its outcome.",
 }
@@ -88,7 +88,7 @@ def _looks_backwards(development: pd.DataFrame, contract: ModelContract) -> Iter
 def _tells_no_more_than_it_may(
     development: pd.DataFrame, inputs: pd.DataFrame, at_most: SingleInputLimits, contract: ModelContract
 ) -> Iterator[dg.AssetCheckResult]:
-    """Look at the values of the inputs, wherever they come from: a source may deliver a leak ready-made."""
+    """Check the values of the inputs: a source may already contain a leak."""
     entities = development["entity_key"]
     future = leakage.future_told(inputs, entities)
     yield check_result(
@@ -96,7 +96,7 @@ def _tells_no_more_than_it_may(
         bool(future.max() <= at_most.future_auroc),
         observed=_told_most(future),
         rule=FEATURE_CHECKS["no_row_total"],
-        action="Stop: find out how this input came to know of later rows, and take it out of the model's inputs.",
+        action="Stop: find out how this input depends on later rows, and remove it from the model's inputs.",
         more={"limit (AUROC)": at_most.future_auroc, "told by each input": _told_table(future)},
     )
     outcome = leakage.outcome_told(inputs, development[contract.outcome].to_numpy(), entities)

@@ -229,7 +229,7 @@ def _importance(importance: list[dict[str, Any]]) -> dict[str, dg.MetadataValue]
 
     top = [{"name": row["feature"], "value": row["loss"], "low": row["low"], "high": row["high"]}
            for row in importance[:15] if row["loss"] is not None]  # fmt: skip
-    drawn = importances_png(top, title="What the model relies on", axis="AUROC lost when it is shuffled")
+    drawn = importances_png(top, title="What the model relies on", axis="AUROC lost when permuted")
     return {
         "permutation importance": picture(drawn, "Permutation importance on test entities, 95 % interval"),
         "importance table": table(importance),

@@ -21,7 +21,7 @@ PARITY_ENTITIES = 300
 TOLERANCE = 1e-9
 CHECKS = {
     "artifact_round_trips": "The stored artifact, loaded with our allow-list, gives the same scores.",
-    "permuted_labels_teach_nothing": "Trained on labels dealt out at random, the same recipe ranks by chance.",
+    "permuted_labels_teach_nothing": "Trained on permuted labels, the recipe ranks no better than chance.",
     "serving_parity": "Rows scored through the daily path get the score they got in training.",
 }
 
@@ -56,7 +56,7 @@ def check_results_of(measured: dict[str, float], config: ModelConfig) -> list[dg
         "artifact_round_trips": (
             measured["roundtrip_difference"],
             "largest difference {:.1e}",
-            "Do not promote: what would run is not what was judged.",
+            "Do not promote: the stored model is not the one that was judged.",
         ),
         "serving_parity": (
             measured["parity_difference"],

@@ -48,7 +48,7 @@ def validation_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset that judges a version."""
     judged = "Judged by the gate policy in force; the result shows rule, observation, interval, limit and what to do."
     names = judged_gates(model)
-    rules = {**dict.fromkeys(names, judged), OTHER_GATES: f"Every gate that the policy has beyond these. {judged}"}
+    rules = {**dict.fromkeys(names, judged), OTHER_GATES: f"All other gates of the policy. {judged}"}
 
     @model.asset(
             VALIDATION, group="validation", owners=[PLATFORM_TEAM], kinds={"python"}, deps=[CANDIDATE], blocking=rules,

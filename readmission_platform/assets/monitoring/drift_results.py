@@ -19,7 +19,7 @@ from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.drift import alarm_sentence, drift_folder, page_path, window_table
 
 ALARM_CHECK, JUDGED_CHECK = "no_drift_alarm", "latest_windows_judged"
-ALARM_RULE = "What each version scores resembles its own training data, in all but a few of the latest windows."
+ALARM_RULE = "The rows that each version scores resemble its training data in nearly all of the latest windows."
 JUDGED_RULES = {JUDGED_CHECK: "Every column of the latest windows was compared, so that an alarm would be raised."}
 WINDOWS_SHOWN = 60
 

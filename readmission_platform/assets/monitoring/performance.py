@@ -1,7 +1,7 @@
 """Live performance: what the version in production achieves once outcomes have matured, against what it promised.
 
 What belongs here: ``live_performance``, its checks, and how it is shown. What does not: figures and verdicts
-(``judgement``), and what a version that got worse leads to (``automation.retraining``).
+(``live_verdicts``), and what a version that got worse leads to (``automation.retraining``).
 """
 
 from collections.abc import Iterator, Mapping
@@ -46,9 +46,9 @@ COMPLETE = "outcomes_complete"
 COUNTED = "every_row_counts_once"
 COUNTED_RULE = {COUNTED: "No row that was scored counts twice."}
 _RULES = {
-    "live_discrimination": "On matured outcomes the version in production tells high risk from low as it should.",
-    "live_calibration": "On matured outcomes the risks of the version in production mean what they say.",
-    "live_use": "On matured outcomes the flagged are the right ones: enough events found, few flagged in vain.",
+    "live_discrimination": "On matured outcomes the version separates high from low risk within its limits.",
+    "live_calibration": "On matured outcomes the risks of the version are calibrated within their limits.",
+    "live_use": "On matured outcomes the flag finds enough events with few false alarms.",
     COMPLETE: "Of every day that is old enough nearly all outcomes have arrived.",
 }
 _TOPICS = {
@@ -196,7 +196,7 @@ def _metadata(
     shown = {
         "model version": live,
         "judged": _period(judged),
-        "estimates": "take each risk at its word: observed over expected and calibration slope would be 1 by "
+        "estimates": "assume that each risk is right: observed over expected and calibration slope would be 1 by "
         "construction and are not estimated",
         "measured against promise": _figures(judged[judged["cohort"] == ALL], ["measure", "kind"]),
         "subgroups": _figures(measured[measured["cohort"] != ALL], ["cohort", "measure"]),

@@ -1,7 +1,7 @@
 """Fairness: the same figures for every subgroup, and the gaps between subgroups.
 
 What belongs here: per-group discrimination, calibration and error rates at the flag, equalised odds, AUROC
-gaps. What does not: which gap is acceptable (``configs/gates.yaml``), and what may be shown of small groups
+gaps. What does not: which gap is acceptable (``gates.yaml`` of the model), and what may be shown of small groups
 (``disclosure``).
 """
 

@@ -1,7 +1,7 @@
 """How much of a model is chance: the same recipe fitted with several seeds, side by side.
 
 What belongs here: figures over several fits of the same rows, and figures of a part of them. What does not:
-fitting (``science``), and comparing two versions in use (``agreement``).
+fitting (``models``), and comparing two versions in use (``agreement``).
 """
 
 from collections.abc import Mapping, Sequence

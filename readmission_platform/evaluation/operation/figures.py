@@ -6,7 +6,7 @@ tables (``assets.monitoring.figures``), what a figure means (``catalogue``), and
 
 Columns: ``figure``, ``unit``, ``first_day``, ``last_day`` (text, YYYY-MM-DD, both included), ``version``, ``cohort``
 ("all", "band: high", "column: <name>", "<attribute>: <group>", "seen", "asset: daily_predictions"), ``kind``
-("measured" or "estimate"), ``value``, ``low``, ``high`` (95 % interval where there is one), ``n`` (what it was counted over).
+("measured" or "estimate"), ``value``, ``low``, ``high`` (95 % interval where there is one), ``n`` (out of how many).
 """
 
 from collections.abc import Sequence

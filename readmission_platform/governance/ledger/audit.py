@@ -100,7 +100,7 @@ def export_head(ledger: Ledger, signer: Signer) -> dict[str, Any]:
     Raises
     ------
     LedgerCorrupt
-        When the ledger does not verify: a broken one is not vouched for.
+        When the ledger does not verify: a broken ledger is not signed.
     """
     found = ledger.examine()
     if found.problem is not None:

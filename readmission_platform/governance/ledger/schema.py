@@ -1,6 +1,6 @@
 """The ledger's tables, the triggers that keep events append-only, and how an older database is brought up to date.
 
-What belongs here: the shape of the database. What does not: connections (``ledger_database``), reading and writing
+What belongs here: the shape of the database. What does not: connections (``foundation.database``), reading and writing
 events (``ledger``).
 
 A change of shape is a new entry in ``MIGRATIONS``; what was released is never edited. A new database is made in the

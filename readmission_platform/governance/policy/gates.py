@@ -2,7 +2,7 @@
 
 What belongs here: pure functions from estimates and policy to results. What does not: which gates a policy must have
 (``required``), where estimates come from, and what a result leads to (``promotion``). Limits live in
-``configs/gates.yaml`` and nowhere else.
+``gates.yaml`` of the model and nowhere else.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """Two gate policies beside each other: what a change tightens, and what it loosens.
 
-What belongs here: pure functions on policies. What does not: what either says of past versions (``policy_simulation``).
+What belongs here: pure functions on policies. What does not: what either says of past versions (``simulation``).
 
 A difference is *tighter* when it can only block more, and *looser* when it can only let more through. Whatever could do
 either is *not comparable* and makes the gate's change ``mixed``, so that no loosening hides in a tightening.

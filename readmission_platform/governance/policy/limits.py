@@ -57,7 +57,7 @@ class Bound:
         return margin is not None and (margin > 0 if self.sense == ">" else margin >= 0)
 
     def is_excluded(self, estimate: Estimate) -> bool:
-        """Tell whether even the friendly end of the interval violates the limit."""
+        """Tell whether even the more favourable end of the interval violates the limit."""
         friendly = estimate.low if self.sense == "<=" else estimate.high
         return friendly is not None and (friendly > self.limit if self.sense == "<=" else friendly < self.limit)
 

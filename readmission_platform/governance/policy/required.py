@@ -1,6 +1,6 @@
 """The gates that every policy must have: those of every model, and those that follow from a model's evidence schema.
 
-What belongs here: which gate looks at which metric, and when. What does not: limits (``configs/gates.yaml``), and
+What belongs here: which gate looks at which metric, and when. What does not: limits (``gates.yaml`` of the model), and
 judging by them (``gates``). Pinned in code: no edit of a policy can drop one of these, look at another metric, or ask
 for it later.
 """

@@ -1,6 +1,6 @@
 """What another gate policy would have said of past versions, on the estimates recorded at the time.
 
-What belongs here: a pure function over events. What does not: comparing the policies themselves (``policy_diff``).
+What belongs here: a pure function over events. What does not: comparing the policies themselves (``gates_diff``).
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -196,7 +196,7 @@ def champion_compared(case: Case) -> Condition:
 
 
 def replacement_acknowledged(case: Case) -> Condition:
-    """Taking a version out of production is said aloud."""
+    """Replacing a version in production needs an explicit acknowledgement."""
     other = case.incumbent not in (None, case.request.version)
     holds = case.request.replace or not other
     detail = f"replaces version {case.incumbent}" if other else "replaces nothing"

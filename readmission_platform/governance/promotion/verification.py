@@ -43,7 +43,7 @@ class Recomputed:
     """What was found out just now; None stands for missing or unreadable.
 
     ``estimates`` are those the last validation recorded, from the same evidence rows and the same champion's.
-    ``settings_alike`` says whether ``configs/model.yaml`` is the one the version was trained with.
+    ``settings_alike`` says whether ``model.yaml`` of the model is the one the version was trained with.
     """
 
     artifact_digest: str | None
@@ -153,7 +153,7 @@ def _digest(name: str, what: str, found: str | None, recorded: str | None) -> Ch
 def _metrics(record: VersionRecord, found: Recomputed) -> Check:
     def check(result: Outcome, detail: str) -> Check:
         other = result == "fail" and not found.settings_alike
-        note = "; configs/model.yaml is not that of the training" if other else ""
+        note = "; model.yaml of the model is not that of the training" if other else ""
         return Check("metrics_recomputed", "integrity", result, detail + note)
 
     if record.validated_payload is None:

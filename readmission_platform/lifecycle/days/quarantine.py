@@ -1,7 +1,8 @@
 """The quarantine: its lines as they are in the lake, and the release of rows from it.
 
 What belongs here: reading the lines, naming a file by a part of its digest, and gathering what a release is decided on.
-What does not: the decision (``governance.promotion.quarantine_releases``) and taking the rows in (``discharges``).
+What does not: the decision (``governance.promotion.quarantine_releases``) and taking the rows in
+(``lifecycle.days.intake``).
 """
 
 from collections.abc import Iterable, Mapping

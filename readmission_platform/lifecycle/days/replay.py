@@ -97,7 +97,7 @@ def _stream(lake: ModelLake) -> tuple[pd.DataFrame, str]:
     """Return the replay stream in the order of time, as it is delivered and with the outcome, and the cohort's digest.
 
     The stream is what the source sets aside. Once the outcome of a row has matured it counts as development, and has
-    its day; of the stream it stays a part.
+    its day; it remains part of the stream.
     """
     cohort = lake.names.cohort
     try:

@@ -1,7 +1,8 @@
 """The table of live performance: figures by version and period, with what was promised and the verdict.
 
 What belongs here: periods, and holding figures against limits. What does not: the measures
-(``evaluation.operation.live``), which rows there are (``scored``), and the asset with its checks (``performance``).
+(``evaluation.operation.live``), which rows there are (``scored``), and the asset with its checks
+(``assets.monitoring.performance``).
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """What each version scored, beside what has become of it: the rows that live performance is judged on.
 
 What belongs here: reading and joining. What does not: measuring (``evaluation.operation.live``) and judging
-(``performance``).
+(``assets.monitoring.performance``).
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Matured performance beside what validation promised, chosen for the page from the table of figures.
 
 What belongs here: which measures, cohorts and months are shown in which order. What does not: measuring and judging
-(``judgement``), and how it looks (``reports.monitor``).
+(``live_verdicts``), and how it looks (``reports.monitor``).
 """
 
 from typing import Any

@@ -46,12 +46,12 @@ def sources_of(recorded: str | None, target: Path, *, repository: Path = PROJECT
     Raises
     ------
     BadInput
-        When the recorded code cannot be had again; the message says why and what can be done instead.
+        When the recorded code cannot be restored; the message says why and what can be done instead.
     """
     if recorded is None:
         raise BadInput(f"the code version was not recorded; {_INSTEAD}")
     if recorded.endswith("-dirty"):
-        raise BadInput(f"it was trained from {recorded[:12]} with uncommitted changes, which nobody has; {_INSTEAD}")
+        raise BadInput(f"it was trained from {recorded[:12]} with uncommitted changes, which were not kept; {_INSTEAD}")
     if not _COMMIT.match(recorded):
         raise BadInput(f"the recorded code version {recorded} is no commit, so git cannot bring it back; {_INSTEAD}")
     try:

@@ -174,7 +174,7 @@ def _chain(opened: _Opened, head: HeadStatement | None) -> Iterator[Check]:
         name = "exported_head"
         problem = departure_from(head.head(), opened.entries)
         if problem is None and head.seq > len(opened.entries):
-            detail = f"the head was exported later, at event {head.seq}: only that the ledger is the same was compared"
+            detail = f"the head was exported later, at event {head.seq}: only the identity of the ledger was compared"
             yield Check(name, "integrity", "not applicable", detail)
         else:
             yield _check(
@@ -257,7 +257,7 @@ def _document_problem(opened: _Opened, computed: dict[str, Any] | None) -> str |
         return "the figures cannot be recomputed from the evidence rows"
     if opened.document.get("format") != FORMAT:
         code = opened.statement.code_version
-        return f"it is of another format than this release makes: verify it with the release that made it ({code})"
+        return f"its format is not the one this release writes: verify it with the release that made it ({code})"
     expected = json.loads(json.dumps(document_from(opened.record, computed, events=opened.events)))
     unlike = next(_differences(expected, opened.document, dossier.DOCUMENT.removesuffix(".json")), None)
     return f"{unlike} is not what rows and ledger give" if unlike else None

@@ -1,7 +1,7 @@
 """What the evidence of this model holds besides labels and scores, and how pages speak of it.
 
 What belongs here: naming subgroups, baselines and nouns. What does not: computing them (``encounters.cohort``,
-``clinical_scores``, ``baseline``), and the limits of the gates that follow (``configs/gates.yaml``).
+``clinical_scores``, ``baseline``), and the limits of the gates that follow (``gates.yaml`` of the model).
 """
 
 from readmission_platform.evaluation.estimates.schema import Attribute, Baseline, EvidenceSchema

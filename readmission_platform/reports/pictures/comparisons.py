@@ -76,7 +76,7 @@ def comparisons_png(comparisons: Sequence[Mapping[str, Any]], wording: Wording) 
     ]
     figure = make_figure(max(2.4, 1.3 + 0.34 * len(labels) + 0.16 * sum(label.count("\n") for label in labels)))
     axes = figure.subplots()
-    dress(axes, title="Is it better than what there was?", x="Difference in AUROC, 95 % interval (paired)", y="")
+    dress(axes, title="Is it better than existing scores?", x="Difference in AUROC, 95 % interval (paired)", y="")
     if not comparisons:
         nothing_to_draw(axes)
         return png(figure)

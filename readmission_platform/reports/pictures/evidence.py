@@ -105,7 +105,7 @@ def roc_png(curves: Mapping[str, Any], wording: Wording) -> bytes:
     axes = figure.subplots()
     dress(
         axes,
-        title="How well high risk is told from low risk",
+        title="How well the model separates high from low risk",
         x=f"Share of those NOT {wording.words.positive} who would be flagged (false alarms)",
         y=f"Share of {wording.words.events} that would be found",
     )
@@ -170,7 +170,7 @@ def calibration_png(curves: Mapping[str, Any], wording: Wording) -> bytes:
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     dress(
         axes,
-        title="Do the predicted risks mean what they say?",
+        title="Are the predicted risks right? (calibration)",
         x="",
         y=f"{_first_upper(wording.words.events)} observed",
     )

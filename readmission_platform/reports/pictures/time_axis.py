@@ -1,6 +1,6 @@
 """The time axis that all pictures of daily operation share: same width and margins, versions in production above.
 
-What belongs here: the frame of a picture. What does not: what is drawn into it (``trend_plots``).
+What belongs here: the frame of a picture. What does not: what is drawn into it (``trends``).
 """
 
 from collections.abc import Sequence
