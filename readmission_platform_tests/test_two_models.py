@@ -4,7 +4,9 @@ What is broken is broken as a disk or a hand breaks it: a file where a table was
 be written. The sensors ask for runs and the runs are made as the daemon makes them.
 """
 
+import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -63,6 +65,9 @@ def both_home(trained_home: Home, moments: Moments) -> Home:
         for model in (MODEL, OTHER):
             commanded(home, of(model, "replay", "--days", str(SHADOW_DAYS + DAYS), "--outcomes"))
             stage_and_promote(home, model, "1")
+        was = time.time() - 3600  # a file that has just arrived may still be written to
+        for path in home.landing.root.rglob("*"):
+            os.utime(path, (was, was))
         return home.command("models", "--json")
 
     return moments.lived("both", lived)[0].having(READMISSION_MODELS=f"{MODEL},{OTHER}")
@@ -160,43 +165,42 @@ def work_lists(home: Home, model: str) -> None:
     in_the_way(home.path / "reports" / model)
 
 
-# What is broken, and whether the days of that model are taken in and scored all the same.
-BROKEN: dict[str, tuple[Callable[[Home, str], None], bool]] = {
-    "intake": (intake, False),
-    "model file": (artifact, False),
-    "predictions": (table(PREDICTIONS), False),
-    "work list": (work_lists, True),
-    "outcomes": (table(OUTCOMES), True),
-    "monitoring": (table(DRIFT), True),
+# What is broken, of which model, by which job it shows, and whether its days are taken in and scored all the same.
+BROKEN: dict[str, tuple[Callable[[Home, str], None], str, str | None, bool]] = {
+    "intake": (intake, OTHER, None, False),
+    "model file": (artifact, MODEL, None, False),
+    "predictions": (table(PREDICTIONS), OTHER, None, False),
+    "work list": (work_lists, MODEL, None, True),
+    "outcomes": (table(OUTCOMES), MODEL, "outcomes_job", False),
+    "monitoring": (table(DRIFT), OTHER, "monitoring_job", True),
 }
 
 
-# Outcomes of the example take a year, and none is known after a month.
-CASES = [(stage, model) for stage in BROKEN for model in (MODEL, OTHER) if (stage, model) != ("outcomes", OTHER)]
-
-
-@pytest.mark.parametrize(("stage", "broken"), CASES)
+@pytest.mark.parametrize("stage", BROKEN)
 def test_what_breaks_one_model_leaves_every_day_of_the_other_complete_and_alerts_name_the_right_one(
-    both: Home, stage: str, broken: str
+    both: Home, stage: str
 ):
-    break_it, scored = BROKEN[stage]
+    break_it, broken, job, still_scored = BROKEN[stage]
     break_it(both, broken)
     morning, sound = Morning(both), OTHER if broken == MODEL else MODEL
     runs = {model: morning.landed(model) for model in (broken, sound)}
-    oldest = landed(both, MODEL)[0]
-    runs[MODEL].append(morning.job(MODEL, "outcomes_job", **{FIRST: oldest, LAST: oldest}))
-    for model in (broken, sound):
-        runs[model].append(morning.job(model, "monitoring_job"))
-    assert len(runs[sound]) > 1
+    if job is not None:
+        day = landed(both, MODEL)[0]
+        days = {FIRST: day, LAST: day} if job == "outcomes_job" else {}
+        runs = {model: [*done, morning.job(model, job, **days)] for model, done in runs.items()}
+    assert runs[sound]
     assert all(runs[sound])
     assert not all(runs[broken])
     assert morning.complete(sound) == SHADOW_DAYS + DAYS
-    assert (morning.complete(broken) == SHADOW_DAYS + DAYS) is scored
-    assert {model for model, rule in morning.alerts() if rule != DISK} == {broken}
+    if still_scored:
+        assert morning.complete(broken) == SHADOW_DAYS + DAYS
+    told = [each for each in morning.alerts() if each[1] not in NO_FAILURE]
+    assert {model for model, _ in told} == {broken}, told
 
 
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-DISK = "disk_full"  # is nobody's fault here
+# What the machine or the data say, not a run that failed.
+NO_FAILURE = {"disk_full", "drift_alarm", "live_performance_worse"}
 
 
 def test_the_example_lives_its_whole_life_beside_readmission(both: Home):
@@ -204,13 +208,13 @@ def test_the_example_lives_its_whole_life_beside_readmission(both: Home):
     morning = Morning(both)
     assert all(morning.landed(OTHER))
     assert morning.complete(OTHER) == SHADOW_DAYS + DAYS
+    assert morning.job(OTHER, "monitoring_job")
+    page = both.command(*of(OTHER, "monitor"), "--json").json
+    assert {"rows_received", "mean_risk", "drift_alarm"} <= {each["figure"] for each in page["figures"]}
     # A second version is trained, judged, staged, runs in the shadow of the first, and takes over.
     commanded(both, ("train", *ENROLMENTS))
     stage_and_promote(both, OTHER, "2")
     assert stages(both, OTHER) == {"staging": None, "production": "2"}
-    assert morning.job(OTHER, "monitoring_job")
-    page = both.command(*of(OTHER, "monitor"), "--json").json
-    assert {"rows_received", "mean_risk", "drift_alarm"} <= {each["figure"] for each in page["figures"]}
     # It goes back, and everything is as it was recorded.
     commanded(both, of(OTHER, "rollback", "--reason", "worse"), of(OTHER, "verify", "1"))
     assert stages(both, OTHER) == {"staging": None, "production": "1"}

@@ -1,6 +1,6 @@
 """Speed of the ledger with a long past: 200 versions and 5,000 events; an audit of 100,000 events.
 
-The limits are those of the issue that asked for the ledger: a promotion under 1 s, a sensor tick under 100 ms, an audit
+The limits: a promotion under 1 s, a sensor tick under 100 ms, an audit
 of 100,000 events under 5 s, on two cores with nothing else to do. Payloads are as large as real ones.
 """
 

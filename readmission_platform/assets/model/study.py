@@ -75,8 +75,8 @@ def study_asset(model: ModelAssets) -> dg.AssetsDefinition:
                 check_result(
                     CHECK, gates["passed"] >= NEEDED_SHARE * gates["of"], rule=RULE,
                     observed=f"{gates['passed']} of {gates['of']}",
-                    action="The version may have passed by chance, or the gates are too close to what the recipe reaches: "
-                    "look at " "which gates failed before you approve it.",
+                    action="The version may have passed by chance, or the gates are too close to what the recipe "
+                    "reaches: look at which gates failed before you approve it.",
                 ),
             ],
         )  # fmt: skip
