@@ -22,7 +22,7 @@ from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.lifecycle.days.progress import Progress, day_states
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.operations.alerts.records import find_alerts
-from readmission_platform.storage.tables import DRIFT, OUTCOMES, PREDICTIONS, SHADOW
+from readmission_platform.storage.tables import DRIFT, OUTCOMES, SHADOW
 from readmission_platform_tests.conftest import SHADOW_DAYS, Moments, commanded
 from readmission_platform_tests.support.homes import MODEL, Home, Outcome
 
@@ -169,7 +169,7 @@ def work_lists(home: Home, model: str) -> None:
 BROKEN: dict[str, tuple[Callable[[Home, str], None], str, str | None, bool]] = {
     "intake": (intake, OTHER, None, False),
     "model file": (artifact, MODEL, None, False),
-    "predictions": (table(PREDICTIONS), OTHER, None, False),
+    "training": (table("person_split"), OTHER, "training_job", True),
     "work list": (work_lists, MODEL, None, True),
     "outcomes": (table(OUTCOMES), MODEL, "outcomes_job", False),
     "monitoring": (table(DRIFT), OTHER, "monitoring_job", True),
@@ -187,7 +187,9 @@ def test_what_breaks_one_model_leaves_every_day_of_the_other_complete_and_alerts
     if job is not None:
         day = landed(both, MODEL)[0]
         days = {FIRST: day, LAST: day} if job == "outcomes_job" else {}
-        runs = {model: [*done, morning.job(model, job, **days)] for model, done in runs.items()}
+        tried = [broken] if job == "training_job" else [broken, sound]
+        for model in tried:
+            runs[model].append(morning.job(model, job, **days))
     assert runs[sound]
     assert all(runs[sound])
     assert not all(runs[broken])
