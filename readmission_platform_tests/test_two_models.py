@@ -172,7 +172,7 @@ BROKEN: dict[str, tuple[Callable[[Home, str], None], str, str | None, bool]] = {
     "training": (table("person_split"), OTHER, "training_job", True),
     "work list": (work_lists, MODEL, None, True),
     "outcomes": (table(OUTCOMES), MODEL, "outcomes_job", False),
-    "monitoring": (table(DRIFT), OTHER, "monitoring_job", True),
+    "monitoring": (table(DRIFT), MODEL, "monitoring_job", True),
 }
 
 

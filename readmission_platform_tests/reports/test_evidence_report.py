@@ -131,7 +131,7 @@ def test_a_version_of_which_little_is_known_has_a_page_too(document: dict[str, A
     bare["baselines"], bare["comparisons"] = bare["baselines"][:3], []
     del bare["curves"]["roc"]["baselines"]["logistic"], bare["curves"]["decision"]["baselines"]["logistic"]
     text = text_of(evidence_html(bare))
-    assert "this model does not explain itself" in text
+    assert "this model gives no explanations" in text
     assert "Not judged yet" in text
 
 
