@@ -47,12 +47,12 @@ class Server:
             return json.load(answer)
 
     def sensor_tick(self, sensor: str) -> tuple[float, str]:
-        """Return when the sensor last looked, and what came of it."""
+        """Return when the sensor last looked, and what came of it; 0 while it has not looked yet."""
         query = """query($selector: SensorSelector!) { sensorOrError(sensorSelector: $selector) { ... on Sensor {
             sensorState { ticks(limit: 1) { timestamp status } } } } }"""
         found = self.ask(query, selector={**LOCATION, "sensorName": sensor})["sensorOrError"]
-        tick = found["sensorState"]["ticks"][0]
-        return tick["timestamp"], tick["status"]
+        ticks = found["sensorState"]["ticks"]
+        return (ticks[0]["timestamp"], ticks[0]["status"]) if ticks else (0.0, "")
 
 
 def wait_until_loaded(server: Server, process: subprocess.Popen[str]) -> None:
