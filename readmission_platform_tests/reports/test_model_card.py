@@ -17,7 +17,7 @@ from readmission_platform_tests.support.altered import altered
 from readmission_platform_tests.support.homes import MODEL, Home
 
 CONFIG = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "model_card.yaml", ModelCardConfig)
-NOT_RECORDED = "not recorded by the release that trained this version"
+NOT_RECORDED = "not recorded when this version was trained"
 
 
 @pytest.fixture(scope="module")
