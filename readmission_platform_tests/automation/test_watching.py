@@ -5,17 +5,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import (
-    InstigatorState,
-    InstigatorStatus,
-    SensorInstigatorData,
-    TickData,
     TickStatus,
 )
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from dagster_shared.error import SerializableErrorInfo
 
 from readmission_platform.automation.observation import observe_launched
 from readmission_platform.automation.watching import ERROR_SHARE_RUNS, own_figures, scoring_figures
@@ -28,6 +20,7 @@ from readmission_platform.operations.names import OBSERVATION_SENSOR, ModelNames
 from readmission_platform.operations.observed_runs import AssetSeen, RunSeen
 from readmission_platform_tests.support.homes import MODEL, Home
 from readmission_platform_tests.support.intruder import Intruder
+from readmission_platform_tests.support.ticks import running_sensor, ticked
 from readmission_platform_tests.support.watched import OTHER, SECRET, Watched, watched_home
 
 MINUTE = timedelta(minutes=1)
@@ -37,47 +30,22 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def running_sensor(watched: Watched, name: str) -> InstigatorState:
-    place = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name="readmission_platform.definitions"))
-    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(place, "__repository__"), name)
-    state = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, SensorInstigatorData())
-    return watched.instance.add_instigator_state(state)
-
-
-def ticked(watched: Watched, state: InstigatorState, status: TickStatus, at: datetime) -> None:
-    cause = SerializableErrorInfo(f"OSError: {SECRET}", [], "OSError")
-    wrapped = SerializableErrorInfo(f"Error in the sensor: {SECRET}", [], "SensorExecutionError", cause)
-    error = wrapped if status is TickStatus.FAILURE else None
-    watched.instance.create_tick(
-        TickData(
-            state.instigator_origin_id,
-            state.name,
-            InstigatorType.SENSOR,
-            status,
-            at.timestamp(),
-            run_ids=[],
-            selector_id=state.selector_id,
-            error=error,
-        )
-    )
-
-
 def test_a_sensor_that_fails_has_an_alert_until_it_works_again(installed: Watched):
-    began, state = now(), running_sensor(installed, "landing_sensor")
-    ticked(installed, state, TickStatus.SUCCESS, began)
+    began, state = now(), running_sensor(installed.instance, "landing_sensor")
+    ticked(installed.instance, state, TickStatus.SUCCESS, began)
     installed.observe(now=began)
     assert installed.notices() == []
-    ticked(installed, state, TickStatus.FAILURE, began + MINUTE)
+    ticked(installed.instance, state, TickStatus.FAILURE, began + MINUTE)
     for minutes in (1, 2, 3):
         installed.observe(now=began + minutes * MINUTE)
     (notice,) = installed.notices()
     assert (notice["rule"], notice["subject"]) == ("tick_failed", "landing_sensor")
     assert "OSError" in notice["what"]
     assert SECRET not in str(notice)
-    ticked(installed, state, TickStatus.STARTED, began + 4 * MINUTE)
+    ticked(installed.instance, state, TickStatus.STARTED, began + 4 * MINUTE)
     installed.observe(now=began + 4 * MINUTE)
     assert len(installed.notices()) == 1  # one that goes on says nothing
-    ticked(installed, state, TickStatus.SKIPPED, began + 5 * MINUTE)
+    ticked(installed.instance, state, TickStatus.SKIPPED, began + 5 * MINUTE)
     installed.observe(now=began + 5 * MINUTE)
     assert installed.notices()[-1]["notice"] == "recovered"
 
@@ -188,7 +156,7 @@ def test_a_repaired_alias_of_one_model_leaves_the_difference_of_another_open(wat
 def test_a_tick_belongs_to_the_model_whose_prefix_it_has(installed: Watched):
     began = now()
     for name in ("landing_sensor", "visits_landing_sensor", OBSERVATION_SENSOR):
-        ticked(installed, running_sensor(installed, name), TickStatus.FAILURE, began)
+        ticked(installed.instance, running_sensor(installed.instance, name), TickStatus.FAILURE, began)
     installed.observe(now=began + MINUTE)
     assert set(installed.alerts()) == {
         (MODEL, "tick_failed", "landing_sensor"),
