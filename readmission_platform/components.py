@@ -40,6 +40,7 @@ from readmission_platform.automation.sensors import (
 )
 from readmission_platform.config.environment import Settings, settings
 from readmission_platform.config.files import environment_config, monitoring_config
+from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.config.models import ModelEntry
 
 
@@ -55,13 +56,14 @@ class GovernedModel(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Return the definitions of the model whose folder this is, in the environment of this process."""
         name = context.path.name if context.path.is_dir() else context.path.parent.name
-        return model_definitions(ModelEntry(name=name, **self.model_dump()), settings())
+        entry, current = ModelEntry(name=name, **self.model_dump()), settings()
+        return model_definitions(entry, current, environment_config(current))
 
 
-def model_definitions(entry: ModelEntry, current: Settings) -> dg.Definitions:
-    """Return everything of one model but the resources, which belong to the environment."""
+def model_definitions(entry: ModelEntry, current: Settings, rules: EnvironmentConfig) -> dg.Definitions:
+    """Return everything of one model but the resources, which belong to the environment with these rules."""
     model = ModelAssets(entry)
-    jobs, rules = jobs_of(model), environment_config(current)
+    jobs = jobs_of(model)
     return dg.Definitions(
         assets=[
             raw_asset(model),

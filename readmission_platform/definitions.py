@@ -40,9 +40,10 @@ def build_definitions(current: Settings) -> dg.Definitions:
         "io_manager": LakeIOManager(platform),
         "memory": dg.mem_io_manager,  # what an op hands back to its caller is not data
     }
-    models = [model_definitions(entry, current) for entry in models_in_use(current).values()]
+    rules = environment_config(current)
+    models = [model_definitions(entry, current, rules) for entry in models_in_use(current).values()]
     environment = dg.Definitions(
-        sensors=[observation_sensor(environment_config(current))],
+        sensors=[observation_sensor(rules)],
         resources=resources,
         loggers={"console": dg.colored_console_logger, TERMINAL_LOGGER: terminal_logger},
         # One process per run: starting one per step costs more than the steps.
