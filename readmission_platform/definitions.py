@@ -32,7 +32,7 @@ def terminal_logger(_context: dg.InitLoggerContext) -> logging.Logger:
 def build_definitions(current: Settings) -> dg.Definitions:
     """Return the definitions of an environment: everything of each model in use, and what belongs to all of them.
 
-    Neither platform nor lake can be configured from a run: who acts and which rules hold is no launchpad's business.
+    Neither platform nor lake can be configured from a run: the launchpad has no say in who acts and which rules hold.
     """
     platform = Platform(current)
     resources: dict[str, Any] = {

@@ -71,7 +71,7 @@ def outcomes(
     last: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Take in the outcomes of a day, or of all days of a range that have files. Too young: refused."""
+    """Take in the outcomes of a day, or of all days of a range that have files; refused before they have matured."""
     from readmission_platform.lifecycle.days.outcomes import COUNTS, outcome_accounts
     from readmission_platform.lifecycle.days.progress import FIRST_DAY, is_partition, stretches
     from readmission_platform.lifecycle.days.replay import today_utc

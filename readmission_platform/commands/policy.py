@@ -121,9 +121,7 @@ def policy_simulate(
         return
     _show_simulation(found)
     others = sum(each.changed for each in found)
-    out.print(
-        f"{len(changes)} gates differ from the policy in force; {others} of {len(found)} verdicts would be others"
-    )
+    out.print(f"{len(changes)} gates differ from the policy in force; {others} of {len(found)} verdicts would differ")
 
 
 def _in_force(current: "Workspace") -> "PolicyInForce":

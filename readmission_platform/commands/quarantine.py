@@ -43,7 +43,7 @@ def list_quarantined(
 
 def show(
     day: Day,
-    file: Annotated[str, typer.Option(help="Only the file whose digest begins so.")] = "",
+    file: Annotated[str, typer.Option(help="Only the file whose digest begins with this.")] = "",
     as_json: Json = False,
 ) -> None:
     """What is wrong with a day's quarantined rows, and what to do about it."""

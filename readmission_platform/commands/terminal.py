@@ -1,4 +1,4 @@
-"""What the commands share: consoles, common options, the home, and a launcher that tells its progress."""
+"""What the commands share: consoles, common options, the home, and a launcher that shows progress."""
 
 import inspect
 import json
@@ -129,7 +129,7 @@ def print_json(value: Any) -> None:
 
 @contextmanager
 def launching(current: "Workspace", *, quiet: bool) -> Iterator["Launcher"]:
-    """Yield a launcher of a model's jobs that tells its progress on standard error."""
+    """Yield a launcher of a model's jobs that shows progress on standard error."""
     with err.status("starting", spinner="dots") if err.is_terminal and not quiet else _silence() as spinner:
         from readmission_platform.launcher import Launcher
 

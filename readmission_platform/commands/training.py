@@ -166,7 +166,7 @@ def _train_sample(current: "Workspace", source: str, request: SourceRequest, sha
 
 
 def demo_blocked(source: Source = None, archive: Archive = None, rows: Rows = 20_000, seed: Seed = 7) -> None:
-    """Show a failing gate: a limit out of reach rejects a version and nothing moves; then it is undone."""
+    """Show a failing gate: a limit that cannot be met rejects a version and nothing moves; then undo it."""
     from readmission_platform.launcher import train as train_version
 
     current = workspace()

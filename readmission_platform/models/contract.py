@@ -308,7 +308,7 @@ class CohortRule:
 
 
 class RobustnessPart(Protocol):
-    """Other rules for who is studied, to see whether the result hangs on ours."""
+    """Other rules for who is studied, to see whether the result depends on ours."""
 
     def narrower(self, features: pd.DataFrame) -> Mapping[str, np.ndarray]:
         """Return which rows narrower rules keep, by the rule in words; the model stays as it is."""

@@ -1,4 +1,4 @@
-"""The model card: what one has to know of a version before one uses it, as Markdown and as a page that prints well.
+"""The model card: what to know about a version before using it, as Markdown and as a page that prints well.
 
 What belongs here: putting texts and the evidence document together, saying where each question of a standard is
 answered, what is missing, and how it looks. What does not: the tables (``card_tables``), the texts and questions

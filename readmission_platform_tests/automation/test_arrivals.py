@@ -179,7 +179,7 @@ def test_a_folder_that_is_no_day_is_reported_because_nobody_would_look_into_it(h
         job = build_definitions(settings()).resolve_job_def("completeness_job")
         found = job.execute_in_process(instance=instance).get_asset_check_evaluations()[0]
     assert not found.passed
-    assert found.metadata["folders that are no day"].value == 2
+    assert found.metadata["folders not named for a day"].value == 2
 
 
 def test_the_check_looks_once_for_each_change_and_not_at_every_tick(home: Home):

@@ -69,7 +69,7 @@ def test_a_simulated_policy_names_the_versions_it_would_have_blocked_and_the_gat
     ]  # fmt: skip
     assert all(each["blocked_by"] == [GATE] for each in found["versions"])
     assert [each["gate"] for each in found["changes"]] == [GATE]
-    assert "2 of 2 verdicts would be others" in home.command("policy", "simulate", "--gates", str(file)).out
+    assert "2 of 2 verdicts would differ" in home.command("policy", "simulate", "--gates", str(file)).out
     assert home.kinds() == before
 
 

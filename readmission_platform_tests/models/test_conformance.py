@@ -267,7 +267,7 @@ ESTIMATORS = [
     (SeesTheLabelsOfTheFold, "labels dealt out at random teach nothing"),
     (GivesLogOdds, "out-of-fold scores are probabilities"),
     (ShipsAnother, "the model to ship gives the scores of its test entities"),
-    (RanksAmongOthers, "a row's risk does not hang on the rows beside it"),
+    (RanksAmongOthers, "a row's risk does not depend on the rows beside it"),
     (TrustsEverybody, "an artifact of a foreign type is refused"),
     (Repeats, "rows are withheld without any of their values"),
     (ScoresAnything, "rows are withheld without any of their values"),

@@ -137,7 +137,7 @@ def _versions_for(
 
 
 def _tell(context: dg.AssetExecutionContext, scored: pd.DataFrame, lake: ModelLake) -> None:
-    """Show each day's account on its own partition: Dagster stores what is told of all days once per day."""
+    """Show each day's account on its own partition: Dagster would store metadata of all days once per day."""
     for (day, version), rows in scored.groupby([lake.day, "model_version"]):
         withheld = rows.loc[rows["status"] == "withheld", "withheld_because"].value_counts()
         words = lake.contract.words.rows

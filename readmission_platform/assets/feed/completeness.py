@@ -51,7 +51,10 @@ def completeness(states: Sequence[DayState], stray_folders: int = 0, *, folder: 
     behind = [state for state in states if state.progress is not Progress.complete]
     steps = [_ACTION[progress] for progress in dict.fromkeys(state.progress.value for state in behind)]
     if stray_folders:
-        steps.append(f"{stray_folders} folders of landing/{folder} are no day (YYYY-MM-DD) up to today; rename them.")
+        steps.append(
+            f"{stray_folders} folders of landing/{folder} are not named for a day (YYYY-MM-DD) up to today; "
+            "rename them."
+        )
     count = f"{len(states) - len(behind)} of {len(states)} days complete"
     return dg.AssetCheckResult(
         check_name=COMPLETE_CHECK,
@@ -61,7 +64,7 @@ def completeness(states: Sequence[DayState], stray_folders: int = 0, *, folder: 
         metadata={
             "days expected": len(states),
             "days incomplete": len(behind),
-            "folders that are no day": stray_folders,
+            "folders not named for a day": stray_folders,
             "incomplete": table({"day": state.day, "what is missing": state.progress.value} for state in behind),
         },
     )

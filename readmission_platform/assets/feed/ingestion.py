@@ -79,7 +79,7 @@ def raw_asset(model: ModelAssets) -> dg.AssetsDefinition:
         if source is None:
             raise BadInput(f"source: {config.source} is unknown; choose {' or '.join(model.contract.sources)}")
         loaded = source.load(config.request(workspace.settings.home / "cache"))
-        # Written into the commit: which limits apply, and whether a model may go live, hangs on it.
+        # Written into the commit: which limits apply, and whether a model may go live, depend on it.
         loaded.frame.attrs["source"] = source.name
         loaded.frame.attrs["limits"] = source.limits
         return dg.MaterializeResult(

@@ -33,7 +33,7 @@ def model_card_asset(model: ModelAssets) -> dg.AssetsDefinition:
     @model.asset(
             "model_card", group="validation", owners=[PLATFORM_TEAM], kinds={"html", "markdown"}, deps=[VALIDATION],
             warning={CHECK: RULE},
-            description="What one has to know of a version before one uses it: purpose, limits, data, figures, upkeep. "
+            description="What to know about a version before using it: purpose, limits, data, figures, upkeep. "
             "It answers the source attributes of ONC's HTI-1 rule, the sections of CHAI's applied model card and the "
             'items of TRIPOD+AI, and shows where. What nobody knows says "not available" and why. Written as HTML and '
             "Markdown beside the report of the version; `readmission card VERSION` writes that of any version.",

@@ -1,4 +1,4 @@
-"""How much of a version is chance and how much hangs on who was studied.
+"""How much of a version is chance, and how much depends on who was studied.
 
 What belongs here: ``robustness_study``, which records what was found. What does not: fitting again
 (``lifecycle.training.robustness``) and how it is shown (``reports.evidence_report``).
@@ -44,7 +44,7 @@ def study_asset(model: ModelAssets) -> dg.AssetsDefinition:
             warning={CHECK: RULE},
             description="How stable a version is: fitted again with other seeds, and judged under other rules for "
             "who is studied. Says how figures, scores, the list of the flagged and the reasons move when only chance "
-            "changes, and whether the result hangs on the cohort rule. The recorded data and recipe are used; "
+            "changes, and whether the result depends on the cohort rule. The recorded data and recipe are used; "
             "nothing is registered or promoted. The result goes into the ledger and into the version's report. "
             "Launch the study job, or use `readmission study VERSION`.",
     )  # fmt: skip

@@ -136,8 +136,8 @@ def _observed(gate: GateResult) -> str:
 def inside_change_plan(case: Case, gates_held: Condition) -> Condition:
     """The version is made as the change plan in force allows, and is as good as the plan itself asks for.
 
-    Its limits are looked at where the gates hold: else it has been said already. What compares with the version in
-    production is asked for on the way there.
+    Its limits are checked only where the gates hold; otherwise the failed gate has been named already. What compares
+    with the version in production is asked for on the way there.
     """
     name = "inside_change_plan"
     if case.plan is None:
@@ -163,7 +163,7 @@ def shadow_days(case: Case) -> Condition:
 def no_drift_alarm(case: Case) -> Condition:
     """The rows it scored resemble its own training data, as far as there are enough of them to tell.
 
-    Fewer rows than a window hold back nobody: shadow days may be few. A window that is full and not judged
+    Fewer rows than a window block nothing: there may be few shadow days. A window that is full and not judged
     does, because somebody has to look before the version treats patients.
     """
     name, drift = "no_drift_alarm", case.facts.drift

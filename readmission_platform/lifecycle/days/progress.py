@@ -130,7 +130,7 @@ def stretches(days: Sequence[str], *, longest: int) -> list[list[str]]:
 
 
 def strays(landing: Landing, *, today: date) -> int:
-    """Return how many folders of delivered rows are no day up to today: nobody would ever look into them."""
+    """Return how many folders of delivered rows are not named for a day up to today: nobody would look into them."""
     return sum(not _is_day_up_to(name, today) for name in landing.day_folders())
 
 

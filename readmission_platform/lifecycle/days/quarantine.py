@@ -54,7 +54,7 @@ def explained(lines: pd.DataFrame, feed: RowContract) -> list[dict[str, Any]]:
 
 
 def lines_of_file(lines: pd.DataFrame, prefix: str) -> pd.DataFrame:
-    """Return the lines of the one file whose digest begins so, with or without ``sha256:``.
+    """Return the lines of the one file whose digest begins with this text, with or without ``sha256:``.
 
     Raises
     ------

@@ -105,7 +105,7 @@ def why_absent(workspace: Workspace, source: Source) -> str | None:
 
 @contextmanager
 def operations_of(workspace: Workspace) -> Iterator[Operations | None]:
-    """Open the operations database, or yield None where nothing has been observed yet: looking does not make one."""
+    """Open the operations database, or yield None where nothing has been observed yet; reading never creates it."""
     settings = workspace.settings
     if settings.operations_url is None and not (settings.home / "operations.db").exists():
         yield None

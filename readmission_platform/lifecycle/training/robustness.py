@@ -1,4 +1,4 @@
-"""How much of a version is chance, and how much hangs on who was studied: measured by fitting it again.
+"""How much of a version is chance, and how much depends on who was studied: measured by fitting it again.
 
 What belongs here: fitting the recipe of a recorded version on its recorded data with several seeds and under other
 rules for the cohort. What does not: the figures (``evaluation.estimates.seeds``), the rules (the contract's

@@ -34,10 +34,11 @@ from readmission_platform.lifecycle.versions.evidence_document import FORMAT, do
 from readmission_platform.lifecycle.versions.version_facts import measured_at_training, shared_test_rows
 
 NOT_PROVEN = (
-    "that the key belongs to whom the manifest names: compare it with one you got from elsewhere (--public-key)",
+    "that the key belongs to the signer named in the manifest: compare it with one that was "
+    "obtained independently (--public-key)",
     "that the ledger was not rewritten as a whole before it was sealed: compare it with a head that "
     "`readmission audit export-head` exported before and that was kept elsewhere (--head)",
-    "that the pages show what evidence.json holds: of them only that they are as they were sealed is looked at",
+    "that the pages show what evidence.json holds: only that they are unchanged since they were sealed is checked",
     "what needs the model file, its inputs or another fit: what was measured at training, explanations, the study and "
     "the cohort stand in evidence.json as the ledger recorded them; everything else there was recomputed from the rows",
     "what happened after the last event of ledger.jsonl, a rollback for instance",

@@ -123,7 +123,7 @@ class BoostingExplanation:
     ) -> Reliance:
         """Measure what a model relies on, on rows of entities it never saw.
 
-        Rows and shuffles hang on ``seed`` alone: with the same one, what differs between two fits is the model.
+        Rows and shuffles depend on ``seed`` alone: with the same one, what differs between two fits is the model.
         """
         from readmission_platform.models.boosting.effects import entities_sample
 

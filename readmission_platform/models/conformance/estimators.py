@@ -30,7 +30,7 @@ def promises(subject: Subject) -> Iterator[Promise]:
     yield "no entity has a part in its own scores", _scores_itself(subject)
     yield "labels dealt out at random teach nothing", _learns_by_heart(subject)
     yield "the model to ship gives the scores of its test entities", _another_model(subject)
-    yield "a row's risk does not hang on the rows beside it", _hangs_together(subject)
+    yield "a row's risk does not depend on the rows beside it", _depends_on_neighbours(subject)
     yield "the same seed gives the same bits", _unseeded(subject)
     yield "an artifact round-trips bit for bit", _artifact(subject)
     yield "an artifact of a foreign type is refused", _foreign(subject)
@@ -61,7 +61,7 @@ def _scores_itself(subject: Subject) -> str | None:
     before = subject.risk[subject.test]
     after = subject.contract.estimator.score(model, subject.inputs[subject.test])
     in_order = after[np.argsort(before, kind="stable")]
-    return None if (np.diff(in_order) >= -1e-9).all() else "the order of the test rows hangs on their own labels"
+    return None if (np.diff(in_order) >= -1e-9).all() else "the order of the test rows depends on their own labels"
 
 
 def _learns_by_heart(subject: Subject) -> str | None:
@@ -82,7 +82,7 @@ def _another_model(subject: Subject) -> str | None:
     return None if apart <= 1e-9 else f"largest difference {apart:.1e}"
 
 
-def _hangs_together(subject: Subject) -> str | None:
+def _depends_on_neighbours(subject: Subject) -> str | None:
     estimator, model, few = subject.contract.estimator, subject.fitted.model, subject.inputs.head(20)
     alone = np.concatenate([estimator.score(model, few.iloc[[place]]) for place in range(len(few))])
     if not np.array_equal(alone, subject.risk[: len(few)]):

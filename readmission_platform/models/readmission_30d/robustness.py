@@ -1,4 +1,4 @@
-"""Other rules for who is in the study, to see whether the result hangs on ours.
+"""Other rules for who is in the study, to see whether the result depends on ours.
 
 What belongs here: the rules, and the study as it would be under them. What does not: figures (``evaluation``).
 """

@@ -133,7 +133,7 @@ def signals_of_ticks(config: AlertsConfig, ticks: Iterable[TickSeen]) -> list[Si
             found.append(signal)
             continue
         where = f"{tick.type} {source.key}"
-        what = f"The {where} failed ({tick.error or 'no error class'}): what it starts does not happen."
+        what = f"The {where} failed ({tick.error or 'no error class'}): what it would have started was not started."
         failed = replace(signal, active=True, what=what, where=where)
         found += _raised(config, failed, {"name": source.name, "type": tick.type})
     return found
