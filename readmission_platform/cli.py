@@ -12,24 +12,21 @@ import typer
 
 from readmission_platform.commands import alerts as alerting
 from readmission_platform.commands import audit as auditing
-from readmission_platform.commands import (
+from readmission_platform.commands import installation
+from readmission_platform.commands import policy as policies
+from readmission_platform.commands.days import daily, history, monitor, worklist
+from readmission_platform.commands.days import quarantine as quarantining
+from readmission_platform.commands.terminal import err, with_model
+from readmission_platform.commands.versions import (
     card,
-    daily,
     dossier,
     evidence,
-    history,
-    installation,
-    monitor,
+    promotion,
     recovery,
     reproduce,
     review,
     training,
-    versions,
-    worklist,
 )
-from readmission_platform.commands import policy as policies
-from readmission_platform.commands import quarantine as quarantining
-from readmission_platform.commands.terminal import err, with_model
 from readmission_platform.foundation.errors import GovernanceError, Refused
 from readmission_platform.foundation.values import ConfigurationError
 
@@ -43,10 +40,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": training.run,
     "train": training.train,
     "demo-blocked": training.demo_blocked,
-    "status": versions.status,
-    "gates": versions.gates,
-    "promote": versions.promote,
-    "approve": versions.approve,
+    "status": promotion.status,
+    "gates": promotion.gates,
+    "promote": promotion.promote,
+    "approve": promotion.approve,
     "rollback": recovery.rollback,
     "reconcile": recovery.reconcile,
     "verify": review.verify,
@@ -77,7 +74,7 @@ for name, command in COMMANDS.items():
     app.command(name)(with_model(command))
 
 keys = typer.Typer(help="Signing keys.", no_args_is_help=True)
-keys.command("create")(versions.keys_create)
+keys.command("create")(promotion.keys_create)
 app.add_typer(keys, name="keys")
 
 policy = typer.Typer(help="The gate policy, the change plan and the roles in force.", no_args_is_help=True)

@@ -1,4 +1,4 @@
-"""Commands about versions: ``status``, ``gates``, ``promote``, ``approve`` and ``keys``."""
+"""Commands that say what is live, and change it: ``status``, ``gates``, ``promote``, ``approve`` and ``keys``."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,0 +1,1 @@
+"""Commands about days: what was delivered, what it was scored with, and how it went."""

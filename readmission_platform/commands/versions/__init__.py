@@ -1,0 +1,1 @@
+"""Commands about versions: training, evidence, promotion, and the way back."""
