@@ -12,7 +12,7 @@ from readmission_platform.automation.observation import observation_sensor
 from readmission_platform.components import model_definitions
 from readmission_platform.config.environment import Settings, settings
 from readmission_platform.config.files import environment_config
-from readmission_platform.config.models import models_in_use
+from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.resources.lake import LakeIOManager
 
@@ -32,6 +32,8 @@ def terminal_logger(_context: dg.InitLoggerContext) -> logging.Logger:
 def build_definitions(current: Settings) -> dg.Definitions:
     """Return the definitions of an environment: everything of each model in use, and what belongs to all of them.
 
+    A model whose files are wrong is left out and raises an alert.
+
     Neither platform nor lake can be configured from a run: the launchpad has no say in who acts and which rules hold.
     """
     platform = Platform(current)
@@ -40,10 +42,17 @@ def build_definitions(current: Settings) -> dg.Definitions:
         "io_manager": LakeIOManager(platform),
         "memory": dg.mem_io_manager,  # what an op hands back to its caller is not data
     }
-    rules = environment_config(current)
-    models = [model_definitions(entry, current, rules) for entry in models_in_use(current).values()]
+    rules, broken = environment_config(current), dict(platform.broken)
+    models = []
+    for workspace in platform.workspaces:
+        try:
+            models.append(model_definitions(workspace.entry, current, rules))
+        except ConfigurationError as error:  # of this model; the others keep their day
+            broken[workspace.name] = str(error)
+    for name, problem in broken.items():
+        dg.get_dagster_logger().error(f"nothing of {name} is loaded: {problem}")
     environment = dg.Definitions(
-        sensors=[observation_sensor(rules)],
+        sensors=[observation_sensor(rules, broken)],
         resources=resources,
         loggers={"console": dg.colored_console_logger, TERMINAL_LOGGER: terminal_logger},
         # One process per run: starting one per step costs more than the steps.

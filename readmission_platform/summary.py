@@ -15,8 +15,9 @@ from readmission_platform.config.files import change_plan_config, gate_policy, r
 from readmission_platform.config.models import all_models
 from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.errors import BadInput
-from readmission_platform.foundation.values import digest_of
+from readmission_platform.foundation.values import ConfigurationError, digest_of
 from readmission_platform.governance.ledger.chain import STAGES
+from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import everything_in_force
 from readmission_platform.lifecycle.workspace import Platform, Workspace, contract_of
@@ -34,23 +35,32 @@ _COLOURS = {"pass": "green", "fail": "red", "insufficient": "yellow"}
 
 
 def models(platform: Platform) -> list[dict[str, Any]]:
-    """Return every model of the installation: what it predicts, whose it is, whether it is in use, and what is live."""
-    found = []
-    for name, entry in all_models(platform.settings).items():
-        used = name in platform.models
+    """Return every model of the installation: what it predicts, whose it is, whether it is in use, and what is live.
+
+    Of a model whose files are wrong, ``error`` says what is wrong, and what they would have said is None.
+    """
+    known, found = all_models(platform.settings), []
+    for name in known.names:
         live: dict[str, str | None] = dict.fromkeys(STAGES)
-        if used:
-            with platform.model(name).ledger() as ledger:
+        if name in platform.models:
+            with Ledger(platform.settings.ledger_database, model=name) as ledger:
                 live = {stage: pointer.version for stage, pointer in ledger.pointers().items()}
+        entry, error, title = known.entries.get(name), known.broken.get(name), None
+        if entry is not None:
+            try:
+                title = contract_of(entry.contract).words.title
+            except ConfigurationError as wrong:
+                error = str(wrong)
         found.append({
             "model": name,
-            "title": contract_of(entry.contract).words.title,
-            "owner": entry.owner,
-            "cost_center": entry.cost_center,
-            "example": entry.example,
-            "in_use": used,
-            "prefix": entry.prefix,
+            "title": title,
+            "owner": entry and entry.owner,
+            "cost_center": entry and entry.cost_center,
+            "example": entry and entry.example,
+            "in_use": name in platform.models,
+            "prefix": entry and entry.prefix,
             "stages": live,
+            "error": error,
         })  # fmt: skip
     return found
 
@@ -60,15 +70,18 @@ def show_models(console: Console, found: Iterable[Mapping[str, Any]]) -> None:
     rows = (
         (
             each["model"],
-            each["title"],
-            each["owner"],
-            each["cost_center"],
+            each["title"] or "cannot be loaded",
+            each["owner"] or "",
+            each["cost_center"] or "",
             ("yes" if each["in_use"] else "no") + (", an example" if each["example"] else ""),
             *(each["stages"][stage] or "none" for stage in STAGES),
         )
         for each in found
     )
     console.print(make_table(("model", "predicts", "owner", "cost center", "in use", *STAGES), rows))
+    for each in found:
+        if each["error"]:
+            console.print(f"{each['model']}: {each['error']}", markup=False, soft_wrap=True)
 
 
 def status(workspace: Workspace) -> dict[str, Any]:

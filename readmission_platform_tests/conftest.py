@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from readmission_platform_tests.support.homes import COHORT, Home, Outcome
@@ -18,6 +19,9 @@ from readmission_platform_tests.support.throwaway_postgresql import Server, bina
 
 SHADOW_DAYS, PRODUCTION_DAYS = 3, 14
 
+# How long an example takes says nothing on a busy machine; speed is for the benchmarks.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 # One process lives the homes that this file needs, which are most, while the others do what needs none.
 FIRST = "test_interrupted_promotion.py"

@@ -10,10 +10,12 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
-from readmission_platform.config.environment import PROJECT_ROOT, Settings
+from readmission_platform.config.environment import PROJECT_ROOT, Settings, settings
 from readmission_platform.definitions import build_definitions
 from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.two_models import configs_of_two
 
 HEAVY = {"apprise", "dagster_mlflow", "deltalake", "evidently", "matplotlib", "mlflow", "scipy", "skops", "sklearn"}
 ASSETS = {
@@ -234,6 +236,17 @@ def test_sensors_run_everywhere_and_the_daily_schedule_where_files_arrive(enviro
     assert schedules["weekly_training_schedule"] is wanted
     retraining = dg.DefaultSensorStatus.STOPPED if environment == "local" else dg.DefaultSensorStatus.RUNNING
     assert sensors["retraining_sensor"] is retraining
+
+
+def test_a_model_whose_monitoring_is_wrong_is_left_out_and_the_others_are_all_there(tmp_path: Path):
+    configs = configs_of_two(tmp_path, "visits", prefix="visits")
+    (configs / "models" / "visits" / "monitoring.yaml").write_text("retraining: {}", encoding="utf-8")
+    with Home.new(tmp_path / "home").having(READMISSION_CONFIGS=str(configs)).lived_in():
+        repository = build_definitions(settings()).get_repository_def()
+    names = {job.name for job in repository.get_all_jobs()}
+    assert "scoring_job" in names
+    assert "visits_scoring_job" not in names
+    assert any(sensor.name == "observation_sensor" for sensor in repository.sensor_defs)
 
 
 def test_the_names_say_what_kind_of_thing_it_is(definitions: dg.Definitions):

@@ -23,6 +23,7 @@ from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.lifecycle.days.progress import Progress, day_states
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.operations.alerts.records import find_alerts
+from readmission_platform.storage.lake import TableDamaged
 from readmission_platform.storage.tables import DRIFT, OUTCOMES, PREDICTIONS, SHADOW
 from readmission_platform_tests.conftest import SHADOW_DAYS, Moments, commanded
 from readmission_platform_tests.support.homes import MODEL, Home, Outcome
@@ -123,7 +124,7 @@ class Morning:
             with dg.build_sensor_context(instance=instance, resources=resources) as context:
                 try:
                     return list(sensor.evaluate_tick(context).run_requests or [])
-                except OSError:
+                except TableDamaged:
                     state = running_sensor(instance, self._named(model, name))
                     ticked(instance, state, TickStatus.FAILURE, datetime.now(UTC))
                     return None

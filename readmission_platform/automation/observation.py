@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 
 import dagster as dg
 
@@ -38,7 +39,12 @@ from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.operations.alerts.channels import ATTEMPTS, senders
 from readmission_platform.operations.alerts.outbox import Delivered, deliver
 from readmission_platform.operations.alerts.records import Circumstances, apply_signals, settle
-from readmission_platform.operations.alerts.rules import signal_of_service, signals_of_run, signals_of_ticks
+from readmission_platform.operations.alerts.rules import (
+    signal_of_service,
+    signals_of_models,
+    signals_of_run,
+    signals_of_ticks,
+)
 from readmission_platform.operations.alerts.states import Change
 from readmission_platform.operations.database import Operations, enter_run, moment
 from readmission_platform.operations.names import OBSERVATION_SENSOR, ModelNames
@@ -133,6 +139,7 @@ def observe(
     *,
     platform: Platform,
     figures: Figures,
+    broken: Mapping[str, str] = MappingProxyType({}),
     now: datetime | None = None,
 ) -> Observed:
     """Run one sensor tick: observe finished runs, update alerts, send notifications.
@@ -143,6 +150,8 @@ def observe(
     ----------
     figures
         By model, how its newest figures are made; they are compared with their limits every few minutes.
+    broken
+        Models that could not be loaded, and why.
 
     Raises
     ------
@@ -160,7 +169,9 @@ def observe(
         )
         thoroughly = limits_due(operations, given)
         signals, read = watch_ledger(operations, given, ledger_url=settings.ledger_database, thoroughly=thoroughly)
-        changes += settle(operations, [*signals_of_ticks(given.config, seen_ticks(instance, names)), *signals], given)
+        signals += signals_of_ticks(given.config, seen_ticks(instance, names))
+        signals += signals_of_models(given.config, {**dict.fromkeys(platform.models), **broken}, now)
+        changes += settle(operations, signals, given)
         if read is not None:
             operations.set_mark(LEDGER_MARK, str(read))
         problems = _keep_records(operations, platform, given)
@@ -230,8 +241,11 @@ def _keep_records(operations: Operations, platform: Platform, given: Circumstanc
     return problems
 
 
-def observation_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
-    """Return the sensor that observes the finished runs of all models, and watches ticks, ledger and limits."""
+def observation_sensor(rules: EnvironmentConfig, broken: Mapping[str, str]) -> dg.SensorDefinition:
+    """Return the sensor that observes the finished runs of all models, and watches ticks, ledger and limits.
+
+    ``broken`` holds the models that could not be loaded, and why.
+    """
 
     @dg.sensor(
         name=OBSERVATION_SENSOR,
@@ -243,6 +257,6 @@ def observation_sensor(rules: EnvironmentConfig) -> dg.SensorDefinition:
     )
     def sensor(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SkipReason:
         figures = {each.name: partial(latest_figures, each) for each in platform.workspaces}
-        return dg.SkipReason(str(observe(context.instance, platform=platform, figures=figures)))
+        return dg.SkipReason(str(observe(context.instance, platform=platform, figures=figures, broken=broken)))
 
     return sensor

@@ -15,6 +15,7 @@ from dagster._core.scheduler.instigation import TickStatus
 
 from readmission_platform.automation.run_facts import error_class
 from readmission_platform.foundation.errors import GovernanceError, LedgerCorrupt
+from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.ledger.chain import utc_text
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.operations.alerts.records import Circumstances
@@ -64,7 +65,7 @@ def seen_ticks(instance: dg.DagsterInstance, names: ModelNames) -> list[TickSeen
 
 def watch_limits(
     operations: Operations, given: Circumstances, *, home: Path, figures: Figures
-) -> tuple[list[Signal], GovernanceError | None]:
+) -> tuple[list[Signal], Exception | None]:
     """Compare the figures of every model, and those of the platform itself, with their limits.
 
     Returns
@@ -78,7 +79,7 @@ def watch_limits(
         known[model] = {}
         try:
             known[model] |= make()
-        except GovernanceError as error:
+        except (GovernanceError, ConfigurationError) as error:
             failure = failure or error
         known[model] |= scoring_figures(operations, model)
     return signals_of_figures(given.config, known, given.now), failure

@@ -4,7 +4,7 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
@@ -85,7 +85,7 @@ def workspace() -> "Workspace":
         When there is no such model, or several are in use and none was named.
     """
     platform = platform_here()
-    return platform.model(_model_among(platform.models))
+    return platform.model(_model_among(platform))
 
 
 def model_asked_for() -> str | None:
@@ -106,16 +106,17 @@ def platform_here() -> "Platform":
     return Platform(home())
 
 
-def _model_among(names: Sequence[str]) -> str:
+def _model_among(platform: "Platform") -> str:
     from readmission_platform.config.models import all_models
 
-    chosen = _chosen.get()
+    chosen, names = _chosen.get(), platform.models
     if chosen is None:
-        if len(names) > 1:
-            raise BadInput(f"several models are in use here: say which with --model ({', '.join(names)})")
-        return names[0]
+        usable = [each.name for each in platform.workspaces]
+        if len(usable) > 1:
+            raise BadInput(f"several models are in use here: say which with --model ({', '.join(usable)})")
+        return usable[0]
     if chosen not in names:
-        if chosen in all_models(settings()):
+        if chosen in all_models(settings()).names:
             also = ",".join([*names, chosen])
             raise BadInput(f"--model: {chosen} is not in use here; READMISSION_MODELS={also} brings it in")
         raise BadInput(f"--model: there is no model {chosen}; there are {', '.join(names)}")

@@ -5,6 +5,7 @@ themselves; a file names the package that holds the contract.
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -53,44 +54,66 @@ class ModelEntry(ModelAttributes):
         return f"{self.prefix}_{name}" if self.prefix else name
 
 
-def all_models(current: Settings) -> dict[str, ModelEntry]:
-    """Return every model that has a folder in ``configs/models``, by name; examples too.
+@dataclass(frozen=True)
+class Models:
+    """Models by name: entries of those whose file can be read, and what is wrong with the file of each other one."""
+
+    entries: dict[str, ModelEntry]
+    broken: dict[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, in their order."""
+        return tuple(sorted([*self.entries, *self.broken]))
+
+
+def all_models(current: Settings) -> Models:
+    """Return every model that has a folder in ``configs/models``; examples too.
 
     Raises
     ------
     ConfigurationError
-        When a file is wrong, or two models would have the same names for their assets.
+        When there is none.
     """
     folder = current.configs / "models"
-    entries = {file.parent.name: _entry(file) for file in sorted(folder.glob(f"*/{DEFS_FILE}"))}
-    if not entries:
+    entries, broken = {}, {}
+    for file in sorted(folder.glob(f"*/{DEFS_FILE}")):
+        name = file.parent.name
+        try:
+            entries[name] = _entry(file)
+        except ConfigurationError as error:  # of this model; the others are none the worse for it
+            broken[name] = str(error)
+    if not entries and not broken:
         raise ConfigurationError(f"{folder}: holds no model ({DEFS_FILE} in a folder of its name)")
-    return entries
+    return Models(entries, broken)
 
 
-def models_in_use(current: Settings) -> dict[str, ModelEntry]:
-    """Return the models that this process works with, by name: those of READMISSION_MODELS, or all but examples.
+def models_in_use(current: Settings) -> Models:
+    """Return the models that this process works with: those of READMISSION_MODELS, or all but examples.
 
     Raises
     ------
     ConfigurationError
-        As :func:`all_models`; and when READMISSION_MODELS names a model that there is not.
+        When there is no model, READMISSION_MODELS names one that there is not, or two have the same prefix.
     """
     known = all_models(current)
     if current.models is None:
-        chosen = {name: entry for name, entry in known.items() if not entry.example}
+        chosen = [name for name, entry in known.entries.items() if not entry.example] + [*known.broken]
     else:
         names = [name.strip() for name in current.models.split(",") if name.strip()]
-        unknown = [name for name in names if name not in known]
-        if unknown or not names:
-            raise ConfigurationError(f"READMISSION_MODELS: {', '.join(unknown) or 'it'} names no model; there are "
-                                     f"{', '.join(known)}")  # fmt: skip
-        chosen = {name: known[name] for name in dict.fromkeys(names)}
+        unknown = [name for name in names if name not in known.names]
+        if not names:
+            raise ConfigurationError(f"READMISSION_MODELS names no model; there are {', '.join(known.names)}")
+        if unknown:
+            raise ConfigurationError(f"READMISSION_MODELS: there is no model {', '.join(unknown)}; there are "
+                                     f"{', '.join(known.names)}")  # fmt: skip
+        chosen = list(dict.fromkeys(names))
+    entries = {name: known.entries[name] for name in chosen if name in known.entries}
     holders: dict[str, str] = {}
-    for name, entry in chosen.items():
+    for name, entry in entries.items():
         if (other := holders.setdefault(entry.prefix, name)) != name:
             raise ConfigurationError(f"the models {other} and {name} have the same prefix, {entry.prefix!r}")
-    return chosen
+    return Models(entries, {name: known.broken[name] for name in chosen if name in known.broken})
 
 
 def _entry(file: Path) -> ModelEntry:

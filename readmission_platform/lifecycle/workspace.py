@@ -11,7 +11,7 @@ import hashlib
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -48,27 +48,39 @@ from readmission_platform.storage.tables import ModelLake
 class Platform:
     """One environment: its settings, its rules and its models.
 
+    Attributes
+    ----------
+    broken
+        Models in use without a workspace, because their ``defs.yaml`` or contract is wrong, and what is wrong.
+
     Raises
     ------
     ConfigurationError
-        When the files of the models are wrong, or two of them would read the same landing folder unasked.
+        When no model in use has a workspace, or two of them would read the same landing folder unasked.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._entries = models_in_use(settings)
-        self._workspaces = {name: Workspace(self, entry) for name, entry in self._entries.items()}
-        if len(self._workspaces) > 1:
-            check_landing({name: workspace.contract.landing for name, workspace in self._workspaces.items()})
+        in_use = models_in_use(settings)
+        self._entries, self.broken = in_use.entries, in_use.broken
+        self._workspaces: dict[str, Workspace] = {}
+        for name, entry in self._entries.items():
+            try:
+                self._workspaces[name] = Workspace(self, entry)
+            except ConfigurationError as error:
+                self.broken[name] = str(error)
+        if not self._workspaces:
+            raise ConfigurationError("; ".join(self.broken.values()))
+        check_landing({name: workspace.contract.landing for name, workspace in self._workspaces.items()})
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of the models in use."""
-        return tuple(self._workspaces)
+        """Names of the models in use, those that are broken too."""
+        return (*self._workspaces, *self.broken)
 
     @property
     def workspaces(self) -> tuple["Workspace", ...]:
-        """The workspace of every model in use."""
+        """The workspace of every model in use that has one."""
         return tuple(self._workspaces.values())
 
     def model(self, name: str) -> "Workspace":
@@ -77,8 +89,10 @@ class Platform:
         Raises
         ------
         ConfigurationError
-            When the model is not in use; the message says which are.
+            When the model is not in use, and which are; or what is wrong with it.
         """
+        if name in self.broken:
+            raise ConfigurationError(self.broken[name])
         if name not in self._workspaces:
             raise ConfigurationError(f"there is no model {name} here; there are {', '.join(self.models)}")
         return self._workspaces[name]
@@ -136,26 +150,22 @@ class Platform:
 
 
 class Workspace:
-    """All that belongs to one model in one environment."""
+    """All that belongs to one model in one environment.
+
+    Raises
+    ------
+    ConfigurationError
+        When the package that ``defs.yaml`` names has no contract.
+    """
 
     def __init__(self, platform: Platform, entry: ModelEntry) -> None:
         self.platform, self.entry = platform, entry
+        self.contract = contract_of(entry.contract)
 
     @property
     def name(self) -> str:
         """Name of the model."""
         return self.entry.name
-
-    @cached_property
-    def contract(self) -> ModelContract:
-        """What the platform may know of the model.
-
-        Raises
-        ------
-        ConfigurationError
-            When the package that ``defs.yaml`` names has none.
-        """
-        return contract_of(self.entry.contract)
 
     @property
     def settings(self) -> Settings:
@@ -264,6 +274,8 @@ def contract_of(package: str) -> ModelContract:
         contract = getattr(import_module(package), "CONTRACT", None)
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"{package}: cannot be imported ({error.name} is not there)") from error
+    except Exception as error:  # whatever the package of a model raises must not stop the other models
+        raise ConfigurationError(f"{package}: cannot be imported ({type(error).__name__}: {error})") from error
     if not isinstance(contract, ModelContract):
         raise ConfigurationError(f"{package}: has no CONTRACT (see models/contract.py)")
     return contract

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.foundation.steps import reached
 
@@ -30,6 +30,13 @@ KEPT = {"delta.logRetentionDuration": "interval 36500 days"}
 
 class TableMissing(BadInput):
     """A table, or the asked version of it, is not in the lake."""
+
+
+class TableDamaged(Unavailable):
+    """A table is there and cannot be read: a file of it is damaged or gone."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"the lake's table {table!r} is damaged: restore its folder from the last backup")
 
 
 @dataclass(frozen=True)
@@ -49,10 +56,19 @@ class Lake:
         self.root = root
 
     def exists(self, table: str) -> bool:
-        """Tell whether the table has ever been written."""
+        """Tell whether the table has ever been written.
+
+        Raises
+        ------
+        TableDamaged
+            When a file is in its place.
+        """
         from deltalake import DeltaTable
 
-        return DeltaTable.is_deltatable(str(self.root / table))
+        try:
+            return DeltaTable.is_deltatable(str(self.root / table))
+        except OSError as error:
+            raise TableDamaged(table) from error
 
     def open(self, table: str, version: int | None = None) -> "DeltaTable":
         """Open a table at a version (default: the newest).
@@ -61,6 +77,8 @@ class Lake:
         ------
         TableMissing
             Saying which table or version is not there.
+        TableDamaged
+            When it cannot be opened at any version.
         """
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -69,7 +87,9 @@ class Lake:
             return DeltaTable(str(self.root / table), version=version)
         except TableNotFoundError as error:
             raise TableMissing(f"the lake has no table {table!r}; materialize the asset first") from error
-        except DeltaError as error:
+        except (DeltaError, OSError) as error:
+            if version is None:
+                raise TableDamaged(table) from error
             raise TableMissing(f"the lake has no version {version} of {table!r}") from error
 
     def read(
@@ -83,6 +103,11 @@ class Lake:
         """Read rows, with the ``attrs`` they were written with.
 
         ``where`` keeps the rows whose (text) column has one of the values given.
+
+        Raises
+        ------
+        TableMissing, TableDamaged
+            When there is nothing to read, or it cannot be read.
         """
         import pyarrow as pa
         from pyarrow import compute
@@ -96,11 +121,14 @@ class Lake:
                 continue
             among = compute.field(column).isin(pa.array(list(values), pa.string()))
             kept = among if kept is None else kept & among
-        frame = opened.to_pandas(
-            partitions=[(name, "in", list((where or {})[name])) for name in partitioned] or None,
-            columns=list(columns) if columns else None,
-            filters=kept,
-        )
+        try:
+            frame = opened.to_pandas(
+                partitions=[(name, "in", list((where or {})[name])) for name in partitioned] or None,
+                columns=list(columns) if columns else None,
+                filters=kept,
+            )
+        except (OSError, pa.ArrowInvalid) as error:
+            raise TableDamaged(table) from error
         frame.attrs = json.loads(self.commit_metadata(table, opened.version()).get("readmission.attrs", "{}"))
         return frame
 
@@ -119,6 +147,8 @@ class Lake:
             actions = [json.loads(line) for line in commit.read_text(encoding="utf-8").splitlines()]
         except FileNotFoundError as error:
             raise TableMissing(f"the lake has lost the commit of version {number} of {table!r}") from error
+        except (OSError, ValueError) as error:
+            raise TableDamaged(table) from error
         recorded: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
         return {key: value for key, value in recorded.items() if key.startswith("readmission.")}
 
@@ -145,6 +175,8 @@ class Lake:
         ------
         ValueError
             When a row lies outside the partitions named, or a value does not fit the stored column.
+        TableDamaged
+            When the table cannot be opened, or its rows are there without their log.
         deltalake.exceptions.CommitFailedError
             When others kept winning the race for the same partition.
         """
@@ -190,9 +222,11 @@ class Lake:
             # One at a time: of two that make a table together Delta lets the second append its rows.
             with _creating(self.root):
                 if not self.exists(table):
-                    path = str(self.root / table)
+                    folder = self.root / table
+                    if next(folder.rglob("*.parquet"), None) is not None:
+                        raise TableDamaged(table)  # a new table would hide the rows that are there
                     write_deltalake(
-                        path, data, mode="error", configuration=KEPT, commit_properties=properties, **options
+                        str(folder), data, mode="error", configuration=KEPT, commit_properties=properties, **options
                     )
                     return 0
         opened = self.open(table)

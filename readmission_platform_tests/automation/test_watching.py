@@ -50,6 +50,16 @@ def test_a_sensor_that_fails_has_an_alert_until_it_works_again(installed: Watche
     assert installed.notices()[-1]["notice"] == "recovered"
 
 
+def test_a_model_that_cannot_be_loaded_has_an_alert_of_its_own_until_it_can(watched: Watched):
+    began = now()
+    watched.observe(now=began, broken={OTHER: "monitoring.yaml: drift: Field required"})
+    (notice,) = watched.notices()
+    assert (notice["model"], notice["rule"], notice["severity"]) == (OTHER, "model_not_loaded", "critical")
+    assert "monitoring.yaml: drift: Field required" in notice["what"]
+    watched.observe(now=began + MINUTE)
+    assert [each["model"] for each in watched.notices("recovered")] == [OTHER]
+
+
 def test_an_event_of_the_ledger_is_reported_once(watched: Watched):
     began = now()
     with watched.home.ledger() as ledger:

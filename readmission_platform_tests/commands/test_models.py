@@ -1,9 +1,11 @@
 """`readmission models`, and `--model` on every command: the only model, the one that is named, or one line asks."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform_tests.support.homes import MODEL, Home
 
 OTHER = "frequent_visits"
@@ -58,6 +60,34 @@ def test_a_model_that_there_is_not_is_one_line(empty: Home):
     outcome = empty.command("status", "--model", "nobody")
     assert outcome.code == 2
     assert outcome.err.strip() == f"error: --model: there is no model nobody; there are {MODEL}"
+
+
+WRONG = {
+    "defs.yaml": ("prefix: frequent_visits", "prefix: 7x", "defs.yaml: attributes: Value error, prefix has to be"),
+    "contract": ("models.frequent_visits", "models.nowhere", "nowhere: cannot be imported"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_model_whose_files_are_wrong_is_named_and_keeps_no_command_from_the_others(lived_home: Home, wrong: str):
+    right, instead, why = WRONG[wrong]
+    configs = lived_home.path.parent / f"configs {wrong}"
+    shutil.copytree(PROJECT_ROOT / "configs", configs, dirs_exist_ok=True)
+    file = configs / "models" / OTHER / "defs.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace(right, instead), encoding="utf-8")
+    home = lived_home.having(**BOTH, READMISSION_CONFIGS=str(configs))
+    found = {each["model"]: each for each in home.command("models", "--json").json}
+    assert why in found[OTHER]["error"]
+    assert found[MODEL]["error"] is None
+    assert found[MODEL]["stages"]["production"] == "1"
+    assert why in home.command("models").out
+    assert home.command("status", "--model", MODEL).code == 0
+    asked = home.command("status", "--model", OTHER)
+    assert asked.code == 2
+    (line,) = asked.err.strip().splitlines()
+    assert why in line
+    alone = home.having(READMISSION_MODELS=OTHER).command("status")
+    assert (alone.code, alone.err.strip()) == (2, line)
 
 
 def test_commands_about_the_installation_need_no_model(empty: Home):

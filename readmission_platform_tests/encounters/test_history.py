@@ -55,7 +55,7 @@ def assert_same(described: pd.DataFrame, expected: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(described, expected, check_dtype=False)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=ENCOUNTERS, data=st.data())
 def test_history_is_what_looking_through_the_earlier_encounters_one_by_one_gives(
     rows: Rows, data: st.DataObject
@@ -65,7 +65,7 @@ def test_history_is_what_looking_through_the_earlier_encounters_one_by_one_gives
     assert_same(history_as_of(frame_of(asked), frame_of(rows)), expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows=ENCOUNTERS, data=st.data())
 def test_history_stays_the_same_when_the_future_is_deleted_and_the_rest_is_shuffled(
     rows: Rows, data: st.DataObject
@@ -77,7 +77,7 @@ def test_history_stays_the_same_when_the_future_is_deleted_and_the_rest_is_shuff
     assert_same(alone, everything.iloc[[position]].reset_index(drop=True))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(rows=ENCOUNTERS, data=st.data())
 def test_how_the_latest_encounter_ended_changes_nobodys_history(rows: Rows, data: st.DataObject) -> None:
     latest = max(rows, key=lambda row: row["encounter_id"])

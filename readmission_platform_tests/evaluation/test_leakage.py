@@ -91,7 +91,7 @@ ROW = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(rows=st.lists(ROW, min_size=4, max_size=20))
 def test_whatever_the_encounters_nothing_changes_when_the_future_is_deleted(rows: list[Mapping[str, object]]) -> None:
     frame = pd.DataFrame(rows)

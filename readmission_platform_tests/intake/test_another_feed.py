@@ -73,7 +73,7 @@ def knows_nothing_of_encounters(text: str) -> bool:
     return not [word for word in words if word in text and word not in STAYS.columns]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     bad=st.lists(
         st.tuples(

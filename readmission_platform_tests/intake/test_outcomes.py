@@ -41,7 +41,7 @@ def account(intake: OutcomeIntake) -> tuple[int, int, int, int]:
     return row["received"], row["accepted"], row["quarantined"], row["duplicate"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(files=FILES, matured=st.booleans())
 def test_every_row_is_accepted_quarantined_or_a_duplicate(
     files: list[list[tuple[str | None, str | None]]], matured: bool
@@ -55,7 +55,7 @@ def test_every_row_is_accepted_quarantined_or_a_duplicate(
     assert matured or intake.accepted.empty
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(files=FILES, data=st.data())
 def test_what_is_used_does_not_depend_on_the_order_of_the_rows(
     files: list[list[tuple[str | None, str | None]]], data: st.DataObject

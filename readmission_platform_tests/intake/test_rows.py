@@ -69,7 +69,7 @@ def faults(intake: Intake) -> list[tuple[int, str, str]]:
     return list(zip(lines["row"], lines["column"], lines["code"], strict=True))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     bad=st.lists(BAD_CELLS, max_size=5),
     repeated=st.lists(st.integers(0, len(CLEAN) - 1), max_size=4),

@@ -146,7 +146,7 @@ EARLIER = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(arrivals=ARRIVALS, earlier=EARLIER, order=st.randoms(use_true_random=False))
 def test_whatever_arrives_on_whichever_day_many_days_at_once_are_each_day_on_its_own(
     arrivals: list[tuple[int, str, int, int]], earlier: list[tuple[int, str, int, str]], order: Random

@@ -1,10 +1,12 @@
 """The lake: versions are whole, kept, and never overwritten in part."""
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from readmission_platform.config.environment import Settings
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.resources.lake import LakeIOManager
-from readmission_platform.storage.lake import Lake, TableMissing
+from readmission_platform.storage.lake import Lake, TableDamaged, TableMissing
 from readmission_platform_tests.support.homes import MODEL
 
 DAY = "discharge_date"
@@ -55,6 +57,38 @@ def test_a_frame_comes_back_as_it_was_written_with_its_attrs(lake: Lake) -> None
     pd.testing.assert_frame_equal(back, rows)
     assert back.attrs == rows.attrs
     assert frame_digest(back) == written.digest == lake.commit_metadata("table")["readmission.digest"]
+
+
+def files_of(table: Path) -> list[Path]:
+    return sorted(table.rglob("*.parquet"))
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "its rows are something else": lambda table: [file.write_bytes(b"x") for file in files_of(table)],
+    "its rows are empty files": lambda table: [file.write_bytes(b"") for file in files_of(table)],
+    "its rows are gone": lambda table: [file.unlink() for file in files_of(table)],
+    "a commit is cut off": lambda table: (table / "_delta_log" / f"{1:020d}.json").write_text('{"'),
+    "a commit is gone": lambda table: (table / "_delta_log" / f"{0:020d}.json").unlink(),
+    "a file is in its place": lambda table: (shutil.rmtree(table), table.write_text("x")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_table_says_in_one_line_what_to_restore(lake: Lake, damage: str):
+    for key in ("2024-01-01", "2024-01-02"):
+        lake.write("days", day(key, 1, 2), partition=(DAY, [key]))
+    DAMAGE[damage](lake.root / "days")
+    with pytest.raises(TableDamaged, match=r"^the lake's table 'days' is damaged: restore its folder .+$") as raised:
+        lake.read("days")
+    assert raised.value.exit_code == 5
+
+
+@pytest.mark.parametrize("damage", ["its log is gone", "a file is in its place"])
+def test_rows_without_their_log_are_not_hidden_by_a_new_table(lake: Lake, damage: str):
+    lake.write("days", day("2024-01-01", 1, 2), partition=(DAY, ["2024-01-01"]))
+    DAMAGE.get(damage, lambda table: shutil.rmtree(table / "_delta_log"))(lake.root / "days")
+    with pytest.raises(TableDamaged):
+        lake.write("days", day("2024-01-02", 3), partition=(DAY, ["2024-01-02"]))
 
 
 def test_each_change_is_a_version_and_earlier_ones_stay_readable(lake: Lake) -> None:

@@ -318,7 +318,7 @@ FORMATS: dict[str, bytes] = {
     ".csv.gz": gzip.compress(csv(WHOLE), mtime=0),
     ".parquet": in_parquet(as_table(WHOLE)),
 }
-fuzz = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def reads_or_says_why(landing: Landing, suffix: str, content: bytes) -> LandedFile:

@@ -214,7 +214,7 @@ class Home:
 
 def readmission(current: Settings) -> ModelAssets:
     """Return the names of the readmission model's assets."""
-    return ModelAssets(models_in_use(current)[MODEL])
+    return ModelAssets(models_in_use(current).entries[MODEL])
 
 
 def files_below(folder: Path) -> list[Path]:

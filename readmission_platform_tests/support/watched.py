@@ -123,17 +123,25 @@ class Watched:
         with dg.build_sensor_context(instance=self.instance, resources=resources) as context:
             return str(sensor.evaluate_tick(context).skip_message)
 
-    def observe(self, *, now: datetime, **figures: Mapping[str, float] | GovernanceError) -> Observed:
+    def observe(
+        self,
+        *,
+        now: datetime,
+        broken: Mapping[str, str] | None = None,
+        **figures: Mapping[str, float] | GovernanceError,
+    ) -> Observed:
         """Run a tick of a platform of both models, at a moment of the test's choice.
 
         Parameters
         ----------
+        broken
+            Models that could not be loaded, and why.
         figures
             Of each model (default: none), or the error that making them ends with.
         """
         platform = Platform(settings())
         made = {model: partial(_made, figures.get(model, {})) for model in platform.models}
-        return observe(self.instance, platform=platform, figures=made, now=now)
+        return observe(self.instance, platform=platform, figures=made, broken=broken or {}, now=now)
 
     @contextmanager
     def operations(self) -> Iterator[Operations]:
@@ -189,7 +197,7 @@ def watched_home(home: Home, *, in_memory: bool = False) -> Iterator[Watched]:
     with home.lived_in(), dg.DagsterInstance.ephemeral() if in_memory else home.instance() as instance:
         definitions = dg.Definitions(
             assets=[brand_new, brand_new_of_other, shaky],
-            sensors=[observation_sensor(environment_config(settings()))],
+            sensors=[observation_sensor(environment_config(settings()), {})],
             resources={"platform": Platform(settings())},
         )
         yield Watched(home, instance, definitions)

@@ -18,6 +18,7 @@ from readmission_platform.operations.names import ModelNames
 from readmission_platform.operations.observed_runs import CheckSeen, RunSeen, TickSeen
 
 LONGEST_TEXT = 400
+CONFIGURATION = "configuration"
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,19 @@ def signal_of_service(config: AlertsConfig, service: str, problem: str | None, a
         return [signal]
     failed = replace(signal, active=True, what=problem, where=f"service {service}")
     return list(_raised(config, failed, {"service": service}))
+
+
+def signals_of_models(config: AlertsConfig, models: Mapping[str, str | None], at: datetime) -> list[Signal]:
+    """Return whether each model could be loaded; the text says what is wrong with one that could not."""
+    found: list[Signal] = []
+    for model, problem in models.items():
+        signal = Signal("service", model, CONFIGURATION, at, active=False)
+        if problem is None:
+            found.append(signal)
+            continue
+        failed = replace(signal, active=True, what=f"Nothing of the model is loaded: {problem}", where="configuration")
+        found += _raised(config, failed, {"service": CONFIGURATION})
+    return found
 
 
 def signals_of_figures(

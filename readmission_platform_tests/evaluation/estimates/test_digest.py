@@ -16,7 +16,7 @@ COLUMNS = evidence_columns(simulate_rows(60), SCHEMA)
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_order_of_rows_and_columns_does_not_matter(rows, seed):
     part = rows.head(60)
     shuffled = part.sample(frac=1, random_state=seed)
@@ -25,7 +25,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(rows, seed):
 
 
 @given(column=st.sampled_from(sorted(COLUMNS)), place=st.integers(0, 59))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_changed_cell_changes_the_digest(rows, column, place):
     part = rows.head(60).reset_index(drop=True)
     changed = part.copy()

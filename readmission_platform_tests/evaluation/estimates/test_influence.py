@@ -19,7 +19,7 @@ def arrays(rows):
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_loss_is_the_difference_of_the_two_areas(rows, seed):
     labels, scores, lace, patients = arrays(rows.sample(300, random_state=seed))
     found = auroc_losses(labels=labels, reference=scores, others={"lace": lace}, entities=patients)["lace"]

@@ -150,7 +150,7 @@ def test_the_same_rows_in_another_order_give_the_same_figures(rows: pd.DataFrame
     pd.testing.assert_frame_equal(figures_of(shuffled), figures_of(rows))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000))
 def test_on_calibrated_risks_the_estimate_is_close_to_what_comes_of_it(seed: int) -> None:
     rows = scored(4000, seed)

@@ -18,7 +18,7 @@ def counts_of(days: dict[int, list[int]]) -> pd.DataFrame:
     return pd.DataFrame(list(days.values()), index=index, columns=NAMES)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(st.integers(0, 100), st.lists(st.integers(0, 40), min_size=4, max_size=4), max_size=40))
 def test_no_stretch_holds_1_to_10_and_every_day_is_in_one(days: dict[int, list[int]]):
     counts = counts_of(dict(sorted(days.items())))

@@ -24,7 +24,7 @@ def table_of(days: list[tuple[int, int, int]]) -> pd.DataFrame:
 few = st.integers(0, 30)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(few, few, few, few, few)
 def test_nothing_small_can_be_worked_out_from_a_day(
     accepted: int, quarantined: int, duplicate: int, withheld: int, flagged: int

@@ -191,7 +191,7 @@ FINITE = st.floats(-1, 2)
 LIMITS = st.builds(Limits, at_least=FINITE) | st.builds(Limits, at_most=FINITE, upper_bound_at_most=FINITE)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     changed=st.dictionaries(st.sampled_from(sorted(honest_estimates())), RAW | st.none(), max_size=3),
     extra=st.dictionaries(st.sampled_from(sorted(POLICY.gates)), LIMITS, max_size=4),

@@ -195,7 +195,7 @@ def test_outside_local_somebody_has_to_sign(lived_home: Home, changing: Changing
 # ----------------------------------------------------------------------------------------------- what is found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_one_flipped_bit_anywhere_is_found(contents: tuple[bytes, Files], data: st.DataObject):
     manifest, files = contents

@@ -101,7 +101,7 @@ def test_they_are_the_shapley_values_that_counting_out_every_subset_gives(catego
     fitted = boosting(categorical=categorical)
     explainer = BoostingExplainer(fitted)
 
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     @given(matrix=ROWS)
     def hold(matrix: np.ndarray) -> None:
         found = explainer.explain(matrix)
@@ -138,7 +138,7 @@ def test_paths_of_twenty_features_add_up_in_bounded_memory() -> None:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(matrix=npst.arrays(float, st.tuples(st.integers(0, 4), st.just(5)),
                           elements=st.one_of(st.just(np.nan), st.floats(-1e6, 1e6))))  # fmt: skip
 def test_they_add_up_to_what_the_boosting_says_of_any_encounter(matrix: np.ndarray) -> None:

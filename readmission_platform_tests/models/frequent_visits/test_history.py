@@ -80,7 +80,7 @@ YEARS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=YEARS, order=st.randoms(use_true_random=False))
 def test_whatever_the_years_history_is_what_one_would_count_by_hand(rows: list, order: Any) -> None:
     frame = pd.DataFrame([year(place, number, outcome, person=person)

@@ -21,7 +21,7 @@ from readmission_platform_tests.support.small_study import SmallStudy
 
 
 @given(encounters=st.integers(1, 60), seed=st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_sample_holds_whole_patients_and_not_more_than_asked(encounters: int, seed: int) -> None:
     patients = np.repeat(np.arange(20), 3)
     chosen = entities_sample(patients, encounters, seed=seed)

@@ -220,11 +220,10 @@ def test_limits_nobody_can_keep_are_switched_off_and_say_why(shipped: AlertsConf
 
 
 @given(value=st.floats() | st.none())
-def test_a_figure_alarms_exactly_when_it_is_a_number_beyond_its_limit(value: float | None):
-    config = alerts_config(settings())
+def test_a_figure_alarms_exactly_when_it_is_a_number_beyond_its_limit(shipped: AlertsConfig, value: float | None):
     figures = {} if value is None else {"disk_used_share": value}
     beyond = value is not None and math.isfinite(value) and value > 0.9
-    assert bool(active(signals_of_figures(config, {None: figures}, NOON))) is beyond
+    assert bool(active(signals_of_figures(shipped, {None: figures}, NOON))) is beyond
 
 
 def test_every_rule_says_what_to_do_and_notifies_somebody(shipped: AlertsConfig):
