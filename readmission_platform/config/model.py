@@ -18,15 +18,6 @@ class AgreementLimits(Frozen):
     psi_rows: int = Field(ge=1, description="The stability index of fewer says nothing.")
 
 
-class SingleInputLimits(Frozen):
-    """What one input of the model may tell by itself. More is a leak: see ``evaluation.leakage``."""
-
-    distinct_share: float = Field(gt=0, le=1, description="Different values per row.")
-    clock_share: float = Field(gt=0, le=1, description="Share of the proxy clock's variance between its values.")
-    outcome_auroc: float = Field(gt=0.5, le=1)
-    future_auroc: float = Field(gt=0.5, le=1, description="Whether more rows follow an entity's first.")
-
-
 class ModelConfig(Frozen):
     """``configs/models/<name>/model.yaml``: the model, its evaluation, and how its scores are used."""
 
@@ -40,10 +31,7 @@ class ModelConfig(Frozen):
     risk_bands: dict[str, float] = Field(description="Band name to its lowest risk, ascending.")
     min_rows: int = Field(ge=1)
     plausible_prevalence: tuple[float, float]
-    max_fold_prevalence_difference: float
     max_missing_fraction: dict[str, float] = Field(description="By column; a column not named may miss nothing.")
     daily_rows: int = Field(ge=1, description="Rows a simulated day in the replay holds.")
     shadow_agreement: AgreementLimits
-    single_input_at_most: SingleInputLimits
-    permuted_labels_auroc: tuple[float, float] = Field(description="What a model trained on permuted labels may reach.")
     settings: dict[str, Any] = Field(description="What only the estimator of the model knows of; it validates this.")

@@ -2,8 +2,7 @@
 
 What belongs here: what is computed from a training table to find inputs that look ahead, identify, or repeat the
 outcome, and labels that reach the entities a model is judged on; for any model, whose functions are handed in. What
-does not: the limits' consequences (checks of ``assets.model.features`` and ``assets.model.training``) and the gate on
-an AUROC too good to be true (``governance``).
+does not: limits and their consequences (the gates ``leakage_*``, and the checks of ``assets.model``).
 
 Two kinds of measurement complement each other. Recomputing the inputs of a shorter past finds whatever our own code
 takes from the future, however it is disguised. It cannot find what a source delivers ready-made in one of its columns;
@@ -106,8 +105,14 @@ def changed_without_future(
     return {name: count for name, count in counted.items() if count}
 
 
-def identifying(inputs: pd.DataFrame, clock: pd.Series, *, distinct_share: float, clock_share: float) -> dict[str, str]:
-    """Name the inputs whose values single rows out or tell when they happened, and say why.
+def distinct_shares(inputs: pd.DataFrame) -> pd.Series:
+    """Measure how far the values of each input single rows out: different values per value, the largest first."""
+    shares = {name: values.nunique() / max(int(values.notna().sum()), 1) for name, values in inputs.items()}
+    return pd.Series(shares, dtype="float64").sort_values(ascending=False)
+
+
+def clock_told(inputs: pd.DataFrame, clock: pd.Series) -> pd.Series:
+    """Measure how well each input tells when its row happened: share of the clock's variance, the largest first.
 
     Parameters
     ----------
@@ -116,21 +121,9 @@ def identifying(inputs: pd.DataFrame, clock: pd.Series, *, distinct_share: float
     clock
         Position of each row in time. How much of its variance the values of an input explain (the correlation
         ratio) is 1 for any function of it that can be undone, monotone or not.
-    distinct_share
-        Different values per row that are too many.
-    clock_share
-        Share of the clock's variance that is too much to explain.
     """
-    found = {}
-    for name in inputs.columns:
-        values = inputs[name].dropna()
-        if values.nunique() > distinct_share * max(len(values), 1):
-            found[name] = f"{values.nunique()} values in {len(values)} rows"
-            continue
-        explained = _explained(_codes(inputs[name]), clock.to_numpy())
-        if explained > clock_share:
-            found[name] = f"explains {explained:.0%} of the clock"
-    return found
+    told = {name: _explained(_codes(values), clock.to_numpy()) for name, values in inputs.items()}
+    return pd.Series(told, dtype="float64").sort_values(ascending=False)
 
 
 def outcome_told(inputs: pd.DataFrame, labels: np.ndarray, entities: pd.Series) -> pd.Series:

@@ -41,6 +41,11 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "At the flag, under their older names": ("accuracy", "precision", "recall", "f1"),
     "On the artifact itself": ("roundtrip_difference", "parity_difference", "permuted_labels_auroc"),
+    "Against leakage": (
+        *("inputs_changed_without_future", "future_told_by_one_input", "outcome_told_by_one_input"),
+        *("distinct_share_of_one_input", "clock_told_by_one_input", "identifiers_among_inputs"),
+        *("entities_in_two_folds", "prevalence_difference_of_folds"),
+    ),
 }
 # Captions name fields of ``Words`` in braces.
 PICTURES: Mapping[str, tuple[Draw, str]] = {

@@ -4,14 +4,15 @@ What belongs here: the features and the split with their checks. What does not: 
 contract's data) and what gives a leak away (``evaluation.leakage``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import dagster as dg
 import pandas as pd
 
+from readmission_platform.assets.model.firewall import MEASURED, broken_limits
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import SCIENCE_TEAM, check_result, column_schema, table
-from readmission_platform.config.model import SingleInputLimits
 from readmission_platform.evaluation import leakage
 from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.foundation.frames import frame_digest
@@ -42,12 +43,13 @@ def features_asset(model: ModelAssets) -> dg.AssetsDefinition:
             f"{words.entity} would leak the outcome. The replay stream is not here.",
     )  # fmt: skip
     def features(cohort: pd.DataFrame, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
-        limits = model.workspace(platform).config.single_input_at_most
+        workspace = model.workspace(platform)
         development = development_of(cohort)
         inputs = contract.data.inputs_of(development, development)
         identified = development[[contract.row, "entity_key", "clock", contract.outcome]]
         made = pd.concat([identified, inputs], axis=1)
-        made.attrs = cohort.attrs
+        told = _Told.of(development, inputs, contract)
+        made.attrs = cohort.attrs | {MEASURED: told.measured}
         past = development["entity_key"].duplicated()
         return dg.MaterializeResult(
             value=made,
@@ -58,8 +60,7 @@ def features_asset(model: ModelAssets) -> dg.AssetsDefinition:
                 "dagster/column_schema": column_schema(made),
             },
             check_results=[
-                *_looks_backwards(development, contract),
-                *_tells_no_more_than_it_may(development, inputs, limits, contract),
+                *_check_results(told, broken_limits(told.measured, workspace, cohort.attrs["limits"])),
             ],
         )
 
@@ -71,49 +72,84 @@ def development_of(cohort: pd.DataFrame) -> pd.DataFrame:
     return cohort[cohort["part"] == "development"].reset_index(drop=True)
 
 
-def _looks_backwards(development: pd.DataFrame, contract: ModelContract) -> Iterator[dg.AssetCheckResult]:
-    changed = leakage.changed_without_future(
-        development, lambda known: contract.data.inputs_of(known, known), contract.data.forget
-    )
+@dataclass(frozen=True)
+class _Told:
+    """What the inputs tell of what they must not: rows at which one changes, what each tells, identifiers by name."""
+
+    changed: dict[str, int]
+    future: pd.Series
+    outcome: pd.Series
+    distinct: pd.Series
+    clock: pd.Series
+    identifiers: list[str]
+
+    @classmethod
+    def of(cls, development: pd.DataFrame, inputs: pd.DataFrame, contract: ModelContract) -> "_Told":
+        """Measure the values of the inputs: a source may already contain a leak."""
+        entities = development["entity_key"]
+        never = contract.identifiers | {
+            contract.row,
+            contract.feed.entity,
+            contract.day,
+            contract.outcome,
+            "entity_key",
+        }
+        return cls(
+            leakage.changed_without_future(
+                development, lambda known: contract.data.inputs_of(known, known), contract.data.forget
+            ),
+            leakage.future_told(inputs, entities),
+            leakage.outcome_told(inputs, development[contract.outcome].to_numpy(), entities),
+            leakage.distinct_shares(inputs),
+            leakage.clock_told(inputs, development["clock"]),
+            sorted(set(inputs.columns) & never),
+        )
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """By metric, what is recorded with a version that is trained on the inputs."""
+        return {
+            "inputs_changed_without_future": float(sum(self.changed.values())),
+            "future_told_by_one_input": float(self.future.max()),
+            "outcome_told_by_one_input": float(self.outcome.max()),
+            "distinct_share_of_one_input": float(self.distinct.max()),
+            "clock_told_by_one_input": float(self.clock.max()),
+            "identifiers_among_inputs": float(len(self.identifiers)),
+        }
+
+
+def _check_results(told: _Told, broken: Mapping[str, str]) -> Iterator[dg.AssetCheckResult]:
+    """Return the results of ``FEATURE_CHECKS``; ``broken`` holds the limits that are not kept."""
     yield check_result(
         "history_looks_backwards",
-        not changed,
-        observed=", ".join(f"{name}: {count} rows" for name, count in changed.items()) or "nothing changes",
+        "inputs_changed_without_future" not in broken,
+        observed=", ".join(f"{name}: {count} rows" for name, count in told.changed.items()) or "nothing changes",
         rule=FEATURE_CHECKS["history_looks_backwards"],
         action="Stop: an input named here reads the future and leaks the outcome.",
         more={"rows kept, as shares of the clock": ", ".join(f"{share:.2f}" for share in leakage.CUTS)},
     )
-
-
-def _tells_no_more_than_it_may(
-    development: pd.DataFrame, inputs: pd.DataFrame, at_most: SingleInputLimits, contract: ModelContract
-) -> Iterator[dg.AssetCheckResult]:
-    """Check the values of the inputs: a source may already contain a leak."""
-    entities = development["entity_key"]
-    future = leakage.future_told(inputs, entities)
     yield check_result(
         "no_row_total",
-        bool(future.max() <= at_most.future_auroc),
-        observed=_told_most(future),
+        "future_told_by_one_input" not in broken,
+        observed=_told_most(told.future),
         rule=FEATURE_CHECKS["no_row_total"],
         action="Stop: find out how this input depends on later rows, and remove it from the model's inputs.",
-        more={"limit (AUROC)": at_most.future_auroc, "told by each input": _told_table(future)},
+        more={"told by each input": _told_table(told.future)},
     )
-    outcome = leakage.outcome_told(inputs, development[contract.outcome].to_numpy(), entities)
-    never = contract.identifiers | {contract.row, contract.feed.entity, contract.day, contract.outcome, "entity_key"}
-    found = dict.fromkeys(sorted(set(inputs.columns) & never), "is one by name")
-    found |= leakage.identifying(
-        inputs, development["clock"], distinct_share=at_most.distinct_share, clock_share=at_most.clock_share
-    )
-    told = outcome[outcome > at_most.outcome_auroc]
-    found |= {str(name): f"tells the outcome (AUROC {value:.2f})" for name, value in told.items()}
+    most = {
+        "distinct_share_of_one_input": f"{told.distinct.index[0]} has {told.distinct.iloc[0]:.2f} values per row",
+        "clock_told_by_one_input": f"{told.clock.index[0]} explains {told.clock.iloc[0]:.0%} of the clock",
+        "outcome_told_by_one_input": f"{told.outcome.index[0]} tells the outcome (AUROC {told.outcome.iloc[0]:.2f})",
+        "identifiers_among_inputs": f"{', '.join(told.identifiers)}: identifiers by name",
+    }
+    found = [f"{what} (must be {broken[metric]})" for metric, what in most.items() if metric in broken]
     yield check_result(
         "no_identifier_or_outcome",
         not found,
-        observed=", ".join(f"{name}: {why}" for name, why in found.items()) or f"none; {_told_most(outcome)}",
+        observed="; ".join(found) or f"none; {_told_most(told.outcome)}",
         rule=FEATURE_CHECKS["no_identifier_or_outcome"],
         action="Take the column out of the model's inputs.",
-        more={"limit (AUROC)": at_most.outcome_auroc, "told by each input": _told_table(outcome)},
+        more={"told by each input": _told_table(told.outcome)},
     )
 
 
@@ -138,23 +174,28 @@ def split_asset(model: ModelAssets) -> dg.AssetsDefinition:
             f"{words.entities} of the shipped model.",
     )  # fmt: skip
     def split(cohort: pd.DataFrame, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
-        config = model.workspace(platform).config
+        workspace = model.workspace(platform)
         development = development_of(cohort)
-        folds = entity_folds(development["entity_key"], folds=config.folds)
+        folds = entity_folds(development["entity_key"], folds=workspace.config.folds)
         made = development[[contract.row, "entity_key"]].assign(fold=folds)
         outcome = development[contract.outcome].groupby(made["fold"])
         per_fold = pd.DataFrame({words.rows: outcome.size(), words.events: outcome.sum(), "prevalence": outcome.mean()})
         torn = int((made.groupby("entity_key")["fold"].nunique() > 1).sum())
         spread = float((per_fold["prevalence"] - development[contract.outcome].mean()).abs().max())
-        limit = config.max_fold_prevalence_difference
+        measured = {"entities_in_two_folds": float(torn), "prevalence_difference_of_folds": spread}
+        made.attrs = cohort.attrs | {MEASURED: measured}
+        broken = broken_limits(measured, workspace, cohort.attrs["limits"])
+        limit = broken.get("prevalence_difference_of_folds")
         return dg.MaterializeResult(
             value=made,
             data_version=dg.DataVersion(frame_digest(made)),
             metadata={"folds": table(per_fold.reset_index().to_dict("records"))},
             check_results=[
-                check_result("no_entity_in_two_folds", torn == 0, observed=f"{torn} {words.entities}",
+                check_result("no_entity_in_two_folds", "entities_in_two_folds" not in broken,
+                             observed=f"{torn} {words.entities}",
                              rule=SPLIT_CHECKS["no_entity_in_two_folds"], action="Stop: the folds are not by entity."),
-                check_result("prevalence_alike", spread <= limit, observed=f"{spread:.4f} apart (at most {limit})",
+                check_result("prevalence_alike", limit is None,
+                             observed=f"{spread:.4f} apart" + (f" (must be {limit})" if limit else ""),
                              rule=SPLIT_CHECKS["prevalence_alike"],
                              action="A small cohort needs more rows; a large one has a damaged split."),
             ],

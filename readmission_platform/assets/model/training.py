@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from readmission_platform.assets.model.features import development_of
+from readmission_platform.assets.model.firewall import MEASURED
 from readmission_platform.assets.model.training_checks import CHECKS, check_results_of, measured_on
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import SCIENCE_TEAM, picture, table
@@ -80,7 +81,7 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
             data_version=dg.DataVersion(stored.digest),
             metadata=_metadata(stored, trained),
             tags={"model_version": stored.version},
-            check_results=check_results_of(trained["measurements"], workspace.config),
+            check_results=check_results_of(trained["measurements"], workspace, trained["limit_set"]),
         )
 
     return candidate_model
@@ -169,7 +170,13 @@ def _recorded(
         "model_config": digest_of(workspace.config),
         "seed": training.seed,
         "trained_by": workspace.actor,
-        "measurements": {**measured, "permuted_labels_auroc": found.permuted_labels_auroc},
+        # What the gates judge besides the evidence rows: measured on artifact, recipe, inputs and split.
+        "measurements": {
+            **measured,
+            "permuted_labels_auroc": found.permuted_labels_auroc,
+            **features.attrs.get(MEASURED, {}),
+            **split.attrs.get(MEASURED, {}),
+        },
         # What drift monitoring watches: the inputs this version relies on most.
         "importance": {name: round(loss, 6) for name, loss in explained.importance.items()},
         "explanations": explained.document,

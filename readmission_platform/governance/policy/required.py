@@ -17,6 +17,17 @@ _DISCRIMINATION = {
     "discrimination_leakage_alarm": "auroc",
     "discrimination_average_precision": "average_precision_ratio",
 }
+_NO_LEAKAGE = {
+    "leakage_history": "inputs_changed_without_future",
+    "leakage_row_total": "future_told_by_one_input",
+    "leakage_outcome": "outcome_told_by_one_input",
+    "leakage_distinct_values": "distinct_share_of_one_input",
+    "leakage_clock": "clock_told_by_one_input",
+    "leakage_identifiers": "identifiers_among_inputs",
+    "leakage_entities_in_folds": "entities_in_two_folds",
+    "leakage_fold_prevalence": "prevalence_difference_of_folds",
+    "leakage_permuted_labels": "permuted_labels_auroc",
+}
 _CALIBRATION_AND_USE = {
     "calibration_brier_skill": "brier_skill",
     "calibration_slope": "calibration_slope",
@@ -74,5 +85,5 @@ def required_gates(schema: EvidenceSchema) -> RequiredGates:
     by_name = dict(fairness)
     if len(by_name) < len(fairness):
         raise ValueError("two attributes have a gate of the same name: give one of them another gate")
-    candidate = {**_DISCRIMINATION, **gains, **_CALIBRATION_AND_USE, **by_name}
+    candidate = {**_DISCRIMINATION, **gains, **_NO_LEAKAGE, **_CALIBRATION_AND_USE, **by_name}
     return RequiredGates({"candidate": candidate, "staging": _STAGING, "production": _PRODUCTION})

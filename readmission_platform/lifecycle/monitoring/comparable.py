@@ -12,7 +12,7 @@ from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.days.scoring import InputVersions, known_rows
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing, recorded_evidence
-from readmission_platform.storage.lake import TableMissing
+from readmission_platform.storage.lake import TableDamaged, TableMissing
 from readmission_platform.storage.tables import ModelLake
 
 
@@ -36,13 +36,10 @@ def training_reference(lake: ModelLake, record: VersionRecord, columns: list[str
 
 
 def _training_rows(lake: ModelLake, record: VersionRecord) -> pd.DataFrame:
-    from deltalake.exceptions import DeltaError
-    from pyarrow import ArrowException
-
     data = record.trained.get("data") or {}
     try:
         rows = lake.read(data["table"], version=data["table_version"])
-    except (TableMissing, KeyError, OSError, ArrowException, DeltaError) as error:
+    except (TableMissing, TableDamaged, KeyError) as error:
         raise EvidenceMissing(f"the training data of version {record.version} cannot be read") from error
     if frame_digest(rows) != record.data_version:
         raise EvidenceMissing(f"the training data of version {record.version} are not those recorded in the ledger")

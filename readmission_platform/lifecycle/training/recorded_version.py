@@ -114,12 +114,8 @@ def _artifact_bytes(record: VersionRecord, root: Path) -> bytes:
 
 @contextmanager
 def _lake_in_reach() -> Iterator[None]:
-    """Turn what the lake says of tables that are gone or damaged into one kind of error."""
-    from deltalake.exceptions import DeltaError
-    from pyarrow import ArrowException
-
+    """Turn what the lake says of tables that are gone into what it says of damaged ones: restore them."""
     try:
         yield
-    except (TableMissing, OSError, ArrowException, DeltaError) as error:
-        said = str(error) if isinstance(error, TableMissing) else f"a table cannot be read ({type(error).__name__})"
-        raise Unavailable(f"{said}: restore the lake from a backup") from error
+    except TableMissing as error:
+        raise Unavailable(f"{error}: restore the lake from a backup") from error

@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from readmission_platform.assets.model.firewall import MEASURED
 from readmission_platform.models.readmission_30d.data import ReadmissionData
 from readmission_platform_tests.support.homes import Home
 
@@ -86,3 +87,37 @@ def test_a_total_that_our_own_code_computes_stops_the_run_before_training(
     result, failed = trained_with(home)
     assert failed == {"history_looks_backwards", "no_row_total", "no_identifier_or_outcome"}
     assert_nothing_was_trained(home, result)
+
+
+def test_what_a_check_stopped_in_one_run_is_rejected_by_a_gate_in_the_next(
+    ingested_home: Home, changing: Callable[[Home], Home]
+) -> None:
+    home = changing(ingested_home)
+    encounters = home.lake.read("eligible_encounters")
+    planted = encounters.assign(num_lab_procedures=total(encounters))
+    planted.attrs = encounters.attrs
+    home.lake.write("eligible_encounters", planted)
+    assert not home.materialize("encounter_features", "patient_split", "candidate_model").success
+    # The table is in the lake all the same: whoever selects only what comes after it trains on it.
+    assert home.materialize("patient_split", "candidate_model").success
+    home.materialize("validation_report")
+    with home.ledger() as ledger:
+        (gates,) = [event.payload["gates"] for event in ledger.events(kind="version_validated")]
+    failed = {gate["gate"] for gate in gates if gate["blocks"]}
+    assert {"leakage_row_total", "leakage_outcome"} <= failed
+
+
+def test_a_version_without_the_measurements_of_the_firewall_is_rejected(
+    ingested_home: Home, changing: Callable[[Home], Home]
+) -> None:
+    home = changing(ingested_home)
+    assert home.materialize("encounter_features", "patient_split").success
+    features = home.lake.read("encounter_features")
+    features.attrs = {name: value for name, value in features.attrs.items() if name != MEASURED}
+    home.lake.write("encounter_features", features)
+    assert home.materialize("candidate_model").success
+    home.materialize("validation_report")
+    with home.ledger() as ledger:
+        (gates,) = [event.payload["gates"] for event in ledger.events(kind="version_validated")]
+    unjudged = {gate["gate"] for gate in gates if gate["result"] == "insufficient" and gate["blocks"]}
+    assert {"leakage_history", "leakage_row_total", "leakage_clock", "leakage_identifiers"} <= unjudged

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from readmission_platform.config.files import gate_policy
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.lifecycle.versions.evidence_document import document_bytes, evidence_document
 from readmission_platform_tests.support.homes import MODEL, Home
@@ -149,5 +150,5 @@ def test_without_its_rows_a_version_has_no_evidence(trained_home: Home, changing
 def test_training_checked_that_dealt_out_labels_teach_nothing(document: dict[str, Any], trained_home: Home):
     found = document["estimates"]["permuted_labels_auroc"]["value"]
     with trained_home.workspace() as workspace:
-        low, high = workspace.config.permuted_labels_auroc
-    assert low <= found <= high
+        limits = gate_policy(workspace.settings, workspace.name).gates["leakage_permuted_labels"].limits["synthetic"]
+    assert limits.at_least <= found <= limits.at_most

@@ -12,7 +12,7 @@ from readmission_platform.config.files import read_yaml
 from readmission_platform.config.governance import GatePolicy
 from readmission_platform.config.model_card import REQUIRED_ITEMS, REQUIRED_TEXTS, ModelCardConfig
 from readmission_platform.config.monitoring import MonitoringConfig
-from readmission_platform.evaluation.leakage import future_told, identifying, outcome_told
+from readmission_platform.evaluation.leakage import clock_told, distinct_shares, future_told, outcome_told
 from readmission_platform.governance.policy.gates import check_policy
 from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.intake.sources import SourceRequest
@@ -52,14 +52,16 @@ def test_honest_data_keep_the_limits_that_stop_a_training(model: dict[str, Any],
     inputs, labels = CONTRACT.data.inputs_of(rows, rows), rows[CONTRACT.outcome].to_numpy()
     low, high = model["plausible_prevalence"]
     assert low < labels.mean() < high
-    at_most = model["single_input_at_most"]
-    shares = {name: at_most[name] for name in ("distinct_share", "clock_share")}
-    assert identifying(inputs, rows["clock"], **shares) == {}
-    assert 0.6 < outcome_told(inputs, labels, rows["entity_key"]).max() < at_most["outcome_auroc"]
-    assert future_told(inputs, rows["entity_key"]).max() < at_most["future_auroc"]
+    gates = read_yaml(FOLDER / "gates.yaml", GatePolicy).gates
+    at_most = {name: gates[f"leakage_{name}"].limits["real"].at_most for name in
+               ("outcome", "row_total", "distinct_values", "clock")}  # fmt: skip
+    assert distinct_shares(inputs).max() <= at_most["distinct_values"]
+    assert clock_told(inputs, rows["clock"]).max() <= at_most["clock"]
+    assert 0.6 < outcome_told(inputs, labels, rows["entity_key"]).max() < at_most["outcome"]
+    assert future_told(inputs, rows["entity_key"]).max() < at_most["row_total"]
     # What is no input, because it would be the clock in another form, is recognised.
-    planted = inputs.assign(family_size=rows["contract_year"])
-    assert set(identifying(planted, rows["clock"], **shares)) == {"family_size"}
+    told = clock_told(inputs.assign(family_size=rows["contract_year"]), rows["clock"])
+    assert list(told.index[told > at_most["clock"]]) == ["family_size"]
 
 
 @pytest.mark.parametrize("limits", ["real", "synthetic"])
