@@ -16,7 +16,7 @@ from readmission_platform.commands import installation
 from readmission_platform.commands import policy as policies
 from readmission_platform.commands.days import daily, history, monitor, worklist
 from readmission_platform.commands.days import quarantine as quarantining
-from readmission_platform.commands.terminal import err, with_model
+from readmission_platform.commands.terminal import advice, err, with_model
 from readmission_platform.commands.versions import (
     card,
     dossier,
@@ -113,10 +113,10 @@ def main() -> None:
         sys.exit(2)
     except Refused as error:
         for reason in error.reasons:
-            err.print(f"refused: {reason}", markup=False, soft_wrap=True)
+            err.print(advice(f"refused: {reason}"), markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except GovernanceError as error:
-        err.print(f"error: {error}", markup=False, soft_wrap=True)
+        err.print(advice(f"error: {error}"), markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
 

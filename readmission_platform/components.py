@@ -27,7 +27,7 @@ from readmission_platform.assets.monitoring.figures import figures_asset
 from readmission_platform.assets.monitoring.performance import performance_asset
 from readmission_platform.automation.arrivals import completeness_sensor, landing_sensor
 from readmission_platform.automation.jobs import jobs_of
-from readmission_platform.automation.retraining import retraining_sensor, weekly_training_schedule
+from readmission_platform.automation.retraining import regular_training_schedule, retraining_sensor
 from readmission_platform.automation.schedules import (
     daily_outcomes_schedule,
     daily_scoring_schedule,
@@ -91,7 +91,7 @@ def model_definitions(entry: ModelEntry, current: Settings, rules: EnvironmentCo
             daily_scoring_schedule(model, jobs, rules),
             daily_outcomes_schedule(model, jobs, rules),
             monitoring_schedule(model, jobs, rules),
-            weekly_training_schedule(model, jobs, rules, monitoring_config(current, entry.name)),
+            regular_training_schedule(model, jobs, rules, monitoring_config(current, entry.name)),
         ],
         sensors=[
             staging_promotion_sensor(model, jobs, rules),

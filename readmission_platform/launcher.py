@@ -30,6 +30,7 @@ from readmission_platform.definitions import LOCATION, TERMINAL_LOGGER, build_de
 from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.lifecycle.days.replay import check_continues
 from readmission_platform.lifecycle.versions.stages import Stage
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.tables import PREDICTIONS
@@ -270,10 +271,14 @@ def whole_life(launcher: Launcher, source: SourceConfig) -> WholeLife:
     ------
     GateFailed
         When the version was rejected.
+    BadInput
+        When the home holds a replay of other data; the version is a candidate then, and nothing was promoted.
     """
     record = train(launcher, source)
     if record is None or not record.accepted:
         raise GateFailed("the version was rejected" if record else "no version was trained")
+    workspace = launcher.workspace
+    check_continues(workspace.lake, workspace.landing, per_day=workspace.config.daily_rows)
     promote(
         launcher,
         PromotionConfig(version=record.version, to_stage=Stage.staging, reason="every candidate gate passed"),

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from readmission_platform.config.files import change_plan_config, gate_policy, roles_config
+from readmission_platform.config.files import change_plan_config, check_files, gate_policy, roles_config
 from readmission_platform.config.models import all_models
 from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.errors import BadInput
@@ -41,14 +41,13 @@ def models(platform: Platform) -> list[dict[str, Any]]:
     """
     known, found = all_models(platform.settings), []
     for name in known.names:
-        live: dict[str, str | None] = dict.fromkeys(STAGES)
-        if name in platform.models:
-            with Ledger(platform.settings.ledger_database, model=name) as ledger:
-                live = {stage: pointer.version for stage, pointer in ledger.pointers().items()}
+        with Ledger(platform.settings.ledger_database, model=name) as ledger:
+            live = {stage: pointer.version for stage, pointer in ledger.pointers().items()}
         entry, error, title = known.entries.get(name), known.broken.get(name), None
         if entry is not None:
             try:
                 title = contract_of(entry.contract).words.title
+                check_files(platform.settings, name)
             except ConfigurationError as wrong:
                 error = str(wrong)
         found.append({
@@ -94,6 +93,7 @@ def status(workspace: Workspace) -> dict[str, Any]:
     return {
         "environment": settings.environment,
         "model": name,
+        "example": workspace.entry.example,
         "home": str(settings.home),
         "stages": {
             stage: {"version": pointers[stage].version, **_since(events, pointers[stage].seq)} for stage in STAGES
@@ -203,6 +203,8 @@ def _rows(lake: Any, table: str, where: Mapping[str, Sequence[str]], columns: Se
 
 def show_status(console: Console, found: Mapping[str, Any]) -> None:
     """Print the status for people."""
+    if found["example"]:
+        console.print("[yellow]An example: it shows how the platform works, and is not for decisions about people.[/]")
     console.print(f"[bold]{found['model']}[/] in environment [bold]{found['environment']}[/] ({found['home']})")
     for stage, held in found["stages"].items():
         since = f" since {held['since'][:19]} UTC, by {held['by']}" if held["version"] else ""

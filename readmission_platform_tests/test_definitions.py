@@ -233,7 +233,7 @@ def test_sensors_run_everywhere_and_the_daily_schedule_where_files_arrive(enviro
     assert schedules["daily_scoring_schedule"] is wanted
     assert schedules["monitoring_schedule"] is wanted
     assert schedules["daily_outcomes_schedule"] is wanted
-    assert schedules["weekly_training_schedule"] is wanted
+    assert schedules["regular_training_schedule"] is wanted
     retraining = dg.DefaultSensorStatus.STOPPED if environment == "local" else dg.DefaultSensorStatus.RUNNING
     assert sensors["retraining_sensor"] is retraining
 

@@ -118,7 +118,7 @@ def test_an_asset_is_told_to_its_model_by_its_key_alone(tmp_path: Path) -> None:
     assert names.of_instigator("observation_sensor").model is None
 
 
-@pytest.mark.parametrize(("models", "said"), [("nobody", "there is no model nobody"), (" , ", "names no model")])
+@pytest.mark.parametrize(("models", "said"), [("nobody", "there is no model nobody"), (",", "names no model")])
 def test_models_that_there_are_not_are_named(tmp_path: Path, models: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         Platform(Settings(home=tmp_path, models=models))

@@ -79,21 +79,21 @@ def retraining_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentCon
     return sensor
 
 
-def weekly_training_schedule(
+def regular_training_schedule(
     model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig, monitoring: MonitoringConfig
 ) -> dg.ScheduleDefinition:
     """Return the schedule of the regular training, which takes in the outcomes that have matured meanwhile."""
 
     @dg.schedule(
-        name=model.named("weekly_training_schedule"),
+        name=model.named("regular_training_schedule"),
         job=jobs.training,
-        cron_schedule=monitoring.retraining.weekly,
+        cron_schedule=monitoring.retraining.regularly,
         execution_timezone=rules.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING
         if rules.retraining_running
         else dg.DefaultScheduleStatus.STOPPED,
         tags=model.tags,
-        description=f"Trains a candidate regularly (cron {monitoring.retraining.weekly}, {rules.timezone}) on the "
+        description=f"Trains a candidate regularly (cron {monitoring.retraining.regularly}, {rules.timezone}) on the "
         "source of the version in production and on what has matured since. Promotes nothing.",
     )
     def schedule(
@@ -111,7 +111,7 @@ def weekly_training_schedule(
         if held_back:
             return dg.SkipReason(held_back)
         day = context.scheduled_execution_time.astimezone(ZoneInfo(rules.timezone)).date()
-        return request(context.instance, model, jobs, record, run_key=f"weekly-{day}", tags={WHY_TAG: "weekly"})
+        return request(context.instance, model, jobs, record, run_key=f"regular-{day}", tags={WHY_TAG: "schedule"})
 
     return schedule
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, home, out, print_json
+from readmission_platform.commands.terminal import Json, home, out, platform_here, print_json
 
 
 def setup() -> None:
@@ -35,7 +35,7 @@ def dev(
     """Start the Dagster UI with schedules and sensors on a free port."""
     from readmission_platform.servers import serve_dagster
 
-    serve_dagster(home(), port=port)
+    serve_dagster(platform_here().settings, port=port)
 
 
 def mlflow_ui(

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ Rows = Annotated[int, typer.Option("--encounters", "--rows", help="Rows of a gen
 Seed = Annotated[int, typer.Option(help="Seed of a generated source.")]
 
 _Model = Annotated[str | None, typer.Option("--model", help="Which model; needed where several are in use.")]
+# A command about a model, as messages quote it.
+_COMMAND = re.compile(r"`readmission (?!(?:audit|alerts|setup|models|dev|mlflow-ui|keys)\b)([^`]+)`")
 _chosen: ContextVar[str | None] = ContextVar("model", default=None)
 
 
@@ -53,11 +56,8 @@ def with_model(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def wrapped(*args: Any, model: str | None = None, **options: Any) -> None:
-        token = _chosen.set(model)
-        try:
-            command(*args, **options)
-        finally:
-            _chosen.reset(token)
+        _chosen.set(model)
+        command(*args, **options)
 
     wrapped.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
     wrapped.__annotations__ = {**command.__annotations__, "model": _Model}
@@ -119,8 +119,15 @@ def _model_among(platform: "Platform") -> str:
         if chosen in all_models(settings()).names:
             also = ",".join([*names, chosen])
             raise BadInput(f"--model: {chosen} is not in use here; READMISSION_MODELS={also} brings it in")
-        raise BadInput(f"--model: there is no model {chosen}; there are {', '.join(names)}")
+        known = all_models(settings()).names
+        raise BadInput(f"--model: there is no model {chosen!r}; choose one of {', '.join(known)}")
     return chosen
+
+
+def advice(text: str) -> str:
+    """Return a text with the chosen model named in each command about a model that it advises to use."""
+    chosen = _chosen.get()
+    return text if chosen is None else _COMMAND.sub(rf"`readmission \1 --model {chosen}`", text)
 
 
 def print_json(value: Any) -> None:

@@ -93,6 +93,12 @@ def change_plan_config(current: Settings, model: str) -> ChangePlan:
     return read_yaml(_of_model(current, model, "change_plan"), ChangePlan)
 
 
+def check_files(current: Settings, model: str) -> None:
+    """Read every file of a model; raises ``ConfigurationError`` for the first that is wrong."""
+    for read in (model_config, gate_policy, change_plan_config, monitoring_config, model_card_config):
+        read(current, model)
+
+
 def _of_model(current: Settings, model: str, file: str) -> Path:
     return current.configs / "models" / model / f"{file}.yaml"
 

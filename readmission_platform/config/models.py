@@ -97,10 +97,10 @@ def models_in_use(current: Settings) -> Models:
         When there is no model, READMISSION_MODELS names one that there is not, or two have the same prefix.
     """
     known = all_models(current)
-    if current.models is None:
+    if not (current.models or "").strip():  # unset, or empty as a compose file leaves it
         chosen = [name for name, entry in known.entries.items() if not entry.example] + [*known.broken]
     else:
-        names = [name.strip() for name in current.models.split(",") if name.strip()]
+        names = [name.strip() for name in str(current.models).split(",") if name.strip()]
         unknown = [name for name in names if name not in known.names]
         if not names:
             raise ConfigurationError(f"READMISSION_MODELS names no model; there are {', '.join(known.names)}")

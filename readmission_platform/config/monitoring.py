@@ -40,7 +40,7 @@ class RetrainingConfig(Frozen):
     """When training starts by itself; what comes of it is a candidate like any other."""
 
     cool_down_days: int = Field(ge=0, description="Days after the last training before an alarm may start another one.")
-    weekly: str = Field(description="Cron expression of the regular training, in the environment's time zone.")
+    regularly: str = Field(description="Cron expression of the regular training, in the environment's time zone.")
 
 
 class GapConfig(Frozen):

@@ -37,7 +37,7 @@ def permuted_labels_auroc(
     seed: int,
     rows: int = PERMUTED,
 ) -> float:
-    """Train on labels dealt out at random and return the AUROC on entities held out: about .5.
+    """Train on randomly permuted labels and return the AUROC on entities held out: about .5.
 
     It is more when anything that is fitted on labels saw those of the rows it is judged on: target statistics of all
     rows, for instance. The labels are permuted over single rows, not over entities: a row's label must say nothing of

@@ -59,7 +59,7 @@ ANY_MODEL = Words(
 # "the wide flag (20 %)"; {percent} is the end of the metric's name, a probability.
 _METRICS = {
     "auroc": "AUROC: how well it separates high from low risk",
-    "auroc_test": "AUROC on the test {entities} of this very model",
+    "auroc_test": "AUROC of the model in use, on its test {entities}",
     "latest_auroc": "AUROC on the latest fifth of the {entities}",
     "average_precision": "Average precision",
     "average_precision_ratio": "Average precision over prevalence",

@@ -37,6 +37,7 @@ class WorkList:
 
     day: str
     simulated: bool
+    example: bool
     model: str
     row: str
     words: Words

@@ -143,7 +143,7 @@ def tick_schedule(home: Home) -> dg.RunRequest | dg.SkipReason:
 
     with home.lived_in() as current, dg.DagsterInstance.get() as instance:
         definitions = build_definitions(current)
-        schedule = definitions.get_repository_def().get_schedule_def("weekly_training_schedule")
+        schedule = definitions.get_repository_def().get_schedule_def("regular_training_schedule")
         resources = {key: (definitions.resources or {})[key] for key in schedule.required_resource_keys}
         with dg.build_schedule_context(
             instance=instance, scheduled_execution_time=SUNDAY, resources=resources
@@ -217,9 +217,9 @@ def test_while_a_training_is_under_way_neither_asks_for_another(home: Home):
 def test_every_week_a_candidate_is_trained_whether_or_not_there_is_an_alarm(lived_home: Home):
     asked = tick_schedule(lived_home)
     assert isinstance(asked, dg.RunRequest)
-    assert asked.run_key == "weekly-2026-05-03"
+    assert asked.run_key == "regular-2026-05-03"
     assert asked.run_config["ops"]["raw_encounters"]["config"]["rows"] == 14000
-    assert asked.tags["readmission/retraining_because"] == "weekly"
+    assert asked.tags["readmission/retraining_because"] == "schedule"
 
 
 def test_where_nothing_is_in_production_both_are_skipped(tmp_path: Path):
@@ -246,7 +246,7 @@ def test_both_run_where_the_environment_says_so(environment: str, tmp_path: Path
     with dg.DagsterInstance.ephemeral():
         repository = build_definitions(current).get_repository_def()
     sensor = repository.get_sensor_def("retraining_sensor")
-    schedule = repository.get_schedule_def("weekly_training_schedule")
+    schedule = repository.get_schedule_def("regular_training_schedule")
     assert (sensor.default_status is dg.DefaultSensorStatus.RUNNING) is running
     assert (schedule.default_status is dg.DefaultScheduleStatus.RUNNING) is running
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 2 * * 0", "America/New_York")

@@ -59,7 +59,7 @@ def test_a_model_that_is_not_in_use_says_how_it_comes_into_use(empty: Home):
 def test_a_model_that_there_is_not_is_one_line(empty: Home):
     outcome = empty.command("status", "--model", "nobody")
     assert outcome.code == 2
-    assert outcome.err.strip() == f"error: --model: there is no model nobody; there are {MODEL}"
+    assert outcome.err.strip() == f"error: --model: there is no model 'nobody'; choose one of {OTHER}, {MODEL}"
 
 
 WRONG = {
@@ -88,6 +88,32 @@ def test_a_model_whose_files_are_wrong_is_named_and_keeps_no_command_from_the_ot
     assert why in line
     alone = home.having(READMISSION_MODELS=OTHER).command("status")
     assert (alone.code, alone.err.strip()) == (2, line)
+
+
+def test_a_model_that_is_not_in_use_is_listed_with_what_the_ledger_says_of_it(lived_home: Home):
+    found = lived_home.having(READMISSION_MODELS=OTHER).command("models", "--json").json
+    assert {each["model"]: (each["in_use"], each["stages"]["production"]) for each in found} == {
+        MODEL: (False, "1"), OTHER: (True, None)}  # fmt: skip
+
+
+def test_a_wrong_file_that_is_read_later_is_named_before(empty: Home):
+    configs = empty.path.parent / "configs"
+    shutil.copytree(PROJECT_ROOT / "configs", configs)
+    (configs / "models" / MODEL / "gates.yaml").write_text("gates: 7")
+    (found,) = [each for each in empty.having(READMISSION_CONFIGS=str(configs)).command("models", "--json").json
+                if each["model"] == MODEL]  # fmt: skip
+    assert "gates.yaml" in found["error"]
+
+
+def test_variables_that_are_set_and_empty_mean_what_unset_ones_mean(empty: Home):
+    found = empty.having(READMISSION_MODELS="").command("models", "--json").json
+    assert {each["model"] for each in found if each["in_use"]} == {MODEL}
+
+
+def test_what_a_message_advises_names_the_model_that_was_asked_about(lived_home: Home):
+    home = lived_home.having(**BOTH)
+    assert f"`readmission status --model {MODEL}` lists them" in home.command("gates", "99", "--model", MODEL).err
+    assert "`readmission status` lists them" in lived_home.command("gates", "99").err
 
 
 def test_commands_about_the_installation_need_no_model(empty: Home):

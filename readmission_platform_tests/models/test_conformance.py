@@ -264,7 +264,7 @@ class ScoresAnything(EnrolmentEstimator):
 ESTIMATORS = [
     (Unseeded, "the same seed gives the same bits"),
     (SeesTheLabelsOfTheFold, "no entity has a part in its own scores"),
-    (SeesTheLabelsOfTheFold, "labels dealt out at random teach nothing"),
+    (SeesTheLabelsOfTheFold, "randomly permuted labels teach nothing"),
     (GivesLogOdds, "out-of-fold scores are probabilities"),
     (ShipsAnother, "the model to ship gives the scores of its test entities"),
     (RanksAmongOthers, "a row's risk does not depend on the rows beside it"),

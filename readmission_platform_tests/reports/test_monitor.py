@@ -215,7 +215,7 @@ def test_after_the_first_17_days_it_says_what_is_not_known_yet(lived_home: Home,
     assert outcome.code == 0, outcome.err
     written = Path(outcome.json["page"]).read_text(encoding="utf-8")
     said = text_of(written)
-    assert outcome.json["standing"] == "In order, as far as is known"
+    assert outcome.json["standing"] == "In order as far as is known"
     assert "The dates are simulated." in said
     assert "drift_report has not been made; monitoring_job makes it" in said
     assert "live_performance has not been made; monitoring_job makes it" in said

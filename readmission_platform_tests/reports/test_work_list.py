@@ -45,8 +45,8 @@ def of_encounters(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def work_list(rows: pd.DataFrame, **facts: Any) -> WorkList:
-    usual = {"day": "2024-03-01", "simulated": False, "model": "readmission_30d", "version": "3", "source": "uci",
-             "limit_set": "real", "row": "encounter_id", "words": WORDS,
+    usual = {"day": "2024-03-01", "simulated": False, "example": False, "model": "readmission_30d", "version": "3",
+             "source": "uci", "limit_set": "real", "row": "encounter_id", "words": WORDS,
              "scored_at": "2024-03-02 06:00 UTC"}  # fmt: skip
     return WorkList(**{**usual, **facts}, rows=rows)
 

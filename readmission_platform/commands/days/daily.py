@@ -30,7 +30,12 @@ def replay(
     if as_json:
         print_json({"days": delivered, "simulated": True})
     else:
-        out.print(f"{len(delivered)} days in the landing zone, {delivered[0]} to {delivered[-1]} (simulated dates)")
+        count = "1 day" if len(delivered) == 1 else f"{len(delivered)} days"
+        out.print(f"{count} in the landing zone, {_stretch(delivered[0], delivered[-1])} (simulated dates)")
+
+
+def _stretch(first: str, last: str) -> str:
+    return first if first == last else f"{first} to {last}"
 
 
 def score(
@@ -48,7 +53,7 @@ def score(
     landed = [found for found in landing.days() if begin <= found <= end]
     if not landed:
         raise BadInput(
-            f"no files in landing/{landing.folders.rows} for {begin} to {end}; `readmission replay` delivers some"
+            f"no files in landing/{landing.folders.rows} for {_stretch(begin, end)}; `readmission replay` delivers some"
         )
     if version is not None and not reason.strip():
         raise BadInput("--version needs --reason")
@@ -82,8 +87,8 @@ def outcomes(
     landed = [found for found in landing.days("outcomes") if begin <= found <= end]
     if not landed:
         raise BadInput(
-            f"no files in landing/{landing.folders.outcomes} for {begin} to {end}; `readmission replay --outcomes` has "
-            "some"
+            f"no files in landing/{landing.folders.outcomes} for {_stretch(begin, end)}; `readmission replay --outcomes` "
+            "delivers those that have matured"
         )
     strange = [found for found in landed if not is_partition(found, today=today)]
     if strange:

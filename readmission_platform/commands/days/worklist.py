@@ -37,8 +37,8 @@ def worklist(
     found = _found(current, day)
     page = _page(current, found) if show or form == "html-path" else None
     if as_json or form == "json":
-        print_json({"date": found.day, "simulated": found.simulated, "model": found.model, "version": found.version,
-                    "source": found.source, "scored_at": found.scored_at, "rows": found.records(),
+        print_json({"date": found.day, "simulated": found.simulated, "example": found.example, "model": found.model,
+                    "version": found.version, "source": found.source, "scored_at": found.scored_at, "rows": found.records(),
                     **({"page": page} if page else {})})  # fmt: skip
     elif form == "csv":
         typer.echo(csv_text(found.rows), nl=False)
@@ -52,7 +52,9 @@ def worklist(
 
 def _show(found: "WorkList") -> None:
     """Print everybody on the list: those to follow up, the rest, and those that were not scored."""
-    note = " (simulated date)" if found.simulated else ""
+    marks = [*(["an example: not for decisions about people"] if found.example else []),
+             *(["simulated date"] if found.simulated else [])]  # fmt: skip
+    note = f" ({'; '.join(marks)})" if marks else ""
     kind = ", trained on synthetic data" if found.limit_set == "synthetic" else ""
     out.print(f"[bold]Work list of {found.day}{note}[/]: version {found.version}{kind}, scored {found.scored_at}")
     rows, row_id = found.records(), str(found.rows.columns[1])

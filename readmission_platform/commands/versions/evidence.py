@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, err, launching, out, print_json, workspace
+from readmission_platform.commands.terminal import Json, advice, err, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
 Version = Annotated[str, typer.Argument(help="Version number.")]
@@ -74,7 +74,7 @@ def study(
     out.print(summary.make_table(("over seeds", "mean", "sd", "lowest", "highest"), rows))
     gates = found["seeds"]["gates"]
     out.print(f"{gates['passed']} of {gates['of']} seeds pass every candidate gate")
-    out.print(f"`readmission report {version}` shows the rest", markup=False)
+    out.print(advice(f"`readmission report {version}` shows the rest"), markup=False)
 
 
 @contextmanager

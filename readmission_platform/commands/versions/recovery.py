@@ -48,7 +48,8 @@ def rollback(
     else:
         summary.show_conditions(out, decision.conditions)
         verdict = "can" if decision.allowed else "cannot"
-        out.print(f"production {verdict} go back to version {decision.target}; nothing changed")
+        where = f"version {decision.target}" if decision.target else "an earlier version"
+        out.print(f"production {verdict} go back to {where}; nothing changed")
     if not decision.allowed:
         raise Refused(decision.reasons())
 

@@ -13,6 +13,7 @@ from readmission_platform.commands.terminal import (
     Rows,
     Seed,
     Source,
+    advice,
     check_source,
     launching,
     out,
@@ -92,8 +93,9 @@ def _show_run(found: dict[str, Any], record: "VersionRecord", current: "Workspac
     rest = found["seconds"]["wall"] - sum(steps.values())
     out.print(f"\n{found['seconds']['wall']:.1f} s, {found['peak_memory_mb']} MB at the peak; {slowest}, "
               f"outside steps {rest:.1f} s")  # fmt: skip
-    out.print("Next: `make dev` opens the UI, `make mlflow` the experiments, `readmission status` says what is live,\n"
-              f"`readmission gates {found['version']}` why, `make demo-blocked` shows a gate that fails.")  # fmt: skip
+    out.print(advice("Next: `make dev` opens the UI, `make mlflow` the experiments, `readmission status` says what is "
+                     f"live,\n`readmission gates {found['version']}` why, `readmission demo-blocked` shows a gate that "
+                     "fails."))  # fmt: skip
 
 
 def train(
@@ -155,7 +157,7 @@ def _train_sample(current: "Workspace", source: str, request: SourceRequest, sha
     from readmission_platform.lifecycle.training.sampling import train_on_sample
 
     if not 0 < share <= 1:
-        raise BadInput("--sample: a share of the entities above 0 and up to 1")
+        raise BadInput("--sample: a share of the entities, above 0 and at most 1")
     document, gates = train_on_sample(current, source, request, share)
     if as_json:
         print_json({"sample": share, "estimates": document["estimates"], "gates": [gate.to_json() for gate in gates]})
@@ -185,5 +187,5 @@ def demo_blocked(source: Source = None, archive: Archive = None, rows: Rows = 20
         accepted = train_version(launcher, config)
     if accepted is None or not accepted.accepted:
         raise Refused(["the ordinary gates did not accept the version; see `readmission status`"])
-    out.print(f"version {accepted.version} is a candidate; `readmission promote --version {accepted.version} "
-              "--to-stage staging`, or the sensor of `make dev`, takes it further")  # fmt: skip
+    out.print(advice(f"version {accepted.version} is a candidate; `readmission promote --version {accepted.version} "
+                     "--to-stage staging`, or the sensor of `make dev`, takes it further"))  # fmt: skip

@@ -241,7 +241,10 @@ def _approvals(record: VersionRecord, events: Sequence[Event], *, demo_allowed: 
     by_seq = {event.seq: event for event in given}
     problems = [problem for event in promotions for problem in _uncounted(event, by_seq, record, events, demo_allowed)]
     if promotions:
-        detail = "; ".join(problems) or f"counted in {len(promotions)} promotion(s), each valid when it was counted"
+        detail = (
+            "; ".join(problems)
+            or f"counted in {len(promotions)} {'promotion' if len(promotions) == 1 else 'promotions'}, each valid when it was counted"
+        )
         yield Check("approvals_counted", "policy", "fail" if problems else "pass", detail)
 
 

@@ -117,6 +117,18 @@ def _stream(lake: ModelLake) -> tuple[pd.DataFrame, str]:
     return stream, str(eligible.attrs.get(SOURCE_COHORT, written))
 
 
+def check_continues(lake: ModelLake, landing: Landing, *, per_day: int) -> None:
+    """Check that the replay in the landing zone, if there is one, can go on with the data trained on last.
+
+    Raises
+    ------
+    BadInput
+        When it delivered other data, or other numbers of rows a day, or nothing was ingested.
+    """
+    _, digest = _stream(lake)
+    _delivered(landing, digest, per_day, lake.contract.words.rows)
+
+
 def manifest_of(landing: Landing) -> Path:
     """Return where a replay writes down which of its days it delivered as which date."""
     return landing.root / f"replay_{landing.folders.rows}.json"

@@ -34,6 +34,7 @@ def work_lists(workspace: Workspace, ledger: Ledger, *, days: Sequence[str]) -> 
             WorkList(
                 day=str(day),
                 simulated=str(day) in simulated,
+                example=workspace.entry.example,
                 model=workspace.name,
                 row=lake.row,
                 words=workspace.contract.words,

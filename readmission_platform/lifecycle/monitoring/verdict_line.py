@@ -57,7 +57,7 @@ def standing(
     if concerns:
         return {"tone": "warn", "text": "In order, with something to look at", "more": _sentence(concerns)}
     if unknown:
-        return {"tone": "warn", "text": "In order, as far as is known", "more": _sentence(unknown)}
+        return {"tone": "warn", "text": "In order as far as is known", "more": _sentence(unknown)}
     more = "Every day is complete, there is no drift alarm, and the model does what validation promised."
     return {"tone": "good", "text": "All is well", "more": more}
 

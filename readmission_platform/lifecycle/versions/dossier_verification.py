@@ -89,7 +89,7 @@ def verify_dossier(folder: Path, *, public_key: str | None = None, head: HeadSta
     files = read_folder(folder)
     manifest = files.pop(dossier.MANIFEST, None)
     if manifest is None:
-        raise BadInput(f"{folder} holds no {dossier.MANIFEST}: it is no dossier, or not a whole one")
+        raise BadInput(f"{folder} holds no {dossier.MANIFEST}: it is not a dossier, or not a complete one")
     return verify_files(manifest, files, public_key=public_key, head=head)
 
 

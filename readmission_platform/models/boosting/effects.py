@@ -40,7 +40,7 @@ def entities_sample(entities: np.ndarray, rows: int, *, seed: int) -> np.ndarray
 def shuffled_scores(
     model: RecalibratedClassifier, inputs: pd.DataFrame, concepts: Sequence[Concept], *, seed: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Score rows as they are, and with the features of one concept after another dealt out at random.
+    """Score rows as they are, and with the features of one concept after another permuted at random.
 
     Features that say the same thing (stays, visits, and both together) are shuffled together, by the same order:
     one alone would be vouched for by the others, and the loss would be told too small (Breiman 2001; Gregorutti,

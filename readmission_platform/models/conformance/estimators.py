@@ -28,7 +28,7 @@ def promises(subject: Subject) -> Iterator[Promise]:
     yield "out-of-fold scores are probabilities", _no_probabilities(subject)
     yield "out-of-fold scores rank better than chance", _no_signal(subject)
     yield "no entity has a part in its own scores", _scores_itself(subject)
-    yield "labels dealt out at random teach nothing", _learns_by_heart(subject)
+    yield "randomly permuted labels teach nothing", _learns_by_heart(subject)
     yield "the model to ship gives the scores of its test entities", _another_model(subject)
     yield "a row's risk does not depend on the rows beside it", _depends_on_neighbours(subject)
     yield "the same seed gives the same bits", _unseeded(subject)

@@ -4,7 +4,7 @@ What belongs here: finding the file, checking its digest, and reading it into th
 anything done with the enrolments afterwards.
 
 The experiment paid for the care of families in six places of the United States from 1974 to 1982, under plans that were
-dealt out by lot, for three or five years each (Newhouse and the Insurance Experiment Group, Free for All?, 1993). The
+assigned at random, for three or five years each (Newhouse and the Insurance Experiment Group, Free for All?, 1993). The
 file has 20,190 years of 5,912 persons and is in the public domain. statsmodels documents ten columns of it; the file in
 the folder ``src`` of that data set, installed since 0.15, has all of them, with the person and the year, in the same
 order.

@@ -165,12 +165,16 @@ def _body(each: Mapping[str, Any]) -> str:
     lines = [
         ("What", each["what"]),
         ("Where", each["where"]),
-        ("Since", f"{each['since']}, seen {each['times_seen']} times" if each["times_seen"] else ""),
+        ("Since", f"{each['since']}, seen {_times(each['times_seen'])}" if each["times_seen"] else ""),
         ("Do", each["what_to_do"] if each["notice"] != "recovered" else "Nothing more: the problem is over."),
         ("Run", each["link"] or each["run_id"]),
         ("Quiet it", f"readmission alerts ack {each['alert']} --reason TEXT" if _can_be_quieted(each) else ""),
     ]
     return "\n".join(f"{name}: {text}" for name, text in lines if text)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _can_be_quieted(each: Mapping[str, Any]) -> bool:

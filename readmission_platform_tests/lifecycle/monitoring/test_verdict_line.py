@@ -79,7 +79,7 @@ def test_open_alerts_count_by_how_bad_they_are():
 )
 def test_what_is_not_known_yet_is_not_called_well(missing: str, said: str):
     found = judged(without=(missing,))
-    assert (found["tone"], found["text"]) == ("warn", "In order, as far as is known")
+    assert (found["tone"], found["text"]) == ("warn", "In order as far as is known")
     assert said.lower() in found["more"].lower()
     assert judged(alerts=None)["more"] == "Runs are not being observed."
 
