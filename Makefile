@@ -4,7 +4,9 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
-SOURCE ?= synthetic
+# Default: the first source of the model.
+SOURCE ?=
+MODEL ?=
 HOME_DIR = $(or $(READMISSION_HOME),var)
 
 BIN := .venv/bin
@@ -25,6 +27,7 @@ MOVED := $(shell [ ! -e $(STAMP) ] || [ "$$(cat $(STAMP))" = "$$(pwd -P)" ] || e
 
 # A relative path is looked for in this folder and then where make was called (make -C).
 ARCHIVE_PATH = $(shell if [ ! -e "$(ARCHIVE)" ] && [ -e "$(PWD)/$(ARCHIVE)" ]; then echo "$(PWD)/$(ARCHIVE)"; else echo "$(ARCHIVE)"; fi)
+OF_MODEL = $(if $(MODEL),--model $(MODEL)) $(if $(SOURCE),--source $(SOURCE))
 WITH_ARCHIVE = $(if $(ARCHIVE),--archive "$(ARCHIVE_PATH)")
 
 ##@ Use
@@ -32,7 +35,7 @@ WITH_ARCHIVE = $(if $(ARCHIVE),--archive "$(ARCHIVE_PATH)")
 .PHONY: help
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
-	@printf '\nVariables: SOURCE=synthetic|uci ARCHIVE=path ENCOUNTERS=n SEED=n PYTHON=python3.12 READMISSION_HOME=folder READMISSION_MODELS=names\n'
+	@printf '\nVariables: MODEL=name SOURCE=name (synthetic, uci, ...) ARCHIVE=path ENCOUNTERS=n SEED=n PYTHON=python3.12 READMISSION_HOME=folder READMISSION_MODELS=names\n'
 
 .PHONY: setup
 setup: $(STAMP) ## install everything into .venv and prepare the home (two to four minutes, 1.7 GB, once)
@@ -41,7 +44,7 @@ setup: $(STAMP) ## install everything into .venv and prepare the home (two to fo
 
 .PHONY: run
 run: setup ## the whole life of a model: data, training, gates, promotion, predictions
-	$(BIN)/readmission run --source $(SOURCE) $(WITH_ARCHIVE) $(if $(ENCOUNTERS),--encounters $(ENCOUNTERS)) $(if $(SEED),--seed $(SEED))
+	$(BIN)/readmission run $(OF_MODEL) $(WITH_ARCHIVE) $(if $(ENCOUNTERS),--encounters $(ENCOUNTERS)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: dev
 dev: setup ## the Dagster UI on a free port; prints the address
@@ -53,7 +56,7 @@ mlflow: setup ## the MLflow UI: runs, metrics, registered versions
 
 .PHONY: demo-blocked
 demo-blocked: setup ## see a failing gate stop a model, and undo it
-	$(BIN)/readmission demo-blocked --source $(SOURCE) $(WITH_ARCHIVE)
+	$(BIN)/readmission demo-blocked $(OF_MODEL) $(WITH_ARCHIVE)
 
 .PHONY: reset
 reset: ## delete the home with all its state (asks first; YES=1 does not ask)

@@ -46,7 +46,8 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
             inputs={"features": model.names.features, "split": model.names.split, "cohort": model.names.cohort},
         group="training", owners=[SCIENCE_TEAM], kinds={"scikitlearn", "mlflow"}, code_version="2",
             pool="training", blocking=CHECKS,
-            description=f"A model that predicts {words.title[0].lower()}{words.title[1:]} ({contract.estimator.algorithm}), registered in MLflow, with its "
+            description=f"Predicts {words.title[0].lower()}{words.title[1:]} ({contract.estimator.algorithm}); "
+            "registered in MLflow, with its "
             f"evidence recorded in the ledger. One model is fitted a fold; each {words.row} is scored by the one "
             f"that never saw its {words.entity}. The model of fold 0 is shipped; the {words.entities} of fold 0 are "
             f"its test {words.entities}. A version registered here is a candidate and nothing more: only its "

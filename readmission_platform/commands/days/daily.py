@@ -87,8 +87,8 @@ def outcomes(
     landed = [found for found in landing.days("outcomes") if begin <= found <= end]
     if not landed:
         raise BadInput(
-            f"no files in landing/{landing.folders.outcomes} for {_stretch(begin, end)}; `readmission replay --outcomes` "
-            "delivers those that have matured"
+            f"no files in landing/{landing.folders.outcomes} for {_stretch(begin, end)}; "
+            "`readmission replay --outcomes` delivers those that have matured"
         )
     strange = [found for found in landed if not is_partition(found, today=today)]
     if strange:

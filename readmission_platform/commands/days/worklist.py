@@ -38,8 +38,8 @@ def worklist(
     page = _page(current, found) if show or form == "html-path" else None
     if as_json or form == "json":
         print_json({"date": found.day, "simulated": found.simulated, "example": found.example, "model": found.model,
-                    "version": found.version, "source": found.source, "scored_at": found.scored_at, "rows": found.records(),
-                    **({"page": page} if page else {})})  # fmt: skip
+                    "version": found.version, "source": found.source, "scored_at": found.scored_at,
+                    "rows": found.records(), **({"page": page} if page else {})})  # fmt: skip
     elif form == "csv":
         typer.echo(csv_text(found.rows), nl=False)
     elif form == "html-path":

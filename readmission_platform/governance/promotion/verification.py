@@ -243,7 +243,7 @@ def _approvals(record: VersionRecord, events: Sequence[Event], *, demo_allowed: 
     if promotions:
         detail = (
             "; ".join(problems)
-            or f"counted in {len(promotions)} {'promotion' if len(promotions) == 1 else 'promotions'}, each valid when it was counted"
+            or f"promotions that counted them: {len(promotions)}; each was valid when it was counted"
         )
         yield Check("approvals_counted", "policy", "fail" if problems else "pass", detail)
 

@@ -375,7 +375,7 @@ def test_a_message_says_what_where_since_when_and_what_to_do():
     assert text.splitlines() == [
         "What: It broke.",
         "Where: here",
-        "Since: 2026-03-02T12:00:00+00:00, seen 1 times",
+        "Since: 2026-03-02T12:00:00+00:00, seen once",
         "Do: Look.",
         "Run: https://dagster.example/runs/1",
         "Quiet it: readmission alerts ack 12 --reason TEXT",
