@@ -17,7 +17,6 @@ from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import ConfigurationError, digest_of
 from readmission_platform.governance.ledger.chain import STAGES
-from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import everything_in_force
 from readmission_platform.lifecycle.workspace import Platform, Workspace, contract_of
@@ -43,7 +42,7 @@ def models(platform: Platform) -> list[dict[str, Any]]:
     for name in known.names:
         live: dict[str, str | None] = dict.fromkeys(STAGES)
         if name in platform.models:
-            with Ledger(platform.settings.ledger_database, model=name) as ledger:
+            with platform.ledger(name) as ledger:
                 live = {stage: pointer.version for stage, pointer in ledger.pointers().items()}
         entry, error, title = known.entries.get(name), known.broken.get(name), None
         if entry is not None:
@@ -89,10 +88,12 @@ def status(workspace: Workspace) -> dict[str, Any]:
     settings, name = workspace.settings, workspace.name
     with workspace.ledger() as ledger:
         events, pointers = ledger.snapshot()
+        installation = ledger.binding.installation
     records = version_records(events, pointers)
     in_force = everything_in_force(events)
     return {
         "environment": settings.environment,
+        "installation": installation,
         "model": name,
         "home": str(settings.home),
         "stages": {
@@ -204,6 +205,7 @@ def _rows(lake: Any, table: str, where: Mapping[str, Sequence[str]], columns: Se
 def show_status(console: Console, found: Mapping[str, Any]) -> None:
     """Print the status for people."""
     console.print(f"[bold]{found['model']}[/] in environment [bold]{found['environment']}[/] ({found['home']})")
+    console.print(f"  installation {found['installation']}")
     for stage, held in found["stages"].items():
         since = f" since {held['since'][:19]} UTC, by {held['by']}" if held["version"] else ""
         console.print(f"  {stage}: {'version ' + held['version'] if held['version'] else 'none'}{since}")
