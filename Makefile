@@ -40,7 +40,7 @@ help: ## this list
 .PHONY: setup
 setup: $(STAMP) ## install everything into .venv and prepare the home (two to four minutes, 1.7 GB, once)
 	@home=$$(cd "$(HOME_DIR)" 2>/dev/null && pwd); \
-	cmp -s dagster.yaml "$$home/dagster/dagster.yaml" && grep -qsF ":-$$home/dagster}" .env || $(BIN)/readmission setup
+	cmp -s dagster.yaml "$$home/dagster/dagster.yaml" && grep -qsF ":-$$home}" .env || $(BIN)/readmission setup
 
 .PHONY: run
 run: setup ## the whole life of a model: data, training, gates, promotion, predictions

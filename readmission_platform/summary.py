@@ -17,7 +17,6 @@ from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import ConfigurationError, digest_of
 from readmission_platform.governance.ledger.chain import STAGES
-from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import everything_in_force
 from readmission_platform.lifecycle.workspace import Platform, Workspace, contract_of
@@ -41,7 +40,7 @@ def models(platform: Platform) -> list[dict[str, Any]]:
     """
     known, found = all_models(platform.settings), []
     for name in known.names:
-        with Ledger(platform.settings.ledger_database, model=name) as ledger:
+        with platform.ledger(name) as ledger:
             live = {stage: pointer.version for stage, pointer in ledger.pointers().items()}
         entry, error, title = known.entries.get(name), known.broken.get(name), None
         if entry is not None:
@@ -88,10 +87,12 @@ def status(workspace: Workspace) -> dict[str, Any]:
     settings, name = workspace.settings, workspace.name
     with workspace.ledger() as ledger:
         events, pointers = ledger.snapshot()
+        installation = ledger.binding.installation
     records = version_records(events, pointers)
     in_force = everything_in_force(events)
     return {
         "environment": settings.environment,
+        "installation": installation,
         "model": name,
         "example": workspace.entry.example,
         "home": str(settings.home),
@@ -206,6 +207,7 @@ def show_status(console: Console, found: Mapping[str, Any]) -> None:
     if found["example"]:
         console.print("[yellow]An example: it shows how the platform works, and is not for decisions about people.[/]")
     console.print(f"[bold]{found['model']}[/] in environment [bold]{found['environment']}[/] ({found['home']})")
+    console.print(f"  installation {found['installation']}")
     for stage, held in found["stages"].items():
         since = f" since {held['since'][:19]} UTC, by {held['by']}" if held["version"] else ""
         console.print(f"  {stage}: {'version ' + held['version'] if held['version'] else 'none'}{since}")

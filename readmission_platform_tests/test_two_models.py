@@ -238,7 +238,10 @@ def test_the_example_lives_its_whole_life_beside_readmission(both: Home):
 
 
 def test_what_one_model_records_the_other_does_not_read(both_home: Home):
-    with both_home.ledger() as ours, Ledger(f"sqlite:///{both_home.path / 'ledger.db'}", model=OTHER) as theirs:
+    with (
+        both_home.ledger() as ours,
+        Ledger(f"sqlite:///{both_home.path / 'ledger.db'}", model=OTHER, environment="local") as theirs,
+    ):
         own = {event.seq for event in ours.events(kind="version_trained")}
         other = {event.seq for event in theirs.events(kind="version_trained")}
     assert len(own) == len(other) == 1

@@ -168,7 +168,7 @@ def observe(
             instance, operations, given, names=names, actor=platform.actor, code_version=platform.code_version
         )
         thoroughly = limits_due(operations, given)
-        signals, read = watch_ledger(operations, given, ledger_url=settings.ledger_database, thoroughly=thoroughly)
+        signals, read = watch_ledger(operations, given, platform=platform, thoroughly=thoroughly)
         signals += signals_of_ticks(given.config, seen_ticks(instance, names))
         signals += signals_of_models(given.config, {**dict.fromkeys(platform.models), **broken}, now)
         changes += settle(operations, signals, given)
@@ -219,7 +219,7 @@ def observe_launched(
         )
         # One attempt: the command must not wait for a slow channel, and the sensor tries again.
         deliveries = deliver(operations, senders(given.config, platform.settings, attempts=ATTEMPTS - 1), now=now)
-        keep_audit(operations, platform.settings.ledger_database, now=now, run_ids=run_ids)
+        keep_audit(operations, platform, now=now, run_ids=run_ids)
         if "mlflow" in sys.modules:  # importing it takes seconds; the sensor can afford them, a command cannot
             keep_tracking(operations, platform.registry, now=now, run_ids=run_ids)
     return Observed(runs, changes, deliveries)
@@ -229,7 +229,7 @@ def _keep_records(operations: Operations, platform: Platform, given: Circumstanc
     """Bring audit and tracking up to date; returns the problem of each service, None where it could be used."""
     problems: dict[str, str | None] = {}
     try:
-        if keep_audit(operations, platform.settings.ledger_database, now=given.now):
+        if keep_audit(operations, platform, now=given.now):
             problems[LEDGER] = None
     except GovernanceError as error:
         problems[LEDGER] = f"The ledger cannot be written ({type(error).__name__})."

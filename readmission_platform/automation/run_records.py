@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from readmission_platform.foundation.errors import GovernanceError, Unavailable
 from readmission_platform.governance.ledger.chain import utc_text
-from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.operations.database import Audit, Operations, moment
 from readmission_platform.operations.observed_runs import RunSeen
 from readmission_platform.resources.run_tracking import RunTracker
@@ -52,7 +52,7 @@ def audit_of(run: RunSeen) -> Audit | None:
 
 
 def keep_audit(
-    operations: Operations, ledger_url: str, *, now: datetime, run_ids: Collection[str] | None = None
+    operations: Operations, platform: Platform, *, now: datetime, run_ids: Collection[str] | None = None
 ) -> int:
     """Record in the ledger the runs that are still to be recorded; returns how many events it wrote.
 
@@ -72,9 +72,7 @@ def keep_audit(
     recorded = 0
     try:
         with ExitStack() as opened:
-            ledgers = {
-                model: opened.enter_context(_stream(ledger_url, model)) for model in {row["model"] for row in rows}
-            }
+            ledgers = {model: opened.enter_context(platform.ledger(model)) for model in {row["model"] for row in rows}}
             any_of_them = next(iter(ledgers.values()))
             events = [event for kind in (RUN_FAILED, CHECK_FAILED) for event in any_of_them.events_of_all(kind=kind)]
             known = {event.payload.get("run_id") for event in events}
@@ -89,10 +87,6 @@ def keep_audit(
         operations.release("audit", waiting)
         raise
     return recorded
-
-
-def _stream(ledger_url: str, model: str | None) -> Ledger:
-    return Ledger.of_environment(ledger_url) if model is None else Ledger(ledger_url, model=model)
 
 
 def keep_tracking(

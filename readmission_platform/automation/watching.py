@@ -17,7 +17,7 @@ from readmission_platform.automation.run_facts import error_class
 from readmission_platform.foundation.errors import GovernanceError, LedgerCorrupt
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.ledger.chain import utc_text
-from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.operations.alerts.records import Circumstances
 from readmission_platform.operations.alerts.rules import (
     Signal,
@@ -92,7 +92,7 @@ def limits_due(operations: Operations, given: Circumstances) -> bool:
 
 
 def watch_ledger(
-    operations: Operations, given: Circumstances, *, ledger_url: str, thoroughly: bool
+    operations: Operations, given: Circumstances, *, platform: Platform, thoroughly: bool
 ) -> tuple[list[Signal], int | None]:
     """Read the new events of all models and of the environment.
 
@@ -107,7 +107,7 @@ def watch_ledger(
     """
     config, after = given.config, int(operations.mark(LEDGER_MARK) or 0)
     try:
-        with Ledger.of_environment(ledger_url) as ledger:
+        with platform.ledger() as ledger:
             events = ledger.events_of_all(after=after)
             if thoroughly:
                 ledger.verify()

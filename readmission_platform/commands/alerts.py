@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from readmission_platform.commands.terminal import Json, err, home, model_asked_for, out, platform_here, print_json
+from readmission_platform.commands.terminal import Json, err, home, model_asked_for, out, print_json
 from readmission_platform.config.alerts import AppriseChannel
+from readmission_platform.config.environment import settings
 from readmission_platform.config.files import alerts_config, channel_url
 from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.summary import make_table
@@ -102,9 +103,10 @@ def alerts_test(
 
 def alerts_check(as_json: Json = False) -> None:
     """Verify configs/alerts.yaml: ends with 2 when it is wrong; warns of silent channels and rules that never apply."""
+    from readmission_platform.lifecycle.workspace import Platform
     from readmission_platform.operations.alerts.rules import never_fitting
 
-    platform = platform_here()
+    platform = Platform(settings())  # configuration alone: there need not be a home
     config = platform.alerts
     warnings = [*_warnings(config), *never_fitting(config, platform.names)]
     enabled = sum(rule.enabled for rule in config.rules.values())

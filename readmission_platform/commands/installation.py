@@ -9,13 +9,14 @@ from readmission_platform.commands.terminal import Json, home, out, platform_her
 
 
 def setup() -> None:
-    """Create the home, and make a plain `dagster dev` in this checkout use it."""
-    from readmission_platform.storage.home import prepare_home, write_dagster_environment
+    """Create the home, and make a plain `dagster dev` in this checkout use it, unless it uses another one already."""
+    from readmission_platform.storage.home import write_dagster_environment
 
-    current = home()
-    prepare_home(current)
-    write_dagster_environment(current)
-    out.print(f"home: {current.home}", markup=False)
+    current = home(make=True)
+    out.print(f"home: {current.home}", markup=False, soft_wrap=True)
+    elsewhere = write_dagster_environment(current)
+    if elsewhere is not None:
+        out.print(f"note: {elsewhere}", markup=False, soft_wrap=True)
 
 
 def models(as_json: Json = False) -> None:
@@ -35,7 +36,7 @@ def dev(
     """Start the Dagster UI with schedules and sensors on a free port."""
     from readmission_platform.servers import serve_dagster
 
-    serve_dagster(platform_here().settings, port=port)
+    serve_dagster(platform_here(make=True).settings, port=port)
 
 
 def mlflow_ui(

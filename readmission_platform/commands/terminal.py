@@ -64,27 +64,48 @@ def with_model(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def home() -> Settings:
-    """Return the settings, with the home ready to be used."""
-    from readmission_platform.storage.home import prepare_home
+def home(*, make: bool = False) -> Settings:
+    """Return the settings of the home.
+
+    Parameters
+    ----------
+    make
+        Make what is missing of it. Otherwise it has to be there, and nothing is written.
+
+    Raises
+    ------
+    BadInput
+        When there is no home.
+    """
+    from readmission_platform.lifecycle.installation import installation_here
+    from readmission_platform.storage.home import use_dagster_of
 
     current = settings()
-    try:
-        prepare_home(current)
-    except OSError as error:
-        raise Unavailable(f"the home {current.home} cannot be written ({error.strerror})") from error
+    if make:
+        _make(current)
+    installation_here(current)
+    use_dagster_of(current)
     return current
 
 
-def workspace() -> "Workspace":
-    """Return the workspace of the model that was asked for, or of the only one there is.
+def _make(current: Settings) -> None:
+    from readmission_platform.lifecycle.installation import make_installation
+
+    try:
+        make_installation(current)
+    except OSError as error:
+        raise Unavailable(f"the home {current.home} cannot be written ({error.strerror})") from error
+
+
+def workspace(*, make: bool = False) -> "Workspace":
+    """Return the workspace of the model that was asked for, or of the only one there is; ``make`` as for the home.
 
     Raises
     ------
     BadInput
         When there is no such model, or several are in use and none was named.
     """
-    platform = platform_here()
+    platform = platform_here(make=make)
     return platform.model(_model_among(platform))
 
 
@@ -99,11 +120,11 @@ def model_asked_for() -> str | None:
     return None if _chosen.get() is None else workspace().name
 
 
-def platform_here() -> "Platform":
-    """Return the platform of this environment, with the home ready to be used."""
+def platform_here(*, make: bool = False) -> "Platform":
+    """Return the platform of this environment; ``make`` as for the home."""
     from readmission_platform.lifecycle.workspace import Platform
 
-    return Platform(home())
+    return Platform(home(make=make))
 
 
 def _model_among(platform: "Platform") -> str:
@@ -138,6 +159,7 @@ def print_json(value: Any) -> None:
 @contextmanager
 def launching(current: "Workspace", *, quiet: bool) -> Iterator["Launcher"]:
     """Yield a launcher of a model's jobs that shows progress on standard error."""
+    _make(current.settings)
     with err.status("starting", spinner="dots") if err.is_terminal and not quiet else _silence() as spinner:
         from readmission_platform.launcher import Launcher
 

@@ -4,11 +4,13 @@ What belongs here: ``Settings``. What does not: the files of ``configs/`` (``fil
 """
 
 import getpass
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from readmission_platform.foundation.values import ConfigurationError
@@ -16,6 +18,14 @@ from readmission_platform.foundation.values import ConfigurationError
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 Environment = Literal["local", "staging", "production"]
+
+
+def user_of_machine() -> str:
+    """Return the name of the user, or the number of one without a name, as containers have them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # what it raises differs between versions of Python
+        return f"uid-{os.getuid()}"
 
 
 class Settings(BaseSettings):
@@ -26,7 +36,7 @@ class Settings(BaseSettings):
     environment: Environment = "local"
     home: Path = PROJECT_ROOT / "var"
     configs: Path = PROJECT_ROOT / "configs"
-    actor: str = Field(default_factory=getpass.getuser, description="Who acts, as recorded in the ledger.")
+    actor: str = Field(default_factory=user_of_machine, description="Who acts, as recorded in the ledger.")
     models: str | None = Field(
         default=None, description="Names of the models in use, separated by commas; default: all that are no examples."
     )
@@ -36,10 +46,24 @@ class Settings(BaseSettings):
     ui_url: str | None = Field(default=None, description="Address of the Dagster UI, for links in alerts.")
     code_version: str | None = Field(default=None, description="Set where the checkout's git is not at hand.")
 
-    @model_validator(mode="after")
-    def _home_is_absolute(self) -> "Settings":
-        object.__setattr__(self, "home", self.home.expanduser().absolute())
-        return self
+    @field_validator("home", mode="before")
+    @classmethod
+    def _home_is_named(cls, given: object) -> object:
+        if given == "":
+            raise ValueError("it is empty: give a folder, or do not set it")
+        return given
+
+    @field_validator("home")
+    @classmethod
+    def _home_is_absolute(cls, given: Path) -> Path:
+        try:
+            found = given.expanduser().absolute()
+            str(found).encode()
+        except RuntimeError as error:  # "~" of somebody without a home directory
+            raise ValueError(f"{given} is not known ({error}): give the whole path") from error
+        except UnicodeEncodeError as error:
+            raise ValueError("the path is not UTF-8: give another folder") from error
+        return found
 
     @property
     def lake(self) -> Path:
@@ -69,22 +93,27 @@ class Settings(BaseSettings):
     @property
     def ledger_database(self) -> str:
         """SQLAlchemy URL of the promotion ledger."""
-        return self.ledger_url or f"sqlite:///{self.home / 'ledger.db'}"
+        return self.ledger_url or _sqlite_url(self.home / "ledger.db")
 
     @property
     def mlflow_database(self) -> str:
         """MLflow tracking and registry URI."""
-        return self.mlflow_url or f"sqlite:///{self.home / 'mlflow.db'}"
+        return self.mlflow_url or _sqlite_url(self.home / "mlflow.db")
 
     @property
     def operations_database(self) -> str:
         """SQLAlchemy URL of what the platform observed of itself: runs, alerts, deliveries."""
-        return self.operations_url or f"sqlite:///{self.home / 'operations.db'}"
+        return self.operations_url or _sqlite_url(self.home / "operations.db")
 
     @property
     def mlflow_artifacts(self) -> Path:
         """Folder of MLflow's artifacts."""
         return self.home / "mlartifacts"
+
+
+def _sqlite_url(path: Path) -> str:
+    # In a URL "?" begins the options, and "%2F" is a slash: neither may come from the name of a folder.
+    return f"sqlite:///{quote(str(path))}"
 
 
 @lru_cache(maxsize=1)

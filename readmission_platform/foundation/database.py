@@ -4,13 +4,16 @@ What belongs here: everything about connections that differs between SQLite and 
 and triggers (``ledger_schema``), and what is written into them (``ledger``).
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -58,8 +61,13 @@ def _first_line(error: exc.SQLAlchemyError) -> str:
     return (str(original).strip().splitlines() or [type(original).__name__])[0]
 
 
-def make_engine(url: str, *, what: str = "ledger") -> sa.Engine:
+def make_engine(url: str, *, what: str = "ledger", existing: bool = False) -> sa.Engine:
     """Create the engine of a ledger, or what ``what`` names; nothing is opened yet, but SQLite's folder is made.
+
+    Parameters
+    ----------
+    existing
+        The database has to be there: SQLite makes neither a folder nor a file.
 
     Raises
     ------
@@ -78,7 +86,9 @@ def make_engine(url: str, *, what: str = "ledger") -> sa.Engine:
     if backend not in BACKENDS:
         raise BadInput(f"The {what} cannot live in {backend}; {_EXPECTED}.")
     try:
-        return _postgresql_engine(address) if backend == "postgresql" else _sqlite_engine(address)
+        if backend == "postgresql":
+            return _postgresql_engine(address)
+        return _sqlite_engine(address, what=what, existing=existing)
     except exc.NoSuchModuleError as error:
         raise BadInput(f"There is no driver {address.drivername}; {_EXPECTED}.") from error
     except ImportError as error:
@@ -98,16 +108,39 @@ def _postgresql_engine(address: sa.URL) -> sa.Engine:
     return sa.create_engine(address, pool_pre_ping=True, connect_args=arguments)
 
 
-def _sqlite_engine(address: sa.URL) -> sa.Engine:
-    if address.database and not address.database.startswith((":", "file:")):
-        try:
-            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Unavailable(f"The folder of the ledger cannot be made ({error.strerror}).") from error
-    engine = sa.create_engine(address, connect_args={"timeout": LOCK_WAIT_SECONDS})
+def _sqlite_engine(address: sa.URL, *, what: str, existing: bool) -> sa.Engine:
+    waiting: dict[str, Any] = {"timeout": LOCK_WAIT_SECONDS}
+    if not address.database or address.database.startswith((":", "file:")):
+        engine = sa.create_engine(address, connect_args=waiting)
+    else:
+        file = Path(address.database).absolute()
+        if not existing:
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise Unavailable(f"The folder of the {what} cannot be made ({error.strerror}).") from error
+        # SQLAlchemy keeps each connection to one thread at a time.
+        engine = sa.create_engine(
+            address,
+            creator=lambda: sqlite3.connect(
+                _sqlite_address(file, existing=existing), uri=True, check_same_thread=False, **waiting
+            ),
+        )
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _sqlite_address(file: Path, *, existing: bool) -> str:
+    """Return the URI of a database file; one that can only be read is opened so that nothing is written beside it."""
+    options = "mode=rw" if existing else "mode=rwc"
+    if file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
+        options = "mode=ro"
+        # What was written ahead is part of the database; without any, SQLite need not look for it.
+        ahead = file.with_name(f"{file.name}-wal")
+        if not os.access(file.parent, os.W_OK) and not (ahead.exists() and ahead.stat().st_size):
+            options = "mode=ro&immutable=1"
+    return f"file:{quote(str(file))}?{options}"
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
@@ -161,6 +194,20 @@ def switch_to_wal(engine: sa.Engine) -> None:
             time.sleep(0.02)
         finally:
             raw.close()
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One change of a database's shape: the version it leads to, and its statements per kind of database."""
+
+    version: int
+    sqlite: tuple[str, ...]
+    postgresql: tuple[str, ...]
+
+    def apply(self, connection: sa.Connection) -> None:
+        """Make the change within the transaction of this connection."""
+        for statement in self.sqlite if connection.dialect.name == "sqlite" else self.postgresql:
+            connection.exec_driver_sql(statement)
 
 
 def bring_up_to_date(

@@ -33,13 +33,15 @@ from readmission_platform.config.models import ModelEntry, models_in_use
 from readmission_platform.config.monitoring import MonitoringConfig
 from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.values import ConfigurationError
+from readmission_platform.governance.ledger.chain import ENVIRONMENT
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import PolicyInForce, ensure_adopted
 from readmission_platform.governance.policy.required import RequiredGates, required_gates
+from readmission_platform.lifecycle.installation import open_ledger
 from readmission_platform.models.contract import LandingFolders, ModelContract
 from readmission_platform.operations.database import Operations
 from readmission_platform.operations.names import ModelNames
-from readmission_platform.storage.home import pseudonym_key
+from readmission_platform.storage.home import installation_of, pseudonym_key
 from readmission_platform.storage.landing import Landing
 from readmission_platform.storage.registry import Registry
 from readmission_platform.storage.tables import ModelLake
@@ -57,9 +59,12 @@ class Platform:
     ------
     ConfigurationError
         When no model in use has a workspace, or two of them would read the same landing folder unasked.
+    Refused
+        When the home belongs to another environment.
     """
 
     def __init__(self, settings: Settings) -> None:
+        installation_of(settings)
         self.settings = settings
         in_use = models_in_use(settings)
         self._entries, self.broken = in_use.entries, in_use.broken
@@ -133,9 +138,9 @@ class Platform:
         return self.settings.code_version or _code_version()
 
     @contextmanager
-    def ledger(self) -> Iterator[Ledger]:
-        """Open the ledger at what belongs to the environment, whichever models it has."""
-        with Ledger.of_environment(self.settings.ledger_database) as ledger:
+    def ledger(self, model: str | None = None) -> Iterator[Ledger]:
+        """Open the ledger at the events of a model, or at what belongs to the environment, whichever models it has."""
+        with open_ledger(self.settings, model or ENVIRONMENT) as ledger:
             yield ledger
 
     @contextmanager
@@ -245,7 +250,7 @@ class Workspace:
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
         """Open the ledger of the model."""
-        with Ledger(self.settings.ledger_database, model=self.name) as ledger:
+        with self.platform.ledger(self.name) as ledger:
             yield ledger
 
     def policy_in_force(self, ledger: Ledger) -> PolicyInForce:

@@ -12,10 +12,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from readmission_platform.foundation.database import bring_up_to_date
+from readmission_platform.foundation.database import Migration, bring_up_to_date
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.governance.ledger.chain import utc_text
-from readmission_platform.governance.ledger.schema import Migration
 
 _CREATION_LOCK = 4_207_131
 

@@ -1,15 +1,34 @@
 """The home: one folder with all state. Moving or copying it as a whole keeps it working.
 
-What belongs here: creating the home and the secret that pseudonyms are keyed with.
+What belongs here: creating the home, which installation it is of, and the secret that pseudonyms are keyed with.
 What does not: what is stored inside (``lake``, ``tracking``, the ledger).
 """
 
+import json
 import os
+import re
 import secrets
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from readmission_platform.config.environment import PROJECT_ROOT, Settings
+from readmission_platform.foundation.errors import Refused, Unavailable
+from readmission_platform.foundation.values import ConfigurationError
+
+INSTALLATION = "installation.json"
+# Dagster makes the address of a database, and Delta that of a table, from the path as it is. Either decodes or cuts off
+# what means something in an address, and is then elsewhere, or nowhere.
+_UNADDRESSABLE = re.compile(r"%[0-9A-Fa-f]{2}|[?\[\]\\^|\x00-\x1f\x7f]")
+_HOME_LINE = re.compile(r'^READMISSION_HOME="\$\{READMISSION_HOME:-(?P<home>.*)\}"$', re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The environment that a home is of, and the number of the installation that its ledger begins with."""
+
+    environment: str
+    number: str
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -17,9 +36,12 @@ def prepare_home(settings: Settings) -> Path:
 
     Raises
     ------
+    ConfigurationError
+        When no home can be at that path.
     OSError
         When the home cannot be written.
     """
+    _check_path(settings.home)
     for folder in (
         settings.lake,
         settings.mlflow_artifacts,
@@ -33,18 +55,85 @@ def prepare_home(settings: Settings) -> Path:
     target = settings.dagster_home / "dagster.yaml"
     if not target.exists() or target.read_bytes() != source.read_bytes():
         replace_file(target, source.read_bytes())
-    # Dagster reads its home from the environment only; its child processes inherit it from here.
-    os.environ.setdefault("DAGSTER_HOME", str(settings.dagster_home))
+    use_dagster_of(settings)
     return settings.home
 
 
-def write_dagster_environment(settings: Settings) -> None:
+def use_dagster_of(settings: Settings) -> None:
+    """Have Dagster, in this process and its children, use the storage of this home.
+
+    Dagster reads its home from the environment only, where there may be that of another project.
+    """
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+
+
+def _check_path(home: Path) -> None:
+    found = _UNADDRESSABLE.search(str(home))
+    if found is not None:
+        raise ConfigurationError(
+            f"READMISSION_HOME: no home can be in {str(home)!r}, because its databases and tables cannot be addressed with "
+            f"{found[0]!r} in the path: give another folder"
+        )
+
+
+def installation_of(settings: Settings) -> Installation | None:
+    """Return which installation the home is of, None for what is no home.
+
+    Raises
+    ------
+    Refused
+        When the home is of another environment.
+    Unavailable
+        When the file that says so cannot be read.
+    """
+    path = settings.home / INSTALLATION
+    try:
+        found = Installation(**json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise Unavailable(f"{path} cannot be read ({type(error).__name__}): restore it from a backup") from error
+    if found.environment != settings.environment:
+        raise Refused([
+            f"the home {settings.home} belongs to the environment {found.environment}, and this is "
+            f"{settings.environment}: set READMISSION_ENVIRONMENT={found.environment}, or name a home of "
+            f"{settings.environment} (READMISSION_HOME)"
+        ])  # fmt: skip
+    return found
+
+
+def record_installation(settings: Settings, installation: Installation) -> None:
+    """Record which installation the home is of, once; whoever comes second changes nothing."""
+    with suppress(FileExistsError):
+        write_secret(settings.home / INSTALLATION, (json.dumps(asdict(installation)) + "\n").encode())
+
+
+def write_dagster_environment(settings: Settings) -> str | None:
     """Write the ``.env`` by which ``dagster`` commands, started in the checkout, find the home.
 
-    A ``DAGSTER_HOME`` that is already set wins: Dagster would let the file override it.
+    A ``READMISSION_HOME`` that is set wins, and Dagster's storage is always in the home. A file that is not ours, or
+    that names another home that is there, is kept.
+
+    Returns
+    -------
+    Why these commands do not find this home; None when they do.
     """
-    line = f"DAGSTER_HOME=${{DAGSTER_HOME:-{settings.dagster_home}}}\n"
-    replace_file(PROJECT_ROOT / ".env", line.encode())
+    file, home = PROJECT_ROOT / ".env", str(settings.home)
+    there = file.read_text(encoding="utf-8") if file.exists() else ""
+    named = _HOME_LINE.search(there)
+    other = re.sub(r"\\(.)", r"\1", named["home"]) if named else None
+    if other == home:
+        return None
+    if other is not None and (Path(other) / INSTALLATION).exists():
+        return f"plain dagster commands in this checkout keep using the home {other} ({file})"
+    if there and other is None:
+        return f"plain dagster commands do not find this home: {file} is not ours and is kept"
+    if "}" in home:
+        return f'plain dagster commands do not find this home: {file} cannot hold a path with a "}}"'
+    escaped = re.sub(r'(["\\])', r"\\\1", home)
+    lines = f'READMISSION_HOME="${{READMISSION_HOME:-{escaped}}}"\nDAGSTER_HOME="${{READMISSION_HOME}}/dagster"\n'
+    replace_file(file, lines.encode())
+    return None
 
 
 def pseudonym_key(settings: Settings) -> bytes:
@@ -53,9 +142,10 @@ def pseudonym_key(settings: Settings) -> bytes:
     Losing it makes new pseudonyms differ from all recorded ones, so it belongs in every backup of the home.
     """
     path = settings.keys / "pseudonyms.key"
-    with suppress(FileExistsError):
-        settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_secret(path, secrets.token_hex(32).encode())
+    if not path.exists():
+        with suppress(FileExistsError):
+            settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_secret(path, secrets.token_hex(32).encode())
     return bytes.fromhex(path.read_text(encoding="ascii"))
 
 

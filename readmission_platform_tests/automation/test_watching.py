@@ -137,9 +137,9 @@ def test_the_same_figure_of_two_models_is_two_alerts(watched: Watched):
 def test_events_of_all_models_and_of_the_environment_are_read_from_one_mark(watched: Watched):
     began, url = now(), settings().ledger_database
     for model in (MODEL, OTHER):
-        with Ledger(url, model=model) as ledger:
+        with Ledger(url, model=model, environment="local") as ledger:
             ledger.append("version_validated", {"verdict": "fail"}, actor="tester", version="3")
-    with Ledger.of_environment(url) as ledger:
+    with Ledger.of_environment(url, environment="local") as ledger:
         ledger.append("difference_found", {"differences": []}, actor="tester")
     watched.observe(now=began)
     assert watched.alerts() == [
@@ -154,10 +154,10 @@ def test_events_of_all_models_and_of_the_environment_are_read_from_one_mark(watc
 def test_a_repaired_alias_of_one_model_leaves_the_difference_of_another_open(watched: Watched):
     began, url = now(), settings().ledger_database
     for model in (MODEL, OTHER):
-        with Ledger(url, model=model) as ledger:
+        with Ledger(url, model=model, environment="local") as ledger:
             ledger.append("difference_found", {"differences": []}, actor="reconciliation_sensor")
     watched.observe(now=began)
-    with Ledger(url, model=OTHER) as ledger:
+    with Ledger(url, model=OTHER, environment="local") as ledger:
         ledger.append("alias_repaired", {}, actor="reconciliation_sensor")
     watched.observe(now=began + MINUTE)
     assert watched.alerts() == [(MODEL, "difference_found", "difference_found")]

@@ -22,7 +22,7 @@ def write_past(url: str, *, versions: int) -> Scenario:
     Each earlier version was trained, judged, approved twice, went to staging and production, and had sixteen days on
     which an alias was repaired or a promotion refused; three more events put people and policy into force.
     """
-    ledger = Ledger(url, model=MODEL)
+    ledger = Ledger(url, model=MODEL, environment="local")
     scenario = ready_for_production(ledger)
     scenario.environment = environment("production", approvals_required=2)
     scenario.promote()
@@ -56,12 +56,13 @@ def _contents(example: dict[str, dict[str, Any]], versions: int) -> Iterator[tup
 def _extend(connection: sa.Connection, contents: Iterator[tuple[str, str, dict[str, Any]]]) -> None:
     meta = connection.execute(sa.select(schema.ledger_meta)).one()
     seq, head = meta.head_seq, meta.head_hash
+    at = connection.execute(sa.select(schema.events.c.at).where(schema.events.c.seq == seq)).scalar_one()
     rows: list[dict[str, Any]] = []
     seqs: dict[str, int] = {}
     for kind, version, payload in contents:
         seq += 1
         text = canonical_json(payload)
-        row = {"seq": seq, "model": MODEL, "at": "2026-01-01T00:00:00.000000Z", "kind": kind, "version": version,
+        row = {"seq": seq, "model": MODEL, "at": at, "kind": kind, "version": version,
                "actor": "ops", "previous_hash": head}  # fmt: skip
         head = hash_of_text(row, text)
         rows.append({**row, "payload": text, "hash": head})
@@ -71,7 +72,6 @@ def _extend(connection: sa.Connection, contents: Iterator[tuple[str, str, dict[s
             rows = []
     if rows:
         connection.execute(sa.insert(schema.events), rows)
-    connection.execute(sa.update(schema.ledger_meta).values(head_seq=seq, head_hash=head))
     table = schema.pointers.c
     for stage, moved in seqs.items():
         target = version if stage == "production" else None

@@ -126,7 +126,7 @@ def test_what_sensors_ask_of_the_ledger_takes_less_than_100_milliseconds(benchma
         in_staging(scenario, version)
 
     def tick():
-        with Ledger(ledger_url, model=MODEL) as ledger:  # as a sensor does: opened for every tick
+        with Ledger(ledger_url, model=MODEL, environment="local") as ledger:  # as a sensor does: opened for every tick
             found = waiting_for_staging(ledger), approved_in_staging(ledger, needed=2)
             live = live_version(ledger, "production")
             last = ledger.events(kind="difference_found")

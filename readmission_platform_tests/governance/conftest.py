@@ -19,7 +19,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture
 def any_ledger(ledger_url: str) -> Iterator[Ledger]:
     """The same test on SQLite and on PostgreSQL."""
-    with Ledger(ledger_url, model=MODEL) as opened:
+    with Ledger(ledger_url, model=MODEL, environment="local") as opened:
         yield opened
 
 

@@ -9,8 +9,8 @@ from threading import Barrier
 import pytest
 import sqlalchemy as sa
 
+from readmission_platform.foundation.database import Migration
 from readmission_platform.foundation.errors import BadInput, Unavailable
-from readmission_platform.governance.ledger.schema import Migration
 from readmission_platform.operations import schema
 from readmission_platform.operations.database import CLAIM, Audit, Operations, enter_run
 from readmission_platform.operations.names import ModelNames

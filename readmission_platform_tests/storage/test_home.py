@@ -40,10 +40,12 @@ def test_preparing_again_keeps_what_is_there_and_puts_changed_settings_back_into
     assert (settings.dagster_home / "dagster.yaml").read_bytes() == (PROJECT_ROOT / "dagster.yaml").read_bytes()
 
 
-def test_a_dagster_home_that_is_set_already_stays(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dagster_home_that_is_set_for_another_project_does_not_get_our_runs(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "/elsewhere")
     prepare_home(settings)
-    assert os.environ["DAGSTER_HOME"] == "/elsewhere"
+    assert os.environ["DAGSTER_HOME"] == str(settings.dagster_home)
 
 
 def test_a_home_that_cannot_be_made_is_an_error_of_the_system(settings: Settings) -> None:

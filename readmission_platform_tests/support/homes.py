@@ -24,8 +24,8 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.config.environment import PROJECT_ROOT, Settings, settings
 from readmission_platform.config.models import models_in_use
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.lifecycle.installation import make_installation
 from readmission_platform.lifecycle.workspace import Platform, Workspace
-from readmission_platform.storage.home import prepare_home
 from readmission_platform.storage.landing import Landing
 from readmission_platform.storage.tables import CIRCUMSTANCES, ModelLake
 
@@ -60,10 +60,10 @@ class Home:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def new(cls, path: Path) -> "Home":
-        home = cls(path)
+    def new(cls, path: Path, **variables: str) -> "Home":
+        home = cls(path, variables)
         with home.lived_in() as current:
-            prepare_home(current)
+            make_installation(current)
         (path / "keys" / "pseudonyms.key").write_text(SECRET, encoding="ascii")
         return home
 
@@ -144,7 +144,8 @@ class Home:
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
         url = self.variables.get("READMISSION_LEDGER_URL", f"sqlite:///{self.path / 'ledger.db'}")
-        with Ledger(url, model=MODEL) as opened:
+        environment = self.variables.get("READMISSION_ENVIRONMENT", "local")
+        with Ledger(url, model=MODEL, environment=environment) as opened:
             yield opened
 
     @contextmanager

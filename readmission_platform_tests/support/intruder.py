@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from readmission_platform.foundation.database import make_engine
 
 _GUARDS = {
-    "sqlite": [f"DROP TRIGGER events_no_{name}" for name in ("update", "delete", "replace")],
-    "postgresql": ["DROP TRIGGER events_append_only ON events"],
+    "sqlite": [
+        f"DROP TRIGGER events_{name}" for name in ("no_update", "no_delete", "no_replace", "in_order", "move_head")
+    ],
+    "postgresql": [f"DROP TRIGGER events_{name} ON events" for name in ("append_only", "in_order")],
 }
 
 
@@ -27,7 +29,7 @@ class Intruder:
                 connection.exec_driver_sql(statement)
 
     def disarm(self) -> None:
-        """Drop the triggers that keep events append-only."""
+        """Drop the triggers that keep events append-only and in order."""
         self.run(*_GUARDS[self._engine.dialect.name])
 
     def rows(self, query: str) -> Sequence[Any]:

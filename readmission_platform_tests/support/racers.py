@@ -21,13 +21,13 @@ from readmission_platform_tests.support.scenario import (
 def race_to_open(url: str, barrier: Any, results: Any) -> None:
     """Open a ledger together with others and write into it."""
     barrier.wait(30)
-    with Ledger(url, model=MODEL) as ledger:
+    with Ledger(url, model=MODEL, environment="local") as ledger:
         results.put(ledger.append("opened", {}, actor="a").seq)
 
 
 def adopt_on_first_use(url: str, model: str, keys: Path, barrier: Any, results: Any) -> None:
     """Adopt everything for a model on first use, at the same moment as others do for theirs."""
-    with Ledger(url, model=model) as ledger:
+    with Ledger(url, model=model, environment="local") as ledger:
         barrier.wait(60)
         adopted = ensure_adopted(
             ledger, policy=POLICY, plan=PLAN, roles=ROLES, environment=environment("local"), keys=keys
@@ -37,7 +37,7 @@ def adopt_on_first_use(url: str, model: str, keys: Path, barrier: Any, results: 
 
 def move_for_ever(url: str, started: Any) -> None:
     """Promote one version after the other, until killed."""
-    with Ledger(url, model=MODEL) as ledger:
+    with Ledger(url, model=MODEL, environment="local") as ledger:
         for number in itertools.count(1):
             moves = {"staging": None, "production": str(number)}
             ledger.move("m", {}, actor="a", version=str(number), moves=moves, expected=ledger.pointers())
@@ -47,7 +47,7 @@ def move_for_ever(url: str, started: Any) -> None:
 
 def promote_in_rounds(url: str, place: int, places: int, rounds: int, barrier: Any, results: Any) -> None:
     """Each round, promote the version of one's own place to staging at the same moment as all others."""
-    with Ledger(url, model=MODEL) as ledger:
+    with Ledger(url, model=MODEL, environment="local") as ledger:
         scenario = Scenario(ledger)
         for number in range(rounds):
             version = str(number * places + place + 1)

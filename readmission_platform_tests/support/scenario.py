@@ -315,4 +315,4 @@ def ready_for_production(ledger: Ledger) -> Scenario:
 
 def ledger_in(folder: Path) -> Ledger:
     """Open a ledger in a folder."""
-    return Ledger(f"sqlite:///{folder / 'ledger.db'}", model=MODEL)
+    return Ledger(f"sqlite:///{folder / 'ledger.db'}", model=MODEL, environment="local")

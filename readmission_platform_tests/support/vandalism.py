@@ -103,6 +103,7 @@ def insert_one(content: Content, random: Random) -> int:
     place, well_made = random.randrange(content.last + 1), random.random() < 0.5
     before = content.events[place - 1]["hash"] if place else GENESIS
     forged: Row = {**random.choice(content.events), "seq": place + 1, "actor": "forger", "previous_hash": before}
+    forged["at"] = content.events[max(place - 1, 0)]["at"]
     if well_made:
         forged["hash"] = hash_of_text(forged, forged["payload"])
     for row in content.events[place:]:

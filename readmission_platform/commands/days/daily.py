@@ -25,7 +25,7 @@ def replay(
     from readmission_platform import launcher as lifecycle
     from readmission_platform.assets.feed.replay import ReplayConfig
 
-    with launching(workspace(), quiet=as_json) as launcher:
+    with launching(workspace(make=True), quiet=as_json) as launcher:
         delivered = lifecycle.replay(launcher, ReplayConfig(days=days, start=start, outcomes=outcomes))
     if as_json:
         print_json({"days": delivered, "simulated": True})

@@ -43,7 +43,7 @@ def run(
 
     from readmission_platform.launcher import GateFailed, whole_life
 
-    began, current = time.monotonic(), workspace()
+    began, current = time.monotonic(), workspace(make=True)
     config = source_config(current, source, archive, rows, seed)
     with launching(current, quiet=as_json) as launcher:
         try:
@@ -111,7 +111,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train and judge one version. Exit code 3 when a gate fails."""
-    current = workspace()
+    current = workspace(make=True)
     if sample is not None:
         if gates is not None:
             raise BadInput("--gates judges a version, and --sample makes none: use one of them")
@@ -171,7 +171,7 @@ def demo_blocked(source: Source = None, archive: Archive = None, rows: Rows = 20
     """Show a failing gate: a limit that cannot be met rejects a version and nothing moves; then undo it."""
     from readmission_platform.launcher import train as train_version
 
-    current = workspace()
+    current = workspace(make=True)
     before = summary.status(current)["stages"]
     config = source_config(current, source, archive, rows, seed)
     out.print("Training with an additional limit nobody can reach: AUROC of at least 0.99")

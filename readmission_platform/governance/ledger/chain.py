@@ -5,19 +5,22 @@ for a model version (``versions``).
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from json.encoder import encode_basestring as json_text
 from typing import Any
 
-from readmission_platform.foundation.errors import LedgerCorrupt
+from readmission_platform.foundation.errors import LedgerCorrupt, Unavailable
 from readmission_platform.foundation.values import digest_of
 
 STAGES = ("staging", "production")
 GENESIS = "sha256:" + "0" * 64
 # The stream of what belongs to the whole environment and holds for each of its models. No model has this name.
 ENVIRONMENT = "*"
+CLOCK_TOLERANCE = timedelta(seconds=5)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,38 @@ def hash_of_text(content: Mapping[str, Any], payload: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def check_link(content: Mapping[str, Any], *, previous_seq: int, previous_hash: str) -> None:
+def time_of_next(last: str | None, now: datetime) -> str:
+    """Return the time of an event that follows one of time ``last``: it never runs backwards.
+
+    Clocks of two machines differ a little, so a clock that is behind by less than ``CLOCK_TOLERANCE`` is taken to be
+    at the time of the last event.
+
+    Raises
+    ------
+    Unavailable
+        When the clock is further behind: it was set back, or the one that wrote the last event was ahead.
+    """
+    text = utc_text(now)
+    if last is None or text >= last:
+        return text
+    if utc_text(now + CLOCK_TOLERANCE) >= last:
+        return last
+    raise Unavailable(
+        f"The clock of this machine says {text}, the last event of the ledger is of {last}: time in the ledger never "
+        "runs backwards, so nothing was recorded. Set the clock, then try again."
+    )
+
+
+def check_link(
+    content: Mapping[str, Any], *, previous_seq: int, previous_hash: str, previous_at: str | None = None
+) -> None:
     """Check one stored event, its payload still text, against its predecessor.
 
     Raises
     ------
     LedgerCorrupt
-        Naming the event: a gap in the numbering, a broken link, or content that does not give the hash.
+        Naming the event: a gap in the numbering, a broken link, content that does not give the hash, or a time before
+        that of its predecessor.
     """
     seq, expected = content["seq"], previous_seq + 1
     if seq < expected:
@@ -114,6 +142,18 @@ def check_link(content: Mapping[str, Any], *, previous_seq: int, previous_hash: 
         intact = False
     if not intact:
         raise LedgerCorrupt(f"event {seq} was edited: its content does not give its hash", seq=seq)
+    problem = problem_of_time(content["at"], previous_at)
+    if problem is not None:
+        raise LedgerCorrupt(f"event {seq} {problem}", seq=seq)
+
+
+def problem_of_time(at: str, previous: str | None) -> str | None:
+    """Say what is wrong with an event's time, given that of an event before it, or return None."""
+    if _TIME.fullmatch(at) is None:
+        return f"is dated {at!r}, which is no time"
+    if previous is not None and at < previous:
+        return f"is dated {at}, before the event that it follows ({previous}): a clock was set back"
+    return None
 
 
 def no_pointers() -> dict[str, Pointer]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import canonical_json
-from readmission_platform.governance.ledger.chain import ENVIRONMENT, GENESIS, Event, is_intact
+from readmission_platform.governance.ledger.chain import ENVIRONMENT, GENESIS, Event, is_intact, problem_of_time
 from readmission_platform.governance.ledger.integrity import Head
 
 
@@ -62,7 +62,7 @@ def first_break(entries: Sequence[Entry], *, model: str) -> str | None:
     Every hash is recomputed from its event, of links only the place is checked. That no event of the model or of its
     environment is hidden behind a link cannot be seen from the extract: whoever sealed it vouches for that.
     """
-    previous, expected = GENESIS, 1
+    previous, expected, time = GENESIS, 1, None
     for entry in entries:
         if entry.seq != expected:
             return f"event {expected} is missing or out of place: event {entry.seq} stands there"
@@ -72,6 +72,10 @@ def first_break(entries: Sequence[Entry], *, model: str) -> str | None:
             return f"event {entry.seq} is of another model"
         if isinstance(entry, Event) and not is_intact(entry):
             return f"event {entry.seq} was edited: its content does not give its hash"
+        if isinstance(entry, Event):
+            problem, time = problem_of_time(entry.at, time), entry.at
+            if problem is not None:
+                return f"event {entry.seq} {problem}"
         previous, expected = entry.hash, expected + 1
     return None
 

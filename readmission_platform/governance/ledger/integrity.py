@@ -97,7 +97,7 @@ class _Walk:
 
     def step(self, row: Mapping[str, Any]) -> None:
         """Check the next row; one that does not fit leaves the walk where it was."""
-        check_link(row, previous_seq=self.head.seq, previous_hash=self.head.hash)
+        check_link(row, previous_seq=self.head.seq, previous_hash=self.head.hash, previous_at=self.head.at)
         reached = Head(row["seq"], row["hash"], row["at"], self.head.first_hash or row["hash"])
         if self._known is not None:
             _check_known(reached, self._known)

@@ -14,18 +14,21 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 import sqlalchemy as sa
 
 from readmission_platform.foundation import database
-from readmission_platform.foundation.errors import BadInput, Conflict, LedgerCorrupt
+from readmission_platform.foundation.errors import BadInput, Conflict, GovernanceError, LedgerCorrupt
 from readmission_platform.foundation.steps import reached
 from readmission_platform.foundation.values import canonical_json
 from readmission_platform.governance.ledger import schema
+from readmission_platform.governance.ledger.binding import CREATED, CREATOR, Binding, binding_of
 from readmission_platform.governance.ledger.chain import (
     ENVIRONMENT,
+    GENESIS,
     STAGES,
     Event,
     Pointer,
@@ -33,7 +36,7 @@ from readmission_platform.governance.ledger.chain import (
     hash_of_text,
     no_pointers,
     pointers_from,
-    utc_text,
+    time_of_next,
 )
 from readmission_platform.governance.ledger.extract import Link
 from readmission_platform.governance.ledger.integrity import Examination, Head, examine
@@ -47,36 +50,59 @@ class Ledger:
     Parameters
     ----------
     url
-        SQLAlchemy URL, ``sqlite:///PATH`` or ``postgresql://...``; tables are created on first use.
+        SQLAlchemy URL, ``sqlite:///PATH`` or ``postgresql://...``.
     model
         Name of the model; the hash chain runs through the events of all models of the database.
+    environment
+        The environment that the ledger has to belong to.
+    installation
+        The installation that it has to belong to. None: whichever, and a ledger that is not there is begun.
+
+    Attributes
+    ----------
+    binding
+        The environment and installation that it belongs to.
 
     Raises
     ------
     BadInput, Unavailable
         When the URL or the database cannot be used, or the model has the environment's name.
+    Refused
+        When the ledger belongs to another environment or installation.
     LedgerCorrupt
-        When tables are missing.
+        When tables are missing, or the first event does not say what the ledger belongs to.
     """
 
-    def __init__(self, url: str, *, model: str) -> None:
+    def __init__(self, url: str, *, model: str, environment: str, installation: str | None = None) -> None:
         if model == ENVIRONMENT:
             raise BadInput(f"A model cannot be called {ENVIRONMENT}: that is the environment's stream of the ledger.")
-        self._open(url, model)
+        self._open(url, model, environment, installation)
 
     @classmethod
-    def of_environment(cls, url: str) -> Self:
+    def of_environment(cls, url: str, *, environment: str, installation: str | None = None) -> Self:
         """Open the environment's own stream, which needs no model; parameters and errors as for a model's ledger."""
         ledger = cls.__new__(cls)
-        ledger._open(url, ENVIRONMENT)
+        ledger._open(url, ENVIRONMENT, environment, installation)
         return ledger
 
-    def _open(self, url: str, stream: str) -> None:
+    def _open(self, url: str, stream: str, environment: str, installation: str | None) -> None:
         self.model = stream
-        self._engine = database.make_engine(url)
+        self._engine = database.make_engine(url, existing=installation is not None)
         self._place = database.described(self._engine)
-        with database.clear_errors(self._place):
-            schema.ensure_schema(self._engine)
+        begin = partial(self._begin, Binding.new(environment)) if installation is None else None
+        try:
+            with database.clear_errors(self._place):
+                schema.ensure_schema(self._engine, begin=begin)
+            with self._reading() as connection:
+                self.binding = binding_of(connection)
+            self.binding.check(environment, installation)
+        except GovernanceError:
+            self.close()
+            raise
+
+    def _begin(self, binding: Binding, connection: sa.Connection) -> None:
+        head = Head(0, GENESIS, None, None)
+        self._write(connection, head, CREATED, binding.payload(), actor=CREATOR, version=None, stream=ENVIRONMENT)
 
     def close(self) -> None:
         """Close the connections to the database."""
@@ -126,9 +152,9 @@ class Ledger:
         if stream == ENVIRONMENT and version is not None:
             raise BadInput("An event of the environment is about no version: versions belong to a model.")
         content = _plain_json(payload)
-        with self._writing() as (connection, seq, head):
+        with self._writing() as (connection, head):
             self._refuse_if_gained(connection, since, binding_kinds, version)
-            return self._write(connection, seq, head, kind, content, actor=actor, version=version, stream=stream)
+            return self._write(connection, head, kind, content, actor=actor, version=version, stream=stream)
 
     def move(
         self,
@@ -173,13 +199,13 @@ class Ledger:
         if payload.get("moves", dict(moves)) != dict(moves):
             raise BadInput("The payload describes other moves than those asked for.")
         content = _plain_json({**payload, "moves": dict(moves)})
-        with self._writing() as (connection, seq, head):
+        with self._writing() as (connection, head):
             reached("ledger: writing has begun")
             difference = first_difference(expected, self._pointers(connection))
             if difference:
                 raise Conflict(f"Somebody else was first: {difference}. Look again and decide anew.")
             self._refuse_if_gained(connection, since, binding_kinds, version)
-            event = self._write(connection, seq, head, kind, content, actor=actor, version=version, stream=self.model)
+            event = self._write(connection, head, kind, content, actor=actor, version=version, stream=self.model)
             reached("ledger: event written")
             for stage, target in moves.items():
                 self._point(connection, stage, target, event.seq)
@@ -206,6 +232,19 @@ class Ledger:
             query = query.where(table.c.kind == kind)
         with self._reading() as connection:
             return [schema.event_from(row) for row in connection.execute(query)]
+
+    def now(self) -> datetime:
+        """Return the present, for decisions: what the clock says, but never before the last event.
+
+        By a clock that was set back an approval that has expired would count again.
+        """
+        with self._reading() as connection:
+            head = self._head(connection)
+        present = datetime.now(UTC)
+        try:
+            return present if head.at is None else max(present, datetime.fromisoformat(head.at))
+        except ValueError as error:
+            raise LedgerCorrupt(f"event {head.seq} was edited: its time is none", seq=head.seq) from error
 
     def pointers(self) -> dict[str, Pointer]:
         """Return the current pointer of every stage."""
@@ -287,18 +326,23 @@ class Ledger:
             yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[tuple[sa.Connection, int, str]]:
-        """Open the one write transaction at a time; yields the connection and the head's seq and hash."""
+    def _writing(self) -> Iterator[tuple[sa.Connection, Head]]:
+        """Open the one write transaction at a time; yields the connection and the head."""
         with database.clear_errors(self._place), database.writing(self._engine) as connection:
-            meta = schema.ledger_meta.c
-            row = connection.execute(sa.select(meta.head_seq, meta.head_hash).with_for_update()).one()
-            yield connection, row.head_seq, row.head_hash
+            connection.execute(sa.select(schema.ledger_meta.c.id).with_for_update()).one()
+            yield connection, self._head(connection)
+
+    @staticmethod
+    def _head(connection: sa.Connection) -> Head:
+        meta, table = schema.ledger_meta.c, schema.events.c
+        row = connection.execute(sa.select(meta.head_seq, meta.head_hash)).one()
+        at = connection.execute(sa.select(table.at).where(table.seq == row.head_seq)).scalar()
+        return Head(row.head_seq, row.head_hash, at, None)
 
     def _write(
         self,
         connection: sa.Connection,
-        seq: int,
-        head: str,
+        head: Head,
         kind: str,
         payload: dict[str, Any],
         *,
@@ -307,19 +351,18 @@ class Ledger:
         stream: str,
     ) -> Event:
         content: dict[str, Any] = {
-            "seq": seq + 1,
+            "seq": head.seq + 1,
             "model": stream,
-            "at": utc_text(datetime.now(UTC)),
+            "at": time_of_next(head.at, datetime.now(UTC)),
             "kind": kind,
             "version": version,
             "actor": actor,
-            "previous_hash": head,
+            "previous_hash": head.hash,
         }
         _check_text(kind, version, actor)
         text = canonical_json(payload)
         own_hash = hash_of_text(content, text)
         connection.execute(sa.insert(schema.events).values(**content, payload=text, hash=own_hash))
-        connection.execute(sa.update(schema.ledger_meta).values(head_seq=seq + 1, head_hash=own_hash))
         return Event(**content, payload=payload, hash=own_hash)
 
     def _point(self, connection: sa.Connection, stage: str, version: str | None, seq: int) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform_tests.support.homes import BIN, MODEL, Home, Outcome
+from readmission_platform_tests.support.rebound import rebound
 
 
 def test_a_candidate_cannot_skip_staging(challenged_home: Home, changing: Callable[[Home], Home]):
@@ -119,10 +120,10 @@ def test_what_counts_as_a_demonstration_locally_opens_no_door_in_production(
 ):
     home = changing(shadowed_home)
     assert home.command("approve", "--version", "2", "--reason", "demonstration").code == 0
-    strict = home.having(READMISSION_ENVIRONMENT="production")
+    strict = rebound(home, "production")
     outcome = strict.command("promote", "--version", "2", "--replace")
     assert outcome.code == 3
-    assert home.stages == shadowed_home.stages
+    assert strict.stages == shadowed_home.stages
     assert strict.command("approve", "--version", "2", "--reason", "demonstration").code == 3
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from readmission_platform.governance.demo_approver import Signer
+from readmission_platform.lifecycle.installation import make_installation
 from readmission_platform_tests.support.bad_deliveries import SECRET, clean_rows, csv
 from readmission_platform_tests.support.homes import Home, Outcome
 from readmission_platform_tests.support.scenario import KEYS, POLICY, STAFFED_ROLES, adopt
@@ -240,6 +241,9 @@ def test_a_file_that_has_left_the_landing_zone_cannot_be_released(home: Home):
 def test_in_production_a_release_takes_a_role_that_allows_it(home: Home, tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'production.db'}"
     production = home.having(READMISSION_ENVIRONMENT="production", READMISSION_LEDGER_URL=url)
+    (home.path / "installation.json").unlink()
+    with production.lived_in() as current:
+        make_installation(current)
     with production.ledger() as ledger:
         adopt(ledger, "roles_adopted", STAFFED_ROLES, Signer("admin", KEYS["admin"]))
         adopt(ledger, "policy_adopted", POLICY, Signer("clinician", KEYS["clinician"]))

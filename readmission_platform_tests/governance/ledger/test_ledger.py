@@ -42,8 +42,8 @@ def fill(ledger: Ledger) -> None:
 
 def test_events_come_back_as_written_and_the_chain_verifies(any_ledger: Ledger) -> None:
     written = any_ledger.append("note", {"b": [1, 2.5, None], "a": {"é": True}}, actor="me", version="7")
-    assert any_ledger.events() == [written]
-    assert written.seq == 1
+    assert any_ledger.events()[1:] == [written]
+    assert written.seq == 2
     assert written.at.endswith("Z")
     fill(any_ledger)
     assert [event.version for event in any_ledger.events(kind="version_trained")] == ["0", "1", "2"]
@@ -54,58 +54,65 @@ def test_events_come_back_as_written_and_the_chain_verifies(any_ledger: Ledger) 
 def test_both_stages_are_always_present_and_moves_show(any_ledger: Ledger) -> None:
     assert any_ledger.pointers() == no_pointers()
     fill(any_ledger)
-    assert any_ledger.pointers()["staging"] == Pointer("staging", "1", 4)
+    assert any_ledger.pointers()["staging"] == Pointer("staging", "1", 5)
     events, pointers = any_ledger.snapshot()
-    assert (len(events), pointers) == (5, any_ledger.pointers())
+    assert (len(events), pointers) == (6, any_ledger.pointers())
 
 
 def test_models_share_the_chain_but_not_their_pointers(any_ledger: Ledger, ledger_url: str) -> None:
     fill(any_ledger)
-    with Ledger(ledger_url, model="second") as other:
-        assert other.events() == []
-        assert other.append("note", {}, actor="a").seq == 6
+    with Ledger(ledger_url, model="second", environment="local") as other:
+        assert [event.kind for event in other.events()] == ["ledger_created"]
+        assert other.append("note", {}, actor="a").seq == 7
         assert other.pointers() == no_pointers()
         other.verify()
-    assert len(any_ledger.events()) == 5
+    assert len(any_ledger.events()) == 6
 
 
 def test_every_model_reads_the_environments_events_among_its_own(any_ledger: Ledger, ledger_url: str) -> None:
-    with Ledger(ledger_url, model="second") as other, Ledger.of_environment(ledger_url) as environment:
+    with (
+        Ledger(ledger_url, model="second", environment="local") as other,
+        Ledger.of_environment(ledger_url, environment="local") as environment,
+    ):
         any_ledger.append("note", {}, actor="a")
         other.append("shared", {}, actor="a", of_environment=True)
         other.append("note", {}, actor="a", version="1")
         environment.append("shared", {}, actor="a")
         assert [(event.seq, event.model) for event in any_ledger.events()] == [
-            (1, MODEL),
-            (2, ENVIRONMENT),
-            (4, ENVIRONMENT),
+            (1, ENVIRONMENT),
+            (2, MODEL),
+            (3, ENVIRONMENT),
+            (5, ENVIRONMENT),
         ]
-        assert [event.seq for event in other.snapshot()[0]] == [2, 3, 4]
-        assert [event.seq for event in other.events(kind="shared", after=2)] == [4]
-        assert [event.seq for event in other.snapshot(version="1")[0]] == [3]
-        assert [event.seq for event in environment.events()] == [2, 4]
+        assert [event.seq for event in other.snapshot()[0]] == [1, 3, 4, 5]
+        assert [event.seq for event in other.events(kind="shared", after=3)] == [5]
+        assert [event.seq for event in other.snapshot(version="1")[0]] == [4]
+        assert [event.seq for event in environment.events()] == [1, 3, 5]
         assert environment.snapshot()[1] == no_pointers()
     any_ledger.verify()
 
 
 def test_the_environment_has_neither_versions_nor_stages_and_no_model_takes_its_name(ledger_url: str) -> None:
     with pytest.raises(BadInput, match="cannot be called"):
-        Ledger(ledger_url, model=ENVIRONMENT)
-    with Ledger.of_environment(ledger_url) as environment, Ledger(ledger_url, model=MODEL) as ledger:
+        Ledger(ledger_url, model=ENVIRONMENT, environment="local")
+    with (
+        Ledger.of_environment(ledger_url, environment="local") as environment,
+        Ledger(ledger_url, model=MODEL, environment="local") as ledger,
+    ):
         with pytest.raises(BadInput, match="versions belong to a model"):
             environment.append("version_trained", {}, actor="a", version="1")
         with pytest.raises(BadInput, match="versions belong to a model"):
             ledger.append("version_trained", {}, actor="a", version="1", of_environment=True)
         with pytest.raises(BadInput, match="no stages"):
             environment.move("m", {}, actor="a", version="1", moves={"staging": "1"}, expected=environment.pointers())
-        assert environment.events() == []
+        assert [event.kind for event in environment.events()] == ["ledger_created"]
 
 
 def test_an_entry_that_depends_on_what_was_seen_is_refused_when_somebody_else_was_first(
     any_ledger: Ledger, ledger_url: str
 ) -> None:
     seen = any_ledger.append("note", {}, actor="a").seq
-    with Ledger(ledger_url, model="second") as other:
+    with Ledger(ledger_url, model="second", environment="local") as other:
         other.append("note", {}, actor="a")
         any_ledger.append("mine", {}, actor="a", since=seen, binding_kinds=("note", "shared"))
         other.append("shared", {}, actor="a", of_environment=True)
@@ -116,14 +123,14 @@ def test_an_entry_that_depends_on_what_was_seen_is_refused_when_somebody_else_wa
             "m", {}, actor="a", version="1", moves={"staging": "1"}, expected=any_ledger.pointers(), since=seen,
             binding_kinds=("shared",),
         )  # fmt: skip
-    assert [event.kind for event in any_ledger.events()] == ["note", "mine", "shared"]
+    assert [event.kind for event in any_ledger.events()] == ["ledger_created", "note", "mine", "shared"]
 
 
 @pytest.mark.parametrize("payload", [{"x": float("nan")}, {"x": float("inf")}, {"x": object()}, {"x": "\ud800"}])
 def test_what_is_not_plain_json_is_not_recorded(any_ledger: Ledger, payload: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         any_ledger.append("note", payload, actor="a")
-    assert any_ledger.events() == []
+    assert [event.kind for event in any_ledger.events()] == ["ledger_created"]
 
 
 def test_a_move_cannot_be_smuggled_in(any_ledger: Ledger) -> None:
@@ -138,14 +145,14 @@ def test_a_move_cannot_be_smuggled_in(any_ledger: Ledger) -> None:
         )
     with pytest.raises(BadInput):
         any_ledger.move("x", {}, actor="a", version="1", moves={"staging": "2"}, expected=any_ledger.pointers())
-    assert any_ledger.events() == []
+    assert [event.kind for event in any_ledger.events()] == ["ledger_created"]
 
 
 def test_one_version_is_read_without_the_others(any_ledger: Ledger, intruder: Intruder) -> None:
     fill(any_ledger)
     assert any_ledger.versions() == ["2", "1", "0"]
     events, pointers = any_ledger.snapshot(version="1")
-    assert [event.seq for event in events] == [2, 4]
+    assert [event.seq for event in events] == [3, 5]
     assert pointers == any_ledger.pointers()
     intruder.run("UPDATE pointers SET version = '2'")
     any_ledger.snapshot(version="1")
@@ -160,13 +167,13 @@ def test_a_pointer_that_went_away_and_came_back_is_still_a_conflict(any_ledger: 
     assert any_ledger.pointers()["staging"].version is None
     with pytest.raises(Conflict):
         any_ledger.move("m", {}, actor="a", version="2", moves={"staging": "2"}, expected=seen)
-    assert len(any_ledger.events()) == 2
+    assert len(any_ledger.events()) == 3
 
 
 CHANGES = {
     "update": "UPDATE events SET actor = 'x' WHERE seq = 2",
     "update of nothing": "UPDATE events SET actor = actor",
-    "delete": "DELETE FROM events WHERE seq = 5",
+    "delete": "DELETE FROM events WHERE seq = 6",
     "delete of everything": "DELETE FROM events",
     "replace": f"INSERT OR REPLACE INTO events {COPY.format(seq='seq', previous='previous_hash')} WHERE seq = 2",
     "truncate": "TRUNCATE events",
@@ -193,25 +200,25 @@ def test_the_database_itself_refuses_to_change_events(any_ledger: Ledger, intrud
 @pytest.mark.parametrize(
     ("statement", "seq"),
     [
-        ("UPDATE events SET actor = 'x' WHERE seq = 2", 2),
-        ("UPDATE events SET payload = '{\"number\":7}' WHERE seq = 3", 3),
-        ("UPDATE events SET payload = '{\"number\": 2}' WHERE seq = 3", 3),
-        ("UPDATE events SET payload = 'nonsense' WHERE seq = 3", 3),
-        ("UPDATE events SET hash = 'sha256:0' WHERE seq = 2", 2),
-        ("UPDATE events SET model = 'other' WHERE seq = 4", 4),
-        ("DELETE FROM events WHERE seq = 3", 3),
-        ("DELETE FROM events WHERE seq = 5", 5),
+        ("UPDATE events SET actor = 'x' WHERE seq = 3", 3),
+        ("UPDATE events SET payload = '{\"number\":7}' WHERE seq = 4", 4),
+        ("UPDATE events SET payload = '{\"number\": 2}' WHERE seq = 4", 4),
+        ("UPDATE events SET payload = 'nonsense' WHERE seq = 4", 4),
+        ("UPDATE events SET hash = 'sha256:0' WHERE seq = 3", 3),
+        ("UPDATE events SET model = 'other' WHERE seq = 5", 5),
+        ("DELETE FROM events WHERE seq = 4", 4),
+        ("DELETE FROM events WHERE seq = 6", 6),
         ("DELETE FROM events", 1),
-        (f"INSERT INTO events {COPY.format(seq=6, previous='hash')} WHERE seq = 5", 6),
-        ("UPDATE pointers SET version = '2'", 4),
-        ("DELETE FROM pointers", 4),
-        (f"INSERT INTO pointers VALUES ('{MODEL}', 'production', '2', 4)", 4),
-        (f"INSERT INTO pointers VALUES ('{MODEL}', 'archive', '2', 4)", 4),
-        (f"INSERT INTO pointers VALUES ('{MODEL}', 'production', '2', 40)", 6),
-        ("INSERT INTO pointers VALUES ('ghost', 'production', '2', 4)", 4),
-        ("UPDATE ledger_meta SET head_seq = 4", 5),
-        ("UPDATE ledger_meta SET head_seq = 7", 6),
-        ("UPDATE ledger_meta SET head_hash = 'sha256:0'", 5),
+        (f"INSERT INTO events {COPY.format(seq=7, previous='hash')} WHERE seq = 6", 7),
+        ("UPDATE pointers SET version = '2'", 5),
+        ("DELETE FROM pointers", 5),
+        (f"INSERT INTO pointers VALUES ('{MODEL}', 'production', '2', 5)", 5),
+        (f"INSERT INTO pointers VALUES ('{MODEL}', 'archive', '2', 5)", 5),
+        (f"INSERT INTO pointers VALUES ('{MODEL}', 'production', '2', 40)", 7),
+        ("INSERT INTO pointers VALUES ('ghost', 'production', '2', 5)", 5),
+        ("UPDATE ledger_meta SET head_seq = 5", 6),
+        ("UPDATE ledger_meta SET head_seq = 8", 7),
+        ("UPDATE ledger_meta SET head_hash = 'sha256:0'", 6),
     ],
 )
 def test_whatever_is_tampered_with_is_found_at_its_event(
@@ -234,16 +241,19 @@ def test_whatever_is_tampered_with_is_found_at_its_event(
         "DROP TABLE events",
         "DROP TABLE pointers",
         "UPDATE ledger_meta SET schema_version = 0",
-        "INSERT INTO ledger_meta SELECT 2, schema_version, head_seq, head_hash FROM ledger_meta",
+        "DELETE FROM events",
+        "UPDATE events SET payload = '{}' WHERE seq = 1",
+        "UPDATE events SET kind = 'note' WHERE seq = 1",
     ],
 )
 def test_a_ledger_without_one_of_its_parts_is_corrupt_and_not_made_anew(
     any_ledger: Ledger, intruder: Intruder, ledger_url: str, statement: str
 ) -> None:
     fill(any_ledger)
+    intruder.disarm()
     intruder.run(statement)
     with pytest.raises(LedgerCorrupt) as corrupt:
-        Ledger(ledger_url, model=MODEL)
+        Ledger(ledger_url, model=MODEL, environment="local")
     assert corrupt.value.seq == 1
 
 
@@ -277,7 +287,7 @@ def test_what_is_not_plain_text_is_not_recorded(any_ledger: Ledger, text: str) -
     with pytest.raises(BadInput):
         any_ledger.append("note", {}, actor="a", version=text)
     any_ledger.append("note", {"payloads may hold": "a null\x00character"}, actor="a")
-    assert len(any_ledger.events()) == 1
+    assert len(any_ledger.events()) == 2
     any_ledger.verify()
 
 
@@ -295,11 +305,11 @@ def test_four_processes_may_open_a_new_ledger_together(ledger_url: str) -> None:
     racers = [FORKING.Process(target=race_to_open, args=(ledger_url, barrier, results)) for _ in range(4)]
     for racer in racers:
         racer.start()
-    assert sorted(results.get(timeout=60) for _ in racers) == [1, 2, 3, 4]
+    assert sorted(results.get(timeout=60) for _ in racers) == [2, 3, 4, 5]
     for racer in racers:
         racer.join(30)
         assert racer.exitcode == 0
-    with Ledger(ledger_url, model=MODEL) as ledger:
+    with Ledger(ledger_url, model=MODEL, environment="local") as ledger:
         ledger.verify()
 
 
@@ -320,4 +330,4 @@ def test_a_process_killed_while_it_moves_leaves_no_half_promotion(any_ledger: Le
 @pytest.mark.parametrize("url", ["nonsense", "mysql://x/y", "postgresql+nonsense://x/y"])
 def test_a_url_that_cannot_be_used_is_bad_input(url: str) -> None:
     with pytest.raises(BadInput):
-        Ledger(url, model=MODEL)
+        Ledger(url, model=MODEL, environment="local")

@@ -49,7 +49,7 @@ def test_a_read_only_database_can_be_read_and_refuses_a_promotion(
         server: Server = request.getfixturevalue("postgresql")
         server.execute("ALTER DATABASE ledger SET default_transaction_read_only = on")
         url = ledger_url
-    with Ledger(url, model=MODEL) as readonly:
+    with Ledger(url, model=MODEL, environment="local") as readonly:
         assert readonly.snapshot() == before
         readonly.verify()
         for attempt in (*attempts(readonly).values(), lambda: apply(readonly, decision)):
@@ -113,13 +113,18 @@ def test_a_server_that_stops_refuses_everything_and_has_lost_nothing_when_it_is_
     assert postgresql.keeper.poll() is None  # there is PostgreSQL here
     folder = binaries()
     assert folder is not None
-    with throwaway_server(folder) as server, Ledger(server.emptied(), model=MODEL) as ledger:
+    with throwaway_server(folder) as server, Ledger(server.emptied(), model=MODEL, environment="local") as ledger:
         scenario = ready_for_production(ledger)
         decision = scenario.decide()
         before = ledger.snapshot()
         writes = attempts(ledger)
         server.stop()
-        reads = (ledger.snapshot, ledger.pointers, ledger.verify, lambda: Ledger(server.url("ledger"), model=MODEL))
+        reads = (
+            ledger.snapshot,
+            ledger.pointers,
+            ledger.verify,
+            lambda: Ledger(server.url("ledger"), model=MODEL, environment="local"),
+        )
         for attempt in (*writes.values(), *reads, lambda: apply(ledger, decision)):
             assert_refused(attempt)
         server.start()
@@ -136,7 +141,7 @@ def test_what_is_no_database_is_unavailable_and_stays_as_it_was(tmp_path: Path) 
     assert (tmp_path / "ledger.db").read_bytes() == before
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable):
-        Ledger(f"sqlite:///{tmp_path / 'file' / 'ledger.db'}", model=MODEL)
+        Ledger(f"sqlite:///{tmp_path / 'file' / 'ledger.db'}", model=MODEL, environment="local")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +149,6 @@ def test_what_is_no_database_is_unavailable_and_stays_as_it_was(tmp_path: Path) 
 )
 def test_an_unreachable_server_is_unavailable_and_its_password_is_never_shown(url: str) -> None:
     with pytest.raises(Unavailable) as error:
-        Ledger(url, model=MODEL)
+        Ledger(url, model=MODEL, environment="local")
     assert "open-sesame" not in str(error.value)
     assert "127.0.0.1" in str(error.value)

@@ -55,7 +55,7 @@ LOOSER = POLICY.model_copy(update={"gates": {k: v for k, v in POLICY.gates.items
 @pytest.fixture
 def second(any_ledger: Ledger, ledger_url: str) -> Iterator[Ledger]:
     """The ledger of another model in the same environment as ``any_ledger``."""
-    with Ledger(ledger_url, model=SECOND) as opened:
+    with Ledger(ledger_url, model=SECOND, environment="local") as opened:
         yield opened
 
 
@@ -123,7 +123,7 @@ def test_the_roles_of_the_environment_hold_for_every_model_and_change_through_an
     adopt(second, "policy_adopted", POLICY, CLINICIAN)
     fewer = STAFFED_ROLES.model_copy(update={"people": {"admin": PEOPLE["admin"], "second": PEOPLE["second"]}})
     changed = adopt(second, "roles_adopted", fewer, ADMIN)
-    assert (changed.model, changed.payload["statement"]["follows_seq"]) == (ENVIRONMENT, 1)
+    assert (changed.model, changed.payload["statement"]["follows_seq"]) == (ENVIRONMENT, 2)
     assert roles_of(any_ledger) == roles_of(second) == fewer
     with pytest.raises(Refused, match="clinician may not do this"):
         adopt(any_ledger, "policy_adopted", POLICY, CLINICIAN)
@@ -131,14 +131,14 @@ def test_the_roles_of_the_environment_hold_for_every_model_and_change_through_an
 
 
 def test_roles_are_adopted_in_an_environment_that_has_no_model_yet(ledger_url: str) -> None:
-    with Ledger.of_environment(ledger_url) as ledger:
+    with Ledger.of_environment(ledger_url, environment="local") as ledger:
         event = adopt(ledger, "roles_adopted", STAFFED_ROLES, ADMIN)
         assert event.payload["statement"]["model"] == ENVIRONMENT
         with pytest.raises(BadInput, match="policy belongs to a model"):
             adopt(ledger, "policy_adopted", POLICY, CLINICIAN)
         with pytest.raises(BadInput, match="change plan belongs to a model"):
             adopt(ledger, "change_plan_adopted", PLAN, CLINICIAN)
-    with Ledger(ledger_url, model=MODEL) as ledger:
+    with Ledger(ledger_url, model=MODEL, environment="local") as ledger:
         assert roles_of(ledger) == STAFFED_ROLES
         with pytest.raises(Refused):
             adopt(ledger, "roles_adopted", STRANGERS_ROLES, STRANGER)
@@ -215,6 +215,7 @@ def test_the_demo_approver_is_announced_once_and_signs_for_every_model(
     for ledger in (any_ledger, second):
         ensure_adopted(ledger, policy=POLICY, plan=PLAN, roles=ROLES, environment=local, keys=tmp_path)
     assert [(event.model, event.kind) for event in second.events()] == [
+        (ENVIRONMENT, "ledger_created"),
         (ENVIRONMENT, "demo_approver_created"),
         (ENVIRONMENT, "roles_adopted"),
         (SECOND, "policy_adopted"),
@@ -251,11 +252,12 @@ def test_processes_that_set_up_an_environment_together_adopt_everything_once(
     for ledger in (any_ledger, second):
         events = ledger.events()
         assert [event.kind for event in events] == [
+            "ledger_created",
             "demo_approver_created",
             "roles_adopted",
             "policy_adopted",
             "change_plan_adopted",
         ]
         assert everything_in_force(events).missing == []
-        assert {seq for model, seq in found if model == ledger.model} == {events[2].seq}
+        assert {seq for model, seq in found if model == ledger.model} == {events[3].seq}
     any_ledger.verify()

@@ -19,6 +19,7 @@ from readmission_platform.governance.dossier.manifest import check_seal
 from readmission_platform.governance.signatures import create_key
 from readmission_platform.lifecycle.versions.dossier_verification import read_folder, verify_files
 from readmission_platform_tests.support.homes import Home, Outcome
+from readmission_platform_tests.support.rebound import rebound
 
 Changing = Callable[[Home], Home]
 Files = dict[str, bytes]
@@ -186,7 +187,7 @@ def test_evidence_that_was_changed_makes_no_dossier_and_leaves_no_folder(
 
 
 def test_outside_local_somebody_has_to_sign(lived_home: Home, changing: Changing, tmp_path: Path):
-    home = changing(lived_home).having(READMISSION_ENVIRONMENT="staging")
+    home = rebound(changing(lived_home), "staging")
     outcome = home.command("dossier", "1", "--out", str(tmp_path / "dossier"))
     assert outcome.code == 3
     assert "--key" in outcome.err
