@@ -87,11 +87,10 @@ def check_specs(definitions: dg.Definitions) -> list[dg.AssetCheckSpec]:
     return found
 
 
-def test_loading_takes_a_moment_and_imports_no_heavy_library(tmp_path: Path):
+def test_loading_imports_no_heavy_library(tmp_path: Path):
     program = (
-        "import json, sys, time; began = time.perf_counter();"
-        "import readmission_platform.definitions;"
-        "print(json.dumps([time.perf_counter() - began, sorted({name.split('.')[0] for name in sys.modules})]))"
+        "import json, sys, readmission_platform.definitions;"
+        "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -101,11 +100,7 @@ def test_loading_takes_a_moment_and_imports_no_heavy_library(tmp_path: Path):
         text=True,
         check=True,
     )
-    seconds, modules = json.loads(done.stdout)
-    print(f"the code location loads in {seconds:.2f} s (the aim: at most 3 s on an idle machine)")
-    assert not HEAVY & set(modules)
-    # Three times the aim: this also runs on machines that are busy with something else.
-    assert seconds < 9
+    assert not HEAVY & set(json.loads(done.stdout))
 
 
 def test_loading_writes_nothing(tmp_path: Path):

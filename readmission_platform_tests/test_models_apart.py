@@ -11,6 +11,7 @@ import pytest
 from readmission_platform.config.environment import PROJECT_ROOT, Settings
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.intake.sources import LandingFolders
+from readmission_platform.lifecycle.installation import make_installation
 from readmission_platform.lifecycle.workspace import Platform, check_landing
 from readmission_platform.models import frequent_visits, readmission_30d
 from readmission_platform.models.contract import ModelContract
@@ -82,7 +83,9 @@ def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
 
 
 def both_in_use(tmp_path: Path) -> Platform:
-    return Platform(Settings(home=tmp_path, models="readmission_30d,frequent_visits"))
+    current = Settings(home=tmp_path / "home", models="readmission_30d,frequent_visits")
+    make_installation(current)
+    return Platform(current)
 
 
 def test_every_model_has_its_own_tables_reports_registry_and_stream_of_the_ledger(tmp_path: Path) -> None:
