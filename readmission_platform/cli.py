@@ -16,7 +16,7 @@ from readmission_platform.commands import installation
 from readmission_platform.commands import policy as policies
 from readmission_platform.commands.days import daily, history, monitor, worklist
 from readmission_platform.commands.days import quarantine as quarantining
-from readmission_platform.commands.terminal import advice, err, with_model
+from readmission_platform.commands.terminal import advice, command_begins, err, with_model
 from readmission_platform.commands.versions import (
     card,
     dossier,
@@ -77,7 +77,9 @@ keys = typer.Typer(help="Signing keys.", no_args_is_help=True)
 keys.command("create")(promotion.keys_create)
 app.add_typer(keys, name="keys")
 
-policy = typer.Typer(help="The gate policy, the change plan and the roles in force.", no_args_is_help=True)
+policy = typer.Typer(
+    help="What is signed before it counts: gate policy, change plan, monitoring limits, roles.", no_args_is_help=True
+)
 policy.command("show")(with_model(policies.policy_show))
 policy.command("adopt")(with_model(policies.policy_adopt))
 policy.command("diff")(with_model(policies.policy_diff))
@@ -105,6 +107,7 @@ app.add_typer(alerts, name="alerts")
 
 def main() -> None:
     """Run the command; every expected failure is one line on standard error and its exit code."""
+    command_begins()
     warnings.filterwarnings("ignore", message=".*currently in (beta|preview)")
     try:
         app()

@@ -11,7 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from readmission_platform.config.files import change_plan_config, check_files, gate_policy, roles_config
+from readmission_platform.config.files import (
+    change_plan_config,
+    check_files,
+    gate_policy,
+    monitoring_config,
+    roles_config,
+)
 from readmission_platform.config.models import all_models
 from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.errors import BadInput
@@ -101,6 +107,7 @@ def status(workspace: Workspace) -> dict[str, Any]:
         },
         "policy": _adopted(in_force.policy, digest_of(gate_policy(settings, name))),
         "change_plan": _adopted(in_force.plan, digest_of(change_plan_config(settings, name))),
+        "monitoring": _adopted(in_force.monitoring, digest_of(monitoring_config(settings, name))),
         "roles": _adopted(in_force.roles, digest_of(roles_config(settings))),
         "versions": [_version(record) for record in records.values()],
     }
@@ -212,7 +219,7 @@ def show_status(console: Console, found: Mapping[str, Any]) -> None:
         since = f" since {held['since'][:19]} UTC, by {held['by']}" if held["version"] else ""
         console.print(f"  {stage}: {'version ' + held['version'] if held['version'] else 'none'}{since}")
     words = {"policy": "another policy than the one", "change_plan": "another change plan than the one",
-             "roles": "other roles than those"}  # fmt: skip
+             "monitoring": "other monitoring limits than those", "roles": "other roles than those"}  # fmt: skip
     for name, other in words.items():
         if found[name]["differs_from_configs"]:
             console.print(f"  [yellow]configs/ holds {other} in force; see `readmission policy`[/]")

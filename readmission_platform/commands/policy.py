@@ -1,4 +1,4 @@
-"""Commands about the gate policy and the change plan: ``policy show``, ``adopt``, ``diff`` and ``simulate``."""
+"""Commands about what is signed before it counts: ``policy show``, ``adopt``, ``diff`` and ``simulate``."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,14 +8,19 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, home, out, print_json, workspace
+from readmission_platform.commands.terminal import Json, given_at, home, out, print_json, workspace
 from readmission_platform.config.change_plan import ChangePlan, PlanLimit
-from readmission_platform.config.files import change_plan_config, gate_policy, read_yaml
+from readmission_platform.config.files import change_plan_config, gate_policy, monitoring_config, read_yaml
 from readmission_platform.config.governance import GatePolicy, LimitSet
 from readmission_platform.foundation.errors import BadInput
 
 if TYPE_CHECKING:
-    from readmission_platform.governance.policy.adoption import AdoptionKind, PlanInForce, PolicyInForce
+    from readmission_platform.governance.policy.adoption import (
+        AdoptionKind,
+        MonitoringInForce,
+        PlanInForce,
+        PolicyInForce,
+    )
     from readmission_platform.governance.policy.gates_diff import Difference, GateChange
     from readmission_platform.governance.policy.simulation import SimulatedVersion
     from readmission_platform.lifecycle.workspace import Workspace
@@ -26,11 +31,20 @@ NO_PLAN_IN_FORCE = (
     "`readmission policy adopt --plan` (in local the next decision about a version adopts it)"
 )
 _COLOURS = {"tighter": "green", "looser": "red", "not comparable": "yellow", "neutral": "dim"}
+NO_MONITORING_IN_FORCE = (
+    "no monitoring limits are in force yet, so those of monitoring.yaml count: adopt them with "
+    "`readmission policy adopt --monitoring` (in local the next decision about a version adopts them)"
+)
 Plan = Annotated[bool, typer.Option("--plan", help="The change plan instead of the gate policy.")]
+Monitoring = Annotated[bool, typer.Option("--monitoring", help="The monitoring limits instead of the gate policy.")]
 
 
-def policy_show(plan: Plan = False, as_json: Json = False) -> None:
-    """Show the gate policy or the change plan in force (the adopted one, which need not be that of configs/)."""
+def policy_show(plan: Plan = False, monitoring: Monitoring = False, as_json: Json = False) -> None:
+    """Show what is in force: the adopted policy, plan or limits, which need not be those of configs/."""
+    _one_of(plan=plan, monitoring=monitoring)
+    if monitoring:
+        _show_monitoring(_monitoring_in_force(workspace()), as_json=as_json)
+        return
     if plan:
         _show_plan(_plan_in_force(workspace()), as_json=as_json)
         return
@@ -58,24 +72,30 @@ def policy_adopt(
     plan: Annotated[
         bool, typer.Option("--plan", help="Adopt change_plan.yaml of the model instead of gates.yaml.")
     ] = False,
+    monitoring: Annotated[
+        bool, typer.Option("--monitoring", help="Adopt monitoring.yaml of the model instead of gates.yaml.")
+    ] = False,
 ) -> None:
-    """Put gates.yaml of a model (or change_plan.yaml, or roles.yaml) into force with a signature."""
+    """Put gates.yaml of a model (or change_plan.yaml, monitoring.yaml, roles.yaml) into force with a signature."""
     from readmission_platform.lifecycle.versions.approval import adopt_configuration, adopt_roles
     from readmission_platform.lifecycle.workspace import Platform
 
-    if roles and plan:
-        raise BadInput("--roles and --plan are adopted one after the other: give one of them")
-    words = "roles" if roles else "change plan" if plan else "policy"
+    _one_of(roles=roles, plan=plan, monitoring=monitoring)
+    words = "roles" if roles else "change plan" if plan else "monitoring limits" if monitoring else "policy"
     if roles:
-        event = adopt_roles(Platform(home()), key=key, signer=signer)
+        event = adopt_roles(Platform(home()), key=key, signer=signer, asked_at=given_at())
     else:
-        kind: AdoptionKind = "change_plan_adopted" if plan else "policy_adopted"
-        event = adopt_configuration(workspace(), kind, key=key, signer=signer)
+        kind: AdoptionKind = "change_plan_adopted" if plan else "monitoring_adopted" if monitoring else "policy_adopted"
+        event = adopt_configuration(workspace(), kind, key=key, signer=signer, asked_at=given_at())
     out.print(f"{words} {event.payload['digest'][:19]} in force (event {event.seq})")
 
 
-def policy_diff(plan: Plan = False, as_json: Json = False) -> None:
-    """Compare what is in force with gates.yaml or change_plan.yaml of the model: what it would tighten, what loosen."""
+def policy_diff(plan: Plan = False, monitoring: Monitoring = False, as_json: Json = False) -> None:
+    """Compare what is in force with the model's file: what the file would tighten, loosen or change."""
+    _one_of(plan=plan, monitoring=monitoring)
+    if monitoring:
+        _diff_monitoring(as_json=as_json)
+        return
     if plan:
         _diff_plan(as_json=as_json)
         return
@@ -142,6 +162,50 @@ def _plan_in_force(current: "Workspace") -> "PlanInForce":
     if adopted is None:
         raise BadInput(NO_PLAN_IN_FORCE)
     return adopted
+
+
+def _monitoring_in_force(current: "Workspace") -> "MonitoringInForce":
+    from readmission_platform.governance.policy.adoption import monitoring_in_force
+
+    with current.ledger() as ledger:
+        adopted = monitoring_in_force(ledger)
+    if adopted is None:
+        raise BadInput(NO_MONITORING_IN_FORCE)
+    return adopted
+
+
+def _one_of(**chosen: bool) -> None:
+    """Refuse more than one of the options that say which file is meant."""
+    given = [f"--{name}" for name, is_chosen in chosen.items() if is_chosen]
+    if len(given) > 1:
+        raise BadInput(f"{' and '.join(given)} are adopted, shown and compared one after the other: give one of them")
+
+
+def _show_monitoring(adopted: "MonitoringInForce", *, as_json: bool) -> None:
+    from readmission_platform.governance.policy.monitoring_diff import flattened
+
+    if as_json:
+        content = adopted.monitoring.model_dump(mode="json")
+        print_json({"digest": adopted.digest, "adopted_by": adopted.adopted_by, **content})
+        return
+    out.print(f"monitoring limits {adopted.digest}, adopted by {adopted.adopted_by} at {adopted.adopted_at}")
+    out.print(summary.make_table(("setting", "value"), flattened(adopted.monitoring)))
+
+
+def _diff_monitoring(*, as_json: bool) -> None:
+    from readmission_platform.governance.policy.monitoring_diff import diff_monitoring
+
+    current = workspace()
+    adopted = _monitoring_in_force(current)
+    differences = diff_monitoring(adopted.monitoring, monitoring_config(current.settings, current.name))
+    if as_json:
+        print_json({"in_force": adopted.digest, "changes": [vars(each) for each in differences]})
+        return
+    if not differences:
+        out.print("monitoring.yaml says what the limits in force say")
+        return
+    out.print("from the monitoring limits in force to monitoring.yaml:")
+    _show_differences(differences)
 
 
 def _unusable(content: GatePolicy | ChangePlan, current: "Workspace") -> str | None:

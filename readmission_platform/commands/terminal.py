@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,6 +47,7 @@ Seed = Annotated[int, typer.Option(help="Seed of a generated source.")]
 _Model = Annotated[str | None, typer.Option("--model", help="Which model; needed where several are in use.")]
 # A command about a model, as messages quote it.
 _COMMAND = re.compile(r"`readmission (?!(?:audit|alerts|setup|models|dev|mlflow-ui|keys)\b)([^`]+)`")
+_given_at: ContextVar[datetime] = ContextVar("given_at")
 _chosen: ContextVar[str | None] = ContextVar("model", default=None)
 
 
@@ -143,6 +145,16 @@ def _model_among(platform: "Platform") -> str:
         known = all_models(settings()).names
         raise BadInput(f"--model: there is no model {chosen!r}; choose one of {', '.join(known)}")
     return chosen
+
+
+def command_begins() -> None:
+    """Note when the command was given: what others did since then, whoever gave it cannot have seen."""
+    _given_at.set(datetime.now(UTC))
+
+
+def given_at() -> datetime:
+    """Return when the command was given."""
+    return _given_at.get()
 
 
 def advice(text: str) -> str:

@@ -35,7 +35,7 @@ from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.ledger.chain import ENVIRONMENT
 from readmission_platform.governance.ledger.ledger import Ledger
-from readmission_platform.governance.policy.adoption import PolicyInForce, ensure_adopted
+from readmission_platform.governance.policy.adoption import PolicyInForce, ensure_adopted, monitoring_in_force
 from readmission_platform.governance.policy.required import RequiredGates, required_gates
 from readmission_platform.lifecycle.installation import open_ledger
 from readmission_platform.models.contract import LandingFolders, ModelContract
@@ -209,8 +209,10 @@ class Workspace:
 
     @property
     def monitoring(self) -> MonitoringConfig:
-        """``monitoring.yaml`` of the model."""
-        return monitoring_config(self.settings, self.name)
+        """What counts as drift, as worse and as missing: the limits in force; before any are, ``monitoring.yaml``."""
+        with self.ledger() as ledger:
+            adopted = monitoring_in_force(ledger)
+        return adopted.monitoring if adopted else monitoring_config(self.settings, self.name)
 
     @property
     def required(self) -> RequiredGates:
@@ -254,12 +256,13 @@ class Workspace:
             yield ledger
 
     def policy_in_force(self, ledger: Ledger) -> PolicyInForce:
-        """Return the gate policy in force; ``local`` adopts policy, plan and roles of ``configs/`` on first use."""
+        """Return the gate policy in force; ``local`` adopts what ``configs/`` holds on first use."""
         settings = self.settings
         return ensure_adopted(
             ledger,
             policy=gate_policy(settings, self.name),
             plan=change_plan_config(settings, self.name),
+            monitoring=monitoring_config(settings, self.name),
             roles=roles_config(settings),
             required=self.required,
             environment=self.rules,

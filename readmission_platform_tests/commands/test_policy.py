@@ -1,5 +1,6 @@
 """`readmission policy show`, `adopt`, `diff` and `simulate`, and `readmission timeline`."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -159,3 +160,43 @@ def test_the_timeline_tells_who_put_what_where_on_which_evidence(lived_home: Hom
 def test_a_home_without_a_promotion_has_no_timeline(trained_home: Home):
     assert trained_home.command("timeline", "--json").json == []
     assert "no version" in trained_home.command("timeline").out
+
+
+def test_monitoring_limits_take_effect_by_adoption_and_never_by_another_file(
+    lived_home: Home, changing: Callable[[Home], Home], tmp_path: Path
+):
+    configs = tmp_path / "other configs"
+    shutil.copytree(PROJECT_ROOT / "configs", configs)
+    file = configs / "models" / MODEL / "monitoring.yaml"
+    file.write_text(re.sub(r"window_rows: \d+", "window_rows: 100000", file.read_text(encoding="utf-8")))
+    home = changing(lived_home).having(READMISSION_CONFIGS=str(configs))
+    with home.workspace() as workspace:
+        watched = workspace.monitoring.drift.window_rows
+    assert watched < 100_000
+    shown = home.command("policy", "diff", "--monitoring", "--json").json["changes"]
+    assert [(each["part"], each["after"]) for each in shown] == [("drift.window_rows", "100000")]
+    assert home.command("status", "--json").json["monitoring"]["differs_from_configs"]
+    adopted = home.command("policy", "adopt", "--monitoring")
+    assert adopted.code == 0, adopted.err
+    with home.workspace() as workspace:
+        assert workspace.monitoring.drift.window_rows == 100_000
+    assert home.command("policy", "show", "--monitoring", "--json").json["drift"]["window_rows"] == 100_000
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--reason", " "), 2, "needs a reason"),
+        (("--reason", "r", "--role", "janitor"), 2, "there is no role 'janitor'; known are"),
+        (("--reason", "r", "--role", "ml_engineer"), 3, "the demo approver holds the role clinical_approver"),
+        (("--reason", "r"), 3, "version 1 is production: only an accepted candidate"),
+    ],
+)
+def test_an_approval_has_a_reason_a_role_of_its_signer_and_something_to_approve(
+    lived_home: Home, options: tuple[str, ...], code: int, said: str
+):
+    before = lived_home.kinds()
+    refused = lived_home.command("approve", "--version", "1", *options)
+    assert (refused.code, len(refused.err.strip().splitlines())) == (code, 1)
+    assert said in refused.err
+    assert lived_home.kinds() == before

@@ -14,11 +14,12 @@ from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform.config.files import read_yaml
 from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, Person, RolesConfig
 from readmission_platform.config.model import ModelConfig
+from readmission_platform.config.monitoring import MonitoringConfig
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy import adoption
-from readmission_platform.governance.policy.adoption import in_force
+from readmission_platform.governance.policy.adoption import everything_in_force, in_force
 from readmission_platform.governance.policy.gates import evaluate_gates, verdict
 from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.governance.promotion.approvals import approval_statement, public_key_text, sign
@@ -35,7 +36,8 @@ from readmission_platform.models.readmission_30d import CONTRACT
 MODEL = "readmission_30d"
 REQUIRED = required_gates(CONTRACT.evidence)
 adopt = partial(adoption.adopt, required=REQUIRED)
-ensure_adopted = partial(adoption.ensure_adopted, required=REQUIRED)
+MONITORING = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "monitoring.yaml", MonitoringConfig)
+ensure_adopted = partial(adoption.ensure_adopted, required=REQUIRED, monitoring=MONITORING)
 POLICY = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "gates.yaml", GatePolicy)
 PLAN = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "change_plan.yaml", ChangePlan)
 MODEL_CONFIG = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "model.yaml", ModelConfig)
@@ -182,6 +184,7 @@ class Scenario:
         adopt(self.ledger, "policy_adopted", policy, Signer("clinician", KEYS["clinician"]))
         if plan is not None:
             adopt(self.ledger, "change_plan_adopted", plan, Signer("clinician", KEYS["clinician"]))
+        adopt(self.ledger, "monitoring_adopted", MONITORING, Signer("clinician", KEYS["clinician"]))
 
     def policy_digest(self) -> str:
         """Return the digest of the policy in force."""
@@ -251,7 +254,7 @@ class Scenario:
         assert self.now is not None
         return approval_statement(
             self.record(version),
-            policy_digest=self.policy_digest(),
+            in_force=everything_in_force(self.ledger.events()),
             approver=approver,
             role="clinical_approver",
             reason="evidence reviewed",

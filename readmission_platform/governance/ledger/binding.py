@@ -7,6 +7,7 @@ with fewer approvals, by a demonstration approver. Nothing of it may count here.
 """
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -17,6 +18,8 @@ from readmission_platform.governance.ledger import schema
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event, is_intact
 
 CREATED = "ledger_created"
+# The environment of one person, in which demonstrations count.
+LOCAL = "local"
 CREATOR = "readmission"  # the software, whoever started it
 
 
@@ -54,6 +57,19 @@ class Binding:
                 f"the ledger belongs to the installation {self.installation}, and the home to {installation}: name the "
                 "ledger of this home (READMISSION_LEDGER_URL), or the home of this ledger (READMISSION_HOME)"
             ])  # fmt: skip
+
+
+def environment_of(events: Iterable[Event]) -> str | None:
+    """Return the environment that a ledger belongs to, as its events say; None where they do not say it.
+
+    Parameters
+    ----------
+    events
+        Of one model and its environment, in order, from the first one on.
+    """
+    first = next(iter(events), None)
+    said = _said_by(first) if first is not None else None
+    return said.environment if said else None
 
 
 def binding_of(connection: sa.Connection) -> Binding:

@@ -1,10 +1,9 @@
 """What can be adopted, and what it is once it is in force.
 
-What belongs here: the three kinds (gate policy, change plan, roles), what is asked of each, who may adopt it and where
-it counts. What does not: signatures and events (``adoption``).
+What belongs here: the kinds (gate policy, change plan, monitoring limits, roles), what is asked of each, who may adopt
+it and where it counts. What does not: signatures and events (``adoption``).
 
-Roles belong to the environment: they are adopted once and hold for every model. Gate policy and change plan belong to
-one model.
+Roles belong to the environment: they are adopted once and hold for every model. The others belong to one model.
 """
 
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pydantic import BaseModel
 
 from readmission_platform.config.change_plan import ChangePlan
 from readmission_platform.config.governance import GatePolicy, RolesConfig
+from readmission_platform.config.monitoring import MonitoringConfig
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
 from readmission_platform.governance.policy.change_plan import check_plan
@@ -22,7 +22,8 @@ from readmission_platform.governance.policy.gates import check_policy
 from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.roles import check_roles
 
-AdoptionKind = Literal["policy_adopted", "change_plan_adopted", "roles_adopted"]
+AdoptionKind = Literal["policy_adopted", "change_plan_adopted", "monitoring_adopted", "roles_adopted"]
+Content = GatePolicy | ChangePlan | MonitoringConfig | RolesConfig
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ class PlanInForce(Adoption):
 
 
 @dataclass(frozen=True)
+class MonitoringInForce(Adoption):
+    """The monitoring limits in force, and the event that made them so."""
+
+    monitoring: MonitoringConfig
+
+
+@dataclass(frozen=True)
 class RolesInForce(Adoption):
     """The roles in force, and the event that made them so."""
 
@@ -63,17 +71,28 @@ class InForce:
 
     policy: PolicyInForce | None
     plan: PlanInForce | None
+    monitoring: MonitoringInForce | None
     roles: RolesInForce | None
+
+    @property
+    def adoptions(self) -> dict[AdoptionKind, Adoption | None]:
+        """Everything by kind, in the order in which it can be adopted."""
+        return {
+            "roles_adopted": self.roles,
+            "policy_adopted": self.policy,
+            "change_plan_adopted": self.plan,
+            "monitoring_adopted": self.monitoring,
+        }
 
     @property
     def missing(self) -> list[AdoptionKind]:
         """What is not in force, in the order in which it can be adopted."""
-        found: dict[AdoptionKind, Adoption | None] = {
-            "roles_adopted": self.roles,
-            "policy_adopted": self.policy,
-            "change_plan_adopted": self.plan,
-        }
-        return [kind for kind, adoption in found.items() if adoption is None]
+        return [kind for kind, adoption in self.adoptions.items() if adoption is None]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of each content in force, by kind: what an approval rests on."""
+        return {kind: adoption.digest for kind, adoption in self.adoptions.items() if adoption is not None}
 
 
 @dataclass(frozen=True)
@@ -113,6 +132,10 @@ def _check_plan(plan: ChangePlan, required: RequiredGates | None) -> None:
     check_plan(plan, _of_its_model(required))
 
 
+def _check_monitoring(monitoring: MonitoringConfig, required: RequiredGates | None) -> None:
+    """Nothing is asked of the limits besides their shape."""
+
+
 def _check_roles(roles: RolesConfig, required: RequiredGates | None) -> None:
     check_roles(roles)
 
@@ -128,6 +151,9 @@ ADOPTABLE: dict[str, Adoptable] = {
     "change_plan_adopted": Adoptable(
         ChangePlan, _check_plan, "adopt_policy", of_environment=False, words="change plan"
     ),
+    "monitoring_adopted": Adoptable(
+        MonitoringConfig, _check_monitoring, "adopt_policy", of_environment=False, words="monitoring limits"
+    ),
     "roles_adopted": Adoptable(RolesConfig, _check_roles, "administer", of_environment=True, words="roles"),
 }
 
@@ -138,9 +164,7 @@ def is_adoption(event: Event) -> bool:
     return adoptable is not None and adoptable.of_environment == (event.model == ENVIRONMENT)
 
 
-def check_content(
-    kind: AdoptionKind, content: GatePolicy | ChangePlan | RolesConfig, *, required: RequiredGates | None = None
-) -> Adoptable:
+def check_content(kind: AdoptionKind, content: Content, *, required: RequiredGates | None = None) -> Adoptable:
     """Check that something holds all that is required of it before it can be adopted.
 
     Parameters

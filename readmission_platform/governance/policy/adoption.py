@@ -1,4 +1,4 @@
-"""Which gate policy, change plan and roles are in force: the content of signed ledger events, never a file.
+"""What is in force, from gate policy to roles: the content of signed ledger events, never a file.
 
 What belongs here: adopting, and reading what is in force. What does not: applying either.
 
@@ -19,16 +19,20 @@ from pydantic import BaseModel, ValidationError
 
 from readmission_platform.config.change_plan import ChangePlan
 from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, RolesConfig
+from readmission_platform.config.monitoring import MonitoringConfig
 from readmission_platform.foundation.errors import BadInput, Conflict, Refused
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.demo_approver import ANNOUNCED, Signer, demo_keys, demo_signer
+from readmission_platform.governance.ledger.binding import CREATED, LOCAL, environment_of
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event, utc_text
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoptable import (
     ADOPTABLE,
     Adoption,
     AdoptionKind,
+    Content,
     InForce,
+    MonitoringInForce,
     PlanInForce,
     PolicyInForce,
     RolesInForce,
@@ -41,13 +45,16 @@ from readmission_platform.governance.signatures import is_signed_by, sign
 
 __all__ = [
     "AdoptionKind",
+    "MonitoringInForce",
     "PlanInForce",
     "PolicyInForce",
     "RolesInForce",
     "adopt",
+    "counting_demo_keys",
     "ensure_adopted",
     "everything_in_force",
     "in_force",
+    "monitoring_in_force",
     "plan_in_force",
     "roles_ever_in_force",
     "roles_in_force",
@@ -55,20 +62,24 @@ __all__ = [
 
 
 def everything_in_force(events: Iterable[Event], *, demo_allowed: bool = True) -> InForce:
-    """Return policy, change plan and roles in force. Adoptions that are not properly signed have no effect.
+    """Return everything in force. Adoptions that are not properly signed have no effect.
 
     Parameters
     ----------
     events
         All events of one model and its environment, in order, as ``Ledger.events()`` returns them.
     demo_allowed
-        Whether a demo approver's signature counts (in ``local`` only).
+        Whether a demo approver's signature may count at all. It does in a ledger of ``local`` only, and only until
+        people have adopted roles.
     """
     found = {event.kind: (_adoption(event), content) for event, content in _effective(events, demo_allowed)}
-    policy, plan, roles = (found.get(kind) for kind in ("policy_adopted", "change_plan_adopted", "roles_adopted"))
+    policy, plan, monitoring, roles = (
+        found.get(kind) for kind in ("policy_adopted", "change_plan_adopted", "monitoring_adopted", "roles_adopted")
+    )
     return InForce(
         policy=PolicyInForce(**vars(policy[0]), policy=policy[1]) if policy else None,
         plan=PlanInForce(**vars(plan[0]), plan=plan[1]) if plan else None,
+        monitoring=MonitoringInForce(**vars(monitoring[0]), monitoring=monitoring[1]) if monitoring else None,
         roles=RolesInForce(**vars(roles[0]), roles=roles[1]) if roles else None,
     )
 
@@ -88,19 +99,36 @@ def roles_in_force(events: Iterable[Event], *, demo_allowed: bool = True) -> Rol
     return everything_in_force(events, demo_allowed=demo_allowed).roles
 
 
+def monitoring_in_force(ledger: Ledger) -> MonitoringInForce | None:
+    """Return the monitoring limits in force, or None; reads no more of a long ledger than it takes."""
+    kinds = (CREATED, ANNOUNCED, "roles_adopted", "monitoring_adopted")
+    events = [event for kind in kinds for event in ledger.events(kind=kind)]
+    return everything_in_force(sorted(events, key=lambda event: event.seq)).monitoring
+
+
 def roles_ever_in_force(events: Iterable[Event], *, demo_allowed: bool) -> list[RolesConfig]:
     """Return all roles that were ever in force, the latest last; parameters as for :func:`everything_in_force`."""
     return [content for _, content in _effective(events, demo_allowed) if isinstance(content, RolesConfig)]
 
 
+def counting_demo_keys(events: Sequence[Event]) -> dict[str, str]:
+    """Return the public keys of the demo approvers whose approvals count, by identity.
+
+    There are some in a ledger of ``local`` only, and only until people have adopted roles.
+    """
+    roles = roles_in_force(events)
+    return demo_keys(events) if environment_of(events) == LOCAL and (roles is None or roles.demo) else {}
+
+
 def adopt(
     ledger: Ledger,
     kind: AdoptionKind,
-    content: GatePolicy | ChangePlan | RolesConfig,
+    content: Content,
     signer: Signer,
     *,
     required: RequiredGates | None = None,
     demo_allowed: bool = True,
+    asked_at: datetime | None = None,
 ) -> Event:
     """Put a policy, a change plan or roles into force with a signature.
 
@@ -113,6 +141,8 @@ def adopt(
         As for :func:`check_content`.
     demo_allowed
         As for :func:`everything_in_force`.
+    asked_at
+        When the signer asked for it, if that was earlier: whoever signs has not seen what was adopted since.
 
     Raises
     ------
@@ -122,9 +152,15 @@ def adopt(
     Refused
         When the signer may not adopt it, or signs with another key than the registered one.
     Conflict
-        When somebody else adopted something at the same moment that this adoption depends on.
+        When somebody else adopted something at the same moment that this adoption depends on, or the same kind of
+        thing after this was asked for.
     """
     events = ledger.events()
+    unseen = [event for event in events if event.kind == kind and is_adoption(event)
+              and asked_at is not None and event.at > utc_text(asked_at)]  # fmt: skip
+    if unseen:
+        raise Conflict(f"Somebody was first: event {unseen[-1].seq} by {unseen[-1].actor} was adopted meanwhile. Look "
+                       "at what is in force now, then decide anew.")  # fmt: skip
     return _adopt_after(events, ledger, kind, content, signer, required=required, demo_allowed=demo_allowed)
 
 
@@ -132,7 +168,7 @@ def _adopt_after(
     events: Sequence[Event],
     ledger: Ledger,
     kind: AdoptionKind,
-    content: GatePolicy | ChangePlan | RolesConfig,
+    content: Content,
     signer: Signer,
     *,
     required: RequiredGates | None,
@@ -163,7 +199,7 @@ def _adopt_after(
     }
     proposed = Event(0, stream, "", kind, None, signer.identity, payload, "", "")
     deciding = before.roles if before else None
-    problem = _problem(proposed, deciding, demo_keys(events) if demo_allowed else {}, last_seq)
+    problem = _problem(proposed, deciding, counting_demo_keys(events) if demo_allowed else {}, last_seq)
     if problem:
         raise Refused([f"{adoptable.words} not adopted: {problem}"])
     return ledger.append(
@@ -181,12 +217,13 @@ def ensure_adopted(
     *,
     policy: GatePolicy,
     plan: ChangePlan,
+    monitoring: MonitoringConfig,
     roles: RolesConfig,
     required: RequiredGates,
     environment: EnvironmentConfig,
     keys: Path,
 ) -> PolicyInForce:
-    """Return the policy in force, adopting policy, plan and roles on first use where the environment allows it.
+    """Return the policy in force, adopting what is missing on first use where the environment allows it.
 
     Several processes may do so at the same moment, for one model or for several: each adoption is made once, and
     whoever comes second takes what is there.
@@ -194,8 +231,8 @@ def ensure_adopted(
     Parameters
     ----------
     ledger
-        Of the model whose policy and plan they are; the roles are adopted for the environment.
-    policy, plan, roles
+        Of the model whose policy, plan and limits they are; the roles are adopted for the environment.
+    policy, plan, monitoring, roles
         As they stand in the checkout; used on first adoption only.
     required
         The gates that the model requires.
@@ -205,13 +242,14 @@ def ensure_adopted(
     Raises
     ------
     Refused
-        When roles, policy or plan are not in force and a person has to adopt them.
+        When something is not in force and a person has to adopt it.
     """
     allowed = environment.demo_approver
-    contents: dict[AdoptionKind, GatePolicy | ChangePlan | RolesConfig] = {
+    contents: dict[AdoptionKind, Content] = {
         "roles_adopted": roles,
         "policy_adopted": policy,
         "change_plan_adopted": plan,
+        "monitoring_adopted": monitoring,
     }
     now = everything_in_force(ledger.events(), demo_allowed=allowed)
     if now.missing:
@@ -230,7 +268,7 @@ def ensure_adopted(
 def _adopt_unless_there(
     ledger: Ledger,
     kind: AdoptionKind,
-    content: GatePolicy | ChangePlan | RolesConfig,
+    content: Content,
     signer: Signer,
     required: RequiredGates,
 ) -> None:
@@ -247,11 +285,13 @@ def _adopt_unless_there(
 
 def _effective(events: Iterable[Event], demo_allowed: bool) -> Iterator[tuple[Event, Any]]:
     """Yield each adoption that has an effect, with its content, in order; each is judged by the roles before it."""
+    seen = list(events)
     roles: RolesConfig | None = None
     announced: list[Event] = []
     last_seq = dict.fromkeys(ADOPTABLE, 0)
-    for event in events:
-        if event.kind == ANNOUNCED and demo_allowed:
+    demo_counts = demo_allowed and environment_of(seen) == LOCAL
+    for event in seen:
+        if event.kind == ANNOUNCED and demo_counts:
             announced.append(event)
         if not is_adoption(event):
             continue
@@ -259,7 +299,10 @@ def _effective(events: Iterable[Event], demo_allowed: bool) -> Iterator[tuple[Ev
         last_seq[event.kind] = event.seq
         if problem is None:
             content = ADOPTABLE[event.kind].model.model_validate(event.payload["content"])
-            roles = content if isinstance(content, RolesConfig) else roles
+            if isinstance(content, RolesConfig):
+                roles = content
+                if event.payload["statement"]["demo"] is False:  # from now on people decide
+                    demo_counts, announced = False, []
             yield event, content
 
 

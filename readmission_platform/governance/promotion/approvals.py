@@ -14,8 +14,10 @@ from pydantic import ConfigDict, ValidationError
 from readmission_platform.config.governance import RolesConfig
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import Frozen
+from readmission_platform.governance.demo_approver import DEMO_ROLE
 from readmission_platform.governance.ledger.chain import utc_text
 from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.governance.policy.adoptable import ADOPTABLE, InForce
 from readmission_platform.governance.roles import role_permits
 from readmission_platform.governance.signatures import (
     create_key,
@@ -41,6 +43,7 @@ __all__ = [
 MEANING = "I have reviewed the evidence of this version and approve it for use in production."
 # Clocks of two machines differ a little; a statement from further in the future is not believed.
 _CLOCK_TOLERANCE = timedelta(minutes=5)
+_WORDS = {f"{kind.removesuffix('_adopted')}_digest": each.words for kind, each in ADOPTABLE.items()}
 
 
 class ApprovalStatement(Frozen):
@@ -53,6 +56,9 @@ class ApprovalStatement(Frozen):
     artifact_digest: str
     evidence_digest: str
     policy_digest: str
+    change_plan_digest: str
+    monitoring_digest: str
+    roles_digest: str
     warnings: list[str]
     approver: str
     role: str
@@ -72,7 +78,7 @@ def recorded_warnings(record: VersionRecord) -> list[str]:
 def approval_statement(
     record: VersionRecord,
     *,
-    policy_digest: str,
+    in_force: InForce,
     approver: str,
     role: str,
     reason: str,
@@ -85,8 +91,8 @@ def approval_statement(
 
     Parameters
     ----------
-    policy_digest
-        Digest of the policy in force.
+    in_force
+        What the approval rests on besides the version: gate policy, change plan, monitoring limits and roles.
     warnings
         Gates that could not be judged and are acknowledged; None for those of the last validation.
     valid_for
@@ -95,18 +101,20 @@ def approval_statement(
     Raises
     ------
     BadInput
-        When the version has no digests to bind to, or the reason is empty.
+        When the version has no digests to bind to, the reason is empty, or something is not in force.
     """
     if record.artifact_digest is None or record.evidence_digest is None:
         raise BadInput(f"Version {record.version} has no recorded digests, so there is nothing to approve.")
     if not reason.strip():
         raise BadInput("An approval needs a reason.")
+    if in_force.missing:
+        raise BadInput(f"Nothing can be approved before it is in force: {', '.join(in_force.missing)}.")
     return ApprovalStatement(
         model=record.model,
         version=record.version,
         artifact_digest=record.artifact_digest,
         evidence_digest=record.evidence_digest,
-        policy_digest=policy_digest,
+        **_rests_on(in_force),
         warnings=sorted(recorded_warnings(record) if warnings is None else warnings),
         approver=approver,
         role=role,
@@ -123,8 +131,7 @@ def check_approval(
     signed: Mapping[str, Any],
     *,
     record: VersionRecord,
-    policy_digest: str,
-    roles: RolesConfig,
+    in_force: InForce,
     registered_keys: Mapping[str, str],
     now: datetime,
     used_nonces: Collection[str],
@@ -136,6 +143,8 @@ def check_approval(
     ----------
     signed
         ``{"statement", "signature", "public_key"}`` as :func:`sign` returns it.
+    in_force
+        Gate policy, change plan, monitoring limits and roles at the moment that counts.
     registered_keys
         Public keys of demo approvers by identity; empty wherever demonstrations do not count.
     used_nonces
@@ -148,7 +157,9 @@ def check_approval(
         issued, expires = _moment(statement.issued_at), _moment(statement.expires_at)
     except (ValidationError, ValueError):
         return ["the statement is incomplete or has another form"]
-    who = statement.approver
+    if in_force.roles is None or in_force.missing:
+        return ["what it rests on is not in force"]
+    who, roles = statement.approver, in_force.roles.roles
     key = _key_of(statement, roles, registered_keys)
     if key is None:
         return [f"{who} has no registered key"]
@@ -157,13 +168,14 @@ def check_approval(
     needed = {*recorded_warnings(record), *(warnings or ())}
     unnamed = sorted(needed - set(statement.warnings))
     trainer = roles.people.get(record.trained_by or "")
-    holds_role = statement.demo or statement.role in roles.people[who].roles
+    holds_role = statement.role == DEMO_ROLE if statement.demo else statement.role in roles.people[who].roles
+    changed = [_WORDS[name] for name, digest in _rests_on(in_force).items() if getattr(statement, name) != digest]
     problems = {
         f"it is for {statement.model} version {statement.version}": (statement.model, statement.version)
         != (record.model, record.version),
         "it is for another artifact": statement.artifact_digest != record.artifact_digest,
         "it is for other evidence": statement.evidence_digest != record.evidence_digest,
-        "it was given under another policy than the one in force": statement.policy_digest != policy_digest,
+        f"it was given before what is in force was adopted: {', '.join(changed)}": bool(changed),
         f"it does not name the warning(s) {', '.join(unnamed)}": bool(unnamed),
         f"{who} trained this version": who in (record.trained_by, record.recorded_by),
         f"{who} signs with the key of {record.trained_by}, who trained this version": trainer is not None
@@ -177,6 +189,10 @@ def check_approval(
         "it was used before": not statement.nonce or statement.nonce in used_nonces,
     }
     return [problem for problem, holds in problems.items() if holds]
+
+
+def _rests_on(in_force: InForce) -> dict[str, str]:
+    return {f"{kind.removesuffix('_adopted')}_digest": digest for kind, digest in in_force.digests.items()}
 
 
 def _key_of(statement: ApprovalStatement, roles: RolesConfig, registered_keys: Mapping[str, str]) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 from readmission_platform.config.governance import EnvironmentConfig, LimitSet
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord
-from readmission_platform.governance.policy.adoption import PlanInForce, PolicyInForce, RolesInForce
+from readmission_platform.governance.policy.adoptable import InForce, PlanInForce, PolicyInForce, RolesInForce
 from readmission_platform.governance.policy.limits import Result
 
 
@@ -107,11 +107,24 @@ class Case:
     facts: VersionFacts
     environment: EnvironmentConfig
     environment_name: str
-    policy: PolicyInForce | None
-    plan: PlanInForce | None
-    roles: RolesInForce | None
+    in_force: InForce
     demo_keys: Mapping[str, str]
     now: datetime
+
+    @property
+    def policy(self) -> PolicyInForce | None:
+        """The gate policy in force."""
+        return self.in_force.policy
+
+    @property
+    def plan(self) -> PlanInForce | None:
+        """The change plan in force."""
+        return self.in_force.plan
+
+    @property
+    def roles(self) -> RolesInForce | None:
+        """The roles in force."""
+        return self.in_force.roles
 
     @property
     def incumbent(self) -> str | None:

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from readmission_platform.foundation.errors import LedgerCorrupt
+from readmission_platform.governance.ledger.binding import LOCAL
 from readmission_platform.governance.ledger.chain import Event, Pointer, first_difference, is_intact, pointers_from
+from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.governance.policy.change_plan import limits_missed, outside_of
 from readmission_platform.governance.policy.gates import GateResult, warnings_of
 from readmission_platform.governance.promotion.approvals import check_approval
@@ -16,7 +18,6 @@ from readmission_platform.governance.promotion.case import Case, Condition, cond
 from readmission_platform.governance.roles import PERMISSION_TO_ENTER, permitted
 
 STATE_BEFORE = {"staging": "candidate", "production": "staging"}
-LOCAL = "local"
 _ADOPT_A_PLAN = "Have the change plan reviewed, then adopt it with a signature: readmission policy adopt --plan."
 _NEW_REVIEW = (
     "Train a version inside the plan, or have the change reviewed and a plan that allows it adopted with a signature: "
@@ -217,8 +218,9 @@ def approvals(case: Case, gates: Sequence[GateResult]) -> tuple[Condition, list[
     """Enough different people approved exactly this; returns the events that count as well."""
     needed = case.environment.approvals_required
     action = "Have it approved by somebody who may, and who did not train it."
-    if case.policy is None or case.roles is None:
-        return condition("approvals", False, "no policy and roles are in force", "Adopt both."), []
+    if case.in_force.missing:
+        missing = ", ".join(ADOPTABLE[kind].words for kind in case.in_force.missing)
+        return condition("approvals", False, f"not in force: {missing}", "Adopt each with a signature."), []
     counting: list[int] = []
     reasons: list[str] = []
     people: set[str] = set()
@@ -230,8 +232,7 @@ def approvals(case: Case, gates: Sequence[GateResult]) -> tuple[Condition, list[
         found = check_approval(
             event.payload,
             record=case.record,
-            policy_digest=case.policy.digest,
-            roles=case.roles.roles,
+            in_force=case.in_force,
             registered_keys=case.demo_keys,
             now=case.now,
             used_nonces=used,

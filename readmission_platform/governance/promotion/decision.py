@@ -13,11 +13,11 @@ from pydantic import ValidationError
 
 from readmission_platform.config.governance import AdditionalGates, EnvironmentConfig, GateStage
 from readmission_platform.foundation.errors import BadInput
-from readmission_platform.governance.demo_approver import demo_keys
+from readmission_platform.governance.ledger.binding import LOCAL
 from readmission_platform.governance.ledger.chain import STAGES, Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
-from readmission_platform.governance.policy.adoption import PolicyInForce, everything_in_force
+from readmission_platform.governance.policy.adoption import PolicyInForce, counting_demo_keys, everything_in_force
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates
 from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion import conditions as check
@@ -29,7 +29,6 @@ from readmission_platform.governance.promotion.case import (
     VersionFacts,
     condition,
 )
-from readmission_platform.governance.promotion.conditions import LOCAL
 from readmission_platform.governance.promotion.transition import Transition, carry_out
 
 __all__ = ["Condition", "Decision", "PromotionRequest", "VersionFacts", "apply", "decide"]
@@ -45,6 +44,7 @@ _PROMOTION = Transition(
     binding_kinds=(
         "policy_adopted",
         "change_plan_adopted",
+        "monitoring_adopted",
         "roles_adopted",
         "demo_approver_created",
         "version_trained",
@@ -125,10 +125,8 @@ def decide(
             facts=facts,
             environment=environment,
             environment_name=environment_name,
-            policy=in_force.policy,
-            plan=in_force.plan,
-            roles=in_force.roles,
-            demo_keys=demo_keys(events) if demo_allowed else {},
+            in_force=in_force,
+            demo_keys=counting_demo_keys(events) if demo_allowed else {},
             now=now,
         )
         gates, problem = _evaluated(case, required)

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 
 from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.foundation.errors import Refused
+from readmission_platform.governance.ledger.binding import LOCAL
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import roles_in_force
 from readmission_platform.governance.promotion.case import Condition, Judged, condition
-from readmission_platform.governance.promotion.conditions import LOCAL
 from readmission_platform.governance.roles import permitted
 
 RELEASED = "quarantine_released"

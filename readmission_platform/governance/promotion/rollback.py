@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.governance.ledger.binding import LOCAL
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.adoption import roles_in_force
 from readmission_platform.governance.promotion import conditions as check
 from readmission_platform.governance.promotion.case import Condition, Judged, condition
-from readmission_platform.governance.promotion.conditions import LOCAL
 from readmission_platform.governance.promotion.transition import Transition, carry_out
 from readmission_platform.governance.roles import permitted
 

@@ -18,10 +18,14 @@ from pydantic import ValidationError
 
 from readmission_platform.config.governance import AdditionalGates, GatePolicy, RolesConfig
 from readmission_platform.foundation.errors import BadInput
-from readmission_platform.governance.demo_approver import demo_keys
 from readmission_platform.governance.ledger.chain import Event, pointers_from
 from readmission_platform.governance.ledger.versions import VersionRecord
-from readmission_platform.governance.policy.adoption import in_force, roles_in_force
+from readmission_platform.governance.policy.adoption import (
+    counting_demo_keys,
+    everything_in_force,
+    in_force,
+    roles_in_force,
+)
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
 from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion.approvals import check_approval
@@ -252,17 +256,17 @@ def _uncounted(
     promotion: Event, given: Mapping[int, Event], record: VersionRecord, events: Sequence[Event], demo_allowed: bool
 ) -> Iterator[str]:
     before = [event for event in events if event.seq < promotion.seq]
-    policy, roles = in_force(before, demo_allowed=demo_allowed), roles_in_force(before, demo_allowed=demo_allowed)
+    then = everything_in_force(before, demo_allowed=demo_allowed)
     counted = promotion.payload.get("approvals") or []
     if not counted:
         yield f"event {promotion.seq} counted no approval"
     for seq in counted:
-        if seq not in given or policy is None or roles is None:
+        if seq not in given:
             yield f"event {promotion.seq} counted event {seq}, which is no approval of this version"
             continue
         problems = check_approval(
-            given[seq].payload, record=record, policy_digest=policy.digest, roles=roles.roles,
-            registered_keys=demo_keys(before) if demo_allowed else {},
+            given[seq].payload, record=record, in_force=then,
+            registered_keys=counting_demo_keys(before) if demo_allowed else {},
             now=datetime.fromisoformat(promotion.at), used_nonces=(),
         )  # fmt: skip
         yield from (f"approval in event {seq}: {problem}" for problem in problems)
@@ -276,7 +280,7 @@ def _is_signed(approval: Event, events: Sequence[Event], *, demo_allowed: bool) 
         return False
     who = str(statement.get("approver"))
     roles = roles_in_force(before, demo_allowed=demo_allowed)
-    key = demo_keys(before).get(who) if statement.get("demo") is True and demo_allowed else _key(roles, who)
+    key = counting_demo_keys(before).get(who) if statement.get("demo") is True and demo_allowed else _key(roles, who)
     return key is not None and is_signed_by(approval.payload, key)
 
 

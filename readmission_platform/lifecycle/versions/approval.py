@@ -4,18 +4,26 @@ What belongs here: building the statement from what the ledger holds and having 
 signature counts; ``governance`` decides that when it is used.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from readmission_platform.config.change_plan import ChangePlan
-from readmission_platform.config.files import change_plan_config, gate_policy, roles_config
-from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, RolesConfig
+from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import change_plan_config, gate_policy, monitoring_config, roles_config
+from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.governance.demo_approver import DEMO_ROLE, Signer, demo_signer
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
-from readmission_platform.governance.policy.adoption import AdoptionKind, adopt, in_force, roles_in_force
+from readmission_platform.governance.policy.adoptable import Content
+from readmission_platform.governance.policy.adoption import (
+    AdoptionKind,
+    adopt,
+    counting_demo_keys,
+    everything_in_force,
+    roles_in_force,
+)
 from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion.approvals import approval_statement, check_approval, sign
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest
@@ -39,12 +47,11 @@ def approve_as_demo(decision: Decision, *, ledger: Ledger, workspace: Workspace)
         raise Refused([f"there is no demo approver in {workspace.environment}; somebody has to approve"])
     signer = demo_signer(ledger, workspace.settings.keys)
     events, pointers = ledger.snapshot()
-    policy = in_force(events)
-    if policy is None:
-        raise Refused(["no gate policy is in force"])
+    if not counting_demo_keys(events):
+        raise Refused(["people have adopted roles here, so the demo approver's signature counts no more"])
     statement = approval_statement(
         version_records(events, pointers)[decision.request.version],
-        policy_digest=policy.digest,
+        in_force=everything_in_force(events),
         approver=signer.identity,
         role=DEMO_ROLE,
         reason=decision.request.reason or "demonstration in a local environment",
@@ -76,30 +83,32 @@ def sign_approval(
     Raises
     ------
     BadInput
-        When the version, the key or the approver is unknown.
+        When the version, the key, the approver or the role is unknown, or no reason is given.
     Refused
         When the approval would not count; nothing is recorded.
     """
     if (key is None) != (approver is None):
         raise BadInput("--key and --approver belong together")
+    if not reason.strip():
+        raise BadInput("--reason: an approval needs a reason; it is part of the signed statement")
     with workspace.ledger() as ledger:
         decision = _decision(version, reason, ledger, workspace)
+        _check_role(role, ledger, demo=key is None)
+        _check_approvable(version, ledger)
         if key is None or approver is None:
             return approve_as_demo(decision, ledger=ledger, workspace=workspace)
         events, pointers = ledger.snapshot()
-        policy, roles = in_force(events), roles_in_force(events)
-        if policy is None or roles is None:
-            raise Refused(["no gate policy and roles are in force"])
+        now_in_force = everything_in_force(events)
         record = version_records(events, pointers)[version]
         unjudged = sorted({gate.gate for gate in decision.gates if gate.result == "insufficient"})
         now = datetime.now(UTC)
         statement = approval_statement(
-            record, policy_digest=policy.digest, approver=approver, role=role, reason=reason, now=now,
+            record, in_force=now_in_force, approver=approver, role=role, reason=reason, now=now,
             valid_for=valid_for, warnings=unjudged,
         )  # fmt: skip
         signed = sign(statement, load_key(key))
         problems = check_approval(
-            signed, record=record, policy_digest=policy.digest, roles=roles.roles, registered_keys={}, now=now,
+            signed, record=record, in_force=now_in_force, registered_keys={}, now=now,
             used_nonces=(), warnings=unjudged,
         )  # fmt: skip
         if problems:
@@ -107,33 +116,57 @@ def sign_approval(
         return ledger.append("version_approved", signed, actor=approver, version=version)
 
 
+def _check_role(role: str, ledger: Ledger, *, demo: bool) -> None:
+    """Check that an approval can be given in a role: it exists, and the demo approver holds no other than its own."""
+    roles = roles_in_force(ledger.events())
+    known = sorted(roles.roles.roles) if roles else []
+    if role not in known:
+        raise BadInput(f"--role: there is no role {role!r}; known are {', '.join(known)}")
+    if demo and role != DEMO_ROLE:
+        raise Refused([f"the demo approver holds the role {DEMO_ROLE} and no other"])
+
+
+def _check_approvable(version: str, ledger: Ledger) -> None:
+    """Check that a version is on its way to production."""
+    record = version_records(*ledger.snapshot())[version]
+    if record.state not in {"candidate", "staging"} or not record.accepted:
+        state = record.state if record.validated else "not validated"
+        raise Refused([f"version {version} is {state}: only an accepted candidate, or a version in staging, can be "
+                       "approved for production"])  # fmt: skip
+
+
 def _decision(version: str, reason: str, ledger: Ledger, workspace: Workspace) -> Decision:
     request = PromotionRequest(version, "production", workspace.actor, replace=True, reason=reason)
     return consider(request, ledger=ledger, workspace=workspace)
 
 
-def adopt_configuration(workspace: Workspace, kind: AdoptionKind, *, key: Path | None, signer: str | None) -> Event:
-    """Put the gate policy or the change plan of a model, as they stand in the checkout, into force with a signature.
+def adopt_configuration(
+    workspace: Workspace, kind: AdoptionKind, *, key: Path | None, signer: str | None, asked_at: datetime
+) -> Event:
+    """Put a model's gate policy, change plan or monitoring limits, as they stand in the checkout, into force.
 
     Raises
     ------
     BadInput
         When the file lacks something required, or key and signer are not given together.
     Conflict
-        When somebody else adopted one meanwhile.
+        When somebody else adopted one after this was asked for.
     Refused
         When the signer may not adopt it.
     """
-    content: GatePolicy | ChangePlan
-    if kind == "policy_adopted":
-        content = gate_policy(workspace.settings, workspace.name)
-    else:
-        content = change_plan_config(workspace.settings, workspace.name)
+    read: dict[str, Callable[[Settings, str], Content]] = {
+        "policy_adopted": gate_policy,
+        "change_plan_adopted": change_plan_config,
+        "monitoring_adopted": monitoring_config,
+    }
+    content = read[kind](workspace.settings, workspace.name)
     with workspace.ledger() as ledger:
-        return _adopted(workspace.platform, ledger, kind, content, workspace.required, key=key, signer=signer)
+        return _adopted(
+            workspace.platform, ledger, kind, content, workspace.required, key=key, signer=signer, asked_at=asked_at
+        )
 
 
-def adopt_roles(platform: Platform, *, key: Path | None, signer: str | None) -> Event:
+def adopt_roles(platform: Platform, *, key: Path | None, signer: str | None, asked_at: datetime) -> Event:
     """Put ``configs/roles.yaml`` into force for the whole environment, which may have no model yet.
 
     Raises
@@ -143,18 +176,19 @@ def adopt_roles(platform: Platform, *, key: Path | None, signer: str | None) -> 
     """
     roles = roles_config(platform.settings)
     with platform.ledger() as ledger:
-        return _adopted(platform, ledger, "roles_adopted", roles, None, key=key, signer=signer)
+        return _adopted(platform, ledger, "roles_adopted", roles, None, key=key, signer=signer, asked_at=asked_at)
 
 
 def _adopted(
     platform: Platform,
     ledger: Ledger,
     kind: AdoptionKind,
-    content: GatePolicy | ChangePlan | RolesConfig,
+    content: Content,
     required: RequiredGates | None,
     *,
     key: Path | None,
     signer: str | None,
+    asked_at: datetime,
 ) -> Event:
     if (key is None) != (signer is None):
         raise BadInput("--key and --signer belong together")
@@ -165,4 +199,4 @@ def _adopted(
         who = demo_signer(ledger, platform.settings.keys)
     else:
         raise Refused([f"there is no demo approver in {platform.environment}: sign with --key and --signer"])
-    return adopt(ledger, kind, content, who, required=required, demo_allowed=demo)
+    return adopt(ledger, kind, content, who, required=required, demo_allowed=demo, asked_at=asked_at)

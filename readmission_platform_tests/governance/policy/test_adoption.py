@@ -1,15 +1,17 @@
 """Policy and roles in force: signed events only, in the right order, never a file."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from readmission_platform.config.governance import GatePolicy, RolesConfig
-from readmission_platform.foundation.errors import BadInput, PolicyError, Refused
+from readmission_platform.foundation.errors import BadInput, Conflict, PolicyError, Refused
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.demo_approver import DEMO_APPROVER, Signer, demo_keys, demo_signer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import (
+    counting_demo_keys,
     everything_in_force,
     in_force,
     plan_in_force,
@@ -18,6 +20,8 @@ from readmission_platform.governance.policy.adoption import (
 from readmission_platform.governance.roles import check_roles, permitted
 from readmission_platform_tests.support.scenario import (
     KEYS,
+    MODEL,
+    MONITORING,
     PLAN,
     POLICY,
     ROLES,
@@ -42,7 +46,9 @@ def test_local_adopts_on_first_use_and_says_that_it_is_a_demonstration(ledger: L
         )
     adoptions = ledger.events(after=1)
     kinds = [event.kind for event in adoptions]
-    assert kinds == ["demo_approver_created", "roles_adopted", "policy_adopted", "change_plan_adopted"]
+    assert kinds == [
+        "demo_approver_created", "roles_adopted", "policy_adopted", "change_plan_adopted", "monitoring_adopted"
+    ]  # fmt: skip
     assert all(event.payload["demo"] is True for event in adoptions)
     assert (adopted.policy, adopted.digest, adopted.adopted_by) == (POLICY, digest_of(POLICY), DEMO_APPROVER)
     assert (tmp_path / "keys" / "demo-approver.pem").stat().st_mode & 0o777 == 0o600
@@ -73,16 +79,17 @@ def test_a_changed_file_has_no_effect_until_it_is_adopted(ledger: Ledger, tmp_pa
 def test_a_plan_that_is_missing_is_adopted_in_local_and_waits_for_a_person_elsewhere(
     ledger: Ledger, tmp_path: Path
 ) -> None:
-    adopt(ledger, "roles_adopted", STAFFED_ROLES, ADMIN)
-    adopt(ledger, "policy_adopted", POLICY, CLINICIAN)
+    demo = demo_signer(ledger, tmp_path)
+    adopt(ledger, "roles_adopted", ROLES, demo)
+    adopt(ledger, "policy_adopted", POLICY, demo)
 
     def adopted(name: str) -> str:
-        rules = environment(name)
+        rules = environment(name, demo_approver=True)
         return ensure_adopted(
             ledger, policy=POLICY, plan=PLAN, roles=STAFFED_ROLES, environment=rules, keys=tmp_path
         ).digest
 
-    with pytest.raises(Refused, match="not in force here: change plan;"):
+    with pytest.raises(Refused, match="not in force here: change plan, monitoring limits;"):
         adopted("production")
     assert plan_in_force(ledger.events()) is None
     assert adopted("local") == digest_of(POLICY)
@@ -193,3 +200,37 @@ def test_permissions_follow_the_roles_that_a_person_holds() -> None:
     assert not permitted(STAFFED_ROLES, "nobody", "train")
     with pytest.raises(BadInput):
         permitted(STAFFED_ROLES, "ops", "promote")
+
+
+def test_once_people_have_adopted_roles_no_demonstration_counts_any_more(ledger: Ledger, tmp_path: Path) -> None:
+    ensure_adopted(ledger, policy=POLICY, plan=PLAN, roles=ROLES, environment=environment("local"), keys=tmp_path)
+    assert set(counting_demo_keys(ledger.events())) == {DEMO_APPROVER}
+    with pytest.raises(Refused, match="may not do this"):  # roles in which nobody is named stay the demo approver's
+        adopt(ledger, "roles_adopted", STAFFED_ROLES, ADMIN)
+    adopt(ledger, "roles_adopted", STAFFED_ROLES, demo_signer(ledger, tmp_path))
+    adopt(ledger, "roles_adopted", STAFFED_ROLES, ADMIN)
+    assert counting_demo_keys(ledger.events()) == {}
+    with pytest.raises(Refused, match="no demo approver here"):
+        adopt(ledger, "monitoring_adopted", MONITORING, demo_signer(ledger, tmp_path))
+
+
+def test_in_a_ledger_of_production_no_demonstration_counts_whatever_the_process_says(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    with Ledger(url, model=MODEL, environment="production") as ledger:
+        demo = demo_signer(ledger, tmp_path)
+        with pytest.raises(Refused, match="no demo approver here"):
+            adopt(ledger, "roles_adopted", ROLES, demo, demo_allowed=True)
+        assert counting_demo_keys(ledger.events()) == {}
+        # And there is a way back from roles that somebody slipped in: they never counted.
+        adopt(ledger, "roles_adopted", STAFFED_ROLES, ADMIN)
+        adopt(ledger, "policy_adopted", POLICY, CLINICIAN)
+        assert in_force(ledger.events()) is not None
+
+
+def test_what_was_adopted_after_a_command_was_given_is_a_conflict(ledger: Ledger) -> None:
+    adopt(ledger, "roles_adopted", STAFFED_ROLES, ADMIN)
+    given = datetime.now(UTC)
+    adopt(ledger, "policy_adopted", POLICY, CLINICIAN)
+    with pytest.raises(Conflict, match="Somebody was first: event 3 by clinician"):
+        adopt(ledger, "policy_adopted", without("min_rows"), CLINICIAN, asked_at=given)
+    adopt(ledger, "policy_adopted", without("min_rows"), CLINICIAN, asked_at=datetime.now(UTC))

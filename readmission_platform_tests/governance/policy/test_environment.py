@@ -151,13 +151,21 @@ def test_the_policy_of_one_model_has_no_effect_on_another_nor_in_the_environment
     Scenario(any_ledger).adopt()
     ours = any_ledger.events(kind="policy_adopted")[0]
     plan = any_ledger.events(kind="change_plan_adopted")[0]
-    assert everything_in_force(second.events()).missing == ["policy_adopted", "change_plan_adopted"]
+    assert everything_in_force(second.events()).missing == [
+        "policy_adopted",
+        "change_plan_adopted",
+        "monitoring_adopted",
+    ]
     for of_environment in (False, True):
         second.append("policy_adopted", ours.payload, actor="clinician", of_environment=of_environment)
         second.append("change_plan_adopted", plan.payload, actor="clinician", of_environment=of_environment)
     everybodys = signed_adoption("policy_adopted", LOOSER, CLINICIAN, stream=ENVIRONMENT)
     second.append("policy_adopted", everybodys, actor="clinician", of_environment=True)
-    assert everything_in_force(second.events()).missing == ["policy_adopted", "change_plan_adopted"]
+    assert everything_in_force(second.events()).missing == [
+        "policy_adopted",
+        "change_plan_adopted",
+        "monitoring_adopted",
+    ]
     theirs = adopt(second, "policy_adopted", LOOSER, CLINICIAN)
     assert theirs.payload["statement"]["model"] == SECOND
     policies = [in_force(ledger.events()) for ledger in (any_ledger, second)]
@@ -204,7 +212,7 @@ def test_the_extract_of_a_model_holds_the_roles_that_its_signatures_are_judged_b
     adopt(second, "roles_adopted", STAFFED_ROLES, ADMIN)
     adopt(any_ledger, "policy_adopted", POLICY, CLINICIAN)
     events = events_of(any_ledger.entries())
-    assert everything_in_force(events).missing == ["change_plan_adopted"]
+    assert everything_in_force(events).missing == ["change_plan_adopted", "monitoring_adopted"]
     assert registered_to(public_key_text(KEYS["clinician"]), events, demo_allowed=False) == "clinician"
 
 
@@ -220,6 +228,7 @@ def test_the_demo_approver_is_announced_once_and_signs_for_every_model(
         (ENVIRONMENT, "roles_adopted"),
         (SECOND, "policy_adopted"),
         (SECOND, "change_plan_adopted"),
+        (SECOND, "monitoring_adopted"),
     ]
     key = public_key_text(demo_signer(second, tmp_path).key)
     assert registered_to(key, second.events(), demo_allowed=True) == "demo-approver (demonstration)"
@@ -257,6 +266,7 @@ def test_processes_that_set_up_an_environment_together_adopt_everything_once(
             "roles_adopted",
             "policy_adopted",
             "change_plan_adopted",
+            "monitoring_adopted",
         ]
         assert everything_in_force(events).missing == []
         assert {seq for model, seq in found if model == ledger.model} == {events[3].seq}
