@@ -21,7 +21,7 @@ from readmission_platform.lifecycle.monitoring.windows import drift_facts
 from readmission_platform.lifecycle.versions.shadow_days import complete_days, shadow_days, shadow_rows
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.artifacts import artifact_digest
-from readmission_platform.storage.lake import TableMissing
+from readmission_platform.storage.lake import TableDamaged, TableMissing
 from readmission_platform.storage.tables import ModelLake
 
 # Documents that a process keeps: those of the version at hand and of the ones it is compared with.
@@ -63,7 +63,14 @@ def evidence_rows(lake: ModelLake, record: VersionRecord) -> pd.DataFrame | None
     location = record.evidence
     try:
         rows = lake.read(location["table"], version=location["table_version"], where={"version": [record.version]})
-    except (TableMissing, KeyError, OSError, ArrowException, DeltaError):  # a changed byte often ends the reading
+    except (
+        TableMissing,
+        TableDamaged,
+        KeyError,
+        OSError,
+        ArrowException,
+        DeltaError,
+    ):  # a changed byte often ends the reading
         return None
     return None if rows.empty else rows.drop(columns="version")
 
