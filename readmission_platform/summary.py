@@ -90,7 +90,7 @@ def status(workspace: Workspace) -> dict[str, Any]:
     with workspace.ledger() as ledger:
         events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
-    in_force = everything_in_force(events)
+    in_force = everything_in_force(events, demo_allowed=workspace.demo_allowed)
     return {
         "environment": settings.environment,
         "model": name,

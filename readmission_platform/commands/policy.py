@@ -128,7 +128,7 @@ def _in_force(current: "Workspace") -> "PolicyInForce":
     from readmission_platform.governance.policy.adoption import in_force
 
     with current.ledger() as ledger:
-        adopted = in_force(ledger.events())
+        adopted = in_force(ledger.events(), demo_allowed=current.demo_allowed)
     if adopted is None:
         raise BadInput(NOTHING_IN_FORCE)
     return adopted
@@ -138,7 +138,7 @@ def _plan_in_force(current: "Workspace") -> "PlanInForce":
     from readmission_platform.governance.policy.adoption import plan_in_force
 
     with current.ledger() as ledger:
-        adopted = plan_in_force(ledger.events())
+        adopted = plan_in_force(ledger.events(), demo_allowed=current.demo_allowed)
     if adopted is None:
         raise BadInput(NO_PLAN_IN_FORCE)
     return adopted

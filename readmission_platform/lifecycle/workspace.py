@@ -118,6 +118,11 @@ class Platform:
         return environment_config(self.settings)
 
     @property
+    def demo_allowed(self) -> bool:
+        """Whether the demo approver's signatures count: where the rules have one, and in ``local`` only."""
+        return self.rules.demo_approver and self.environment == "local"
+
+    @property
     def alerts(self) -> AlertsConfig:
         """``configs/alerts.yaml``."""
         return alerts_config(self.settings)
@@ -186,6 +191,11 @@ class Workspace:
     def rules(self) -> EnvironmentConfig:
         """``configs/environments/<name>.yaml``."""
         return self.platform.rules
+
+    @property
+    def demo_allowed(self) -> bool:
+        """Whether the demo approver's signatures count here."""
+        return self.platform.demo_allowed
 
     @property
     def pseudonym_key(self) -> bytes:

@@ -20,8 +20,9 @@ def timeline(as_json: Json = False) -> None:
     """Show which version was in which stage, from when to when, by whom, approved by whom, on which evidence."""
     from readmission_platform.governance.ledger.timeline import timeline as periods_of
 
-    with workspace().ledger() as ledger:
-        periods = periods_of(ledger.events())
+    current = workspace()
+    with current.ledger() as ledger:
+        periods = periods_of(ledger.events(), demo_allowed=current.demo_allowed)
     if as_json:
         print_json([period.to_json() for period in periods])
         return
@@ -60,7 +61,7 @@ def trace(
         _check_date(day)
     current = workspace()
     with current.ledger() as ledger:
-        found = tracing.trace(row, day=day, ledger=ledger, lake=current.lake)
+        found = tracing.trace(row, day=day, ledger=ledger, lake=current.lake, demo_allowed=current.demo_allowed)
         again = (
             [tracing.rescored(each, row, ledger=ledger, workspace=current) for each in found["predictions"]]
             if replay

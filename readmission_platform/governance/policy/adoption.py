@@ -45,6 +45,7 @@ __all__ = [
     "PolicyInForce",
     "RolesInForce",
     "adopt",
+    "adoptions_with_effect",
     "ensure_adopted",
     "everything_in_force",
     "in_force",
@@ -90,7 +91,13 @@ def roles_in_force(events: Iterable[Event], *, demo_allowed: bool = True) -> Rol
 
 def roles_ever_in_force(events: Iterable[Event], *, demo_allowed: bool) -> list[RolesConfig]:
     """Return all roles that were ever in force, the latest last; parameters as for :func:`everything_in_force`."""
-    return [content for _, content in _effective(events, demo_allowed) if isinstance(content, RolesConfig)]
+    adopted = adoptions_with_effect(events, demo_allowed=demo_allowed)
+    return [content for _, content in adopted if isinstance(content, RolesConfig)]
+
+
+def adoptions_with_effect(events: Iterable[Event], *, demo_allowed: bool) -> list[tuple[Event, Any]]:
+    """Return each adoption that ever had an effect, with its content; parameters as for :func:`everything_in_force`."""
+    return list(_effective(events, demo_allowed))
 
 
 def adopt(

@@ -62,6 +62,7 @@ class Decision(Judged):
     request: PromotionRequest
     gates: list[GateResult]
     approvals: list[int]
+    approvals_required: int
     policy_digest: str | None
     plan_digest: str | None
 
@@ -142,6 +143,7 @@ def decide(
         conditions=found,
         gates=gates,
         approvals=counting,
+        approvals_required=environment.approvals_required,
         expected=dict(pointers),
         policy_digest=in_force.policy.digest if in_force.policy else None,
         plan_digest=in_force.plan.digest if in_force.plan else None,
@@ -168,6 +170,7 @@ def apply(ledger: Ledger, decision: Decision, *, dry_run: bool = False) -> Event
             "replaced": decision.expected[request.to_stage].version is not None,
             "gates": [gate.to_json() for gate in decision.gates],
             "approvals": decision.approvals,
+            "approvals_required": decision.approvals_required,
             "policy_digest": decision.policy_digest,
             "plan_digest": decision.plan_digest,
         },

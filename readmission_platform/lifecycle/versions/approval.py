@@ -9,7 +9,7 @@ from pathlib import Path
 
 from readmission_platform.config.change_plan import ChangePlan
 from readmission_platform.config.files import change_plan_config, gate_policy, roles_config
-from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, RolesConfig
+from readmission_platform.config.governance import GatePolicy, RolesConfig
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.governance.demo_approver import DEMO_ROLE, Signer, demo_signer
 from readmission_platform.governance.ledger.chain import Event
@@ -34,12 +34,11 @@ def approve_as_demo(decision: Decision, *, ledger: Ledger, workspace: Workspace)
     Refused
         Where demonstrations are not allowed.
     """
-    rules: EnvironmentConfig = workspace.rules
-    if not (rules.demo_approver and workspace.environment == "local"):
+    if not workspace.demo_allowed:
         raise Refused([f"there is no demo approver in {workspace.environment}; somebody has to approve"])
     signer = demo_signer(ledger, workspace.settings.keys)
     events, pointers = ledger.snapshot()
-    policy = in_force(events)
+    policy = in_force(events, demo_allowed=True)
     if policy is None:
         raise Refused(["no gate policy is in force"])
     statement = approval_statement(
@@ -87,7 +86,8 @@ def sign_approval(
         if key is None or approver is None:
             return approve_as_demo(decision, ledger=ledger, workspace=workspace)
         events, pointers = ledger.snapshot()
-        policy, roles = in_force(events), roles_in_force(events)
+        allowed = workspace.demo_allowed
+        policy, roles = in_force(events, demo_allowed=allowed), roles_in_force(events, demo_allowed=allowed)
         if policy is None or roles is None:
             raise Refused(["no gate policy and roles are in force"])
         record = version_records(events, pointers)[version]
@@ -158,7 +158,7 @@ def _adopted(
 ) -> Event:
     if (key is None) != (signer is None):
         raise BadInput("--key and --signer belong together")
-    demo = platform.rules.demo_approver and platform.environment == "local"
+    demo = platform.demo_allowed
     if key is not None and signer is not None:
         who = Signer(signer, load_key(key))
     elif demo:

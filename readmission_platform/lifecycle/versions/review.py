@@ -69,7 +69,7 @@ def review_of(version: str, *, ledger: Ledger, workspace: Workspace) -> dict[str
     gathered, wording = considered.gathered, workspace.wording
     counted = gathered.evidence.document if gathered.evidence else None
     evidence = suppress_small_cells(counted) if counted else None
-    policy = in_force(considered.events)
+    policy = in_force(considered.events, demo_allowed=workspace.demo_allowed)
     return {
         "model": ledger.model,
         "words": asdict(wording.words),
