@@ -56,7 +56,9 @@ def study_asset(model: ModelAssets) -> dg.AssetsDefinition:
             record = record_of(ledger, config.version)
             events = ledger.events()
         recorded = gather(record, workspace)
-        study = Study(recorded, workspace, _policy(events, recorded), context.log.info)
+        study = Study(
+            recorded, workspace, _policy(events, recorded, demo_allowed=workspace.demo_allowed), context.log.info
+        )
         found = {
             "run_id": context.run.run_id,
             "code_version": workspace.code_version,
@@ -84,10 +86,10 @@ def study_asset(model: ModelAssets) -> dg.AssetsDefinition:
     return robustness_study
 
 
-def _policy(events: Sequence[Event], recorded: Recorded) -> GatePolicy:
+def _policy(events: Sequence[Event], recorded: Recorded, *, demo_allowed: bool) -> GatePolicy:
     """Return the policy the version was judged by, or else the one in force."""
     validated = recorded.record.validated_payload or {}
-    policy = policy_of(events, validated.get("policy_digest"))
+    policy = policy_of(events, validated.get("policy_digest"), demo_allowed=demo_allowed)
     if policy is None:
         raise BadInput("no gate policy is in force; `readmission policy adopt` puts one into force")
     return policy

@@ -68,7 +68,7 @@ def validation_asset(model: ModelAssets) -> dg.AssetsDefinition:
             record, evidence, results = _judged(ledger, config.version, context.run.run_id, additional, workspace)
             events, pointers = ledger.snapshot()
         record = version_records(events, pointers)[record.version]
-        document = document_from(record, evidence.document, events=events)
+        document = document_from(record, evidence.document, events=events, demo_allowed=workspace.demo_allowed)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(evidence.digest),
             metadata={

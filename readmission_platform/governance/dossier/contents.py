@@ -14,6 +14,9 @@ from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.adoptable import Adoption
 from readmission_platform.governance.policy.adoption import everything_in_force
 
+# What a file repeats of an event with a signature.
+_SIGNED = frozenset({"event", "at", "digest", "content", "statement", "signature", "public_key"})
+
 
 def repeated(record: VersionRecord, events: Sequence[Event], *, demo_allowed: bool) -> dict[str, Any]:
     """Return the content of every file that only repeats the ledger, by file name.
@@ -37,7 +40,7 @@ def repeated(record: VersionRecord, events: Sequence[Event], *, demo_allowed: bo
         files[PLAN] = {"in_force": _adopted(now.plan, events)}
     reproductions = list(_about(record, events, "version_reproduced"))
     if reproductions:
-        files[REPRODUCTION] = _signed(reproductions[-1])
+        files[REPRODUCTION] = _recorded(reproductions[-1]) | {"recorded_by": reproductions[-1].actor}
     return files
 
 
@@ -56,8 +59,13 @@ def _about(record: VersionRecord, events: Iterable[Event], kind: str) -> Iterabl
     return (event for event in events if event.kind == kind and event.version == record.version)
 
 
+def _recorded(event: Event) -> dict[str, Any]:
+    return {**event.payload, "event": event.seq, "at": event.at}
+
+
 def _signed(event: Event) -> dict[str, Any]:
-    return {"event": event.seq, "at": event.at, "by": event.actor, **event.payload}
+    """Return what was signed, with the signature; who signed is said in the statement, and nowhere else."""
+    return {name: each for name, each in _recorded(event).items() if name in _SIGNED}
 
 
 def _adopted(adoption: Adoption | None, events: Iterable[Event]) -> dict[str, Any] | None:

@@ -9,7 +9,6 @@ and only for the events up to that head. Whoever signs with a key of their own i
 (``public_key`` of :func:`verify`).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from readmission_platform.foundation.errors import BadInput, LedgerCorrupt
+from readmission_platform.foundation.untrusted import read_json
 from readmission_platform.foundation.values import canonical_json
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.chain import Pointer, utc_text
@@ -195,7 +195,7 @@ def read_head(path: Path) -> dict[str, Any]:
         When there is no such file, or it holds something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path.read_bytes())
     except OSError as error:
         raise BadInput(f"the head {path} cannot be read ({error.strerror})") from error
     except ValueError as error:

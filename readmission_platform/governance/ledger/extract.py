@@ -8,15 +8,17 @@ signatures are judged by its roles. Events of other models are left out; only th
 written, so that the chain can still be followed.
 """
 
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+
+from pydantic import ValidationError
 
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.untrusted import read_json
 from readmission_platform.foundation.values import canonical_json
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, GENESIS, Event, is_intact
 from readmission_platform.governance.ledger.integrity import Head
+from readmission_platform.governance.ledger.shapes import EventShape, LinkShape
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,6 @@ class Link:
 
 
 Entry = Event | Link
-_EVENT_FIELDS = frozenset(field.name for field in fields(Event))
-_LINK_FIELDS = frozenset(field.name for field in fields(Link))
 
 
 def extract_text(entries: Iterable[Entry]) -> str:
@@ -90,16 +90,14 @@ def departure_from(head: Head, entries: Sequence[Entry]) -> str | None:
 
 def _entry(number: int, line: str) -> Entry:
     try:
-        content: Any = json.loads(line)
+        content = read_json(line)
     except ValueError as error:
         raise BadInput(f"line {number} of the ledger extract is no JSON") from error
-    names = frozenset(content) if isinstance(content, dict) else frozenset()
-    if names == _EVENT_FIELDS and isinstance(content["payload"], dict) and _in_order(content):
-        return Event(**content)
-    if names == _LINK_FIELDS and _in_order(content):
-        return Link(**content)
-    raise BadInput(f"line {number} of the ledger extract is neither an event nor a link")
-
-
-def _in_order(content: dict[str, Any]) -> bool:
-    return isinstance(content["seq"], int) and all(isinstance(content[name], str) for name in _LINK_FIELDS - {"seq"})
+    shown = isinstance(content, dict) and "payload" in content
+    shape: type[EventShape | LinkShape] = EventShape if shown else LinkShape
+    try:
+        shape.model_validate(content)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"]) if isinstance(content, dict) else "its type"
+        raise BadInput(f"line {number} of the ledger extract is neither an event nor a link: see {place}") from error
+    return Event(**content) if shown else Link(**content)

@@ -19,7 +19,7 @@ from readmission_platform.evaluation.words import Words
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
-from readmission_platform.governance.policy.adoption import in_force
+from readmission_platform.governance.policy.adoption import adoptions_with_effect
 from readmission_platform.governance.policy.shown import judged_groups, shown_gate
 from readmission_platform.lifecycle.versions.version_facts import estimates_of, measured_at_training, recorded_evidence
 from readmission_platform.lifecycle.workspace import Workspace
@@ -60,16 +60,20 @@ def evidence_document(
     record = version_records(events, pointers).get(version)
     if record is None:
         raise BadInput(f"there is no version {version}; `readmission status` lists them")
-    return document_from(record, _recomputed(record, workspace), events=events)
+    return document_from(record, _recomputed(record, workspace), events=events, demo_allowed=workspace.demo_allowed)
 
 
-def document_from(record: VersionRecord, computed: Mapping[str, Any], *, events: Sequence[Event]) -> dict[str, Any]:
+def document_from(
+    record: VersionRecord, computed: Mapping[str, Any], *, events: Sequence[Event], demo_allowed: bool
+) -> dict[str, Any]:
     """Return the document made of a version's record, what was computed from its rows, and the ledger's events.
 
     Parameters
     ----------
     computed
         As ``evaluation.estimates.evidence.evaluate`` returns it; it is left as it is.
+    demo_allowed
+        Whether the demo approver's signatures count (in ``local`` only).
     """
     version, validated, words = record.version, record.validated_payload or {}, Words(**record.words)
     evidence = {**computed, "estimates": dict(computed["estimates"])}
@@ -77,7 +81,7 @@ def document_from(record: VersionRecord, computed: Mapping[str, Any], *, events:
                 if name not in evidence["estimates"]}  # fmt: skip
     evidence["estimates"] |= recorded | measured_at_training(record)
     shown = hide_telling_shares(suppress_small_cells(evidence))
-    policy = policy_of(events, validated.get("policy_digest"))
+    policy = policy_of(events, validated.get("policy_digest"), demo_allowed=demo_allowed)
     document = {
         "format": FORMAT,
         "model": record.model,
@@ -120,13 +124,20 @@ def newest_study(events: Sequence[Event], version: str) -> dict[str, Any] | None
     return dict(found.payload) if found else None
 
 
-def policy_of(events: Sequence[Event], digest: str | None) -> GatePolicy | None:
-    """Return the policy of a digest as the ledger has it; the one in force where no digest is known."""
-    for event in reversed(events):
-        if event.kind == "policy_adopted" and digest is not None and event.payload.get("digest") == digest:
-            return GatePolicy.model_validate(event.payload["content"])
-    policy = in_force(events)
-    return policy.policy if policy and digest is None else None
+def policy_of(events: Sequence[Event], digest: str | None, *, demo_allowed: bool) -> GatePolicy | None:
+    """Return the policy of a digest if it was ever in force; the one in force where no digest is known.
+
+    Parameters
+    ----------
+    demo_allowed
+        Whether the demo approver's signatures count (in ``local`` only).
+    """
+    adopted = [
+        (event.payload["digest"], content)
+        for event, content in adoptions_with_effect(events, demo_allowed=demo_allowed)
+        if isinstance(content, GatePolicy)
+    ]
+    return next((content for known, content in reversed(adopted) if digest in (known, None)), None)
 
 
 def _recomputed(record: VersionRecord, workspace: Workspace) -> dict[str, Any]:
