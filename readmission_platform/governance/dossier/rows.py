@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 1_000_000
 MOST_GROUPS = 200
 _LONGEST_TEXT = 200
+_LARGEST_NUMBER = 10**9
 
 
 def read_rows(content: bytes, schema: EvidenceSchema) -> pd.DataFrame:
@@ -54,6 +55,9 @@ def read_rows(content: bytes, schema: EvidenceSchema) -> pd.DataFrame:
         _check_lengths(name, table.column(name))
     # Metadata of the file could have pandas make other types of the columns.
     rows: pd.DataFrame = table.replace_schema_metadata(None).to_pandas().astype(dict.fromkeys(text, object))
+    numbers = [name for name, kind in kinds.items() if kind in ("whole", "number") and name in rows.columns]
+    if bool((rows[numbers].abs() > _LARGEST_NUMBER).to_numpy().any()):
+        raise InvalidEvidence(f"it holds a number above {_LARGEST_NUMBER:,}")
     crowded = [each.name for each in schema.attributes if rows[each.name].nunique() > MOST_GROUPS]
     if crowded:
         raise InvalidEvidence(f"{crowded[0]} has more than {MOST_GROUPS} groups")

@@ -24,10 +24,10 @@ from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.chain import Pointer, utc_text
 from readmission_platform.governance.ledger.integrity import Head
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.shapes import Count, Digest, Identity, Moment
 from readmission_platform.governance.signatures import is_signed_by, sign
 
 HEAD_KIND = "ledger_head"
-_DIGEST = r"^sha256:[0-9a-f]{64}$"
 
 
 class HeadStatement(BaseModel):
@@ -36,14 +36,14 @@ class HeadStatement(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: str = Field(pattern=f"^{HEAD_KIND}$")
-    model: str
-    seq: int = Field(ge=0)
-    count: int = Field(ge=0)
-    hash: str = Field(pattern=_DIGEST)
-    at: str | None
-    first_hash: str | None = Field(pattern=_DIGEST)
-    exported_at: str
-    signer: str
+    model: Identity
+    seq: Count
+    count: Count
+    hash: Digest
+    at: Moment | None
+    first_hash: Digest | None
+    exported_at: Moment
+    signer: Identity
     demo: bool
 
     def head(self) -> Head:

@@ -31,6 +31,8 @@ class Link:
 
 
 Entry = Event | Link
+# Three events an hour of ten models, for ten years.
+MOST_ENTRIES = 3_000_000
 
 
 def extract_text(entries: Iterable[Entry]) -> str:
@@ -44,8 +46,10 @@ def read_extract(text: str) -> list[Entry]:
     Raises
     ------
     BadInput
-        When a line is neither an event nor a link.
+        When a line is neither an event nor a link, or there are too many.
     """
+    if text.count("\n") > MOST_ENTRIES:
+        raise BadInput(f"the ledger extract has more than {MOST_ENTRIES:,} lines")
     # Not splitlines(), which also breaks at characters that may stand inside a line.
     lines = text.removesuffix("\n").split("\n") if text else []
     return [_entry(number, line) for number, line in enumerate(lines, start=1)]

@@ -341,7 +341,7 @@ def _mutated(value: Any, data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(data=st.data())
 def test_whatever_a_file_holds_and_whoever_sealed_it_verifying_ends_with_checks(
     contents: tuple[bytes, Files], signer: Signer, data: st.DataObject
