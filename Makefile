@@ -131,6 +131,10 @@ model-development: setup ## what was tried for the readmission model, each varia
 replay-report: setup ## the shipped recipe on the replay stream, which no choice was based on
 	$(BIN)/python -m readmission_platform_tests.benchmarks.replay_stream $(WITH_ARCHIVE)
 
+.PHONY: linkage
+linkage: setup ## can evidence rows be traced back to their source without the key?
+	@$(BIN)/python -m readmission_platform_tests.benchmarks.linkage $(WITH_ARCHIVE)
+
 .PHONY: lock
 lock: setup ## remake requirements.lock from pyproject.toml; UPGRADE=1 takes newer releases
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

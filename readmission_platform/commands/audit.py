@@ -54,7 +54,7 @@ def signer_of(platform: "Platform", key: Path | None, ledger: "Ledger") -> "Sign
 
     if key is not None:
         return Signer(platform.actor, load_key(key))
-    if platform.environment != "local" or not platform.rules.demo_approver:
+    if not platform.has_demo_approver:
         raise Refused([f"there is no demo approver in {platform.environment}: sign with --key"])
     return demo_signer(ledger, platform.settings.keys)
 

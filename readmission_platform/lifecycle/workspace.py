@@ -33,6 +33,7 @@ from readmission_platform.config.models import ModelEntry, models_in_use
 from readmission_platform.config.monitoring import MonitoringConfig
 from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.values import ConfigurationError
+from readmission_platform.governance.ledger.binding import LOCAL
 from readmission_platform.governance.ledger.chain import ENVIRONMENT
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import PolicyInForce, ensure_adopted, monitoring_in_force
@@ -121,6 +122,11 @@ class Platform:
     def rules(self) -> EnvironmentConfig:
         """``configs/environments/<name>.yaml``."""
         return environment_config(self.settings)
+
+    @property
+    def has_demo_approver(self) -> bool:
+        """Whether there is a demo approver to ask: where the rules have one, and in ``local`` only."""
+        return self.rules.demo_approver and self.environment == LOCAL
 
     @property
     def alerts(self) -> AlertsConfig:

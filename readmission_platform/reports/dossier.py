@@ -12,6 +12,7 @@ _CONTENTS = {
     "model_card.md": "the same as text",
     "evidence_report.html": "the evidence report: how well it predicts, for whom, and how certain that is",
     "evidence.json": "everything in both, for programs",
+    "model_card.json": "what people wrote for the model card; every figure on it comes from evidence.json",
     "gates.json": "the gates it was judged by, with results",
     "approvals.json": "who approved it, each statement with its signature",
     "policy.json": "the gate policy in force, and the one it was judged by, each with its signature",
@@ -60,9 +61,9 @@ they are what the figures are recomputed from, and are for whoever verifies, not
     readmission dossier verify FOLDER --public-key KEY
 
 It needs the platform installed, and no home, network or database. It looks at every byte, the signature, the chain of
-the ledger, recomputes every figure that follows from the evidence rows, judges them by the gates once more, and checks
-every approval. KEY is the signer's public key, had from elsewhere than this folder. It ends with 0 when everything
-holds, 3 when something does not, and 2 when the folder cannot be read.
+the ledger, recomputes every figure that follows from the evidence rows, judges them by the gates once more, checks
+every approval, and makes every page again. KEY is the signer's public key, had from elsewhere than this folder. It ends
+with 0 when everything holds, 3 when something does not, and 2 when there is no such folder.
 
 What the folder alone cannot show:
 

@@ -141,7 +141,10 @@ def _shown(stage: str, workspace: Workspace) -> Iterator[Any]:
         shown = registry.aliases().get(stage)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(str(record.artifact_digest)),
-            metadata={"live": live_table(ledger, stage), "model version": record.version},
+            metadata={
+                "live": live_table(ledger, stage),
+                "model version": record.version,
+            },
             tags={"model_version": record.version},
             check_results=[
                 check_result(CHECK, shown == record.version, observed=f"{stage} is version {shown}", rule=CHECK_RULE,

@@ -12,6 +12,7 @@ from readmission_platform.assets.presentation import table
 from readmission_platform.foundation.steps import reached
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
+from readmission_platform.governance.promotion.approved import approvers
 from readmission_platform.governance.promotion.case import Judged
 from readmission_platform.lifecycle.versions.stages import Stage, live_version, stage_versions
 from readmission_platform.lifecycle.workspace import Workspace
@@ -35,7 +36,7 @@ def live_table(ledger: Ledger, stage: str) -> dg.MetadataValue:
     if pointer.version is None:
         return dg.MetadataValue.text(f"no version is in {stage}")
     moved = next(event for event in events if event.seq == pointer.seq)
-    approvals = {event.seq: event.actor for event in events if event.kind == "version_approved"}
+    approvals = approvers(events)
     record = version_records(events, pointers)[pointer.version]
     signed = [approvals[seq] for seq in moved.payload.get("approvals", []) if seq in approvals]
     return table([
@@ -58,7 +59,10 @@ def align_and_announce(
             continue
         yield dg.AssetMaterialization(
             model.key(f"{stage}_model"),
-            metadata={"live": live_table(ledger, stage), "model version": record.version},
+            metadata={
+                "live": live_table(ledger, stage),
+                "model version": record.version,
+            },
             tags={"dagster/data_version": str(record.artifact_digest), "model_version": record.version},
         )
         yield dg.AssetCheckEvaluation(

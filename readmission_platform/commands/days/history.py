@@ -20,7 +20,8 @@ def timeline(as_json: Json = False) -> None:
     """Show which version was in which stage, from when to when, by whom, approved by whom, on which evidence."""
     from readmission_platform.governance.ledger.timeline import timeline as periods_of
 
-    with workspace().ledger() as ledger:
+    current = workspace()
+    with current.ledger() as ledger:
         periods = periods_of(ledger.events())
     if as_json:
         print_json([period.to_json() for period in periods])

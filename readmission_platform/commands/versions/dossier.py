@@ -14,7 +14,7 @@ from readmission_platform.foundation.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from readmission_platform.governance.promotion.verification import Check
+    from readmission_platform.governance.promotion.check import Check
 
 VERIFY = "verify"
 _COLOURS = {"pass": "green", "fail": "red", "not applicable": "dim"}
@@ -38,7 +38,7 @@ def dossier(
     """Hand over a version: card, report, gates, approvals, ledger extract and rows in one sealed folder.
 
     `readmission dossier verify DIR` checks one offline, recomputes every figure, and ends with 3 when something was
-    changed or does not agree, with 2 when the folder cannot be read.
+    changed, does not agree, or was sealed with a key that is not the signer's; with 2 without a folder.
     """
     if what == VERIFY:
         if folder is None or target is not None or key is not None:
@@ -87,11 +87,21 @@ def _verify(folder: Path, public_key: str | None, head: Path | None, *, as_json:
         print_json({"dossier": str(folder), "verified": whole, "checks": [check.to_json() for check in checks],
                     "not_proven": list(NOT_PROVEN)})  # fmt: skip
     else:
+        out.print(_verdict(checks), markup=False, soft_wrap=True)
         _show(checks)
         out.print("What the folder alone cannot show:")
         for clause in NOT_PROVEN:
             out.print(f"  {clause}", markup=False, soft_wrap=True)
     raise_unless_whole(checks)
+
+
+def _verdict(checks: "Sequence[Check]") -> str:
+    """Say in one line whether the dossier verifies, and whose seal it bears, which the first check is of."""
+    seal = checks[0]
+    if seal.result == "fail":
+        return f"NOT TO BE TRUSTED: {seal.detail}"
+    failed = sum(check.result == "fail" for check in checks)
+    return f"{'Verified' if not failed else f'NOT VERIFIED, {failed} checks failed'}: {seal.detail}"
 
 
 def _show(checks: "Sequence[Check]") -> None:

@@ -38,6 +38,7 @@ from readmission_platform.evaluation.estimates.ranking import (
     weighted_sum,
     weighted_sum_by_place,
 )
+from readmission_platform.evaluation.estimates.rows import Text, entity_codes
 from readmission_platform.evaluation.estimates.schema import MODEL, Attribute
 
 LATEST_SHARE = 0.2
@@ -106,6 +107,23 @@ def latest_entities(*, clock: FloatArray, codes: IntArray, entities: int) -> NDA
     late = np.zeros(entities, dtype=np.bool_)
     late[by_first[entities - round(LATEST_SHARE * entities) :]] = True
     return late[codes]
+
+
+def time_slices(*, clock: FloatArray, entity_keys: Text) -> FloatArray:
+    """Return for each row (n,) where on the clock the slice of its entity begins: the latest fifth, or all before it.
+
+    No estimate asks for more of the time than this, so evidence rows need not give it away. Evidence with these in
+    place of ``clock`` gives the same estimates.
+
+    Parameters
+    ----------
+    clock
+        Place in time of each row (n,), from 0 to 1.
+    entity_keys
+        Whose row it is.
+    """
+    codes, entities = entity_codes(entity_keys)
+    return np.where(latest_entities(clock=clock, codes=codes, entities=entities), 1 - LATEST_SHARE, 0.0)
 
 
 def prepare(

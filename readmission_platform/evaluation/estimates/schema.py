@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeAlias
 Kind: TypeAlias = Literal["key", "category", "whole", "number"]
 
 # What the evidence of every model has: pseudonyms of the row and of the entity it is about, the fold that it was held
-# out in, its place in time from 0 to 1, the outcome (0 or 1), and the probability that the model gave it.
+# out in, where on the clock from 0 to 1 its slice of time begins (``pooled.time_slices``), the outcome (0 or 1), and
+# the probability that the model gave it.
 ROW_COLUMNS: Mapping[str, Kind] = {
     "row_key": "key",
     "entity_key": "key",

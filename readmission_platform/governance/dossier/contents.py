@@ -14,20 +14,21 @@ from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.adoptable import Adoption
 from readmission_platform.governance.policy.adoption import everything_in_force
 
+# What a file repeats of an event with a signature.
+_SIGNED = frozenset({"event", "at", "digest", "content", "statement", "signature", "public_key"})
 
-def repeated(record: VersionRecord, events: Sequence[Event], *, demo_allowed: bool) -> dict[str, Any]:
+
+def repeated(record: VersionRecord, events: Sequence[Event]) -> dict[str, Any]:
     """Return the content of every file that only repeats the ledger, by file name.
 
     Parameters
     ----------
     events
         All events of the model and its environment, in order.
-    demo_allowed
-        Whether the demo approver's signatures count (in ``local`` only).
     """
-    now = everything_in_force(events, demo_allowed=demo_allowed)
+    now = everything_in_force(events)
     judged_at = record.validations[-1].seq if record.validations else 0
-    then = everything_in_force([event for event in events if event.seq < judged_at], demo_allowed=demo_allowed)
+    then = everything_in_force([event for event in events if event.seq < judged_at])
     files: dict[str, Any] = {
         APPROVALS: [_signed(event) for event in _about(record, events, "version_approved")],
         POLICY: {"in_force": _adopted(now.policy, events), "at_validation": _adopted(then.policy, events)},
@@ -37,7 +38,7 @@ def repeated(record: VersionRecord, events: Sequence[Event], *, demo_allowed: bo
         files[PLAN] = {"in_force": _adopted(now.plan, events)}
     reproductions = list(_about(record, events, "version_reproduced"))
     if reproductions:
-        files[REPRODUCTION] = _signed(reproductions[-1])
+        files[REPRODUCTION] = _recorded(reproductions[-1]) | {"recorded_by": reproductions[-1].actor}
     return files
 
 
@@ -56,8 +57,13 @@ def _about(record: VersionRecord, events: Iterable[Event], kind: str) -> Iterabl
     return (event for event in events if event.kind == kind and event.version == record.version)
 
 
+def _recorded(event: Event) -> dict[str, Any]:
+    return {**event.payload, "event": event.seq, "at": event.at}
+
+
 def _signed(event: Event) -> dict[str, Any]:
-    return {"event": event.seq, "at": event.at, "by": event.actor, **event.payload}
+    """Return what was signed, with the signature; who signed is said in the statement, and nowhere else."""
+    return {name: each for name, each in _recorded(event).items() if name in _SIGNED}
 
 
 def _adopted(adoption: Adoption | None, events: Iterable[Event]) -> dict[str, Any] | None:

@@ -3,10 +3,10 @@
 What belongs here: pure functions over names and bytes. What does not: gathering the files
 (``lifecycle.versions.dossier``), and whether they agree with each other (``lifecycle.versions.dossier_verification``).
 
-Threat model: any change to a sealed dossier is found from the folder alone, unless whoever made it seals it again.
-A seal by another key is found when the key is compared with one that was had from elsewhere (``public_key``). Whoever
-holds the sealing key, or rewrites the whole ledger before sealing, is caught only by a head of the ledger that was
-exported before and kept elsewhere.
+Threat model: any change to a sealed dossier is found from the folder alone, also when somebody seals it again with
+another key than the one that the ledger extract registers for the signer. Whoever holds the sealing key, or rewrites
+the whole ledger before sealing, is caught only by a key that was had from elsewhere (``public_key``), or by a head of
+the ledger that was exported before and kept elsewhere.
 """
 
 import base64
@@ -14,31 +14,36 @@ import binascii
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.untrusted import MAX_WHOLE, read_json
 from readmission_platform.foundation.values import canonical_json
-from readmission_platform.governance.demo_approver import Signer, demo_keys
+from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.chain import Event
-from readmission_platform.governance.policy.adoption import roles_ever_in_force
-from readmission_platform.governance.promotion.verification import Check
+from readmission_platform.governance.ledger.shapes import Digest, Identity, Moment
+from readmission_platform.governance.policy.adoption import announced_demo_keys, roles_ever_in_force, roles_in_force
+from readmission_platform.governance.promotion.check import Check
 from readmission_platform.governance.signatures import is_signed_by, sign
 
 MANIFEST = "manifest.json"
 README = "README.md"
 CARD_PAGE, CARD_TEXT, REPORT = "model_card.html", "model_card.md", "evidence_report.html"
+CARD_WORDS = "model_card.json"
 DOCUMENT, GATES, APPROVALS, LEDGER = "evidence.json", "gates.json", "approvals.json", "ledger.jsonl"
 POLICY, ROLES, PLAN, REPRODUCTION = "policy.json", "roles.json", "change_plan.json", "reproduction.json"
 ROWS, CHAMPION_ROWS = "evidence_rows.parquet", "champion_rows.parquet"
+ROW_FILES = (ROWS, CHAMPION_ROWS)
+PAGES = (README, CARD_PAGE, CARD_TEXT, REPORT)
 
-REQUIRED = (README, CARD_PAGE, CARD_TEXT, REPORT, DOCUMENT, GATES, APPROVALS, LEDGER, POLICY, ROLES, ROWS)
+REQUIRED = (*PAGES, CARD_WORDS, DOCUMENT, GATES, APPROVALS, LEDGER, POLICY, ROLES, ROWS)
 # There when there is something to put into them.
 OPTIONAL = (PLAN, REPRODUCTION, CHAMPION_ROWS)
 
 _SIGNED = {"statement", "signature", "public_key"}
-_DIGEST = r"^sha256:[0-9a-f]{64}$"
+FileName = Annotated[str, Field(max_length=100, pattern=r"^[\w.]+$")]
 
 
 class _Strict(BaseModel):
@@ -48,8 +53,8 @@ class _Strict(BaseModel):
 class LedgerHead(_Strict):
     """Where the chain of the extract ends; ``seq`` counts the events of all models."""
 
-    seq: int = Field(ge=1)
-    hash: str = Field(pattern=_DIGEST)
+    seq: int = Field(ge=1, le=MAX_WHOLE)
+    hash: Digest
 
 
 class DossierStatement(_Strict):
@@ -57,15 +62,15 @@ class DossierStatement(_Strict):
 
     kind: Literal["version_dossier"]
     format: Literal["readmission-dossier-1"]
-    model: str
-    version: str
-    environment: str
-    code_version: str
-    made_at: str
-    signer: str
+    model: Identity
+    version: Identity
+    environment: Identity
+    code_version: Identity
+    made_at: Moment
+    signer: Identity
     demo: bool
     ledger: LedgerHead
-    files: dict[str, str]
+    files: dict[FileName, Digest] = Field(max_length=len(REQUIRED) + len(OPTIONAL))
 
 
 def digest_of_bytes(content: bytes) -> str:
@@ -89,19 +94,25 @@ def sealed(files: Mapping[str, bytes], signer: Signer, **about: Any) -> bytes:
     Raises
     ------
     BadInput
-        When a file is missing, or there is one that a dossier does not have.
+        When a file is missing, or there is one that a dossier does not have, or a name cannot stand in a manifest.
     """
     problem = incomplete(files)
     if problem:
         raise BadInput(problem)
-    statement = DossierStatement(
-        kind="version_dossier",
-        format="readmission-dossier-1",
-        signer=signer.identity,
-        demo=signer.demo,
-        files={name: digest_of_bytes(content) for name, content in sorted(files.items())},
-        **about,
-    )
+    try:
+        statement = DossierStatement(
+            kind="version_dossier",
+            format="readmission-dossier-1",
+            signer=signer.identity,
+            demo=signer.demo,
+            files={name: digest_of_bytes(content) for name, content in sorted(files.items())},
+            **about,
+        )
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise BadInput(
+            f"{place} cannot stand in the manifest of a dossier: use letters, digits and . @ + - _"
+        ) from error
     return _manifest_bytes(sign(statement.model_dump(), signer.key))
 
 
@@ -123,12 +134,13 @@ def read_manifest(content: bytes) -> tuple[DossierStatement, dict[str, Any]]:
         When it is none.
     """
     try:
-        signed = json.loads(content)
+        signed = read_json(content)
+        if not isinstance(signed, dict):
+            raise BadInput(f"{MANIFEST} is no signed statement")
         if set(signed) != _SIGNED or not all(isinstance(signed[name], str) for name in _SIGNED - {"statement"}):
             raise BadInput(f"{MANIFEST} is no signed statement")
-        _manifest_bytes(signed)  # there is text that can be read and not be written
         return DossierStatement.model_validate(signed["statement"]), signed
-    except (ValueError, TypeError, KeyError, RecursionError) as error:  # a ValidationError is a ValueError
+    except ValueError as error:  # a ValidationError is one
         raise BadInput(f"{MANIFEST} is no manifest of a dossier") from error
 
 
@@ -159,22 +171,44 @@ def check_seal(manifest: bytes, files: Mapping[str, bytes], *, public_key: str |
     ]
 
 
-def registered_to(public_key: str, events: Sequence[Event], *, demo_allowed: bool) -> str | None:
+def registered_to(public_key: str, events: Sequence[Event]) -> str | None:
     """Return whom a key belongs to: a person of roles that were ever in force, or a demo approver where these count.
 
     Parameters
     ----------
     events
         The events of the extract, in order.
-    demo_allowed
-        Whether the demo approver's signatures count (in ``local`` only).
     """
-    for roles in reversed(roles_ever_in_force(events, demo_allowed=demo_allowed)):
+    for roles in reversed(roles_ever_in_force(events)):
         for identity, person in roles.people.items():
             if person.public_key == public_key:
                 return identity
-    announced = demo_keys(events) if demo_allowed else {}
+    announced = announced_demo_keys(events)
     return next((f"{identity} (demonstration)" for identity, key in announced.items() if key == public_key), None)
+
+
+def seal_problem(signer: str, public_key: str, events: Sequence[Event], *, demo: bool) -> str | None:
+    """Say why a key is not the one that the ledger extract registers for whoever sealed, or return None.
+
+    Parameters
+    ----------
+    events
+        The events of the extract, in order: what counts are the roles in force where it ends.
+    demo
+        Whether the seal says that it is a demonstration.
+    """
+    roles = roles_in_force(events)
+    person = roles.roles.people.get(signer) if roles and not demo else None
+    announced = announced_demo_keys(events) if demo else {}
+    registered = person.public_key if person else announced.get(signer)
+    sealed_with = f"sealed in the name of {signer} with the key {public_key}"
+    if registered is None:
+        return f"{sealed_with}, which the ledger extract does not know: no key is registered for {signer} there"
+    if registered != public_key:
+        known = registered_to(public_key, events)
+        whose = f"is registered to {known}" if known else "the ledger extract does not know"
+        return f"{sealed_with}, which {whose}: {signer} has the key {registered} there"
+    return None
 
 
 def _signature_problem(manifest: bytes, signed: Mapping[str, Any], expected: str | None) -> str | None:

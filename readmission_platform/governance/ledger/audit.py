@@ -9,7 +9,6 @@ and only for the events up to that head. Whoever signs with a key of their own i
 (``public_key`` of :func:`verify`).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,15 +18,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from readmission_platform.foundation.errors import BadInput, LedgerCorrupt
+from readmission_platform.foundation.untrusted import read_json
 from readmission_platform.foundation.values import canonical_json
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.chain import Pointer, utc_text
 from readmission_platform.governance.ledger.integrity import Head
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.shapes import Count, Digest, Identity, Moment
 from readmission_platform.governance.signatures import is_signed_by, sign
 
 HEAD_KIND = "ledger_head"
-_DIGEST = r"^sha256:[0-9a-f]{64}$"
 
 
 class HeadStatement(BaseModel):
@@ -36,14 +36,14 @@ class HeadStatement(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: str = Field(pattern=f"^{HEAD_KIND}$")
-    model: str
-    seq: int = Field(ge=0)
-    count: int = Field(ge=0)
-    hash: str = Field(pattern=_DIGEST)
-    at: str | None
-    first_hash: str | None = Field(pattern=_DIGEST)
-    exported_at: str
-    signer: str
+    model: Identity
+    seq: Count
+    count: Count
+    hash: Digest
+    at: Moment | None
+    first_hash: Digest | None
+    exported_at: Moment
+    signer: Identity
     demo: bool
 
     def head(self) -> Head:
@@ -195,7 +195,7 @@ def read_head(path: Path) -> dict[str, Any]:
         When there is no such file, or it holds something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path.read_bytes())
     except OSError as error:
         raise BadInput(f"the head {path} cannot be read ({error.strerror})") from error
     except ValueError as error:

@@ -8,15 +8,17 @@ signatures are judged by its roles. Events of other models are left out; only th
 written, so that the chain can still be followed.
 """
 
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+
+from pydantic import ValidationError
 
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.untrusted import read_json
 from readmission_platform.foundation.values import canonical_json
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, GENESIS, Event, is_intact, problem_of_time
 from readmission_platform.governance.ledger.integrity import Head
+from readmission_platform.governance.ledger.shapes import EventShape, LinkShape
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Link:
 
 
 Entry = Event | Link
-_EVENT_FIELDS = frozenset(field.name for field in fields(Event))
-_LINK_FIELDS = frozenset(field.name for field in fields(Link))
+# Three events an hour of ten models, for ten years.
+MOST_ENTRIES = 3_000_000
 
 
 def extract_text(entries: Iterable[Entry]) -> str:
@@ -44,8 +46,10 @@ def read_extract(text: str) -> list[Entry]:
     Raises
     ------
     BadInput
-        When a line is neither an event nor a link.
+        When a line is neither an event nor a link, or there are too many.
     """
+    if text.count("\n") > MOST_ENTRIES:
+        raise BadInput(f"the ledger extract has more than {MOST_ENTRIES:,} lines")
     # Not splitlines(), which also breaks at characters that may stand inside a line.
     lines = text.removesuffix("\n").split("\n") if text else []
     return [_entry(number, line) for number, line in enumerate(lines, start=1)]
@@ -94,16 +98,14 @@ def departure_from(head: Head, entries: Sequence[Entry]) -> str | None:
 
 def _entry(number: int, line: str) -> Entry:
     try:
-        content: Any = json.loads(line)
+        content = read_json(line)
     except ValueError as error:
         raise BadInput(f"line {number} of the ledger extract is no JSON") from error
-    names = frozenset(content) if isinstance(content, dict) else frozenset()
-    if names == _EVENT_FIELDS and isinstance(content["payload"], dict) and _in_order(content):
-        return Event(**content)
-    if names == _LINK_FIELDS and _in_order(content):
-        return Link(**content)
-    raise BadInput(f"line {number} of the ledger extract is neither an event nor a link")
-
-
-def _in_order(content: dict[str, Any]) -> bool:
-    return isinstance(content["seq"], int) and all(isinstance(content[name], str) for name in _LINK_FIELDS - {"seq"})
+    shown = isinstance(content, dict) and "payload" in content
+    shape: type[EventShape | LinkShape] = EventShape if shown else LinkShape
+    try:
+        shape.model_validate(content)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"]) if isinstance(content, dict) else "its type"
+        raise BadInput(f"line {number} of the ledger extract is neither an event nor a link: see {place}") from error
+    return Event(**content) if shown else Link(**content)

@@ -3,11 +3,12 @@
 What belongs here: a pure function over events. What does not: what is in a stage now (the pointers decide).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from readmission_platform.governance.ledger.chain import STAGES, Event
+from readmission_platform.governance.promotion.approved import approvers
 
 How = Literal["promotion", "rollback"]
 
@@ -16,8 +17,8 @@ How = Literal["promotion", "rollback"]
 class Period:
     """One version in one stage; ``until`` is None while it lasts.
 
-    ``approved_by`` are the people whose approvals counted. A rollback needs none: it names those of the promotion that
-    brought the version into the stage before. ``seq`` is the ledger's event.
+    ``approved_by`` are the people whose signed approvals counted. A rollback needs none: it names those of the
+    promotion that brought the version into the stage before. ``seq`` is the ledger's event.
     """
 
     stage: str
@@ -40,7 +41,7 @@ class Period:
         return asdict(self)
 
 
-def timeline(events: Iterable[Event]) -> list[Period]:
+def timeline(events: Sequence[Event]) -> list[Period]:
     """Return every stay of every version in a stage, in the order of their beginning.
 
     Parameters
@@ -48,15 +49,13 @@ def timeline(events: Iterable[Event]) -> list[Period]:
     events
         All events of one model and its environment, in order.
     """
+    signed = approvers(events)
     periods: list[Period] = []
     current: dict[str, int] = {}
     trained: dict[str, Event] = {}
-    approvers: dict[int, str] = {}
     for event in events:
         if event.kind == "version_trained" and event.version is not None:
             trained.setdefault(event.version, event)
-        elif event.kind == "version_approved":
-            approvers[event.seq] = event.actor
         moves = event.payload.get("moves")
         if not isinstance(moves, Mapping):
             continue
@@ -68,7 +67,7 @@ def timeline(events: Iterable[Event]) -> list[Period]:
                 periods[place] = replace(periods[place], until=event.at, ended_by_seq=event.seq)
             if moves[stage] is not None:
                 current[stage] = len(periods)
-                periods.append(_began(event, stage, str(moves[stage]), replaced, trained, approvers, periods))
+                periods.append(_began(event, stage, str(moves[stage]), replaced, trained, signed, periods))
     return periods
 
 
@@ -78,12 +77,12 @@ def _began(
     version: str,
     replaced: str | None,
     trained: Mapping[str, Event],
-    approvers: Mapping[int, str],
+    signed: Mapping[int, str],
     before: list[Period],
 ) -> Period:
     how: How = "rollback" if event.kind == "version_rolled_back" else "promotion"
     counted = event.payload.get("approvals")
-    approved = tuple(approvers[seq] for seq in counted if seq in approvers) if isinstance(counted, list) else ()
+    approved = tuple(signed[seq] for seq in counted if seq in signed) if isinstance(counted, list) else ()
     if how == "rollback":
         earlier = (period for period in reversed(before) if (period.stage, period.version) == (stage, version))
         approved = next((period.approved_by for period in earlier), ())

@@ -50,10 +50,14 @@ __all__ = [
     "PolicyInForce",
     "RolesInForce",
     "adopt",
+    "adoptions_with_effect",
+    "announced_demo_keys",
     "counting_demo_keys",
+    "demonstrations_count",
     "ensure_adopted",
     "everything_in_force",
     "in_force",
+    "in_force_of",
     "monitoring_in_force",
     "plan_in_force",
     "roles_ever_in_force",
@@ -61,18 +65,22 @@ __all__ = [
 ]
 
 
-def everything_in_force(events: Iterable[Event], *, demo_allowed: bool = True) -> InForce:
+def everything_in_force(events: Iterable[Event]) -> InForce:
     """Return everything in force. Adoptions that are not properly signed have no effect.
+
+    A demo approver's signature counts in a ledger of ``local`` only, and only until people have adopted roles.
 
     Parameters
     ----------
     events
         All events of one model and its environment, in order, as ``Ledger.events()`` returns them.
-    demo_allowed
-        Whether a demo approver's signature may count at all. It does in a ledger of ``local`` only, and only until
-        people have adopted roles.
     """
-    found = {event.kind: (_adoption(event), content) for event, content in _effective(events, demo_allowed)}
+    return in_force_of(_effective(events))
+
+
+def in_force_of(adopted: Iterable[tuple[Event, Any]]) -> InForce:
+    """Return what adoptions with an effect, in order, leave in force."""
+    found = {event.kind: (_adoption(event), content) for event, content in adopted}
     policy, plan, monitoring, roles = (
         found.get(kind) for kind in ("policy_adopted", "change_plan_adopted", "monitoring_adopted", "roles_adopted")
     )
@@ -84,19 +92,19 @@ def everything_in_force(events: Iterable[Event], *, demo_allowed: bool = True) -
     )
 
 
-def in_force(events: Iterable[Event], *, demo_allowed: bool = True) -> PolicyInForce | None:
-    """Return the policy in force, or None; parameters as for :func:`everything_in_force`."""
-    return everything_in_force(events, demo_allowed=demo_allowed).policy
+def in_force(events: Iterable[Event]) -> PolicyInForce | None:
+    """Return the policy in force, or None."""
+    return everything_in_force(events).policy
 
 
-def plan_in_force(events: Iterable[Event], *, demo_allowed: bool = True) -> PlanInForce | None:
-    """Return the change plan in force, or None; parameters as for :func:`everything_in_force`."""
-    return everything_in_force(events, demo_allowed=demo_allowed).plan
+def plan_in_force(events: Iterable[Event]) -> PlanInForce | None:
+    """Return the change plan in force, or None."""
+    return everything_in_force(events).plan
 
 
-def roles_in_force(events: Iterable[Event], *, demo_allowed: bool = True) -> RolesInForce | None:
-    """Return the roles in force, or None; parameters as for :func:`everything_in_force`."""
-    return everything_in_force(events, demo_allowed=demo_allowed).roles
+def roles_in_force(events: Iterable[Event]) -> RolesInForce | None:
+    """Return the roles in force, or None."""
+    return everything_in_force(events).roles
 
 
 def monitoring_in_force(ledger: Ledger) -> MonitoringInForce | None:
@@ -106,18 +114,30 @@ def monitoring_in_force(ledger: Ledger) -> MonitoringInForce | None:
     return everything_in_force(sorted(events, key=lambda event: event.seq)).monitoring
 
 
-def roles_ever_in_force(events: Iterable[Event], *, demo_allowed: bool) -> list[RolesConfig]:
-    """Return all roles that were ever in force, the latest last; parameters as for :func:`everything_in_force`."""
-    return [content for _, content in _effective(events, demo_allowed) if isinstance(content, RolesConfig)]
+def roles_ever_in_force(events: Iterable[Event]) -> list[RolesConfig]:
+    """Return all roles that were ever in force, the latest last."""
+    adopted = adoptions_with_effect(events)
+    return [content for _, content in adopted if isinstance(content, RolesConfig)]
+
+
+def adoptions_with_effect(events: Iterable[Event]) -> list[tuple[Event, Any]]:
+    """Return each adoption that ever had an effect, with its content."""
+    return list(_effective(events))
+
+
+def announced_demo_keys(events: Sequence[Event]) -> dict[str, str]:
+    """Return the public keys of demo approvers by identity; there are none in a ledger of another environment."""
+    return demo_keys(events) if environment_of(events) == LOCAL else {}
 
 
 def counting_demo_keys(events: Sequence[Event]) -> dict[str, str]:
-    """Return the public keys of the demo approvers whose approvals count, by identity.
+    """Return the public keys of the demo approvers whose signatures count now: none once people have adopted roles."""
+    return announced_demo_keys(events) if demonstrations_count(everything_in_force(events)) else {}
 
-    There are some in a ledger of ``local`` only, and only until people have adopted roles.
-    """
-    roles = roles_in_force(events)
-    return demo_keys(events) if environment_of(events) == LOCAL and (roles is None or roles.demo) else {}
+
+def demonstrations_count(now: InForce) -> bool:
+    """Tell whether a demo approver's signature counts besides what is in force: until people have adopted roles."""
+    return now.roles is None or now.roles.demo
 
 
 def adopt(
@@ -127,7 +147,6 @@ def adopt(
     signer: Signer,
     *,
     required: RequiredGates | None = None,
-    demo_allowed: bool = True,
     asked_at: datetime | None = None,
 ) -> Event:
     """Put a policy, a change plan or roles into force with a signature.
@@ -139,8 +158,6 @@ def adopt(
         the environment's own where there is no model yet.
     required
         As for :func:`check_content`.
-    demo_allowed
-        As for :func:`everything_in_force`.
     asked_at
         When the signer asked for it, if that was earlier: whoever signs has not seen what was adopted since.
 
@@ -161,7 +178,7 @@ def adopt(
     if unseen:
         raise Conflict(f"Somebody was first: event {unseen[-1].seq} by {unseen[-1].actor} was adopted meanwhile. Look "
                        "at what is in force now, then decide anew.")  # fmt: skip
-    return _adopt_after(events, ledger, kind, content, signer, required=required, demo_allowed=demo_allowed)
+    return _adopt_after(events, ledger, kind, content, signer, required=required)
 
 
 def _adopt_after(
@@ -172,14 +189,13 @@ def _adopt_after(
     signer: Signer,
     *,
     required: RequiredGates | None,
-    demo_allowed: bool = True,
 ) -> Event:
     """Adopt something provided that these events are still all that it depends on; raises as :func:`adopt` does."""
     adoptable = check_content(kind, content, required=required)
     if ledger.model == ENVIRONMENT and not adoptable.of_environment:
         raise BadInput(f"A {adoptable.words} belongs to a model, and no model is named.")
     stream = adoptable.stream(ledger.model)
-    before = roles_in_force(events, demo_allowed=demo_allowed)
+    before = roles_in_force(events)
     last_seq = max((event.seq for event in events if event.kind == kind and is_adoption(event)), default=0)
     plain = content.model_dump(mode="json")
     statement = {
@@ -199,7 +215,7 @@ def _adopt_after(
     }
     proposed = Event(0, stream, "", kind, None, signer.identity, payload, "", "")
     deciding = before.roles if before else None
-    problem = _problem(proposed, deciding, counting_demo_keys(events) if demo_allowed else {}, last_seq)
+    problem = _problem(proposed, deciding, counting_demo_keys(events), last_seq)
     if problem:
         raise Refused([f"{adoptable.words} not adopted: {problem}"])
     return ledger.append(
@@ -251,7 +267,7 @@ def ensure_adopted(
         "change_plan_adopted": plan,
         "monitoring_adopted": monitoring,
     }
-    now = everything_in_force(ledger.events(), demo_allowed=allowed)
+    now = everything_in_force(ledger.events())
     if now.missing:
         wanted = ", ".join(ADOPTABLE[kind].words for kind in now.missing)
         if not (environment.adopt_policy_on_first_use and allowed):
@@ -259,7 +275,7 @@ def ensure_adopted(
         signer = demo_signer(ledger, keys)
         for kind in now.missing:
             _adopt_unless_there(ledger, kind, contents[kind], signer, required)
-        now = everything_in_force(ledger.events(), demo_allowed=allowed)
+        now = everything_in_force(ledger.events())
     if now.policy is None or now.missing:
         raise Refused(["what was adopted did not come into force: run the audit of the ledger"])
     return now.policy
@@ -283,13 +299,13 @@ def _adopt_unless_there(
             raise
 
 
-def _effective(events: Iterable[Event], demo_allowed: bool) -> Iterator[tuple[Event, Any]]:
+def _effective(events: Iterable[Event]) -> Iterator[tuple[Event, Any]]:
     """Yield each adoption that has an effect, with its content, in order; each is judged by the roles before it."""
     seen = list(events)
     roles: RolesConfig | None = None
     announced: list[Event] = []
     last_seq = dict.fromkeys(ADOPTABLE, 0)
-    demo_counts = demo_allowed and environment_of(seen) == LOCAL
+    demo_counts = environment_of(seen) == LOCAL
     for event in seen:
         if event.kind == ANNOUNCED and demo_counts:
             announced.append(event)

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from readmission_platform.config.governance import AdditionalGates, EnvironmentConfig, GateStage
 from readmission_platform.foundation.errors import BadInput
-from readmission_platform.governance.ledger.binding import LOCAL
 from readmission_platform.governance.ledger.chain import STAGES, Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
@@ -62,6 +61,7 @@ class Decision(Judged):
     request: PromotionRequest
     gates: list[GateResult]
     approvals: list[int]
+    approvals_required: int
     policy_digest: str | None
     plan_digest: str | None
 
@@ -107,8 +107,7 @@ def decide(
         raise BadInput(f"There is no stage {request.to_stage}; choose {' or '.join(STAGES)}.")
     if now.tzinfo is None:
         raise BadInput("The moment of a decision needs its time zone.")
-    demo_allowed = environment.demo_approver and environment_name == LOCAL
-    in_force = everything_in_force(events, demo_allowed=demo_allowed)
+    in_force = everything_in_force(events)
     record = version_records(events, pointers).get(request.version)
     found = [
         check.ledger_intact(events, pointers),
@@ -126,7 +125,7 @@ def decide(
             environment=environment,
             environment_name=environment_name,
             in_force=in_force,
-            demo_keys=counting_demo_keys(events) if demo_allowed else {},
+            demo_keys=counting_demo_keys(events),
             now=now,
         )
         gates, problem = _evaluated(case, required)
@@ -140,6 +139,7 @@ def decide(
         conditions=found,
         gates=gates,
         approvals=counting,
+        approvals_required=environment.approvals_required,
         expected=dict(pointers),
         policy_digest=in_force.policy.digest if in_force.policy else None,
         plan_digest=in_force.plan.digest if in_force.plan else None,
@@ -166,6 +166,7 @@ def apply(ledger: Ledger, decision: Decision, *, dry_run: bool = False) -> Event
             "replaced": decision.expected[request.to_stage].version is not None,
             "gates": [gate.to_json() for gate in decision.gates],
             "approvals": decision.approvals,
+            "approvals_required": decision.approvals_required,
             "policy_digest": decision.policy_digest,
             "plan_digest": decision.plan_digest,
         },

@@ -1,7 +1,7 @@
 """Whether a version is still what the ledger says: every recorded digest, figure and signature looked at again.
 
 What belongs here: pure functions from events and what was recomputed to checks. What does not: recomputing
-(``lifecycle.versions.verification``).
+(``lifecycle.versions.verification``), and approvals (``approved``).
 
 Checks of *integrity* fail when something was changed. Checks of *policy* fail when everything is as recorded and the
 rules still say no.
@@ -9,30 +9,22 @@ rules still say no.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
-from readmission_platform.config.governance import AdditionalGates, GatePolicy, RolesConfig
+from readmission_platform.config.governance import AdditionalGates, GatePolicy
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import Event, pointers_from
 from readmission_platform.governance.ledger.versions import VersionRecord
-from readmission_platform.governance.policy.adoption import (
-    counting_demo_keys,
-    everything_in_force,
-    in_force,
-    roles_in_force,
-)
+from readmission_platform.governance.policy.adoption import in_force
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
 from readmission_platform.governance.policy.required import RequiredGates
-from readmission_platform.governance.promotion.approvals import check_approval
-from readmission_platform.governance.signatures import is_signed_by
+from readmission_platform.governance.promotion.approved import approval_checks, moves_check
+from readmission_platform.governance.promotion.check import Check, Outcome
 
-Outcome = Literal["pass", "fail", "not applicable"]
-Kind = Literal["integrity", "policy"]
 # Another processor may round the last digit differently; whoever changes evidence changes its digest.
 ROUNDING = 1e-9
 # Grows with every day in the shadow, so the figure at validation cannot be had again.
@@ -56,20 +48,6 @@ class Recomputed:
     settings_alike: bool
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at; ``detail`` is one sentence."""
-
-    name: str
-    kind: Kind
-    result: Outcome
-    detail: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the check as plain JSON values."""
-        return asdict(self)
-
-
 def chain_check(problem: str | None, events: int) -> Check:
     """Report the ledger's own verification; ``problem`` is what it found, or None."""
     detail = problem or f"{events} events, each hash and link recomputed, pointers agree"
@@ -82,7 +60,6 @@ def verify_version(
     events: Sequence[Event],
     found: Recomputed,
     required: RequiredGates,
-    demo_allowed: bool,
 ) -> list[Check]:
     """Check one version against what the ledger recorded of it.
 
@@ -92,16 +69,15 @@ def verify_version(
         All events of the model and its environment, in order.
     required
         The gates that the model requires of every policy.
-    demo_allowed
-        Whether the demo approver's signatures count (in ``local`` only).
     """
     return [
         _digest("artifact_digest", "the model file", found.artifact_digest, record.artifact_digest),
         _digest("evidence_digest", "the evidence rows", found.evidence_digest, record.evidence_digest),
         _metrics(record, found),
-        *_validated_under(record, events, found, required, demo_allowed=demo_allowed),
-        *_approvals(record, events, demo_allowed=demo_allowed),
-        _gates_in_force(record, events, found, required, demo_allowed=demo_allowed),
+        *_validated_under(record, events, found, required),
+        moves_check(events),
+        *approval_checks(record, events),
+        _gates_in_force(record, events, found, required),
     ]
 
 
@@ -176,14 +152,14 @@ def _metrics(record: VersionRecord, found: Recomputed) -> Check:
 
 
 def _validated_under(
-    record: VersionRecord, events: Sequence[Event], found: Recomputed, required: RequiredGates, *, demo_allowed: bool
+    record: VersionRecord, events: Sequence[Event], found: Recomputed, required: RequiredGates
 ) -> Iterator[Check]:
     """Check the policy of the last validation, and that it gives the recorded results once more."""
     if not record.validations:
         yield Check("adopted_policy", "integrity", "not applicable", "the version was never validated")
         return
     validation = record.validations[-1]
-    policy = in_force([event for event in events if event.seq < validation.seq], demo_allowed=demo_allowed)
+    policy = in_force([event for event in events if event.seq < validation.seq])
     if policy is None or policy.digest != record.policy_digest:
         detail = "the policy it was judged by is not the one that was properly adopted at that time"
         yield Check("adopted_policy", "integrity", "fail", detail)
@@ -225,75 +201,11 @@ def _same(one: object, other: object) -> bool:
     return one == other or (apart is not None and apart <= ROUNDING)
 
 
-def _approvals(record: VersionRecord, events: Sequence[Event], *, demo_allowed: bool) -> Iterator[Check]:
-    given = [event for event in events if event.kind == "version_approved" and event.version == record.version]
-    if not given:
-        yield Check("approval_signatures", "integrity", "not applicable", "no approval is recorded")
-    else:
-        forged = [event.seq for event in given if not _is_signed(event, events, demo_allowed=demo_allowed)]
-        detail = ", ".join(f"event {event.seq} by {event.actor}" for event in given)
-        if forged:
-            detail = f"not signed with the key registered at that time: event {', '.join(map(str, forged))}"
-        yield Check("approval_signatures", "integrity", "fail" if forged else "pass", detail)
-    promotions = [
-        event
-        for event in events
-        if event.kind == "version_promoted"
-        and event.version == record.version
-        and event.payload.get("to_stage") == "production"
-    ]
-    by_seq = {event.seq: event for event in given}
-    problems = [problem for event in promotions for problem in _uncounted(event, by_seq, record, events, demo_allowed)]
-    if promotions:
-        detail = (
-            "; ".join(problems)
-            or f"promotions that counted them: {len(promotions)}; each was valid when it was counted"
-        )
-        yield Check("approvals_counted", "policy", "fail" if problems else "pass", detail)
-
-
-def _uncounted(
-    promotion: Event, given: Mapping[int, Event], record: VersionRecord, events: Sequence[Event], demo_allowed: bool
-) -> Iterator[str]:
-    before = [event for event in events if event.seq < promotion.seq]
-    then = everything_in_force(before, demo_allowed=demo_allowed)
-    counted = promotion.payload.get("approvals") or []
-    if not counted:
-        yield f"event {promotion.seq} counted no approval"
-    for seq in counted:
-        if seq not in given:
-            yield f"event {promotion.seq} counted event {seq}, which is no approval of this version"
-            continue
-        problems = check_approval(
-            given[seq].payload, record=record, in_force=then,
-            registered_keys=counting_demo_keys(before) if demo_allowed else {},
-            now=datetime.fromisoformat(promotion.at), used_nonces=(),
-        )  # fmt: skip
-        yield from (f"approval in event {seq}: {problem}" for problem in problems)
-
-
-def _is_signed(approval: Event, events: Sequence[Event], *, demo_allowed: bool) -> bool:
-    """Tell whether an approval carries the signature of the key that its approver had registered at that time."""
-    before = [event for event in events if event.seq < approval.seq]
-    statement = approval.payload.get("statement")
-    if not isinstance(statement, Mapping):
-        return False
-    who = str(statement.get("approver"))
-    roles = roles_in_force(before, demo_allowed=demo_allowed)
-    key = counting_demo_keys(before).get(who) if statement.get("demo") is True and demo_allowed else _key(roles, who)
-    return key is not None and is_signed_by(approval.payload, key)
-
-
-def _key(roles: Any, who: str) -> str | None:
-    people = roles.roles.people if roles is not None and isinstance(roles.roles, RolesConfig) else {}
-    return people[who].public_key if who in people else None
-
-
 def _gates_in_force(
-    record: VersionRecord, events: Sequence[Event], found: Recomputed, required: RequiredGates, *, demo_allowed: bool
+    record: VersionRecord, events: Sequence[Event], found: Recomputed, required: RequiredGates
 ) -> Check:
     """Judge the recomputed figures by the policy in force now, with every limit ever asked for in addition."""
-    policy = in_force(events, demo_allowed=demo_allowed)
+    policy = in_force(events)
     if policy is None:
         return Check("gates_in_force", "policy", "fail", "no gate policy is in force")
     results = _evaluated(record, policy.policy, required, found.estimates, additional=record.additional_gates())

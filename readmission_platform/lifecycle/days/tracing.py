@@ -5,7 +5,7 @@ What belongs here: following what each row of a prediction names. What does not:
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.promotion.approved import approvers
 from readmission_platform.lifecycle.days.scoring import (
     InputVersions,
     known_rows,
@@ -58,11 +59,14 @@ def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict
     records = version_records(events, pointers)
     for found in predictions:
         found["put_into_stage_by"] = _promotion(found, events)
+    signed = approvers(events)
     scored_by = sorted({found["model_version"] for found in predictions})
     return {
         lake.row: row,
         "predictions": predictions,
-        "versions": {version: _version(records[version], events) for version in scored_by if version in records},
+        "versions": {
+            version: _version(records[version], events, signed) for version in scored_by if version in records
+        },
     }
 
 
@@ -163,7 +167,7 @@ def _promotion(found: dict[str, Any], events: Sequence[Event]) -> dict[str, Any]
             "reason": moved.payload.get("reason") or "", "approvals": moved.payload.get("approvals") or []}  # fmt: skip
 
 
-def _version(record: VersionRecord, events: Sequence[Event]) -> dict[str, Any]:
+def _version(record: VersionRecord, events: Sequence[Event], signed: Mapping[int, str]) -> dict[str, Any]:
     trained = record.trained
     return {
         "state": record.state,
@@ -183,12 +187,12 @@ def _version(record: VersionRecord, events: Sequence[Event]) -> dict[str, Any]:
         "policy_digest": record.policy_digest,
         "verdict": "accepted" if record.accepted else "rejected",
         "gates": [{name: gate.get(name) for name in _GATE} for gate in record.gates],
-        "approvals": [_approval(event) for event in events
+        "approvals": [_approval(event, signed.get(event.seq)) for event in events
                       if event.kind == "version_approved" and event.version == record.version],
     }  # fmt: skip
 
 
-def _approval(event: Event) -> dict[str, Any]:
+def _approval(event: Event, approver: str | None) -> dict[str, Any]:
     statement = event.payload.get("statement") or {}
-    return {"event": event.seq, "at": event.at, "by": event.actor,
+    return {"event": event.seq, "at": event.at, "by": approver,
             **{name: statement.get(name) for name in ("role", "reason", "warnings", "demo")}}  # fmt: skip

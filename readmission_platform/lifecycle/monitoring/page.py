@@ -95,7 +95,8 @@ def monitor_of(workspace: Workspace, *, days: int = DAYS, now: datetime | None =
         "performance": performance_shown(visible, live, settings, wording),
         "alerts": alerts,
         "runs": _runs(visible),
-        "versions": [period.to_json() for period in timeline(events) if period.stage == PRODUCTION],
+        "versions": [period.to_json() for period in timeline(events)
+                     if period.stage == PRODUCTION],
         "pictures": pictures_of(visible, axis, wording, limits=edges_of(settings)),
     }  # fmt: skip
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from readmission_platform.evaluation.estimates.pooled import time_slices
 from readmission_platform.foundation.pseudonyms import pseudonyms
 from readmission_platform.models.contract import ModelContract
 
@@ -43,6 +44,9 @@ def evidence_of(
 ) -> pd.DataFrame:
     """Build the evidence rows: pseudonymised, with the subgroups and the baselines that gates look at.
 
+    They are in the order of their pseudonyms, and ``clock`` says in which slice of time the entity is, no more: in the
+    order of the source each could be told by counting.
+
     Parameters
     ----------
     scores
@@ -54,15 +58,16 @@ def evidence_of(
     """
     frame = table.frame
     groups = contract.data.subgroups(frame)
-    return pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "row_key": pseudonyms(frame[contract.row], key, purpose=contract.words.row),
             "entity_key": frame["entity_key"],
             "fold": table.folds.astype("int8"),
-            "clock": frame["clock"],
+            "clock": time_slices(clock=frame["clock"].to_numpy(), entity_keys=frame["entity_key"].tolist()),
             "label": table.labels.astype("int8"),
             "score": scores,
             **{name: groups[name] for name in groups},
             **{name: baselines[name] for name in baselines},
         }
     )
+    return rows.sort_values("row_key", ignore_index=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from readmission_platform.config.environment import Settings
 from readmission_platform.config.files import change_plan_config, gate_policy, monitoring_config, roles_config
-from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.governance.demo_approver import DEMO_ROLE, Signer, demo_signer
 from readmission_platform.governance.ledger.chain import Event
@@ -42,8 +41,7 @@ def approve_as_demo(decision: Decision, *, ledger: Ledger, workspace: Workspace)
     Refused
         Where demonstrations are not allowed.
     """
-    rules: EnvironmentConfig = workspace.rules
-    if not (rules.demo_approver and workspace.environment == "local"):
+    if not workspace.platform.has_demo_approver:
         raise Refused([f"there is no demo approver in {workspace.environment}; somebody has to approve"])
     signer = demo_signer(ledger, workspace.settings.keys)
     events, pointers = ledger.snapshot()
@@ -192,11 +190,10 @@ def _adopted(
 ) -> Event:
     if (key is None) != (signer is None):
         raise BadInput("--key and --signer belong together")
-    demo = platform.rules.demo_approver and platform.environment == "local"
     if key is not None and signer is not None:
         who = Signer(signer, load_key(key))
-    elif demo:
+    elif platform.has_demo_approver:
         who = demo_signer(ledger, platform.settings.keys)
     else:
         raise Refused([f"there is no demo approver in {platform.environment}: sign with --key and --signer"])
-    return adopt(ledger, kind, content, who, required=required, demo_allowed=demo, asked_at=asked_at)
+    return adopt(ledger, kind, content, who, required=required, asked_at=asked_at)

@@ -1,7 +1,7 @@
 """The dossier: everything an auditor needs of one version in one sealed folder.
 
 What belongs here: gathering the files and writing the folder, whole or not at all. What does not: the pages
-(``reports``), the seal (``governance.dossier.manifest``), and verifying it (``dossier_verification``).
+(``dossier_pages``), the seal (``governance.dossier.manifest``), and verifying it (``dossier_verification``).
 """
 
 import io
@@ -12,14 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from readmission_platform.config.files import model_card_config
-from readmission_platform.config.model_card import ModelCardConfig
-from readmission_platform.evaluation.words import Words
-from readmission_platform.foundation.errors import BadInput, Refused
+from readmission_platform.foundation.errors import BadInput, GovernanceError, Refused
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.dossier import manifest as dossier
 from readmission_platform.governance.dossier.contents import repeated
@@ -29,21 +26,15 @@ from readmission_platform.governance.ledger.extract import Entry, events_of, ext
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.promotion.verification import champion_then
-from readmission_platform.lifecycle.versions.dossier_verification import NOT_PROVEN, gate_table, verify_files
+from readmission_platform.governance.signatures import public_key_text
+from readmission_platform.lifecycle.versions.dossier_pages import card_words_bytes, gate_table, pages
+from readmission_platform.lifecycle.versions.dossier_verification import verify_files
 from readmission_platform.lifecycle.versions.evidence_document import document_bytes, evidence_document
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing, evidence_rows
 from readmission_platform.lifecycle.workspace import Workspace
-from readmission_platform.reports.dossier import readme
-from readmission_platform.reports.evidence_report import evidence_html
-from readmission_platform.reports.model_card import card_html, card_markdown, card_of
 from readmission_platform.storage.tables import ModelLake
 
 MADE = "dossier_made"
-_NOTES = {
-    "Pseudonyms": "Encounters and patients have the pseudonyms of the home. The digest that the ledger recorded of the "
-    "rows covers them, so giving them new ones for each dossier would make the rows unverifiable. Whoever holds two "
-    "dossiers of one home can therefore tell which rows are the same one, and nothing about whose it is.",
-}
 
 
 @dataclass(frozen=True)
@@ -70,68 +61,67 @@ def make_dossier(version: str, *, out: Path, ledger: Ledger, workspace: Workspac
     LedgerCorrupt
         When the ledger does not verify.
     Refused
-        When what was recorded does not verify: such a dossier would be no evidence.
+        When the signer's key is not the registered one, or what was recorded does not verify: such a dossier would be
+        no evidence.
+    Unavailable, LedgerCorrupt
+        When the ledger cannot record it; no folder is left.
     """
     check_free(out)
     ledger.verify()
     entries = ledger.entries()
     events = events_of(entries)
     record = _validated(version, events, ledger.model)
-    environment, made_at = workspace.environment, utc_text(datetime.now(UTC))
-    files = gathered(record, entries, workspace)
-    files[dossier.README] = readme(
-        model=record.model, words=Words(**record.words), version=version, environment=environment, made_at=made_at,
-        signer=signer.identity, demo=signer.demo, files=[*files, dossier.MANIFEST], not_proven=NOT_PROVEN, notes=_NOTES,
-    ).encode()  # fmt: skip
+    _refuse_unregistered(signer, events)
+    about = {"environment": workspace.environment, "made_at": utc_text(datetime.now(UTC))}
+    files = gathered(record, entries, workspace, signer, **about)
     head = {"seq": entries[-1].seq, "hash": entries[-1].hash}
     manifest = dossier.sealed(
-        files, signer, model=record.model, version=version, environment=environment, made_at=made_at, ledger=head,
-        code_version=workspace.code_version,
-    )  # fmt: skip
+        files, signer, model=record.model, version=version, ledger=head, code_version=workspace.code_version, **about
+    )
     _refuse_unless_whole(manifest, files)
     staged = _written_beside(out, {**files, dossier.MANIFEST: manifest})
     try:
-        handed_out = {"manifest_digest": dossier.digest_of_bytes(manifest), "ledger_seq": head["seq"],
-                      "signer": signer.identity, "demo": signer.demo}  # fmt: skip
-        ledger.append(MADE, handed_out, actor=workspace.actor, version=version)
         staged.rename(out)
     except OSError as error:
-        raise BadInput(f"--out: {out} cannot be written ({error.strerror})") from error
-    finally:
         shutil.rmtree(staged, ignore_errors=True)
+        raise BadInput(f"--out: {out} cannot be written ({error.strerror})") from error
+    handed_out = {"manifest_digest": dossier.digest_of_bytes(manifest), "ledger_seq": head["seq"],
+                  "signer": signer.identity, "demo": signer.demo}  # fmt: skip
+    try:
+        ledger.append(MADE, handed_out, actor=workspace.actor, version=version)
+    except GovernanceError:  # what the ledger does not know of is not handed out
+        shutil.rmtree(out, ignore_errors=True)
+        raise
     statement, signed = dossier.read_manifest(manifest)
     return Made(out, statement, signed["public_key"])
 
 
-def gathered(record: VersionRecord, entries: Sequence[Entry], workspace: Workspace) -> dict[str, bytes]:
-    """Return the content of every file but the explanation and the manifest, by name."""
+def gathered(
+    record: VersionRecord, entries: Sequence[Entry], workspace: Workspace, signer: Signer, *, environment: str,
+    made_at: str,
+) -> dict[str, bytes]:  # fmt: skip
+    """Return the content of every file but the manifest, by name."""
     events = events_of(entries)
     lake = workspace.lake
     records = version_records(events, pointers_from(events))
     document = evidence_document(record.version, events=events, pointers=pointers_from(events), workspace=workspace)
-    demo_allowed = workspace.environment == "local"
+    card_words = model_card_config(workspace.settings, workspace.name)
+    repetitions = repeated(record, events)
     files = {
         dossier.LEDGER: extract_text(entries).encode(),
         dossier.DOCUMENT: document_bytes(document),
+        dossier.CARD_WORDS: card_words_bytes(card_words),
         dossier.GATES: json_bytes(gate_table(document)),
         dossier.ROWS: _parquet(_rows(lake, record)),
-        **{name: json_bytes(content) for name, content in repeated(record, events, demo_allowed=demo_allowed).items()},
-        **pages(document, model_card_config(workspace.settings, workspace.name)),
+        **{name: json_bytes(content) for name, content in repetitions.items()},
     }
     champion = champion_then(record, records, events)
     if champion is not None:
         files[dossier.CHAMPION_ROWS] = _parquet(_rows(lake, champion))
-    return files
-
-
-def pages(document: Mapping[str, Any], card_config: ModelCardConfig) -> dict[str, bytes]:
-    """Return the pages made of an evidence document, by file name."""
-    card = card_of(document, card_config)
-    return {
-        dossier.CARD_PAGE: card_html(card).encode(),
-        dossier.CARD_TEXT: card_markdown(card).encode(),
-        dossier.REPORT: evidence_html(document).encode(),
-    }
+    return files | pages(
+        document, card_words, environment=environment, made_at=made_at, signer=signer.identity, demo=signer.demo,
+        files=[*files, *dossier.PAGES, dossier.MANIFEST],
+    )  # fmt: skip
 
 
 def check_free(out: Path) -> None:
@@ -160,6 +150,14 @@ def _validated(version: str, events: Sequence[Event], model: str) -> VersionReco
     return records[version]
 
 
+def _refuse_unregistered(signer: Signer, events: Sequence[Event]) -> None:
+    key = public_key_text(signer.key)
+    problem = dossier.seal_problem(signer.identity, key, events, demo=signer.demo)
+    if problem:
+        action = "Register it with `readmission policy adopt --roles`, or sign with the registered one"
+        raise Refused([f"nobody could tell whose seal it is: {problem}. {action}"])
+
+
 def _rows(lake: ModelLake, record: VersionRecord) -> pd.DataFrame:
     rows = evidence_rows(lake, record)
     if rows is None:
@@ -169,7 +167,8 @@ def _rows(lake: ModelLake, record: VersionRecord) -> pd.DataFrame:
 
 def _parquet(rows: pd.DataFrame) -> bytes:
     target = io.BytesIO()
-    rows.to_parquet(target, index=False, compression="zstd")
+    # The order in which a table gives its rows is nothing to hand over.
+    rows.sort_values("row_key").to_parquet(target, index=False, compression="zstd")
     return target.getvalue()
 
 

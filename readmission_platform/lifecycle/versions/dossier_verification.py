@@ -5,52 +5,43 @@ the seal itself (``governance.dossier.manifest``) and what the ledger's record m
 (``governance.promotion.verification``). No home, no network, no database.
 """
 
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
-from readmission_platform.foundation.errors import BadInput, GovernanceError
+from readmission_platform.config.model_card import ModelCardConfig
+from readmission_platform.evaluation.estimates.rows import InvalidEvidence
+from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.untrusted import printable, read_json
 from readmission_platform.governance.dossier import manifest as dossier
 from readmission_platform.governance.dossier.contents import misdirected_approvals, repeated
-from readmission_platform.governance.dossier.manifest import DossierStatement, check_seal, registered_to
+from readmission_platform.governance.dossier.folder import DossierRefused, read_folder
+from readmission_platform.governance.dossier.manifest import DossierStatement, check_seal, registered_to, seal_problem
+from readmission_platform.governance.dossier.rows import read_rows
+from readmission_platform.governance.dossier.settings import EvaluationSettings
 from readmission_platform.governance.ledger.audit import HeadStatement
 from readmission_platform.governance.ledger.chain import Event, pointers_from
 from readmission_platform.governance.ledger.extract import Entry, departure_from, events_of, first_break, read_extract
+from readmission_platform.governance.ledger.shapes import check_payloads
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.required import required_gates
+from readmission_platform.governance.promotion.check import Check
 from readmission_platform.governance.promotion.verification import (
     ROUNDING,
-    Check,
     Recomputed,
     champion_then,
     verify_version,
 )
+from readmission_platform.lifecycle.versions.dossier_pages import NOT_PROVEN, card_words_bytes, gate_table, pages
 from readmission_platform.lifecycle.versions.evidence_document import FORMAT, document_from
 from readmission_platform.lifecycle.versions.version_facts import measured_at_training, shared_test_rows
 
-NOT_PROVEN = (
-    "that the key belongs to the signer named in the manifest: compare it with one that was "
-    "obtained independently (--public-key)",
-    "that the ledger was not rewritten as a whole before it was sealed: compare it with a head that "
-    "`readmission audit export-head` exported before and that was kept elsewhere (--head)",
-    "that the pages show what evidence.json holds: only that they are unchanged since they were sealed is checked",
-    "what needs the model file, its inputs or another fit: what was measured at training, explanations, the study and "
-    "the cohort stand in evidence.json as the ledger recorded them; everything else there was recomputed from the rows",
-    "what happened after the last event of ledger.jsonl, a rollback for instance",
-    "that the scores are those of the model file, which is not in here: `readmission reproduce` and "
-    "`readmission verify` look at that where the model is kept",
-)
-
-
-class DossierRefused(GovernanceError):
-    """Something in the dossier is not as it was sealed, or does not agree with the rest; the message names what."""
-
-    exit_code = 3
+__all__ = ["NOT_PROVEN", "DossierRefused", "raise_unless_whole", "read_folder", "verify_dossier", "verify_files"]
 
 
 @dataclass(frozen=True)
@@ -64,11 +55,6 @@ class _Opened:
     record: VersionRecord
     records: Mapping[str, VersionRecord]
     document: dict[str, Any]
-
-    @property
-    def demo_allowed(self) -> bool:
-        """Whether demonstrations count: where the dossier was made."""
-        return self.statement.environment == "local"
 
 
 def verify_dossier(folder: Path, *, public_key: str | None = None, head: HeadStatement | None = None) -> list[Check]:
@@ -84,12 +70,12 @@ def verify_dossier(folder: Path, *, public_key: str | None = None, head: HeadSta
     Raises
     ------
     BadInput
-        When the folder cannot be read or holds no manifest, or the key is no key.
+        When the folder cannot be read or is no dossier, or the key is no key.
+    DossierRefused
+        When the folder lacks its manifest, or holds too much.
     """
     files = read_folder(folder)
-    manifest = files.pop(dossier.MANIFEST, None)
-    if manifest is None:
-        raise BadInput(f"{folder} holds no {dossier.MANIFEST}: it is not a dossier, or not a complete one")
+    manifest = files.pop(dossier.MANIFEST)
     return verify_files(manifest, files, public_key=public_key, head=head)
 
 
@@ -97,6 +83,13 @@ def verify_files(
     manifest: bytes, files: Mapping[str, bytes], *, public_key: str | None = None, head: HeadStatement | None = None
 ) -> list[Check]:
     """Verify a dossier given as bytes by file name; see :func:`verify_dossier`."""
+    checks = _verified(manifest, files, public_key, head)
+    return [replace(check, detail=printable(check.detail)) for check in checks]
+
+
+def _verified(
+    manifest: bytes, files: Mapping[str, bytes], public_key: str | None, head: HeadStatement | None
+) -> list[Check]:
     checks = check_seal(manifest, files, public_key=public_key)
     if any(check.result == "fail" for check in checks):
         return checks
@@ -105,9 +98,11 @@ def verify_files(
         opened = _opened(statement, files)
     except BadInput as error:
         return [*checks, Check("ledger_extract", "integrity", "fail", str(error))]
-    known = registered_to(signed["public_key"], opened.events, demo_allowed=opened.demo_allowed)
-    checks[0] = _said(checks[0], signed["public_key"], known, compared=public_key is not None)
-    return [*checks, *_chain(opened, head), *_compared(opened)]
+    checks[0] = _sealed_by(opened, signed["public_key"], compared=public_key is not None)
+    checks += [*_chain(opened, head), *_compared(opened)]
+    whole = all(check.result != "fail" for check in checks if check.kind == "integrity")
+    unmade = Check("pages", "integrity", "not applicable", "not rendered again: what they are made from does not hold")
+    return [*checks, _pages(opened) if whole else unmade]
 
 
 def raise_unless_whole(checks: Sequence[Check]) -> None:
@@ -123,27 +118,10 @@ def raise_unless_whole(checks: Sequence[Check]) -> None:
         raise DossierRefused(f"the dossier does not verify: {'; '.join(failed)}")
 
 
-def read_folder(folder: Path) -> dict[str, bytes]:
-    """Return every file of a folder by name; a folder inside stands there by its name with a slash.
-
-    Raises
-    ------
-    BadInput
-        When it cannot be read.
-    """
-    try:
-        return {
-            entry.name if entry.is_file() else f"{entry.name}/": entry.read_bytes() if entry.is_file() else b""
-            for entry in sorted(folder.iterdir())
-        }
-    except OSError as error:
-        raise BadInput(f"{folder} cannot be read ({error.strerror})") from error
-
-
 def _opened(statement: DossierStatement, files: Mapping[str, bytes]) -> _Opened:
     try:
         entries = read_extract(files[dossier.LEDGER].decode())
-        document = json.loads(files[dossier.DOCUMENT])
+        document = read_json(files[dossier.DOCUMENT])
     except ValueError as error:
         raise BadInput(f"{dossier.LEDGER} or {dossier.DOCUMENT} is no readable text") from error
     problem = first_break(entries, model=statement.model)
@@ -153,6 +131,7 @@ def _opened(statement: DossierStatement, files: Mapping[str, bytes]) -> _Opened:
     if head != (statement.ledger.seq, statement.ledger.hash):
         raise BadInput(f"{dossier.LEDGER} ends at event {head[0]}, the manifest says event {statement.ledger.seq}")
     events = events_of(entries)
+    check_payloads(events)
     records = version_records(events, pointers_from(events))
     if statement.version not in records:
         raise BadInput(f"{dossier.LEDGER} knows no version {statement.version} of {statement.model}")
@@ -161,10 +140,14 @@ def _opened(statement: DossierStatement, files: Mapping[str, bytes]) -> _Opened:
     return _Opened(statement, files, entries, events, records[statement.version], records, document)
 
 
-def _said(check: Check, key: str, known: str | None, *, compared: bool) -> Check:
-    whose = f"registered to {known} in the ledger extract" if known else "which the ledger extract does not know"
+def _sealed_by(opened: _Opened, key: str, *, compared: bool) -> Check:
+    """Check that the seal is that of the key which the extract registers for the signer."""
+    said = opened.statement
+    problem = seal_problem(said.signer, key, opened.events, demo=said.demo)
+    known = registered_to(key, opened.events)
     note = "" if compared else "; not compared with a key from elsewhere (--public-key)"
-    return Check(check.name, check.kind, check.result, f"{check.detail} with the key {key}, {whose}{note}")
+    detail = f"signed by {said.signer} with the key {key}, registered to {known} in the ledger extract{note}"
+    return _check("manifest_signature", problem, detail)
 
 
 def _chain(opened: _Opened, head: HeadStatement | None) -> Iterator[Check]:
@@ -193,7 +176,6 @@ def _compared(opened: _Opened) -> Iterator[Check]:
             events=events,
             found=found,
             required=required_gates(record.evidence_schema),
-            demo_allowed=opened.demo_allowed,
         )
         # What the policy of today says of the version is no matter of the dossier.
         if check.name != "gates_in_force"
@@ -210,47 +192,44 @@ def _compared(opened: _Opened) -> Iterator[Check]:
 def _recomputed(opened: _Opened) -> tuple[dict[str, Any] | None, Recomputed]:
     """Compute everything again from the rows, with the settings that the document names."""
     from readmission_platform.evaluation.estimates.evidence import evaluate
-    from readmission_platform.evaluation.estimates.rows import InvalidEvidence, digest_rows
+    from readmission_platform.evaluation.estimates.rows import digest_rows
 
-    stated = _part(opened.document, "provenance").get("artifact_digest")
-    settings = _part(opened.document, "settings")
+    provenance = opened.document.get("provenance")
+    stated = provenance.get("artifact_digest") if isinstance(provenance, dict) else None
+    unknown = Recomputed(stated, None, None, settings_alike=True)
     try:
-        rows = _rows(opened.files[dossier.ROWS])
         schema = opened.record.evidence_schema
+        rows = read_rows(opened.files[dossier.ROWS], schema)
         digest = digest_rows(rows, schema)
+        settings = EvaluationSettings.model_validate(opened.document.get("settings")).within_reach(len(rows))
         if digest != opened.record.evidence_digest:  # figures made from changed rows would mean nothing
-            return None, Recomputed(stated, digest, None, settings_alike=True)
-        computed = evaluate(rows, schema=schema, **settings)
-        estimates = dict(computed["estimates"]) | measured_at_training(opened.record)
-        estimates |= _against_champion(opened, rows, settings)
-    except (InvalidEvidence, BadInput, TypeError, KeyError):  # a setting too many, too few, or of another type
-        return None, Recomputed(stated, None, None, settings_alike=True)
-    return computed, Recomputed(stated, digest, estimates, settings_alike=True)
+            return None, replace(unknown, evidence_digest=digest)
+        computed = evaluate(rows, schema=schema, **settings.model_dump())
+        compared = _against_champion(opened, rows, settings)
+    except (InvalidEvidence, ValidationError):
+        return None, unknown
+    estimates = dict(computed["estimates"]) | measured_at_training(opened.record) | compared
+    return computed, replace(unknown, evidence_digest=digest, estimates=estimates)
 
 
-def _against_champion(opened: _Opened, rows: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _against_champion(opened: _Opened, rows: pd.DataFrame, settings: EvaluationSettings) -> dict[str, Any]:
     from readmission_platform.evaluation.estimates.comparison import compare
     from readmission_platform.evaluation.estimates.rows import digest_rows
 
-    champion = champion_then(opened.record, opened.records, opened.events)
+    champion = _champion(opened)
     if champion is None or dossier.CHAMPION_ROWS not in opened.files:
         return {}
-    theirs = _rows(opened.files[dossier.CHAMPION_ROWS])
+    theirs = read_rows(opened.files[dossier.CHAMPION_ROWS], champion.evidence_schema)
     if digest_rows(theirs, champion.evidence_schema) != champion.evidence_digest:
-        raise BadInput("the champion's evidence rows are not those recorded")
+        raise InvalidEvidence("the champion's evidence rows are not those recorded")
     both = shared_test_rows(rows, theirs)
     if both.empty:
         return {}
-    return compare(both, **{name: settings[name] for name in ("thresholds", "replicates", "seed")})
+    return compare(both, thresholds=settings.thresholds, replicates=settings.replicates, seed=settings.seed)
 
 
-def _rows(content: bytes) -> pd.DataFrame:
-    from pyarrow import ArrowException
-
-    try:
-        return pd.read_parquet(io.BytesIO(content))
-    except (ArrowException, OSError, ValueError) as error:
-        raise BadInput("the evidence rows are no readable Parquet") from error
+def _champion(opened: _Opened) -> VersionRecord | None:
+    return champion_then(opened.record, opened.records, opened.events)
 
 
 def _document_problem(opened: _Opened, computed: dict[str, Any] | None) -> str | None:
@@ -259,29 +238,42 @@ def _document_problem(opened: _Opened, computed: dict[str, Any] | None) -> str |
     if opened.document.get("format") != FORMAT:
         code = opened.statement.code_version
         return f"its format is not the one this release writes: verify it with the release that made it ({code})"
-    expected = json.loads(json.dumps(document_from(opened.record, computed, events=opened.events)))
+    expected = json.loads(json.dumps(
+        document_from(opened.record, computed, events=opened.events)
+    ))  # fmt: skip
     unlike = next(_differences(expected, opened.document, dossier.DOCUMENT.removesuffix(".json")), None)
     return f"{unlike} is not what rows and ledger give" if unlike else None
 
 
 def _repetition_problem(opened: _Opened) -> str | None:
-    expected = repeated(opened.record, opened.events, demo_allowed=opened.demo_allowed)
+    expected = repeated(opened.record, opened.events)
     expected[dossier.GATES] = gate_table(opened.document)
-    there = {name for name in opened.files if name in {dossier.PLAN, dossier.REPRODUCTION, *expected}}
+    optional = {*dossier.OPTIONAL, *expected} - {dossier.CHAMPION_ROWS}
+    there = {name for name in opened.files if name in optional}
     wrong = sorted(there ^ set(expected)) or sorted(
         name for name, content in expected.items() if opened.files[name] != dossier.json_bytes(content)
     )
+    if (dossier.CHAMPION_ROWS in opened.files) != (_champion(opened) is not None):
+        wrong.append(dossier.CHAMPION_ROWS)
     return f"{', '.join(wrong)} is not as in the ledger" if wrong else None
 
 
-def gate_table(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the gate table of a dossier: the gates of the evidence document, with verdict and policy."""
-    return {name: document.get(name) for name in ("model", "version", "verdict", "policy_digest", "gates")}
-
-
-def _part(document: Mapping[str, Any], name: str) -> dict[str, Any]:
-    part = document.get(name)
-    return part if isinstance(part, dict) else {}
+def _pages(opened: _Opened) -> Check:
+    """Render every page once more, and compare."""
+    statement = opened.statement
+    try:
+        words = ModelCardConfig.model_validate_json(opened.files[dossier.CARD_WORDS])
+    except ValidationError:
+        return _check("pages", f"{dossier.CARD_WORDS} holds no texts of a model card", "")
+    again = pages(
+        opened.document, words, environment=statement.environment, made_at=statement.made_at, signer=statement.signer,
+        demo=statement.demo, files=[*opened.files, dossier.MANIFEST],
+    )  # fmt: skip
+    unlike = [name for name, content in again.items() if opened.files[name] != content]
+    if opened.files[dossier.CARD_WORDS] != card_words_bytes(words):
+        unlike.append(dossier.CARD_WORDS)
+    detail = f"{', '.join(unlike)} is not what {dossier.DOCUMENT} and {dossier.CARD_WORDS} give"
+    return _check("pages", detail if unlike else None, f"{len(again)} pages rendered again, each the same")
 
 
 def _differences(expected: Any, found: Any, place: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ from readmission_platform.evaluation.words import Words
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
-from readmission_platform.governance.policy.adoption import in_force
+from readmission_platform.governance.policy.adoption import adoptions_with_effect
 from readmission_platform.governance.policy.shown import judged_groups, shown_gate
 from readmission_platform.lifecycle.versions.version_facts import estimates_of, measured_at_training, recorded_evidence
 from readmission_platform.lifecycle.workspace import Workspace
@@ -121,12 +121,13 @@ def newest_study(events: Sequence[Event], version: str) -> dict[str, Any] | None
 
 
 def policy_of(events: Sequence[Event], digest: str | None) -> GatePolicy | None:
-    """Return the policy of a digest as the ledger has it; the one in force where no digest is known."""
-    for event in reversed(events):
-        if event.kind == "policy_adopted" and digest is not None and event.payload.get("digest") == digest:
-            return GatePolicy.model_validate(event.payload["content"])
-    policy = in_force(events)
-    return policy.policy if policy and digest is None else None
+    """Return the policy of a digest if it was ever in force; the one in force where no digest is known."""
+    adopted = [
+        (event.payload["digest"], content)
+        for event, content in adoptions_with_effect(events)
+        if isinstance(content, GatePolicy)
+    ]
+    return next((content for known, content in reversed(adopted) if digest in (known, None)), None)
 
 
 def _recomputed(record: VersionRecord, workspace: Workspace) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from readmission_platform.governance.policy.adoption import in_force
 from readmission_platform.governance.policy.gates import GateResult, warnings_of
 from readmission_platform.governance.policy.shown import INSUFFICIENT, judged_groups, shown_gate
 from readmission_platform.governance.promotion.approvals import MEANING
+from readmission_platform.governance.promotion.approved import approvers
 from readmission_platform.governance.promotion.case import Condition
 from readmission_platform.governance.promotion.decision import PromotionRequest
 from readmission_platform.lifecycle.versions.comparison import version_changes
@@ -158,6 +159,7 @@ def _provenance(record: VersionRecord) -> dict[str, Any]:
 
 
 def _approvals(considered: Considered, version: str) -> Iterator[dict[str, Any]]:
+    signed = approvers(considered.events)
     spent = {seq: event.seq for event in considered.events if event.kind == "version_promoted"
              for seq in event.payload.get("approvals") or []}  # fmt: skip
     for event in considered.events:
@@ -166,6 +168,8 @@ def _approvals(considered: Considered, version: str) -> Iterator[dict[str, Any]]
         counts = "counts" if event.seq in considered.decision.approvals else "does not count; see the conditions"
         if event.seq in spent:
             counts = f"counted in the promotion of event {spent[event.seq]}"
+        if event.seq not in signed:
+            counts = "does not count: it is not signed with a key that was registered at that time"
         yield _approval(event) | {"counts": counts}
 
 

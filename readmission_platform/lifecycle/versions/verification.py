@@ -12,8 +12,8 @@ from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.promotion.check import Check
 from readmission_platform.governance.promotion.verification import (
-    Check,
     Recomputed,
     chain_check,
     champion_then,
@@ -55,14 +55,12 @@ def verify(version: str, *, ledger: Ledger, workspace: Workspace) -> list[Check]
     records = version_records(events, pointers)
     if version not in records:
         raise BadInput(f"there is no version {version} of {ledger.model}; `readmission status` lists them")
-    rules = workspace.rules
     record = records[version]
     artifact = artifact_digest(workspace.registry.root, record.artifact_path) if record.artifact_path else None
     evidence, estimates = _recomputed(record, records, events, workspace)
     settings = record.trained.get("model_config")
     found = Recomputed(artifact, evidence, estimates, settings_alike=settings == digest_of(workspace.config))
-    demo = rules.demo_approver and workspace.environment == "local"
-    checks = verify_version(record, events=events, found=found, required=workspace.required, demo_allowed=demo)
+    checks = verify_version(record, events=events, found=found, required=workspace.required)
     return [chain_check(problem, len(events)), *checks]
 
 

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier, logit
+from readmission_platform.evaluation.estimates.calibration import recalibration
+from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier, corrected
 from readmission_platform.models.contract import CrossValidated, Progress
 
 
@@ -66,16 +66,22 @@ def cross_validate(
         for done, _ in enumerate(pool.map(fit_fold, range(count)), start=1):
             progress(done, count)
 
-    log_odds = logit(raw)
     scores = np.empty(len(inputs))
     corrections = []
-    # BLAS splits a sum by the number of its threads, which shows in the last bit: a version could not be reproduced
-    # identically where that number is another.
-    with threadpool_limits(1, user_api="blas"):
-        for fold in range(count):
-            held_out = folds == fold
-            correction = LogisticRegression(C=np.inf).fit(log_odds[~held_out, None], labels[~held_out])
-            scores[held_out] = correction.predict_proba(log_odds[held_out, None])[:, 1]
-            corrections.append((float(correction.coef_[0, 0]), float(correction.intercept_[0])))
+    for fold in range(count):
+        held_out = folds == fold
+        slope, intercept = correction(raw[~held_out], labels[~held_out])
+        scores[held_out] = corrected(raw[held_out], slope, intercept)
+        corrections.append((slope, intercept))
     slope, intercept = corrections[0]
     return CrossValidated(RecalibratedClassifier(pipelines[0], slope, intercept), scores)
+
+
+def correction(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Return slope and intercept of the log odds that make scores (rows,) most likely, to the last digits.
+
+    Scores that separate the outcomes completely have no such correction, and keep their log odds: the leakage checks
+    and gates see to such a model.
+    """
+    intercept, slope = recalibration(labels=labels, scores=scores)
+    return (slope, intercept) if np.isfinite(slope) else (1.0, 0.0)

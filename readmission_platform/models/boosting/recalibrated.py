@@ -22,6 +22,11 @@ def logit(scores: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(clipped / (1 - clipped)))
 
 
+def corrected(scores: np.ndarray, slope: float, intercept: float) -> np.ndarray:
+    """Return probabilities (rows,) whose log odds are those of the scores, corrected."""
+    return np.asarray(1 / (1 + np.exp(-(slope * logit(scores) + intercept))))
+
+
 def clipped_log_odds(log_odds: np.ndarray) -> np.ndarray:
     """Clip log odds to where ``logit`` clips probabilities."""
     furthest = float(logit(np.array(1.0)))
@@ -53,7 +58,7 @@ class RecalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     def predict_proba(self, frame: pd.DataFrame) -> np.ndarray:
         """Return probabilities of shape (rows, 2)."""
         raw = self.classifier.predict_proba(frame)[:, 1]
-        risk = 1 / (1 + np.exp(-(self.slope * logit(raw) + self.intercept)))
+        risk = corrected(raw, self.slope, self.intercept)
         return np.column_stack([1 - risk, risk])
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:

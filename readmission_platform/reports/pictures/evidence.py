@@ -30,9 +30,11 @@ WIDTH = 7.0
 
 def make_figure(height: float, width: float = WIDTH) -> "Figure":
     """Return an empty figure of so many inches that lays itself out."""
+    from matplotlib import rcParams
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+    rcParams["text.parse_math"] = False  # a dollar sign in a name is no formula
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
     return Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout=layout)
 

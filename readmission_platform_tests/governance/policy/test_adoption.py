@@ -52,7 +52,6 @@ def test_local_adopts_on_first_use_and_says_that_it_is_a_demonstration(ledger: L
     assert all(event.payload["demo"] is True for event in adoptions)
     assert (adopted.policy, adopted.digest, adopted.adopted_by) == (POLICY, digest_of(POLICY), DEMO_APPROVER)
     assert (tmp_path / "keys" / "demo-approver.pem").stat().st_mode & 0o777 == 0o600
-    assert in_force(ledger.events(), demo_allowed=False) is None
 
 
 @pytest.mark.parametrize("name", ["staging", "production"])
@@ -96,7 +95,6 @@ def test_a_plan_that_is_missing_is_adopted_in_local_and_waits_for_a_person_elsew
     plan = plan_in_force(ledger.events())
     assert plan is not None
     assert (plan.plan, plan.digest, plan.demo) == (PLAN, digest_of(PLAN), True)
-    assert plan_in_force(ledger.events(), demo_allowed=False) is None
 
 
 def test_the_plan_is_adopted_by_whoever_may_adopt_the_policy_and_follows_its_own_kind(ledger: Ledger) -> None:
@@ -219,7 +217,7 @@ def test_in_a_ledger_of_production_no_demonstration_counts_whatever_the_process_
     with Ledger(url, model=MODEL, environment="production") as ledger:
         demo = demo_signer(ledger, tmp_path)
         with pytest.raises(Refused, match="no demo approver here"):
-            adopt(ledger, "roles_adopted", ROLES, demo, demo_allowed=True)
+            adopt(ledger, "roles_adopted", ROLES, demo)
         assert counting_demo_keys(ledger.events()) == {}
         # And there is a way back from roles that somebody slipped in: they never counted.
         adopt(ledger, "roles_adopted", STAFFED_ROLES, ADMIN)

@@ -100,7 +100,7 @@ def test_roles_that_a_stranger_writes_into_the_ledger_have_no_effect(
         forged = signed_adoption("roles_adopted", STRANGERS_ROLES, STRANGER, stream=stream, follows=follows)
         second.append("roles_adopted", forged, actor="stranger", of_environment=of_environment)
     assert roles_of(second) == roles_of(any_ledger) == STAFFED_ROLES
-    assert registered_to(public_key_text(KEYS["stranger"]), second.events(), demo_allowed=True) is None
+    assert registered_to(public_key_text(KEYS["stranger"]), second.events()) is None
     adopt(second, "policy_adopted", POLICY, CLINICIAN)
     with pytest.raises(Refused):
         adopt(second, "policy_adopted", LOOSER, STRANGER)
@@ -213,7 +213,7 @@ def test_the_extract_of_a_model_holds_the_roles_that_its_signatures_are_judged_b
     adopt(any_ledger, "policy_adopted", POLICY, CLINICIAN)
     events = events_of(any_ledger.entries())
     assert everything_in_force(events).missing == ["change_plan_adopted", "monitoring_adopted"]
-    assert registered_to(public_key_text(KEYS["clinician"]), events, demo_allowed=False) == "clinician"
+    assert registered_to(public_key_text(KEYS["clinician"]), events) == "clinician"
 
 
 def test_the_demo_approver_is_announced_once_and_signs_for_every_model(
@@ -231,8 +231,7 @@ def test_the_demo_approver_is_announced_once_and_signs_for_every_model(
         (SECOND, "monitoring_adopted"),
     ]
     key = public_key_text(demo_signer(second, tmp_path).key)
-    assert registered_to(key, second.events(), demo_allowed=True) == "demo-approver (demonstration)"
-    assert registered_to(key, second.events(), demo_allowed=False) is None
+    assert registered_to(key, second.events()) == "demo-approver (demonstration)"
 
 
 def test_a_demo_approver_announced_in_a_models_stream_is_none(any_ledger: Ledger, second: Ledger) -> None:

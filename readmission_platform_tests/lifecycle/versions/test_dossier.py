@@ -13,9 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from readmission_platform.governance.demo_approver import Signer
+from readmission_platform.config.files import roles_config
+from readmission_platform.config.governance import Person
+from readmission_platform.governance.demo_approver import Signer, demo_signer
 from readmission_platform.governance.dossier import manifest as dossier
 from readmission_platform.governance.dossier.manifest import check_seal
+from readmission_platform.governance.policy.adoption import adopt
 from readmission_platform.governance.signatures import create_key
 from readmission_platform.lifecycle.versions.dossier_verification import read_folder, verify_files
 from readmission_platform_tests.support.homes import Home, Outcome
@@ -132,7 +135,12 @@ def test_a_rejected_version_has_a_dossier_too_with_the_rows_of_the_champion_it_w
 ):
     public = create_key(tmp_path / "mine.pem")
     home = blocked_home.copy(tmp_path / "home")
-    outcome = home.command("dossier", "2", "--out", str(tmp_path / "dossier"), "--key", str(tmp_path / "mine.pem"))
+    command = ("dossier", "2", "--out", str(tmp_path / "dossier"), "--key", str(tmp_path / "mine.pem"))
+    outcome = home.command(*command)
+    assert (outcome.code, (tmp_path / "dossier").exists()) == (3, False), "nobody could tell whose key it is"
+    assert "no key is registered for tester" in outcome.err
+    register(home, "tester", public)
+    outcome = home.command(*command)
     assert outcome.code == 0, outcome.err
     files = read_folder(tmp_path / "dossier")
     manifest = files.pop(dossier.MANIFEST)
@@ -145,6 +153,25 @@ def test_a_rejected_version_has_a_dossier_too_with_the_rows_of_the_champion_it_w
 
 
 # ----------------------------------------------------------------------------------------------- making one
+
+
+def register(home: Home, identity: str, public_key: str) -> None:
+    """Put roles into force in which somebody has a key."""
+    with home.workspace() as workspace, workspace.ledger() as ledger:
+        person = Person(name=identity, roles=("data_scientist",), public_key=public_key)
+        roles = roles_config(workspace.settings).model_copy(update={"people": {identity: person}})
+        adopt(ledger, "roles_adopted", roles, demo_signer(ledger, workspace.settings.keys))
+
+
+def test_what_cannot_be_put_in_place_is_not_recorded_as_handed_over(
+    lived_home: Home, changing: Changing, tmp_path: Path
+):
+    home = changing(lived_home)
+    (tmp_path / "dossier").symlink_to(tmp_path / "nowhere")
+    outcome = home.command("dossier", "1", "--out", str(tmp_path / "dossier"))
+    assert outcome.code == 2, outcome.err
+    assert "dossier_made" not in home.kinds()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_a_folder_that_something_is_in_is_left_alone(lived_home: Home, tmp_path: Path):
@@ -237,11 +264,15 @@ def test_a_removed_an_added_and_a_renamed_file_are_each_named(made: tuple[Path, 
     assert len(outcome.err.strip().splitlines()) == 1
 
 
-def test_a_folder_without_a_manifest_is_no_dossier(made: tuple[Path, Outcome, Home], tmp_path: Path):
+def test_a_dossier_without_its_manifest_is_refused_and_another_folder_is_bad_input(
+    made: tuple[Path, Outcome, Home], tmp_path: Path
+):
     folder = shutil.copytree(made[0], tmp_path / "dossier")
     (folder / dossier.MANIFEST).unlink()
     outcome = made[2].command("dossier", "verify", str(folder))
-    assert outcome.code == 2
+    assert (outcome.code, "not a whole dossier" in outcome.err) == (3, True)
+    (tmp_path / "photographs").mkdir()
+    assert made[2].command("dossier", "verify", str(tmp_path / "photographs")).code == 2
 
 
 def test_a_seal_by_another_key_than_the_one_given_is_found(contents: tuple[bytes, Files]):

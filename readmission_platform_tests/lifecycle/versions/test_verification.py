@@ -53,7 +53,7 @@ def test_a_version_as_recorded_verifies_in_every_respect(lived_home: Home):
     results = {check["name"]: check["result"] for check in outcome.json["checks"]}
     assert results == dict.fromkeys((
         "ledger_chain", "artifact_digest", "evidence_digest", "metrics_recomputed", "adopted_policy",
-        "gates_recomputed", "approval_signatures", "approvals_counted", "gates_in_force",
+        "gates_recomputed", "stage_moves", "approval_signatures", "approvals_counted", "gates_in_force",
     ), "pass")  # fmt: skip
     assert "identical" in next(check["detail"] for check in outcome.json["checks"]
                                if check["name"] == "metrics_recomputed")  # fmt: skip
@@ -142,6 +142,17 @@ def test_a_forged_approval_is_named(lived_home: Home, changing: Changing):
     code, named = failed(home)
     assert (code, list(named)) == (1, ["approval_signatures"])
     assert f"event {forged.seq}" in named["approval_signatures"]
+
+
+def test_outside_local_no_view_takes_a_demonstration_for_granted(lived_home: Home, changing: Changing):
+    home = changing(lived_home).having(READMISSION_ENVIRONMENT="staging")
+    status = home.command("status", "--json").json
+    assert [status[name]["digest"] for name in ("policy", "change_plan", "roles")] == [None] * 3
+    assert home.command("policy", "show").code == 2
+    periods = home.command("timeline", "--json").json
+    assert [period["approved_by"] for period in periods] == [[], []]
+    _, named = failed(home)
+    assert {"adopted_policy", "approval_signatures", "approvals_counted"} <= set(named)
 
 
 def test_a_policy_that_was_never_adopted_is_named(trained_home: Home, changing: Changing):
