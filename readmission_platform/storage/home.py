@@ -71,8 +71,8 @@ def _check_path(home: Path) -> None:
     found = _UNADDRESSABLE.search(str(home))
     if found is not None:
         raise ConfigurationError(
-            f"READMISSION_HOME: no home can be in {str(home)!r}, because its databases and tables cannot be addressed with "
-            f"{found[0]!r} in the path: give another folder"
+            f"READMISSION_HOME: no home can be in {str(home)!r}, because databases and tables cannot be "
+            f"addressed with {found[0]!r} in their path: give another folder"
         )
 
 

@@ -4,7 +4,7 @@ What belongs here: building the statement from what the ledger holds and having 
 signature counts; ``governance`` decides that when it is used.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from readmission_platform.config.change_plan import ChangePlan
@@ -48,7 +48,7 @@ def approve_as_demo(decision: Decision, *, ledger: Ledger, workspace: Workspace)
         approver=signer.identity,
         role=DEMO_ROLE,
         reason=decision.request.reason or "demonstration in a local environment",
-        now=datetime.now(UTC),
+        now=ledger.now(),
         valid_for=timedelta(days=DEMO_APPROVAL_DAYS),
         warnings=sorted({gate.gate for gate in decision.gates if gate.result == "insufficient"}),
         demo=True,
@@ -92,7 +92,7 @@ def sign_approval(
             raise Refused(["no gate policy and roles are in force"])
         record = version_records(events, pointers)[version]
         unjudged = sorted({gate.gate for gate in decision.gates if gate.result == "insufficient"})
-        now = datetime.now(UTC)
+        now = ledger.now()
         statement = approval_statement(
             record, policy_digest=policy.digest, approver=approver, role=role, reason=reason, now=now,
             valid_for=valid_for, warnings=unjudged,
