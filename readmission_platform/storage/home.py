@@ -4,6 +4,7 @@ What belongs here: creating the home, which installation it is of, and the secre
 What does not: what is stored inside (``lake``, ``tracking``, the ledger).
 """
 
+import errno
 import json
 import os
 import re
@@ -49,14 +50,11 @@ def prepare_home(settings: Settings) -> Path:
     prepare_process(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
     _keep_others_out(settings.home)
-    for folder in (
-        settings.lake,
-        settings.mlflow_artifacts,
-        settings.dagster_home,
-        settings.landing,
-        settings.reports,
-    ):
-        folder.mkdir(parents=True, exist_ok=True)
+    settings.landing.mkdir(exist_ok=True)
+    for folder in (settings.lake, settings.mlflow_artifacts, settings.dagster_home, settings.reports):
+        folder.mkdir(exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     settings.keys.mkdir(mode=0o700, exist_ok=True)
     source = PROJECT_ROOT / "dagster.yaml"
     target = settings.dagster_home / "dagster.yaml"
@@ -112,8 +110,10 @@ def installation_of(settings: Settings) -> Installation | None:
         found = Installation(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, TypeError) as error:
-        raise Unavailable(f"{path} cannot be read ({type(error).__name__}): restore it from a backup") from error
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError) as error:
+        raise Unavailable(f"{path} was damaged: restore it from a backup") from error
     if found.environment != settings.environment:
         raise Refused([
             f"the home {settings.home} belongs to the environment {found.environment}, and this is "
