@@ -29,7 +29,7 @@ def read_only(folder: Path) -> Iterator[None]:
         assert _mount("--options", "remount,ro,bind", str(folder)) == 0
         yield
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a library may still have a file open
 
 
 def _mount(*arguments: str) -> int:
