@@ -27,7 +27,7 @@ from readmission_platform.commands.versions import (
     review,
     training,
 )
-from readmission_platform.foundation.errors import GovernanceError, Refused
+from readmission_platform.foundation.errors import GovernanceError, Refused, Unavailable, problem_of_disk
 from readmission_platform.foundation.values import ConfigurationError
 
 app = typer.Typer(
@@ -121,6 +121,13 @@ def main() -> None:
     except GovernanceError as error:
         err.print(advice(f"error: {error}"), markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
+    except Exception as error:  # raised again, but for what a disk does not let anybody do
+        problem = problem_of_disk(error)
+        if problem is None:
+            raise
+        err.print(f"error: the disk does not allow this ({problem}): make room, or have it made writable",
+                  markup=False, soft_wrap=True)  # fmt: skip
+        sys.exit(Unavailable.exit_code)
 
 
 if __name__ == "__main__":

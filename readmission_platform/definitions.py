@@ -15,6 +15,7 @@ from readmission_platform.config.files import environment_config
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.resources.lake import LakeIOManager
+from readmission_platform.storage.home import prepare_process
 
 LOCATION = "readmission_platform"
 TERMINAL_LOGGER = "terminal"
@@ -61,4 +62,5 @@ def build_definitions(current: Settings) -> dg.Definitions:
     return dg.Definitions.merge(environment, *models)
 
 
+prepare_process(settings())
 defs = build_definitions(settings())

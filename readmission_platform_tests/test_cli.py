@@ -312,9 +312,7 @@ def test_a_misspelt_environment_is_one_line_for_a_fresh_process_too(empty_home: 
     refused(outcome, 2, "READMISSION_ENVIRONMENT")
 
 
-@pytest.mark.parametrize(
-    "arguments", [("status",), ("train",), ("replay",), ("promote", "--version", "1")], ids=" ".join
-)
+@pytest.mark.parametrize("arguments", [("setup",), ("train",), ("replay",), ("run",)], ids=" ".join)
 def test_a_home_that_cannot_be_written_is_an_unavailable_service(tmp_path: Path, arguments: tuple[str, ...]):
     blocked = tmp_path / "a_file"
     blocked.write_text("not a folder", encoding="utf-8")

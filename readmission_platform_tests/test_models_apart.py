@@ -89,7 +89,9 @@ def both_in_use(tmp_path: Path) -> Platform:
 
 
 def test_every_model_has_its_own_tables_reports_registry_and_stream_of_the_ledger(tmp_path: Path) -> None:
-    ours, theirs = both_in_use(tmp_path).workspaces
+    platform = both_in_use(tmp_path)
+    make_installation(platform.settings)
+    ours, theirs = platform.workspaces
     assert not ours.lake.root.is_relative_to(theirs.lake.root)
     assert not theirs.lake.root.is_relative_to(ours.lake.root)
     assert ours.reports != theirs.reports

@@ -80,12 +80,13 @@ def home(*, make: bool = False) -> Settings:
         When there is no home.
     """
     from readmission_platform.lifecycle.installation import installation_here
-    from readmission_platform.storage.home import use_dagster_of
+    from readmission_platform.storage.home import prepare_process, use_dagster_of
 
     current = settings()
     if make:
         _make(current)
     installation_here(current)
+    prepare_process(current)
     use_dagster_of(current)
     return current
 

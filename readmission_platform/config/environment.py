@@ -130,4 +130,4 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "READMISSION_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise ConfigurationError(f"{name}: {first['msg']}") from error
+        raise ConfigurationError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from error

@@ -23,6 +23,7 @@ from readmission_platform.foundation.errors import BadInput, Conflict, Unavailab
 BACKENDS = ("sqlite", "postgresql")
 LOCK_WAIT_SECONDS = 30.0
 CONNECT_SECONDS = 10
+_NO_ROOM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 _WRITES = "ledger_writes"
 _DRIVER = "postgresql+psycopg"
 _PLAIN_NAMES = ("postgresql", "postgres")  # what most tools call it; SQLAlchemy would take another driver for these
@@ -109,9 +110,8 @@ def _postgresql_engine(address: sa.URL) -> sa.Engine:
 
 
 def _sqlite_engine(address: sa.URL, *, what: str, existing: bool) -> sa.Engine:
-    waiting: dict[str, Any] = {"timeout": LOCK_WAIT_SECONDS}
     if not address.database or address.database.startswith((":", "file:")):
-        engine = sa.create_engine(address, connect_args=waiting)
+        engine = sa.create_engine(address, connect_args={"timeout": LOCK_WAIT_SECONDS})
     else:
         file = Path(address.database).absolute()
         if not existing:
@@ -119,28 +119,40 @@ def _sqlite_engine(address: sa.URL, *, what: str, existing: bool) -> sa.Engine:
                 file.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise Unavailable(f"The folder of the {what} cannot be made ({error.strerror}).") from error
-        # SQLAlchemy keeps each connection to one thread at a time.
-        engine = sa.create_engine(
-            address,
-            creator=lambda: sqlite3.connect(
-                _sqlite_address(file, existing=existing), uri=True, check_same_thread=False, **waiting
-            ),
-        )
+        engine = sa.create_engine(address, creator=partial(_connect_sqlite, file, existing=existing))
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _sqlite_address(file: Path, *, existing: bool) -> str:
-    """Return the URI of a database file; one that can only be read is opened so that nothing is written beside it."""
-    options = "mode=rw" if existing else "mode=rwc"
-    if file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
-        options = "mode=ro"
-        # What was written ahead is part of the database; without any, SQLite need not look for it.
-        ahead = file.with_name(f"{file.name}-wal")
-        if not os.access(file.parent, os.W_OK) and not (ahead.exists() and ahead.stat().st_size):
-            options = "mode=ro&immutable=1"
-    return f"file:{quote(str(file))}?{options}"
+def _connect_sqlite(file: Path, *, existing: bool) -> sqlite3.Connection:
+    """Open a database file; one that can only be read is opened so that nothing is written beside it.
+
+    Reading takes files beside the database, which a full disk has no room for and a read-only one does not take. Where
+    nothing is written ahead, SQLite can do without them.
+    """
+    ahead = file.with_name(f"{file.name}-wal")
+    complete = file.exists() and not (ahead.exists() and ahead.stat().st_size)
+    folder_writable = os.access(file.parent, os.W_OK)
+    if complete and not folder_writable:
+        return _connected(file, "mode=ro&immutable=1")
+    if file.exists() and not (folder_writable and os.access(file, os.W_OK)):
+        return _connected(file, "mode=ro")
+    connection = _connected(file, "mode=rw" if existing else "mode=rwc")
+    try:
+        connection.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode & 0xFF in _NO_ROOM and complete:
+            return _connected(file, "mode=ro&immutable=1")
+        raise
+    return connection
+
+
+def _connected(file: Path, options: str) -> sqlite3.Connection:
+    # SQLAlchemy keeps each connection to one thread at a time.
+    address = f"file:{quote(str(file))}?{options}"
+    return sqlite3.connect(address, uri=True, check_same_thread=False, timeout=LOCK_WAIT_SECONDS)
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

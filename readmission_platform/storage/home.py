@@ -4,10 +4,12 @@ What belongs here: creating the home, which installation it is of, and the secre
 What does not: what is stored inside (``lake``, ``tracking``, the ledger).
 """
 
+import errno
 import json
 import os
 import re
 import secrets
+import stat
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,6 +36,9 @@ class Installation:
 def prepare_home(settings: Settings) -> Path:
     """Create what is missing in the home and put ``dagster.yaml`` into force; safe to repeat.
 
+    A new home is its owner's alone. What a group may do later in one that is there is the operator's decision, such as
+    landing files; nobody else gets in.
+
     Raises
     ------
     ConfigurationError
@@ -42,21 +47,35 @@ def prepare_home(settings: Settings) -> Path:
         When the home cannot be written.
     """
     _check_path(settings.home)
-    for folder in (
-        settings.lake,
-        settings.mlflow_artifacts,
-        settings.dagster_home,
-        settings.landing,
-        settings.reports,
-    ):
-        folder.mkdir(parents=True, exist_ok=True)
-    settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+    prepare_process(settings)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    _keep_others_out(settings.home)
+    settings.landing.mkdir(exist_ok=True)
+    for folder in (settings.lake, settings.mlflow_artifacts, settings.dagster_home, settings.reports):
+        folder.mkdir(exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    settings.keys.mkdir(mode=0o700, exist_ok=True)
     source = PROJECT_ROOT / "dagster.yaml"
     target = settings.dagster_home / "dagster.yaml"
     if not target.exists() or target.read_bytes() != source.read_bytes():
         replace_file(target, source.read_bytes())
     use_dagster_of(settings)
     return settings.home
+
+
+def prepare_process(settings: Settings) -> None:
+    """Have this process and its children write files that only their owner can read: they are about patients."""
+    os.umask(0o077)
+    if os.path.expanduser("~") == "~":  # noqa: PTH111 - Path raises here, and so do libraries at their import
+        os.environ["HOME"] = str(settings.home)  # a user without a name, as containers have them
+
+
+def _keep_others_out(home: Path) -> None:
+    now = stat.S_IMODE(home.stat().st_mode)
+    allowed = now & (0o700 if not (home / INSTALLATION).exists() else ~0o007)
+    if allowed != now:
+        home.chmod(allowed)
 
 
 def use_dagster_of(settings: Settings) -> None:
@@ -71,8 +90,8 @@ def _check_path(home: Path) -> None:
     found = _UNADDRESSABLE.search(str(home))
     if found is not None:
         raise ConfigurationError(
-            f"READMISSION_HOME: no home can be in {str(home)!r}, because its databases and tables cannot be addressed "
-            f"with {found[0]!r} in the path: give another folder"
+            f"READMISSION_HOME: no home can be in {str(home)!r}, because databases and tables cannot be "
+            f"addressed with {found[0]!r} in their path: give another folder"
         )
 
 
@@ -91,8 +110,10 @@ def installation_of(settings: Settings) -> Installation | None:
         found = Installation(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, TypeError) as error:
-        raise Unavailable(f"{path} cannot be read ({type(error).__name__}): restore it from a backup") from error
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError) as error:
+        raise Unavailable(f"{path} was damaged: restore it from a backup") from error
     if found.environment != settings.environment:
         raise Refused([
             f"the home {settings.home} belongs to the environment {found.environment}, and this is "
@@ -108,7 +129,7 @@ def record_installation(settings: Settings, installation: Installation) -> None:
         write_secret(settings.home / INSTALLATION, (json.dumps(asdict(installation)) + "\n").encode())
 
 
-def write_dagster_environment(settings: Settings) -> str | None:
+def write_dagster_environment(settings: Settings, checkout: Path = PROJECT_ROOT) -> str | None:
     """Write the ``.env`` by which ``dagster`` commands, started in the checkout, find the home.
 
     A ``READMISSION_HOME`` that is set wins, and Dagster's storage is always in the home. A file that is not ours, or
@@ -118,7 +139,7 @@ def write_dagster_environment(settings: Settings) -> str | None:
     -------
     Why these commands do not find this home; None when they do.
     """
-    file, home = PROJECT_ROOT / ".env", str(settings.home)
+    file, home = checkout / ".env", str(settings.home)
     there = file.read_text(encoding="utf-8") if file.exists() else ""
     named = _HOME_LINE.search(there)
     other = re.sub(r"\\(.)", r"\1", named["home"]) if named else None

@@ -69,7 +69,7 @@ class Registry:
                 experiment = client.get_experiment_by_name(self.name)
                 if experiment is None:
                     client.create_experiment(self.name, artifact_location=self.root.as_uri())
-                elif experiment.artifact_location != self.root.as_uri():
+                elif experiment.artifact_location != self.root.as_uri() and os.access(self.root, os.W_OK):
                     _rebase(self.uri, experiment.artifact_location, self.root.as_uri())
         except (MlflowException, SQLAlchemyError, OSError) as error:
             raise Unavailable(f"the model registry cannot be reached ({type(error).__name__})") from error
@@ -172,6 +172,9 @@ def _initialising(root: Path) -> Iterator[None]:
     """Let one process at a time create MLflow's database: its migrations fail when several run at once."""
     import fcntl
 
+    if root.exists() and not os.access(root, os.W_OK):  # a copy that can only be read, whose database is there
+        yield
+        return
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".initialising").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -5,6 +5,7 @@ for a model version (``versions``).
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -12,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from json.encoder import encode_basestring as json_text
 from typing import Any
 
-from readmission_platform.foundation.errors import LedgerCorrupt, Unavailable
-from readmission_platform.foundation.values import digest_of
+from readmission_platform.foundation.errors import BadInput, LedgerCorrupt, Unavailable
+from readmission_platform.foundation.values import canonical_json, digest_of
 
 STAGES = ("staging", "production")
 GENESIS = "sha256:" + "0" * 64
@@ -199,3 +200,32 @@ def first_difference(expected: Mapping[str, Pointer], found: Mapping[str, Pointe
             was, is_now = pointer.version or "no version", other.version or "no version"
             return f"{stage} was {was} (event {pointer.seq}) and is {is_now} (event {other.seq})"
     return None
+
+
+def check_text(*texts: str | None) -> None:
+    """Make sure that either database can hold these texts, and UTF-8 express them.
+
+    Raises
+    ------
+    BadInput
+        For null characters and lone surrogates.
+    """
+    for text in texts:
+        if text is not None and ("\x00" in text or text.encode(errors="replace").decode() != text):
+            raise BadInput("The ledger records only plain text, without null characters or lone surrogates.")
+
+
+def plain_json(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a reader gets back of a payload, and what is hashed: tuples become lists, keys become strings.
+
+    Raises
+    ------
+    BadInput
+        When it is not JSON, NaN included.
+    """
+    try:
+        content: dict[str, Any] = json.loads(canonical_json(dict(payload)))
+        canonical_json(content).encode()
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"The ledger records only plain JSON ({type(error).__name__}: {error}).") from error
+    return content

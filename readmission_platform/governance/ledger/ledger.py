@@ -10,7 +10,6 @@ Threat model: edited, removed or inserted rows and moved pointers are found by :
 can rewrite the whole database, hashes included, is caught only by a head exported elsewhere.
 """
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -32,9 +31,11 @@ from readmission_platform.governance.ledger.chain import (
     STAGES,
     Event,
     Pointer,
+    check_text,
     first_difference,
     hash_of_text,
     no_pointers,
+    plain_json,
     pointers_from,
     time_of_next,
 )
@@ -151,7 +152,7 @@ class Ledger:
             raise BadInput("An event that moves a stage is recorded with move(), not with append().")
         if stream == ENVIRONMENT and version is not None:
             raise BadInput("An event of the environment is about no version: versions belong to a model.")
-        content = _plain_json(payload)
+        content = plain_json(payload)
         with self._writing() as (connection, head):
             self._refuse_if_gained(connection, since, binding_kinds, version)
             return self._write(connection, head, kind, content, actor=actor, version=version, stream=stream)
@@ -198,7 +199,7 @@ class Ledger:
             raise BadInput("An event moves the version it is about, or empties a stage.")
         if payload.get("moves", dict(moves)) != dict(moves):
             raise BadInput("The payload describes other moves than those asked for.")
-        content = _plain_json({**payload, "moves": dict(moves)})
+        content = plain_json({**payload, "moves": dict(moves)})
         with self._writing() as (connection, head):
             reached("ledger: writing has begun")
             difference = first_difference(expected, self._pointers(connection))
@@ -359,7 +360,7 @@ class Ledger:
             "actor": actor,
             "previous_hash": head.hash,
         }
-        _check_text(kind, version, actor)
+        check_text(kind, version, actor)
         text = canonical_json(payload)
         own_hash = hash_of_text(content, text)
         connection.execute(sa.insert(schema.events).values(**content, payload=text, hash=own_hash))
@@ -398,20 +399,3 @@ class Ledger:
         later = (table.c.seq > since) & table.c.model.in_(self._streams) & table.c.kind.in_(tuple(kinds))
         if connection.execute(sa.select(table.c.seq).where(later, concerns).limit(1)).first() is not None:
             raise Conflict("The ledger gained events that this decision did not see. Decide anew.")
-
-
-def _check_text(*texts: str | None) -> None:
-    # What either database cannot hold, or UTF-8 cannot express, is refused by both.
-    for text in texts:
-        if text is not None and ("\x00" in text or text.encode(errors="replace").decode() != text):
-            raise BadInput("The ledger records only plain text, without null characters or lone surrogates.")
-
-
-def _plain_json(payload: Mapping[str, Any]) -> dict[str, Any]:
-    # What is hashed is what a reader gets back: tuples become lists, keys become strings.
-    try:
-        content: dict[str, Any] = json.loads(canonical_json(dict(payload)))
-        canonical_json(content).encode()
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"The ledger records only plain JSON ({type(error).__name__}: {error}).") from error
-    return content

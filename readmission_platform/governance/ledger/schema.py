@@ -76,6 +76,8 @@ _SQLITE = (
     "CREATE TRIGGER events_in_order BEFORE INSERT ON events "
     "WHEN NOT EXISTS (SELECT 1 FROM ledger_meta WHERE NEW.seq = head_seq + 1 AND NEW.previous_hash = head_hash) "
     "OR EXISTS (SELECT 1 FROM events WHERE seq = NEW.seq - 1 AND at > NEW.at) "
+    "OR NEW.at NOT GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
+    ".[0-9][0-9][0-9][0-9][0-9][0-9]Z' "
     "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: an event continues the last one'); END",
     "CREATE TRIGGER events_move_head AFTER INSERT ON events "
     "BEGIN UPDATE ledger_meta SET head_seq = NEW.seq, head_hash = NEW.hash; END",
@@ -94,8 +96,13 @@ _POSTGRESQL = (
     BEGIN
         EXECUTE 'SELECT head_seq, head_hash FROM ' || here || '.ledger_meta FOR UPDATE' INTO last_seq, last_hash;
         EXECUTE 'SELECT at FROM ' || here || '.events WHERE seq = $1' INTO last_at USING last_seq;
-        IF NEW.seq <> last_seq + 1 OR NEW.previous_hash <> last_hash OR NEW.at < last_at COLLATE "C" THEN
+        IF NEW.seq <> last_seq + 1 OR NEW.previous_hash <> last_hash OR NEW.at < last_at COLLATE "C"
+        OR NEW.at !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z$' THEN
             RAISE EXCEPTION 'the ledger is append-only: an event continues the last one';
+        END IF;
+        -- One event from the future would keep everybody else from writing until then.
+        IF NEW.at::timestamptz > clock_timestamp() + interval '1 minute' THEN
+            RAISE EXCEPTION 'an event is dated ahead of the clock of the database server: set the clock';
         END IF;
         content := '{"actor":' || to_json(NEW.actor) || ',"at":' || to_json(NEW.at) || ',"kind":' || to_json(NEW.kind)
             || ',"model":' || to_json(NEW.model) || ',"payload":' || NEW.payload

@@ -5,7 +5,7 @@ signature counts; ``governance`` decides that when it is used.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from readmission_platform.config.environment import Settings
@@ -53,7 +53,7 @@ def approve_as_demo(decision: Decision, *, ledger: Ledger, workspace: Workspace)
         approver=signer.identity,
         role=DEMO_ROLE,
         reason=decision.request.reason or "demonstration in a local environment",
-        now=datetime.now(UTC),
+        now=ledger.now(),
         valid_for=timedelta(days=DEMO_APPROVAL_DAYS),
         warnings=sorted({gate.gate for gate in decision.gates if gate.result == "insufficient"}),
         demo=True,
@@ -99,7 +99,7 @@ def sign_approval(
         now_in_force = everything_in_force(events)
         record = version_records(events, pointers)[version]
         unjudged = sorted({gate.gate for gate in decision.gates if gate.result == "insufficient"})
-        now = datetime.now(UTC)
+        now = ledger.now()
         statement = approval_statement(
             record, in_force=now_in_force, approver=approver, role=role, reason=reason, now=now,
             valid_for=valid_for, warnings=unjudged,

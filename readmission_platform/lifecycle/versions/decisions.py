@@ -3,7 +3,6 @@
 What belongs here: gathering facts and asking ``governance``. What does not: recording anything.
 """
 
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from readmission_platform.foundation.errors import BadInput
@@ -58,7 +57,7 @@ def consider_closely(request: PromotionRequest, *, ledger: Ledger, workspace: Wo
         required=workspace.required,
         environment=workspace.rules,
         environment_name=workspace.environment,
-        now=datetime.now(UTC),
+        now=ledger.now(),
     )
     return Considered(decision, gathered, events, pointers)
 

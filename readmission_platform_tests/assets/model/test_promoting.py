@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from readmission_platform.config.environment import PROJECT_ROOT
+from readmission_platform_tests.support.clocks import NEXT_CENTURY, write_dated
 from readmission_platform_tests.support.homes import BIN, MODEL, Home, Outcome
 from readmission_platform_tests.support.rebound import rebound
 
@@ -125,6 +126,19 @@ def test_what_counts_as_a_demonstration_locally_opens_no_door_in_production(
     assert outcome.code == 3
     assert strict.stages == shadowed_home.stages
     assert strict.command("approve", "--version", "2", "--reason", "demonstration").code == 3
+
+
+def test_an_approval_that_has_expired_does_not_count_again_by_a_clock_that_was_set_back(
+    shadowed_home: Home, changing: Callable[[Home], Home]
+):
+    home = changing(shadowed_home)
+    assert home.command("approve", "--version", "2", "--reason", "as good as the one before").code == 0
+    dry_run = ("promote", "--version", "2", "--replace", "--reason", "refresh", "--dry-run")
+    assert home.command(*dry_run).code == 0
+    write_dated(f"sqlite:///{home.path / 'ledger.db'}", NEXT_CENTURY)  # the clock is now behind by decades
+    outcome = home.command(*dry_run)
+    assert outcome.code == 3
+    assert "expired" in outcome.err
 
 
 def test_a_decision_that_somebody_else_overtook_is_a_conflict_and_moves_nothing(
