@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,7 +19,7 @@ from readmission_platform.governance.ledger.chain import STAGES, Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import PolicyInForce, everything_in_force
-from readmission_platform.governance.policy.gates import GateResult, evaluate_gates
+from readmission_platform.governance.policy.gates import OF_PROMOTION, GateResult, evaluate_gates
 from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion import conditions as check
 from readmission_platform.governance.promotion.case import (
@@ -57,10 +58,11 @@ _PROMOTION = Transition(
 
 @dataclass(frozen=True)
 class Decision(Judged):
-    """What was decided on what grounds."""
+    """What was decided on what grounds; ``estimates`` are those of the promotion itself, exact and not to be shown."""
 
     request: PromotionRequest
     gates: list[GateResult]
+    estimates: dict[str, Any]
     approvals: list[int]
     policy_digest: str | None
     plan_digest: str | None
@@ -141,6 +143,7 @@ def decide(
         request=request,
         conditions=found,
         gates=gates,
+        estimates={name: raw for name, raw in (facts.estimates or {}).items() if name.startswith(OF_PROMOTION)},
         approvals=counting,
         expected=dict(pointers),
         policy_digest=in_force.policy.digest if in_force.policy else None,
@@ -167,6 +170,7 @@ def apply(ledger: Ledger, decision: Decision, *, dry_run: bool = False) -> Event
         more={
             "replaced": decision.expected[request.to_stage].version is not None,
             "gates": [gate.to_json() for gate in decision.gates],
+            "estimates": decision.estimates,
             "approvals": decision.approvals,
             "policy_digest": decision.policy_digest,
             "plan_digest": decision.plan_digest,
