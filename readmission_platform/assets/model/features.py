@@ -5,6 +5,7 @@ contract's data) and what gives a leak away (``evaluation.leakage``).
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -13,6 +14,7 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import SCIENCE_TEAM, check_result, column_schema, table
 from readmission_platform.config.model import SingleInputLimits
 from readmission_platform.evaluation import leakage
+from readmission_platform.evaluation.disclosure import hidden_rows, in_words
 from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.workspace import Platform
@@ -78,7 +80,7 @@ def _looks_backwards(development: pd.DataFrame, contract: ModelContract) -> Iter
     yield check_result(
         "history_looks_backwards",
         not changed,
-        observed=", ".join(f"{name}: {count} rows" for name, count in changed.items()) or "nothing changes",
+        observed=", ".join(f"{name}: {in_words(count)} rows" for name, count in changed.items()) or "nothing changes",
         rule=FEATURE_CHECKS["history_looks_backwards"],
         action="Stop: an input named here reads the future and leaks the outcome.",
         more={"rows kept, as shares of the clock": ", ".join(f"{share:.2f}" for share in leakage.CUTS)},
@@ -150,9 +152,9 @@ def split_asset(model: ModelAssets) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             value=made,
             data_version=dg.DataVersion(frame_digest(made)),
-            metadata={"folds": table(per_fold.reset_index().to_dict("records"))},
+            metadata={"folds": table(_shown_folds(per_fold))},
             check_results=[
-                check_result("no_entity_in_two_folds", torn == 0, observed=f"{torn} {words.entities}",
+                check_result("no_entity_in_two_folds", torn == 0, observed=f"{in_words(torn)} {words.entities}",
                              rule=SPLIT_CHECKS["no_entity_in_two_folds"], action="Stop: the folds are not by entity."),
                 check_result("prevalence_alike", spread <= limit, observed=f"{spread:.4f} apart (at most {limit})",
                              rule=SPLIT_CHECKS["prevalence_alike"],
@@ -161,3 +163,16 @@ def split_asset(model: ModelAssets) -> dg.AssetsDefinition:
         )  # fmt: skip
 
     return split
+
+
+def _shown_folds(per_fold: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the folds with rows, events and prevalence; of a fold in which few of either are, only its number."""
+    rows, events, _ = per_fold.columns
+    cells = {str(fold): {"n": int(n), "positives": int(positives), "negatives": int(n - positives)}
+             for fold, n, positives in per_fold[[rows, events]].itertuples()}  # fmt: skip
+    totals = {name: sum(cell[name] for cell in cells.values()) for name in ("n", "positives", "negatives")}
+    hidden = hidden_rows(cells, totals=totals)
+    return [
+        {"fold": fold, **{str(name): None if str(fold) in hidden else value for name, value in row.items()}}
+        for fold, row in per_fold.to_dict("index").items()
+    ]
