@@ -21,10 +21,11 @@ from readmission_platform.assets.presentation import (
 )
 from readmission_platform.evaluation.operation.shown import shown_outcome_counts
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.lifecycle.days.accounts import counts_taken_in
 from readmission_platform.lifecycle.days.outcomes import COUNTS, recorded_outcomes, take_in_outcome_days
 from readmission_platform.lifecycle.days.progress import hospital_day
 from readmission_platform.lifecycle.workspace import Platform
-from readmission_platform.storage.tables import OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE, OUTCOMES
+from readmission_platform.storage.tables import OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE, OUTCOMES, ModelLake
 
 CHECK = "every_outcome_accounted_for"
 RULE = {CHECK: "Received outcomes are accepted, quarantined or duplicates; none is lost."}
@@ -61,7 +62,7 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
             value=pd.concat([accepted, kept], ignore_index=True),
             data_version=dg.DataVersion(frame_digest(accepted)),
             metadata={
-                "days": table(_shown_days(accounts, lake.day)),
+                "days": table(_shown_days(accounts, lake)),
                 "quarantined": reasons_table(quarantined, [lake.day, "column", "code", "reason"], counted="rows"),
                 "dates": "as delivered; those of a replay are simulated",
             },
@@ -71,10 +72,12 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
     return outcomes
 
 
-def _shown_days(accounts: pd.DataFrame, day: str) -> Iterator[dict[str, Any]]:
+def _shown_days(accounts: pd.DataFrame, lake: ModelLake) -> Iterator[dict[str, Any]]:
+    taken_in = counts_taken_in(lake, list(accounts[lake.day]))
     for account in accounts.to_dict("records"):
         counts = {name: int(account[name]) for name in COUNTS}
-        yield {day: account[day], **hideable(shown_outcome_counts(counts))}
+        shown = shown_outcome_counts(counts, taken_in.get(account[lake.day], {}))
+        yield {lake.day: account[lake.day], **hideable(shown)}
 
 
 def _accounted_for(accounts: pd.DataFrame, accepted: pd.DataFrame) -> dg.AssetCheckResult:

@@ -16,8 +16,6 @@ from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, hidden_ce
 
 _PARTS = ("accepted", "quarantined", "duplicate")
 _OUTPUTS = ("scored", "withheld")
-# Figures that say how many accepted or scored rows they are made from.
-_OF_PEOPLE = ("mean_risk", "risk_band_share", "outcome_coverage", "matured_coverage", "scoring_milliseconds")
 
 
 def shown(figures: pd.DataFrame) -> pd.DataFrame:
@@ -30,7 +28,7 @@ def shown(figures: pd.DataFrame) -> pd.DataFrame:
     few = figures["n"].gt(0) & figures["n"].lt(SMALLEST_SHOWN)
     hidden |= few & figures["unit"].isin(["share", "probability", "score", "ratio"])
     nothing = {name: figures[name].mask(hidden) for name in ("value", "low", "high", "n")}
-    nothing["n"] = nothing["n"].mask(figures["figure"].isin(_OF_PEOPLE) & _hidden_days_in(figures, counts))
+    nothing["n"] = nothing["n"].mask(_made_from_hidden_days(figures, counts))
     return figures.assign(**nothing, hidden=hidden)
 
 
@@ -40,12 +38,15 @@ def shown_counts(counts: Mapping[str, int]) -> dict[str, int | None]:
     return {name: None if f"rows_{name}" in hidden else count for name, count in counts.items()}
 
 
-def shown_outcome_counts(counts: Mapping[str, int]) -> dict[str, int | None]:
+def shown_outcome_counts(counts: Mapping[str, int], taken_in: Mapping[str, int]) -> dict[str, int | None]:
     """Return the counts of a day's outcomes as they may be shown: expected, received and what received consists of.
 
-    How many were expected is how many were accepted of the day, which is hidden where that is.
+    As many are expected as rows of the day were accepted: where that is hidden (``taken_in`` are the counts of the
+    rows), so are they.
     """
     hidden = {name.removeprefix("rows_") for name in hidden_on({k: v for k, v in counts.items() if k != "expected"})}
+    if "rows_accepted" in hidden_on(taken_in):
+        hidden |= {"expected", "received", "accepted"}
     for of in ("received", "accepted"):
         if is_few(abs(counts.get("expected", 0) - counts.get(of, 0))) or is_few(counts.get("expected", 0)):
             hidden |= {"expected", of}
@@ -101,12 +102,21 @@ def _counts(figures: pd.DataFrame) -> dict[str, dict[str, int]]:
     return found
 
 
-def _hidden_days_in(figures: pd.DataFrame, counts: Mapping[str, Mapping[str, int]]) -> pd.Series:
-    """Tell which figures are about a day of which it is hidden how many rows were accepted or scored."""
-    hidden = sorted(day for day, of_day in counts.items() if hidden_on(of_day) & {"rows_accepted", "rows_scored"})
-    within = [any(first <= day <= last for day in hidden)
-              for first, last in figures[["first_day", "last_day"]].itertuples(index=False)]  # fmt: skip
-    return pd.Series(within, index=figures.index, dtype=bool)
+def _made_from_hidden_days(figures: pd.DataFrame, counts: Mapping[str, Mapping[str, int]]) -> pd.Series:
+    """Tell which figures would, by how many rows they are made from, give a day's hidden count away.
+
+    They do where one day is hidden in their stretch, or several from which 1 to 10 rows are missing in all.
+    """
+    missing = {
+        day: of_day.get("received", of_day.get("scored", 0)) - of_day.get("scored", of_day.get("accepted", 0))
+        for day, of_day in counts.items()
+        if hidden_on(of_day) & {"rows_accepted", "rows_scored"}
+    }
+    tells = []
+    for first, last in figures[["first_day", "last_day"]].itertuples(index=False):
+        within = [count for day, count in missing.items() if first <= day <= last]
+        tells.append(len(within) == 1 or is_few(sum(within)))
+    return pd.Series(tells, index=figures.index, dtype=bool) & ~figures["figure"].str.startswith("rows_")
 
 
 def _few_missing(figures: pd.DataFrame) -> pd.Series:
