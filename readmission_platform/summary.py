@@ -34,6 +34,7 @@ HEADLINES = (
 # What of a flagged row is shown besides its day and number: nothing that names the patient.
 _LISTED = ("rank", "risk", "band", "flagged", "reasons", "model_version",
            "artifact_digest", "scored_at", "run_id")  # fmt: skip
+_COUNTED = ("received", "accepted", "quarantined", "duplicate", "scored", "withheld")
 # Of a day: one file, read once, nobody withheld.
 _USUAL = {"files": 1, "files_quarantined": 0, "revision": 1, "withheld": 0}
 _COLOURS = {"pass": "green", "fail": "red", "insufficient": "yellow"}
@@ -163,8 +164,10 @@ def gates(workspace: Workspace, version: str) -> list[dict[str, Any]]:
 def day_accounts(workspace: Workspace, days: Sequence[str]) -> list[dict[str, Any]]:
     """Return per day: received, accepted, quarantined, duplicate, scored, withheld and the version that scored it.
 
+    A count that would tell of 1 to 10 people is None (``evaluation.operation.shown``).
     Besides these ``files``, ``files_quarantined`` and ``revision``, which are None for days that were not taken in.
     """
+    from readmission_platform.evaluation.operation.shown import shown_counts
     from readmission_platform.storage.tables import ACCOUNTING, PREDICTIONS
 
     lake = workspace.lake
@@ -175,18 +178,23 @@ def day_accounts(workspace: Workspace, days: Sequence[str]) -> list[dict[str, An
         scored.setdefault(row[lake.day], []).append(row)
     found = {row[lake.day]: row for row in accounts}
     nothing = {"received": 0, "accepted": 0, "quarantined": 0, "duplicate": 0}
-    return [
-        {
-            "date": day,
+    accounts_of_days = []
+    for day in days:
+        counts = {
             **{name: int(found.get(day, nothing)[name]) for name in nothing},
-            **{name: _count(found.get(day, {}).get(name)) for name in ("files", "files_quarantined", "revision")},
             # A withheld row has no risk.
             "scored": sum(row["risk"] == row["risk"] for row in scored.get(day, [])),
             "withheld": sum(row["risk"] != row["risk"] for row in scored.get(day, [])),
-            "version": scored[day][0]["model_version"] if day in scored else None,
         }
-        for day in days
-    ]
+        shown = shown_counts(counts)
+        accounts_of_days.append({
+            "date": day,
+            **{name: shown[name] for name in nothing},
+            **{name: _count(found.get(day, {}).get(name)) for name in ("files", "files_quarantined", "revision")},
+            **{name: shown[name] for name in ("scored", "withheld")},
+            "version": scored[day][0]["model_version"] if day in scored else None,
+        })  # fmt: skip
+    return accounts_of_days
 
 
 def _count(value: Any) -> int | None:
@@ -249,7 +257,7 @@ def show_gates(console: Console, results: Iterable[Mapping[str, Any]]) -> None:
             f"[{_COLOURS[result['result']]}]{result['result']}[/]",
             interval_text({"value": result["observed"], "low": result["low"], "high": result["high"]}),
             result["limit"],
-            f"{result['n']:,}" if result["n"] is not None else "",
+            _whole(result["n"]),
             *([result.get("action", "") if result.get("blocks") else ""] if acting else []),
         )
         for result in ordered
@@ -293,7 +301,8 @@ def _limits(rule: Any, kind: str) -> str:
 
 def show_days(console: Console, accounts: Iterable[Mapping[str, Any]]) -> None:
     """Print the account of days for people; what is as usual on every day is left out to save width."""
-    rows = list(accounts)
+    rows = [{name: "hidden" if value is None and name in _COUNTED else value for name, value in row.items()}
+            for row in accounts]  # fmt: skip
     names = ("date", "received", "accepted", "quarantined", "duplicate", "files", "files_quarantined", "revision",
              "scored", "withheld", "version")  # fmt: skip
     telling = [name for name in names if name not in _USUAL or {row[name] for row in rows} - {None, _USUAL[name]}]
@@ -322,11 +331,15 @@ def reason_lines(reasons: Any) -> str:
 def show_estimates(console: Console, estimates: Mapping[str, Mapping[str, Any]], wording: Wording) -> None:
     """Print the headline figures with their intervals."""
     rows = (
-        (wording.short(name), interval_text(estimates[name]), f"{estimates[name]['n']:,}")
+        (wording.short(name), interval_text(estimates[name]), _whole(estimates[name]["n"]))
         for name in HEADLINES
         if name in estimates
     )
     console.print(make_table(("quality", "estimate (95 % interval)", "n"), rows))
+
+
+def _whole(count: int | None) -> str:
+    return "" if count is None else f"{count:,}"
 
 
 def interval_text(figures: Mapping[str, Any] | None) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from readmission_platform.evaluation.disclosure import HIDDEN, shown_cells
+
 DATA_TEAM = "team:data-engineering"
 SCIENCE_TEAM = "team:data-science"
 PLATFORM_TEAM = "team:ml-platform"
@@ -23,6 +25,19 @@ def table(rows: Iterable[Mapping[Any, Any]]) -> dg.MetadataValue:
         return dg.MetadataValue.text("nothing to show")
     columns = [dg.TableColumn(name, _column_type(records, name)) for name in records[0]]
     return dg.MetadataValue.table([dg.TableRecord(record) for record in records], dg.TableSchema(columns))
+
+
+def hideable(counts: Mapping[str, int | None]) -> dict[str, int | str]:
+    """Return counts for the UI, with a word in place of those that may not be shown."""
+    return {name: HIDDEN if count is None else count for name, count in counts.items()}
+
+
+def reasons_table(lines: pd.DataFrame, by: Sequence[str], *, counted: str) -> dg.MetadataValue:
+    """Show why lines were set aside, and how many of each kind as far as that may be shown."""
+    sizes = lines.groupby(list(by)).size()
+    cells = {str(place): int(size) for place, size in enumerate(sizes)}
+    numbers = hideable(shown_cells(cells, total=len(lines))).values()
+    return table(sizes.reset_index(name=counted).assign(**{counted: list(numbers)}).to_dict("records"))
 
 
 def picture(png: bytes, caption: str) -> dg.MetadataValue:

@@ -1,7 +1,7 @@
 """The newest figures of every model in Prometheus' text format, for a textfile collector on the same host.
 
-What belongs here: the format. What does not: figures (``assets.monitoring.figures``). These are totals of a day for a
-machine that operates the platform; cohorts with 1 to 10 people are not in the tables this is made from.
+What belongs here: the format. What does not: figures (``assets.monitoring.figures``), and what is hidden of them
+(``evaluation.operation.shown``): what would tell of 1 to 10 people has no sample.
 
 Prometheus keeps a series for each combination of labels. Their number is bounded: models, figures, cohorts and kinds
 are few and known beforehand, and of versions only those of a figure's newest day are written.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from readmission_platform.evaluation.operation.catalogue import CATALOGUE
+from readmission_platform.evaluation.operation.shown import shown
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -47,7 +48,8 @@ def registry_of(figures: Mapping[str, pd.DataFrame]) -> "CollectorRegistry":
     registry = CollectorRegistry()
     age = Gauge(f"{PREFIX}_newest_day_timestamp_seconds", "Last day a figure is about, as the start of it in UTC.",
                 ("model", "figure"), registry=registry)  # fmt: skip
-    newest = [newest_rows(table).assign(model=model) for model, table in figures.items() if len(table)]
+    visible = {model: table[~shown(table)["hidden"]] for model, table in figures.items() if len(table)}
+    newest = [newest_rows(table).assign(model=model) for model, table in visible.items() if len(table)]
     if not newest:
         return registry
     every = pd.concat(newest, ignore_index=True)

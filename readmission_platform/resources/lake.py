@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from readmission_platform.evaluation.disclosure import rough_count
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.storage.lake import Lake, TableMissing
 
@@ -37,7 +38,8 @@ class LakeIOManager(dg.IOManager):
         written = lake.write(table, obj, partition=partition, metadata={"run_id": context.run_id})
         context.add_output_metadata(
             {
-                "dagster/row_count": len(obj),
+                # Beside what was received of a day, the exact count would tell how many few were set aside.
+                "dagster/row_count": rough_count(len(obj)) if partition else len(obj),
                 "lake_table": written.table,
                 "lake_version": written.version,
                 "content_digest": written.digest,

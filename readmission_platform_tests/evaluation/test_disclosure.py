@@ -7,8 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readmission_platform.evaluation.disclosure import (
+    digits_shown,
     hidden_cells,
     hide_telling_shares,
+    in_words,
+    shown_count,
+    shown_estimates,
+    shown_share,
     suppress_small_cells,
     telling_shares,
 )
@@ -115,3 +120,63 @@ def test_a_few_of_unknown_gender_cost_the_others_a_count_and_no_figure(make_rows
             assert group[measure] == pytest.approx(exact[measure], abs=5e-4)
             if name in uncounted:
                 assert group[measure]["value"] == round(exact[measure]["value"], 3)
+
+
+def test_the_estimates_alone_tell_no_more_than_the_document_does(evidence):
+    document = suppress_small_cells(evidence)
+    assert shown_estimates(evidence["estimates"]) == document["estimates"]
+    for name, group in document["groups"]["race"].items():
+        assert document["estimates"][f"observed_expected.race.{name}"]["n"] == group["n"]
+
+
+def test_three_people_of_unknown_gender_are_in_no_estimate_by_subtraction(make_rows, settings):
+    many = make_rows(3000, seed=6).assign(race=None)
+    many.loc[many.index[:3], "gender"] = None
+    exact = evaluate(many, **settings, replicates=2)["estimates"]
+    shown = shown_estimates(exact)
+    assert exact["equalised_odds_gender"]["n"] == 2997
+    for name in ("equalised_odds_gender", "auroc_gap.gender"):
+        assert (shown[name]["n"], shown[name]["positives"]) == (None, None)
+    counts = [entry["n"] for entry in shown.values() if entry["n"] is not None]
+    assert not [count for count in counts if 0 < 3000 - count <= 10]
+    assert None in {shown[f"observed_expected.gender.{name}"]["n"] for name in ("Female", "Male")}
+
+
+def entry(value: float, n: int, positives: int | None = None) -> dict:
+    return {"value": value, "low": value, "high": value, "n": n, "positives": positives}
+
+
+def test_a_share_of_shadow_rows_that_few_are_missing_from_is_hidden():
+    every = {"rows": entry(9000, 9000, 900)}
+    few = shown_estimates(every | {"shadow_scored_share": entry(79 / 81, 81), "shadow_withheld_share": entry(0, 79)})
+    assert set(few["shadow_scored_share"].values()) == {None}
+    assert few["shadow_withheld_share"]["value"] == 0
+    assert shown_estimates(every | {"shadow_scored_share": entry(0.5, 81)})["shadow_scored_share"]["value"] == 0.5
+
+
+def test_a_champion_compared_on_nearly_all_test_rows_does_not_tell_who_is_new():
+    estimates = {"rows": entry(9000, 9000, 900), "auroc_test": entry(0.7, 1800, 180)}
+    nearly = shown_estimates(estimates | {"champion_auroc_difference": entry(0.01, 1795, 178)})
+    assert nearly["champion_auroc_difference"] == entry(0.01, 1795) | {"n": None}
+    half = estimates | {"champion_auroc_difference": entry(0.01, 900, 90)}
+    assert shown_estimates(half)["champion_auroc_difference"]["n"] == 900
+
+
+def test_a_gap_between_shares_that_tell_few_people_is_rounded_or_hidden(make_rows, settings):
+    assert [digits_shown(of) for of in (0, 10, 109, 110, 1100, 4700, 11_000)] == [0, 0, 0, 1, 2, 2, 3]
+    gap = entry(0.12345, 9000, 900)
+    shown = [shown_estimates({"equalised_odds_race": gap | {"digits": digits}})["equalised_odds_race"]["value"]
+             for digits in (0, 1, 2)]  # fmt: skip
+    assert shown == [None, None, 0.12]
+    rows = make_rows(3000, seed=6).assign(race=None)
+    rows.loc[rows.index[200:], "gender"] = "Female"
+    few = evaluate(rows, **settings, replicates=2)
+    assert telling_shares(few, few["groups"]["gender"], of_negatives=False) == {"Female", "Male"}
+    assert few["estimates"]["equalised_odds_gender"]["digits"] == 0
+    assert suppress_small_cells(few)["estimates"]["equalised_odds_gender"]["value"] is None
+
+
+def test_a_count_and_a_share_by_themselves():
+    assert [shown_count(count) for count in (0, 1, 10, 11)] == [0, None, None, 11]
+    assert [in_words(count) for count in (0, 3, 11, 1200)] == ["0", "1 to 10", "11", "1,200"]
+    assert [shown_share(count / 500, 500) for count in (0, 3, 11, 495, 500)] == [0, None, 0.022, None, 1]

@@ -203,6 +203,15 @@ class Home:
         rows = self.lake.read("daily_predictions").drop(columns=CIRCUMSTANCES)
         return rows.sort_values(["discharge_date", "rank"], ignore_index=True)
 
+    def counts(self, day: str) -> dict[str, int]:
+        """Return the exact counts of a day as the lake has them; what is shown of a day hides some."""
+        lake, where = self.lake, {"discharge_date": [day]}
+        names = ["received", "accepted", "quarantined", "duplicate"]
+        taken_in = lake.read("intake_accounting", where=where)[names].sum()
+        risks = lake.read("daily_predictions", where=where)["risk"]
+        return {**{name: int(taken_in[name]) for name in names}, "scored": int(risks.notna().sum()),
+                "withheld": int(risks.isna().sum())}  # fmt: skip
+
     def landed(self) -> list[str]:
         """Return the days with files."""
         return self.landing.days()

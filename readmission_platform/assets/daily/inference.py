@@ -19,13 +19,16 @@ from readmission_platform.assets.presentation import (
     CARE_TEAM,
     PLATFORM_TEAM,
     check_result,
+    hideable,
     nothing_to_check,
     plain,
     table,
 )
+from readmission_platform.evaluation.disclosure import HIDDEN, is_few, shown_cells
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.lifecycle.days.accounts import shown_outputs
 from readmission_platform.lifecycle.days.scoring import score_days
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.storage.tables import CIRCUMSTANCES, PREDICTIONS, SHADOW, ModelLake
@@ -138,16 +141,24 @@ def _versions_for(
 
 def _tell(context: dg.AssetExecutionContext, scored: pd.DataFrame, lake: ModelLake) -> None:
     """Show each day's account on its own partition: Dagster would store metadata of all days once per day."""
+    outputs = {
+        str(day): {
+            "scored": int(rows["risk"].notna().sum()),
+            "withheld": int((rows["status"] == "withheld").sum()),
+            "flagged": int(rows["flagged"].sum()),
+        }
+        for day, rows in scored.groupby(lake.day)
+    }
+    shown = shown_outputs(lake, outputs)
     for (day, version), rows in scored.groupby([lake.day, "model_version"]):
         withheld = rows.loc[rows["status"] == "withheld", "withheld_because"].value_counts()
+        reasons = shown_cells({str(why): int(count) for why, count in withheld.items()}, total=int(withheld.sum()))
         words = lake.contract.words.rows
-        why = table({"withheld because": reason, words: int(count)} for reason, count in withheld.items())
+        why = table({"withheld because": reason, words: count} for reason, count in hideable(reasons).items())
         account = {
             "version": str(version),
-            "scored": int(rows["risk"].notna().sum()),
-            "withheld": int(withheld.sum()),
-            "flagged": int(rows["flagged"].sum()),
-            "mean risk": plain(rows["risk"].mean()),
+            **hideable(shown[str(day)]),
+            "mean risk": HIDDEN if is_few(outputs[str(day)]["scored"]) else plain(rows["risk"].mean()),
             **({"withheld because": why} if len(withheld) else {}),
         }
         context.add_asset_metadata(account, partition_key=str(day))
@@ -162,7 +173,8 @@ def _result(
     settled = bool(
         (scored["risk"].notna() != withheld).all() and (scored["withheld_because"].notna() == withheld).all()
     )
-    counted = f"{int((~withheld).sum())} scored, {int(withheld.sum())} withheld, {len(delivered)} accepted"
+    counted = "each accepted row is there once" if once else "accepted rows are missing or repeated"
+    counted += "" if settled else "; some have neither a risk nor a reason why not, or both"
     return dg.MaterializeResult(
         value=scored,
         data_version=dg.DataVersion(frame_digest(scored.drop(columns=CIRCUMSTANCES))),

@@ -12,8 +12,10 @@ import pandas as pd
 
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.partitions import daily_partitions
-from readmission_platform.assets.presentation import CARE_TEAM, PLATFORM_TEAM, check_result, nothing_to_check
+from readmission_platform.assets.presentation import CARE_TEAM, PLATFORM_TEAM, check_result, hideable, nothing_to_check
+from readmission_platform.evaluation.disclosure import in_words
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.lifecycle.days.accounts import shown_outputs
 from readmission_platform.lifecycle.days.work_lists import FOLDER, work_lists
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.reports.work_list import JUDGE_BY_HAND, WorkList, write_work_list
@@ -50,15 +52,17 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
         differing = [each.day for each, paths in zip(lists, written, strict=True)
                      if not pd.read_parquet(paths["parquet"]).equals(each.rows)]  # fmt: skip
         every = pd.concat([each.rows.assign(**{model.contract.day: each.day}) for each in lists], ignore_index=True)
+        accounts = shown_outputs(workspace.lake, {each.day: _counts(each) for each in lists})
         twice = int(every[model.contract.row].duplicated().sum())
         for each, paths in zip(lists, written, strict=True):
             files = {kind: dg.MetadataValue.path(str(path)) for kind, path in paths.items()}
-            context.add_asset_metadata({**files, **_account(each)}, partition_key=each.day)
+            account = {"version": each.version, **hideable(accounts[each.day])}
+            context.add_asset_metadata({**files, **account}, partition_key=each.day)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(frame_digest(every)),
             check_results=[
                 check_result(CHECK, not (differing or twice), rule=RULE,
-                             observed=f"{len(every)} listed, {twice} twice, {len(differing)} files differ",
+                             observed=f"{in_words(twice)} listed twice, {len(differing)} files differ",
                              action="Do not hand out the list; score the day again.")
             ],
         )  # fmt: skip
@@ -66,11 +70,10 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
     return work_list
 
 
-def _account(found: WorkList) -> dict[str, Any]:
+def _counts(found: WorkList) -> dict[str, int]:
     withheld = int((found.rows["status"] == JUDGE_BY_HAND).sum())
     return {
-        "version": found.version,
         "scored": len(found.rows) - withheld,
-        "not scored": withheld,
-        "to follow up": int((found.rows["follow_up"] == "yes").sum()),
+        "withheld": withheld,
+        "flagged": int((found.rows["follow_up"] == "yes").sum()),
     }

@@ -14,7 +14,16 @@ from typing import Any
 import dagster as dg
 
 from readmission_platform.assets.model_assets import ModelAssets
-from readmission_platform.assets.presentation import DATA_TEAM, check_result, nothing_to_check, table
+from readmission_platform.assets.presentation import (
+    DATA_TEAM,
+    check_result,
+    hideable,
+    nothing_to_check,
+    reasons_table,
+    table,
+)
+from readmission_platform.evaluation.disclosure import in_words
+from readmission_platform.evaluation.operation.shown import shown_counts
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.intake import COUNTS, ROW_COUNTS, TakenIn, take_in_days
 from readmission_platform.lifecycle.workspace import Platform
@@ -65,29 +74,39 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
 
 def _tell(context: dg.AssetExecutionContext, taken: TakenIn, *, ignored: int) -> None:
     """Show each day's account on its own partition, and warn of what was set aside."""
-    reasons = (
-        taken.quarantined.groupby([taken.day, "file", "column", "code", "reason"]).size().reset_index(name="lines")
-    )
-    of_day = {day: lines.drop(columns=taken.day).to_dict("records") for day, lines in reasons.groupby(taken.day)}
-    for account in taken.accounts.to_dict("records"):
-        day = str(account[taken.day])
-        shown = {name.replace("_", " "): int(account[name]) for name in [*COUNTS, "revision"]}
-        aside = {"set aside": table(of_day[day])} if day in of_day else {}
-        context.add_asset_metadata({**shown, **aside}, partition_key=day)
+    of_day = {
+        str(day): reasons_table(lines, ["file", "column", "code", "reason"], counted="lines")
+        for day, lines in taken.quarantined.groupby(taken.day)
+    }
+    for account in _shown_accounts(taken):
+        day = account.pop(taken.day)
+        aside = {"set aside": of_day[day]} if day in of_day else {}
+        context.add_asset_metadata({**account, **aside}, partition_key=day)
     rows, files = (int(taken.accounts[name].sum()) for name in ("quarantined", "files_quarantined"))
     if rows or files:
-        context.log.warning(f"set aside: {rows} rows and {files} whole files; `readmission quarantine list` says why")
+        said = f"{in_words(rows)} rows and {files} whole files"
+        context.log.warning(f"set aside: {said}; `readmission quarantine list` says why")
     if ignored:
         context.log.warning(f"{ignored} files were not read: they are not CSV (.csv, .csv.gz) or Parquet")
 
 
+def _shown_accounts(taken: TakenIn) -> Iterator[dict[str, Any]]:
+    """Yield the account of each day as it may be shown, in the words of the UI."""
+    others = [name for name in [*COUNTS, "revision"] if name not in ROW_COUNTS]
+    for account in taken.accounts.to_dict("records"):
+        counts = hideable(shown_counts({name: int(account[name]) for name in ROW_COUNTS}))
+        yield {taken.day: str(account[taken.day]), **counts,
+               **{name.replace("_", " "): int(account[name]) for name in others}}  # fmt: skip
+
+
 def _accounted_for(taken: TakenIn, unbalanced: Sequence[str]) -> dg.AssetCheckResult:
-    total = ", ".join(f"{name} {int(taken.accounts[name].sum())}" for name in ROW_COUNTS)
+    days = len(taken.accounts)
+    balanced = f"{days - len(unbalanced)} of {days} days add up"
     return check_result(
         CHECK,
         not unbalanced,
-        observed=total + (f"; not on {', '.join(unbalanced)}" if unbalanced else ""),
+        observed=balanced + (f"; not {', '.join(unbalanced)}" if unbalanced else ""),
         rule=RULE[CHECK],
         action="Stop: rows were lost on the way in. Compare the files with the table of the days.",
-        more={"days": table(taken.accounts[[taken.day, *COUNTS, "revision"]].to_dict("records"))},
+        more={"days": table(_shown_accounts(taken))},
     )

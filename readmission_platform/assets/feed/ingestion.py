@@ -15,13 +15,14 @@ from pydantic import Field
 
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import DATA_TEAM, check_result, column_schema, table
+from readmission_platform.evaluation.disclosure import in_words, shown_share
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.intake.sources import Loaded, SourceRequest
 from readmission_platform.lifecycle.days.outcomes import matured_rows
 from readmission_platform.lifecycle.days.progress import hospital_day
 from readmission_platform.lifecycle.days.replay import SOURCE_COHORT, days_of_other_replays
-from readmission_platform.lifecycle.training.training_record import adds_up
+from readmission_platform.lifecycle.training.training_record import adds_up, shown_flow
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 
 RAW_CHECKS = {
@@ -89,7 +90,10 @@ def raw_asset(model: ModelAssets) -> dg.AssetsDefinition:
                 "source": source.name,
                 "origin": loaded.origin,
                 "content": loaded.digest,
-                "missingness": table(_missingness(loaded.frame, workspace.config.max_missing_fraction)),
+                "missingness": table(
+                    {**row, "missing": shown_share(row["missing"], len(loaded.frame))}
+                    for row in _missingness(loaded.frame, workspace.config.max_missing_fraction)
+                ),
                 "dagster/column_schema": column_schema(loaded.frame),
             },
             check_results=_raw_checks(loaded, workspace),
@@ -113,7 +117,8 @@ def _raw_checks(loaded: Loaded, workspace: Workspace) -> list[dg.AssetCheckResul
     broken = contract.raw.broken_rules(frame)
     over = [row for row in _missingness(frame, config.max_missing_fraction) if row["missing"] > row["limit"]]
     duplicated = int(frame[contract.row].duplicated().sum())
-    summary = broken.groupby(["column", "reason"]).size().reset_index(name="rows").to_dict("records")
+    counted = broken.groupby(["column", "reason"]).size()
+    summary = counted.map(in_words).reset_index(name="rows").to_dict("records")
     least = config.min_rows
     observed = {
         "digest_is_the_pinned_one": (loaded.digest == loaded.expected_digest, loaded.digest,
@@ -121,8 +126,8 @@ def _raw_checks(loaded: Loaded, workspace: Workspace) -> list[dg.AssetCheckResul
         "missingness_within_limits": (not over, ", ".join(str(r["column"]) for r in over) or "none over its limit",
                                       "Ask the source why values are missing before training on the rest."),
         "rows_enough": (len(frame) >= least, f"{len(frame):,} (at least {least:,})", "Load more rows."),
-        "rows_unique": (duplicated == 0, f"{duplicated} repeated", "Remove the repeated rows at the source."),
-        "schema_holds": (broken.empty, f"{len(broken)} broken rules", "Correct the rows at the source."),
+        "rows_unique": (duplicated == 0, f"{in_words(duplicated)} repeated", "Remove the repeated rows at the source."),
+        "schema_holds": (broken.empty, f"{in_words(len(broken))} broken rules", "Correct the rows at the source."),
     }  # fmt: skip
     return [
         check_result(name, passed, observed=seen, rule=RAW_CHECKS[name], action=action,
@@ -158,7 +163,7 @@ def cohort_asset(model: ModelAssets) -> dg.AssetsDefinition:
             value=studied,
             data_version=dg.DataVersion(frame_digest(studied)),
             metadata={
-                "cohort flow": table({"step": step, words.rows: count} for step, count in flow.items()),
+                "cohort flow": table({"step": step, words.rows: count} for step, count in shown_flow(flow).items()),
                 "prevalence": float(studied[contract.outcome].mean()),
                 "dagster/column_schema": column_schema(studied),
             },
@@ -174,7 +179,8 @@ def _cohort_checks(studied: pd.DataFrame, flow: Mapping[str, int], workspace: Wo
     prevalence = float(studied[contract.outcome].mean())
     joined = int(studied[contract.day].notna().sum())
     observed = {
-        "flow_adds_up": (adds_up(flow, len(studied)), f"{len(studied):,} studied, {joined:,} of them were delivered",
+        "flow_adds_up": (adds_up(flow, len(studied)),
+                         f"{len(studied):,} studied, {in_words(joined)} of them were delivered",
                          "A row is counted twice or not at all; see the contract's data.cohort and data.flow."),
         "outcome_prevalence_plausible": (low <= prevalence <= high, f"{prevalence:.4f} (from {low} to {high})",
                                          "Check how the outcome is derived before anything is trained."),

@@ -11,12 +11,21 @@ import dagster as dg
 import pandas as pd
 
 from readmission_platform.assets.model_assets import ModelAssets
-from readmission_platform.assets.presentation import DATA_TEAM, check_result, nothing_to_check, table
+from readmission_platform.assets.presentation import (
+    DATA_TEAM,
+    check_result,
+    hideable,
+    nothing_to_check,
+    reasons_table,
+    table,
+)
+from readmission_platform.evaluation.operation.shown import shown_outcome_counts
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.lifecycle.days.accounts import counts_taken_in
 from readmission_platform.lifecycle.days.outcomes import COUNTS, recorded_outcomes, take_in_outcome_days
 from readmission_platform.lifecycle.days.progress import hospital_day
 from readmission_platform.lifecycle.workspace import Platform
-from readmission_platform.storage.tables import OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE, OUTCOMES
+from readmission_platform.storage.tables import OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE, OUTCOMES, ModelLake
 
 CHECK = "every_outcome_accounted_for"
 RULE = {CHECK: "Received outcomes are accepted, quarantined or duplicates; none is lost."}
@@ -49,13 +58,12 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
         lake.write(OUTCOME_QUARANTINE, quarantined, **written)
         lake.write(OUTCOME_ACCOUNTING, accounts, **written)
         kept = recorded_outcomes(lake, [day for day in days if day not in found])
-        reasons = quarantined.groupby([lake.day, "column", "code", "reason"]).size().reset_index(name="rows")
         yield dg.MaterializeResult(
             value=pd.concat([accepted, kept], ignore_index=True),
             data_version=dg.DataVersion(frame_digest(accepted)),
             metadata={
-                "days": table(accounts[[lake.day, *COUNTS]].to_dict("records")),
-                "quarantined": table(reasons.to_dict("records")),
+                "days": table(_shown_days(accounts, lake)),
+                "quarantined": reasons_table(quarantined, [lake.day, "column", "code", "reason"], counted="rows"),
                 "dates": "as delivered; those of a replay are simulated",
             },
             check_results=[_accounted_for(accounts, accepted)],
@@ -64,11 +72,20 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
     return outcomes
 
 
+def _shown_days(accounts: pd.DataFrame, lake: ModelLake) -> Iterator[dict[str, Any]]:
+    taken_in = counts_taken_in(lake, list(accounts[lake.day]))
+    for account in accounts.to_dict("records"):
+        counts = {name: int(account[name]) for name in COUNTS}
+        shown = shown_outcome_counts(counts, taken_in.get(account[lake.day], {}))
+        yield {lake.day: account[lake.day], **hideable(shown)}
+
+
 def _accounted_for(accounts: pd.DataFrame, accepted: pd.DataFrame) -> dg.AssetCheckResult:
     total = accounts[COUNTS].sum()
     balanced = int(total["received"]) == int(total["accepted"] + total["quarantined"] + total["duplicate"])
+    complete = balanced and len(accepted) == int(total["accepted"])
     return check_result(
-        CHECK, balanced and len(accepted) == int(total["accepted"]),
-        observed=", ".join(f"{name} {int(count)}" for name, count in total.items()), rule=RULE[CHECK],
+        CHECK, complete, rule=RULE[CHECK],
+        observed=f"{len(accounts)} days, {'each row accounted for' if complete else 'and rows that are not there'}",
         action="Stop: outcomes were lost on the way in. Compare the files with the table of the day.",
     )  # fmt: skip

@@ -6,6 +6,7 @@ contract's data) and what gives a leak away (``evaluation.leakage``).
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -14,6 +15,7 @@ from readmission_platform.assets.model.firewall import MEASURED, broken_limits
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import SCIENCE_TEAM, check_result, column_schema, table
 from readmission_platform.evaluation import leakage
+from readmission_platform.evaluation.disclosure import hidden_rows, in_words
 from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.workspace import Platform
@@ -123,7 +125,8 @@ def _check_results(told: _Told, broken: Mapping[str, str]) -> Iterator[dg.AssetC
     yield check_result(
         "history_looks_backwards",
         "inputs_changed_without_future" not in broken,
-        observed=", ".join(f"{name}: {count} rows" for name, count in told.changed.items()) or "nothing changes",
+        observed=", ".join(f"{name}: {in_words(count)} rows" for name, count in told.changed.items())
+        or "nothing changes",
         rule=FEATURE_CHECKS["history_looks_backwards"],
         action="Stop: an input named here reads the future and leaks the outcome.",
         more={"rows kept, as shares of the clock": ", ".join(f"{share:.2f}" for share in leakage.CUTS)},
@@ -189,10 +192,10 @@ def split_asset(model: ModelAssets) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             value=made,
             data_version=dg.DataVersion(frame_digest(made)),
-            metadata={"folds": table(per_fold.reset_index().to_dict("records"))},
+            metadata={"folds": table(_shown_folds(per_fold))},
             check_results=[
                 check_result("no_entity_in_two_folds", "entities_in_two_folds" not in broken,
-                             observed=f"{torn} {words.entities}",
+                             observed=f"{in_words(torn)} {words.entities}",
                              rule=SPLIT_CHECKS["no_entity_in_two_folds"], action="Stop: the folds are not by entity."),
                 check_result("prevalence_alike", limit is None,
                              observed=f"{spread:.4f} apart" + (f" (must be {limit})" if limit else ""),
@@ -202,3 +205,16 @@ def split_asset(model: ModelAssets) -> dg.AssetsDefinition:
         )  # fmt: skip
 
     return split
+
+
+def _shown_folds(per_fold: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the folds with rows, events and prevalence; of a fold in which few of either are, only its number."""
+    rows, events, _ = per_fold.columns
+    cells = {str(fold): {"n": int(n), "positives": int(positives), "negatives": int(n - positives)}
+             for fold, n, positives in per_fold[[rows, events]].itertuples()}  # fmt: skip
+    totals = {name: sum(cell[name] for cell in cells.values()) for name in ("n", "positives", "negatives")}
+    hidden = hidden_rows(cells, totals=totals)
+    return [
+        {"fold": fold, **{str(name): None if str(fold) in hidden else value for name, value in row.items()}}
+        for fold, row in per_fold.to_dict("index").items()
+    ]

@@ -12,6 +12,7 @@ import dagster as dg
 import pandas as pd
 
 from readmission_platform.assets.presentation import check_result, picture, table
+from readmission_platform.evaluation.disclosure import rough_count
 from readmission_platform.evaluation.drift.windows import DriftLimits, Verdict, alarming, completely_judged, verdicts
 from readmission_platform.evaluation.words import Words
 from readmission_platform.lifecycle.monitoring.windows import Watched
@@ -59,7 +60,7 @@ def of_version(each: Watched, rows: pd.DataFrame) -> pd.DataFrame:
 def _calm_sentence(each: Watched, found: Sequence[Verdict], limits: DriftLimits, words: Words) -> str:
     named = f"Version {each.record.version} in {each.stage}"
     if not found:
-        return f"{named}: collecting, {each.collecting} {words.rows} so far; nothing to judge yet."
+        return f"{named}: collecting, about {rough_count(each.collecting)} {words.rows} so far; nothing to judge yet."
     latest = found[-limits.of_windows :]
     drifted = sum(verdict.drifted for verdict in latest)
     return f"{named}: {drifted} of the latest {len(latest)} windows drifted, alarm from {limits.alarm_windows}."
@@ -99,7 +100,9 @@ def drift_metadata(
     shown: dict[str, Any] = {"limits": dg.MetadataValue.json(asdict(limits))}
     for each in watched:
         ours, named = of_version(each, rows), f"{each.stage}: version {each.record.version}"
-        shown[f"{named}, collecting"] = f"{each.collecting} of {workspace.monitoring.drift.window_rows} rows"
+        shown[f"{named}, collecting"] = (
+            f"about {rough_count(each.collecting)} of {workspace.monitoring.drift.window_rows} rows"
+        )
         found = verdicts(ours, limits)
         if found:
             shown |= {f"{named}, {what}": value for what, value in _shown(each, ours, found, workspace).items()}
@@ -120,7 +123,7 @@ def _shown(each: Watched, rows: pd.DataFrame, found: Sequence[Verdict], workspac
 
 def _window_line(verdict: Verdict) -> dict[str, Any]:
     return {"window": verdict.window, "first day": verdict.first_day, "last day": verdict.last_day,
-            "rows": verdict.rows, "drifted": "yes" if verdict.drifted else "no",
+            "rows": rough_count(verdict.rows), "drifted": "yes" if verdict.drifted else "no",
             "columns": ", ".join(verdict.columns)}  # fmt: skip
 
 

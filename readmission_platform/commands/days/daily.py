@@ -100,7 +100,7 @@ def outcomes(
     if as_json:
         print_json(accounts)
         return
-    rows = ([each["date"], *(str(each[name]) for name in COUNTS),
+    rows = ([each["date"], *("hidden" if each[name] is None else str(each[name]) for name in COUNTS),
              "-" if each["coverage"] is None else f"{each['coverage']:.1%}"] for each in accounts)  # fmt: skip
     out.print(summary.make_table(("date", *COUNTS, "coverage"), rows))
 

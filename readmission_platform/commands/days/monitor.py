@@ -27,6 +27,7 @@ def monitor(
     as_json: Json = False,
 ) -> None:
     """Show the last days: volume, drift, risks, performance against the promise, alerts, versions in production."""
+    from readmission_platform.evaluation.operation.shown import shown
     from readmission_platform.lifecycle.monitoring.page import monitor_of, write_monitor
 
     if not 1 <= days <= 3660:  # ten years
@@ -48,7 +49,7 @@ def monitor(
         raise (BadInput(f"--out: {why}") if target else Unavailable(why)) from error
     if as_json:
         standing = {"standing": page["standing"]["text"], "why": page["standing"]["more"]}
-        print_json({"page": str(written), **standing, "figures": records(page["figures"])})
+        print_json({"page": str(written), **standing, "figures": records(shown(page["figures"]))})
     else:
         out.print(f"{page['standing']['text']}: {page['standing']['more']}", markup=False, soft_wrap=True)
         out.print(str(written), markup=False, soft_wrap=True)

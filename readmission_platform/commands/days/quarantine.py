@@ -36,8 +36,8 @@ def list_quarantined(
     elif not found:
         out.print("nothing is in quarantine")
     else:
-        rows = ((each["date"], _short(each["file_digest"]), each["code"], str(each["rows"] or "whole file"),
-                 escape(each["file"])) for each in found)  # fmt: skip
+        rows = ((each["date"], _short(each["file_digest"]), each["code"], _rows(each["rows"]), escape(each["file"]))
+                for each in found)  # fmt: skip
         out.print(summary.make_table(("date", "digest", "code", "rows", "file"), rows))
 
 
@@ -116,6 +116,12 @@ def _show_decision(decision: Any, *, as_json: bool) -> None:
         out.print(f"the rows {'can' if decision.allowed else 'cannot'} be released; nothing changed")
     if not decision.allowed:
         raise Refused(decision.reasons())
+
+
+def _rows(count: int | None) -> str:
+    if count is None:
+        return "1 to 10"
+    return str(count) if count else "whole file"
 
 
 def _short(digest: str) -> str:

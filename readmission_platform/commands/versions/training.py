@@ -23,6 +23,7 @@ from readmission_platform.commands.terminal import (
 )
 from readmission_platform.config.files import read_yaml
 from readmission_platform.config.governance import AdditionalGates
+from readmission_platform.evaluation.disclosure import shown_estimates
 from readmission_platform.foundation.errors import BadInput, Refused, Unavailable
 from readmission_platform.intake.sources import SourceRequest
 
@@ -55,7 +56,7 @@ def run(
         "model": current.name,
         "source": config.source,
         "version": life.record.version,
-        "estimates": life.record.validated_payload["estimates"] if life.record.validated_payload else {},
+        "estimates": shown_estimates((life.record.validated_payload or {}).get("estimates") or {}),
         "stages": {stage: held["version"] for stage, held in summary.status(current)["stages"].items()},
         "shadow_days": life.shadow_days,
         "days": summary.day_accounts(current, life.production_days),
@@ -81,9 +82,7 @@ def _show_run(found: dict[str, Any], record: "VersionRecord", current: "Workspac
               + (f" ({', '.join(unsure)})" if unsure else ""))  # fmt: skip
     stages = ", ".join(f"{stage}: {version or 'none'}" for stage, version in found["stages"].items())
     out.print(f"Stages: {stages} (approved by the demo approver)")
-    scored = sum(day["scored"] for day in found["days"])
-    out.print(f"Scored: {len(found['shadow_days'])} days in the shadow, {len(found['days'])} days in production "
-              f"({scored} {words.rows})\n")  # fmt: skip
+    out.print(f"Scored: {len(found['shadow_days'])} days in the shadow, {len(found['days'])} days in production\n")
     summary.show_work_list(out, found["days"][-1]["date"], found["work_list"], current, simulated=True)
     steps: dict[str, float] = {}
     for step, seconds in found["seconds"]["steps"]:
@@ -159,10 +158,11 @@ def _train_sample(current: "Workspace", source: str, request: SourceRequest, sha
     if not 0 < share <= 1:
         raise BadInput("--sample: a share of the entities, above 0 and at most 1")
     document, gates = train_on_sample(current, source, request, share)
+    estimates = shown_estimates(document["estimates"])
     if as_json:
-        print_json({"sample": share, "estimates": document["estimates"], "gates": [gate.to_json() for gate in gates]})
+        print_json({"sample": share, "estimates": estimates, "gates": [gate.to_json() for gate in gates]})
         return
-    summary.show_estimates(out, document["estimates"], current.wording)
+    summary.show_estimates(out, estimates, current.wording)
     summary.show_gates(out, [gate.to_json() for gate in gates])
     out.print("A sample: nothing was registered or recorded.")
 

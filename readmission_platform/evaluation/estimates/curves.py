@@ -1,8 +1,8 @@
 """Curves for the pictures: at most 200 points each, rounded, plain lists.
 
 What belongs here: the points of ROC, precision-recall, reliability and decision curves. What does not:
-drawing them (``plots``). The first ten flagged rows are left out of the precision-recall curve, and the
-rest is thinned, so that a curve cannot be read as a list of people.
+drawing them (``plots``). Points of ROC and precision-recall curves are so far apart that neither one of them nor the
+way from one to the next counts 1 to 10 people, so that a curve cannot be read as a list of people.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
+from readmission_platform.evaluation.disclosure import is_few
 from readmission_platform.evaluation.estimates import decision_curves
 from readmission_platform.evaluation.estimates.calibration import reliability_bins
 from readmission_platform.evaluation.estimates.ranking import FloatArray, IntArray
@@ -43,6 +43,22 @@ def _thinned(position: FloatArray) -> IntArray:
     return np.unique(np.minimum(np.searchsorted(position, wanted), len(position) - 1))
 
 
+def _far_apart(flagged: FloatArray, found: FloatArray, position: FloatArray) -> IntArray:
+    """Indices of points along a curve from one end to the other, none of which tells few people from the others."""
+    alarms = flagged - found
+    last = len(flagged) - 1
+
+    def tells(one: int, other: int) -> bool:
+        steps = (found[other] - found[one], alarms[other] - alarms[one])
+        return any(map(is_few, (*steps, sum(steps))))
+
+    kept = [0]
+    for place in _thinned(position)[1:-1]:
+        if not tells(kept[-1], place) and not tells(place, last):
+            kept.append(int(place))
+    return np.array([*kept, last])
+
+
 def roc(*, labels: IntArray, scores: FloatArray) -> dict[str, list[float]]:
     """Return ``fpr`` and ``tpr`` of the ROC curve; empty lists when only one class is present."""
     flagged, found = _steps(labels, scores)
@@ -50,7 +66,7 @@ def roc(*, labels: IntArray, scores: FloatArray) -> dict[str, list[float]]:
     if positives in (0, n):
         return {"fpr": [], "tpr": []}
     tpr, fpr = found / positives, (flagged - found) / (n - positives)
-    kept = _thinned(tpr + fpr)
+    kept = _far_apart(flagged, found, tpr + fpr)
     return {"fpr": _listed(fpr[kept]), "tpr": _listed(tpr[kept])}
 
 
@@ -59,10 +75,8 @@ def precision_recall(*, labels: IntArray, scores: FloatArray) -> dict[str, list[
     flagged, found = _steps(labels, scores)
     if found[-1] == 0:
         return {"recall": [], "precision": []}
-    shown = flagged >= SMALLEST_SHOWN
-    flagged, recall, precision = flagged[shown], found[shown] / found[-1], found[shown] / flagged[shown]
-    kept = _thinned(flagged)
-    return {"recall": _listed(recall[kept]), "precision": _listed(precision[kept])}
+    kept = _far_apart(flagged, found, flagged)[1:]  # where nobody is flagged there is no precision
+    return {"recall": _listed(found[kept] / found[-1]), "precision": _listed(found[kept] / flagged[kept])}
 
 
 def calibration(*, labels: IntArray, scores: FloatArray) -> dict[str, Any]:

@@ -6,17 +6,17 @@ before the document is shown (``disclosure``).
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from readmission_platform.evaluation.disclosure import digits_shown, telling_shares
 from readmission_platform.evaluation.estimates import curves
 from readmission_platform.evaluation.estimates.bootstrap import Estimate, Key, bootstrap
 from readmission_platform.evaluation.estimates.fairness import (
-    GROUP_MEASURES,
     Group,
     compared_in_auroc_gap,
     compared_in_equalised_odds,
@@ -40,7 +40,7 @@ from readmission_platform.evaluation.estimates.rows import (
     require_labels,
     require_unit_interval,
 )
-from readmission_platform.evaluation.estimates.schema import EvidenceSchema
+from readmission_platform.evaluation.estimates.schema import GROUP_MEASURES, EvidenceSchema
 
 __all__ = ["InvalidEvidence", "builtin_estimate", "digest_rows", "evaluate", "require_settings"]
 
@@ -70,7 +70,8 @@ def evaluate(
     Returns
     -------
     Builtin types only, ready for JSON: ``schema`` (as given), ``n``, ``positives``, ``entities`` (how many entities),
-    ``prevalence``, ``settings``, ``estimates`` (name to value, low, high, n, positives), ``curves``, ``groups``,
+    ``prevalence``, ``settings``, ``estimates`` (name to value, low, high, n, positives; ``entities`` of a group, and
+    ``digits`` where a figure may be shown to so many only), ``curves``, ``groups``,
     ``baselines`` (AUROC of each score the model is compared with) and ``comparisons`` (AUROC of the first less that of
     the second, for each pair of them and the model, on the same replicates). Undefined figures are None. In the
     estimates that compare groups, n and positives count the rows of the compared groups (0 when fewer than two can be
@@ -93,7 +94,7 @@ def evaluate(
         seed=seed,
     )
     n, positives = prepared.overall.n, prepared.overall.p
-    return {
+    document: dict[str, Any] = {
         "schema": schema.to_json(),
         "n": n,
         "positives": positives,
@@ -118,6 +119,10 @@ def evaluate(
             for first, second in compared_pairs(prepared)
         ],
     }
+    for attribute, groups in prepared.groups.items():
+        digits = _digits_of_gap(document, attribute.name, compared_in_equalised_odds(groups))
+        document["estimates"][f"equalised_odds_{attribute.name}"] |= {} if digits is None else {"digits": digits}
+    return document
 
 
 def require_settings(*, shares: Iterable[float], thresholds: Iterable[float], replicates: int) -> None:
@@ -187,10 +192,21 @@ def _estimates(prepared: Prepared, found: Mapping[Key, Estimate]) -> dict[str, A
             estimates[key[0]] = builtin_estimate(estimate, n=rows, positives=cases)
         elif key[0] == "groups" and key[3] == "observed_expected":
             group = by_name[key[1], key[2]]
-            estimates[f"observed_expected.{key[1]}.{key[2]}"] = builtin_estimate(
-                estimate, n=group.n, positives=group.positives
-            )
+            counts = builtin_estimate(estimate, n=group.n, positives=group.positives)
+            estimates[f"observed_expected.{key[1]}.{key[2]}"] = {**counts, "entities": group.entities}
     return estimates
+
+
+def _digits_of_gap(document: Mapping[str, Any], attribute: str, compared: Sequence[Group]) -> int | None:
+    """Say how exactly a gap may be shown: the shares it lies between may tell of few people; None is exactly."""
+    telling = [
+        group.n - group.positives if of_negatives else group.positives
+        for of_negatives in (False, True)
+        for names in [telling_shares(document, document["groups"][attribute], of_negatives=of_negatives)]
+        for group in compared
+        if group.name in names
+    ]
+    return digits_shown(min(telling)) if telling else None
 
 
 def _compared(groups: list[Group]) -> tuple[int, int]:

@@ -27,7 +27,6 @@ from readmission_platform.evaluation.estimates.schema import Attribute
 
 # Below this the sampling error of a rate or an AUROC exceeds the gaps the gates look for.
 MIN_POSITIVES_COMPARED = 100
-GROUP_MEASURES = ("auroc", "observed_expected", "tpr", "fpr")
 
 
 @dataclass(frozen=True)

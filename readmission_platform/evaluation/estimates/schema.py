@@ -21,6 +21,8 @@ ROW_COLUMNS: Mapping[str, Kind] = {
     "label": "whole",
     "score": "number",
 }
+# What is measured in every subgroup.
+GROUP_MEASURES = ("auroc", "observed_expected", "tpr", "fpr")
 # What comparisons call the model's own score.
 MODEL = "model"
 

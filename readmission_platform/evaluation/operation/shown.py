@@ -1,8 +1,7 @@
-"""Figures as people may see them: what would tell a count of 1 to 10 people is hidden.
+"""The counts and figures of days as they may be shown: what would tell a count of 1 to 10 people is hidden.
 
-What belongs here: hiding in the table of figures, for pages and the Dagster UI. What does not: the rule for one table
-(``disclosure``), and figures for machines: Prometheus and scripts get a day's totals, which are broken down by nobody's
-attributes and which operating the platform needs; cohorts are suppressed there too (``figures``).
+What belongs here: how the counts of a day hang together, and hiding in the table of figures, for pages, scripts, the
+Dagster UI and Prometheus alike. What does not: the rule for one table (``disclosure``).
 
 How many rows arrived is shown. How many of them were quarantined, were duplicates, got a risk or none, or were flagged
 concerns people and is hidden when it is 1 to 10, and so is what it could be worked out from: with 27 received and 2
@@ -13,7 +12,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, hidden_cells
+from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, hidden_cells, is_few
 
 _PARTS = ("accepted", "quarantined", "duplicate")
 _OUTPUTS = ("scored", "withheld")
@@ -29,7 +28,29 @@ def shown(figures: pd.DataFrame) -> pd.DataFrame:
     few = figures["n"].gt(0) & figures["n"].lt(SMALLEST_SHOWN)
     hidden |= few & figures["unit"].isin(["share", "probability", "score", "ratio"])
     nothing = {name: figures[name].mask(hidden) for name in ("value", "low", "high", "n")}
+    nothing["n"] = nothing["n"].mask(_made_from_hidden_days(figures, counts))
     return figures.assign(**nothing, hidden=hidden)
+
+
+def shown_counts(counts: Mapping[str, int]) -> dict[str, int | None]:
+    """Return the counts of one day as they may be shown; None for those of ``hidden_on``."""
+    hidden = hidden_on(counts)
+    return {name: None if f"rows_{name}" in hidden else count for name, count in counts.items()}
+
+
+def shown_outcome_counts(counts: Mapping[str, int], taken_in: Mapping[str, int]) -> dict[str, int | None]:
+    """Return the counts of a day's outcomes as they may be shown: expected, received and what received consists of.
+
+    As many are expected as rows of the day were accepted: where that is hidden (``taken_in`` are the counts of the
+    rows), so are they.
+    """
+    hidden = {name.removeprefix("rows_") for name in hidden_on({k: v for k, v in counts.items() if k != "expected"})}
+    if "rows_accepted" in hidden_on(taken_in):
+        hidden |= {"expected", "received", "accepted"}
+    for of in ("received", "accepted"):
+        if is_few(abs(counts.get("expected", 0) - counts.get(of, 0))) or is_few(counts.get("expected", 0)):
+            hidden |= {"expected", of}
+    return {name: None if name in hidden else count for name, count in counts.items()}
 
 
 def hidden_on(counts: Mapping[str, int]) -> frozenset[str]:
@@ -79,6 +100,23 @@ def _counts(figures: pd.DataFrame) -> dict[str, dict[str, int]]:
         name = str(figure).removeprefix("rows_")
         of_day[name] = of_day.get(name, 0) + int(count)
     return found
+
+
+def _made_from_hidden_days(figures: pd.DataFrame, counts: Mapping[str, Mapping[str, int]]) -> pd.Series:
+    """Tell which figures would, by how many rows they are made from, give a day's hidden count away.
+
+    They do where one day is hidden in their stretch, or several from which 1 to 10 rows are missing in all.
+    """
+    missing = {
+        day: of_day.get("received", of_day.get("scored", 0)) - of_day.get("scored", of_day.get("accepted", 0))
+        for day, of_day in counts.items()
+        if hidden_on(of_day) & {"rows_accepted", "rows_scored"}
+    }
+    tells = []
+    for first, last in figures[["first_day", "last_day"]].itertuples(index=False):
+        within = [count for day, count in missing.items() if first <= day <= last]
+        tells.append(len(within) == 1 or is_few(sum(within)))
+    return pd.Series(tells, index=figures.index, dtype=bool) & ~figures["figure"].str.startswith("rows_")
 
 
 def _few_missing(figures: pd.DataFrame) -> pd.Series:

@@ -7,9 +7,11 @@ What belongs here: pure functions from estimates and policy to results. What doe
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, get_args
 
 from readmission_platform.config.governance import AdditionalGates, GatePolicy, GateRule, GateStage, LimitSet
+from readmission_platform.evaluation.disclosure import shown_estimates
 from readmission_platform.foundation.errors import BadInput, PolicyError
 from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.policy.limits import (
@@ -18,18 +20,24 @@ from readmission_platform.governance.policy.limits import (
     Result,
     describe,
     judge,
+    read_estimate,
     unusable_limit,
 )
 from readmission_platform.governance.policy.required import RequiredGates
 
 # Only a subgroup may be too small to judge and yet let a version through, named in the approval.
 _MAY_WARN = "fairness_"
-_SMALL_CELL = 10
+# Estimates that are known only when a version is about to enter production begin so.
+OF_PROMOTION = ("champion_", "shadow_")
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """What one gate says of one version; ``metric`` is the estimate that decided."""
+    """What one gate says of one version; ``metric`` is the estimate that decided.
+
+    The gate was judged on the exact estimate. ``observed``, ``low``, ``high``, ``n`` and ``positives`` are what may be
+    shown of it (``evaluation.disclosure``): None where they would give a group of 1 to 10 people away.
+    """
 
     gate: str
     stage: GateStage
@@ -109,8 +117,9 @@ def evaluate_gates(
     wanted = set(stages)
     if not wanted or not wanted <= set(get_args(GateStage)):
         raise BadInput(f"Gates are evaluated for the stages {', '.join(get_args(GateStage))}.")
+    judged = partial(_evaluate, estimates=estimates, shown=shown_estimates(estimates))
     results = [
-        _evaluate(name, rule, _limits(name, rule, limit_set), estimates, is_additional=False)
+        judged(name, rule, _limits(name, rule, limit_set), is_additional=False)
         for name, rule in policy.gates.items()
         if rule.enabled and rule.stage in wanted
     ]
@@ -122,7 +131,7 @@ def evaluate_gates(
         if problem:
             raise BadInput(f"Additional gate {name}: {problem}.")
         if known.stage in wanted:
-            results.append(_evaluate(name, known, limits, estimates, is_additional=True))
+            results.append(judged(name, known, limits, is_additional=True))
     return results
 
 
@@ -147,24 +156,32 @@ def _limits(name: str, rule: GateRule, limit_set: LimitSet) -> Limits:
 
 
 def _evaluate(
-    name: str, rule: GateRule, limits: Limits, estimates: Mapping[str, Any], *, is_additional: bool
+    name: str,
+    rule: GateRule,
+    limits: Limits,
+    *,
+    estimates: Mapping[str, Any],
+    shown: Mapping[str, Any],
+    is_additional: bool,
 ) -> GateResult:
+    """Judge the exact estimate; the result tells what of it may be shown."""
     if rule.metric.endswith(".*"):
         metric, judged = _worst_group(rule, limits, estimates)
     else:
         metric, judged = rule.metric, judge(estimates.get(rule.metric), rule, limits)
     too_little = judged.result == "insufficient" and rule.insufficient == "blocks"
+    estimate = read_estimate(shown.get(metric))
     return GateResult(
         gate=name,
         stage=rule.stage,
         metric=metric,
         result=judged.result,
-        observed=judged.estimate.value,
-        low=judged.estimate.low,
-        high=judged.estimate.high,
+        observed=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
         limit=describe(limits),
-        n=judged.estimate.n,
-        positives=judged.estimate.positives,
+        n=estimate.n,
+        positives=estimate.positives,
         blocks=judged.result == "fail" or too_little,
         additional=is_additional,
         rule=rule.rule,
@@ -186,12 +203,4 @@ def _worst_group(rule: GateRule, limits: Limits, estimates: Mapping[str, Any]) -
     detail = f"{metric.removeprefix(prefix)}: {worst.detail}"
     if small:
         detail += f"; too small to judge: {', '.join(small)}"
-    return metric, Judgement(worst.result, _suppressed(worst.estimate), worst.margin, detail)
-
-
-def _suppressed(estimate: Estimate) -> Estimate:
-    """Hide a group in which 1 to 10 people could be counted (small-cell suppression)."""
-    counts = [count for count in (estimate.n, estimate.positives) if count is not None]
-    if any(1 <= count <= _SMALL_CELL for count in counts):
-        return Estimate(None, None, None, None, None)
-    return estimate
+    return metric, Judgement(worst.result, worst.estimate, worst.margin, detail)

@@ -1,10 +1,10 @@
-"""What is said and shown of groups and gates, once small cells are hidden: the same on every page.
+"""What is said of groups, once small cells are hidden: the same on every page.
 
-What belongs here: whether a group is large enough to be judged by itself, and which figures of a gate may be shown.
-What does not: hiding small cells in the evidence itself (``evaluation.disclosure``), and judging (``gates``).
+What belongs here: whether a group is large enough to be judged by itself. What does not: hiding small cells
+(``evaluation.disclosure``), and judging (``gates``).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from readmission_platform.config.governance import GatePolicy
@@ -59,25 +59,3 @@ def _judged(group: Mapping[str, Any], counted: Mapping[str, Any], least: int | N
     if counted["positives"] < least:
         return {"result": INSUFFICIENT, "reason": f"{seen}, {least} are needed"}
     return {"result": JUDGED, "reason": f"{seen}, at least {least} are needed"}
-
-
-def shown_gate(gate: Mapping[str, Any], estimates: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a gate's result as it may be shown: what is hidden of its estimate is hidden here too.
-
-    Parameters
-    ----------
-    gate
-        As ``GateResult.to_json`` returns it.
-    estimates
-        Those of an evidence document, as they may be shown.
-    """
-    return {**gate, **dict(_hidden_fields(gate, estimates.get(str(gate.get("metric")))))}
-
-
-def _hidden_fields(gate: Mapping[str, Any], estimate: Mapping[str, Any] | None) -> Iterator[tuple[str, None]]:
-    for count in ("n", "positives"):
-        few = 0 < (gate.get(count) or 0) < SMALLEST_SHOWN
-        if few or (estimate is not None and estimate.get(count) is None):
-            yield count, None
-    if estimate is not None and estimate["n"] is None and estimate["value"] is None:
-        yield from ((name, None) for name in ("observed", "low", "high"))

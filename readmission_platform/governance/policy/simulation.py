@@ -17,8 +17,6 @@ from readmission_platform.governance.policy.gates import GateResult, evaluate_ga
 from readmission_platform.governance.policy.required import RequiredGates
 
 Step = Literal["acceptance", "production"]
-# Known only when a version was about to enter production, and then recorded with the gates of that promotion.
-_OF_PROMOTION = ("champion_", "shadow_")
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def _promotion(
     additional: list[AdditionalGates],
     limit_set: LimitSet,
 ) -> SimulatedVersion:
-    known = dict(estimates) | _estimates_of_promotion(event)
+    known = {**estimates, **_mapping(event.payload.get("estimates"))}
     results = _judged(policy, required, known, additional, limit_set, ("candidate", "staging", "production"))
     if event.payload.get("from_version") is None:  # nothing was in production to compare with
         results = [result for result in results if not result.metric.startswith("champion_")]
@@ -135,17 +133,6 @@ def _judged(
         known = AdditionalGates(gates={name: limits for name, limits in asked.gates.items() if name in policy.gates})
         results += [result for result in judge(additional=known) if result.additional]
     return results
-
-
-def _estimates_of_promotion(event: Event) -> dict[str, Any]:
-    return {
-        str(gate["metric"]): {
-            "value": gate.get("observed"),
-            **{name: gate.get(name) for name in ("low", "high", "n", "positives")},
-        }
-        for gate in _gates(event)
-        if str(gate.get("metric")).startswith(_OF_PROMOTION)
-    }
 
 
 def _readable(record: VersionRecord) -> Iterator[AdditionalGates]:

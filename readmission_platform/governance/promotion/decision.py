@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -17,7 +18,7 @@ from readmission_platform.governance.ledger.chain import STAGES, Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import PolicyInForce, counting_demo_keys, everything_in_force
-from readmission_platform.governance.policy.gates import GateResult, evaluate_gates
+from readmission_platform.governance.policy.gates import OF_PROMOTION, GateResult, evaluate_gates
 from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion import conditions as check
 from readmission_platform.governance.promotion.case import (
@@ -56,10 +57,11 @@ _PROMOTION = Transition(
 
 @dataclass(frozen=True)
 class Decision(Judged):
-    """What was decided on what grounds."""
+    """What was decided on what grounds; ``estimates`` are those of the promotion itself, exact and not to be shown."""
 
     request: PromotionRequest
     gates: list[GateResult]
+    estimates: dict[str, Any]
     approvals: list[int]
     approvals_required: int
     policy_digest: str | None
@@ -138,6 +140,7 @@ def decide(
         request=request,
         conditions=found,
         gates=gates,
+        estimates={name: raw for name, raw in (facts.estimates or {}).items() if name.startswith(OF_PROMOTION)},
         approvals=counting,
         approvals_required=environment.approvals_required,
         expected=dict(pointers),
@@ -165,6 +168,7 @@ def apply(ledger: Ledger, decision: Decision, *, dry_run: bool = False) -> Event
         more={
             "replaced": decision.expected[request.to_stage].version is not None,
             "gates": [gate.to_json() for gate in decision.gates],
+            "estimates": decision.estimates,
             "approvals": decision.approvals,
             "approvals_required": decision.approvals_required,
             "policy_digest": decision.policy_digest,

@@ -10,8 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from readmission_platform.evaluation.disclosure import shown_share
+from readmission_platform.evaluation.operation.shown import shown_outcome_counts
 from readmission_platform.intake.files import LandedFile
 from readmission_platform.intake.outcomes import has_matured, take_in_outcomes
+from readmission_platform.lifecycle.days.accounts import counts_taken_in
 from readmission_platform.lifecycle.days.progress import FIRST_DAY
 from readmission_platform.storage.landing import Landing, fingerprint_of
 from readmission_platform.storage.tables import OUTCOME_ACCOUNTING, OUTCOMES, ModelLake
@@ -113,13 +116,18 @@ def matured_rows(lake: ModelLake, *, today: date, coverage: float) -> pd.DataFra
 
 
 def outcome_accounts(lake: ModelLake, days: Sequence[str]) -> list[dict[str, Any]]:
-    """Return per day: expected, received, accepted, quarantined, duplicate, and the coverage (None: none expected)."""
+    """Return per day: expected, received, accepted, quarantined, duplicate, and the coverage (None: none expected).
+
+    What would tell of 1 to 10 people is None.
+    """
     rows = {}
     if lake.exists(OUTCOME_ACCOUNTING):
         rows = lake.read(OUTCOME_ACCOUNTING, where={lake.day: list(days)}).set_index(lake.day).to_dict("index")
-    accounts = []
+    accounts, taken_in = [], counts_taken_in(lake, days)
     for day in days:
         counts = {name: int(rows.get(day, {}).get(name, 0)) for name in COUNTS}
         covered = counts["accepted"] / counts["expected"] if counts["expected"] else None
-        accounts.append({"date": day, **counts, "coverage": covered})
+        shown = shown_outcome_counts(counts, taken_in.get(day, {}))
+        told = covered is not None and shown_share(covered, counts["expected"]) is None
+        accounts.append({"date": day, **shown, "coverage": None if told else covered})
     return accounts

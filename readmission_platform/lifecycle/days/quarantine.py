@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from readmission_platform.evaluation.disclosure import shown_count
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.promotion.quarantine_releases import (
@@ -35,11 +36,12 @@ def quarantined(lake: ModelLake, *, first: str | None = None, last: str | None =
 
 
 def summarised(lines: pd.DataFrame, feed: RowContract) -> list[dict[str, Any]]:
-    """Count the rows of each day, file and code; 0 rows stand for a file as a whole."""
+    """Count the rows of each day, file and code; 0 rows stand for a file as a whole, None for 1 to 10 rows."""
     counted = lines.assign(row=lines["row"].where(lines["row"] > 0)).rename(columns={feed.day: "date", "row": "rows"})
     by = ["date", "file", "file_digest", "code", "reason"]
     rows = counted.groupby(by)["rows"].nunique().reset_index()
-    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+    return [{**{str(name): value for name, value in row.items()}, "rows": shown_count(int(row["rows"]))}
+            for row in rows.to_dict("records")]  # fmt: skip
 
 
 def explained(lines: pd.DataFrame, feed: RowContract) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from readmission_platform.config.model import ModelConfig
-from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, hidden_cells
+from readmission_platform.evaluation.disclosure import hidden_cells, is_few, shown_share
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.models.contract import ModelContract
@@ -75,8 +75,8 @@ def cohort_of(lake: ModelLake, cohort: pd.DataFrame, features: pd.DataFrame) -> 
 
 
 def _share(count: int, total: int) -> float | None:
-    shown = count >= SMALLEST_SHOWN and not 0 < total - count < SMALLEST_SHOWN
-    return round(count / total, 5) if shown else None
+    share = shown_share(count / total, total)
+    return None if share is None else round(share, 5)
 
 
 def _source_table(lake: ModelLake) -> dict[str, Any] | None:
@@ -91,8 +91,7 @@ def _flow(lake: ModelLake, cohort: pd.DataFrame) -> list[dict[str, Any]]:
     flow = lake.contract.data.flow(lake.read(lake.names.raw), cohort)
     if not adds_up(flow, len(cohort)):
         return []
-    hidden = _hidden_steps(flow)
-    return [{"step": step, "rows": None if step in hidden else count} for step, count in flow.items()]
+    return [{"step": step, "rows": count} for step, count in shown_flow(flow).items()]
 
 
 def adds_up(flow: Mapping[str, int], rows: int) -> bool:
@@ -114,8 +113,14 @@ def _eligible(flow: Mapping[str, int]) -> int:
     return next(count for step, count in flow.items() if step.startswith(_ELIGIBLE))
 
 
+def shown_flow(flow: Mapping[str, int]) -> dict[str, int | None]:
+    """Return a flow as it may be shown: steps of 1 to 10, and what they could be worked out from, are None."""
+    hidden = _hidden_steps(flow)
+    return {step: None if step in hidden else count for step, count in flow.items()}
+
+
 def _hidden_steps(flow: Mapping[str, int]) -> frozenset[str]:
-    few = frozenset(step for step, count in flow.items() if 0 < count < SMALLEST_SHOWN)
+    few = frozenset(step for step, count in flow.items() if is_few(count))
     out = {step: count for step, count in flow.items() if step.startswith(_OUT)}
     parts = {step: count for step, count in flow.items() if step.startswith(_PARTS)}
     excluded = hidden_cells(out, total=sum(out.values())) if out else frozenset()

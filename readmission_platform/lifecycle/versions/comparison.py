@@ -5,6 +5,7 @@ What belongs here: putting recorded values side by side. What does not: judging 
 
 from typing import Any
 
+from readmission_platform.evaluation.disclosure import shown_estimates
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.versions.decisions import Considered
@@ -24,8 +25,8 @@ def version_changes(
         The version in production; None when there is none. A version is not compared with itself.
     """
     other = champion if champion is not None and champion.version != record.version else None
-    ours = considered.gathered.facts.estimates or {}
-    theirs = ((other.validated_payload or {}).get("estimates") or {}) if other else {}
+    ours = shown_estimates(considered.gathered.facts.estimates or {})
+    theirs = shown_estimates(((other.validated_payload or {}).get("estimates") or {}) if other else {})
     return {
         "changes": _inputs(record, other, workspace.registry),
         "figures": [

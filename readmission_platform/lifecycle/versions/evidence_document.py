@@ -20,7 +20,7 @@ from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import adoptions_with_effect
-from readmission_platform.governance.policy.shown import judged_groups, shown_gate
+from readmission_platform.governance.policy.shown import judged_groups
 from readmission_platform.lifecycle.versions.version_facts import estimates_of, measured_at_training, recorded_evidence
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.home import replace_file
@@ -90,7 +90,7 @@ def document_from(record: VersionRecord, computed: Mapping[str, Any], *, events:
         **shown,
         "groups": judged_groups(shown["groups"], evidence["groups"], policy, words),
         "explanations": record.trained.get("explanations"),
-        "gates": [shown_gate(gate, shown["estimates"]) for gate in record.gates],
+        "gates": record.gates,
         "verdict": validated.get("verdict"),
         "policy_digest": validated.get("policy_digest"),
         "robustness": newest_study(events, version),

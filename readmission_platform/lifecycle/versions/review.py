@@ -18,7 +18,7 @@ from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import in_force
 from readmission_platform.governance.policy.gates import GateResult, warnings_of
-from readmission_platform.governance.policy.shown import INSUFFICIENT, judged_groups, shown_gate
+from readmission_platform.governance.policy.shown import INSUFFICIENT, judged_groups
 from readmission_platform.governance.promotion.approvals import MEANING
 from readmission_platform.governance.promotion.approved import approvers
 from readmission_platform.governance.promotion.case import Condition
@@ -86,9 +86,7 @@ def review_of(version: str, *, ledger: Ledger, workspace: Workspace) -> dict[str
         "champion": champion.version if champion and champion.version != version else None,
         **version_changes(record, champion, considered, workspace),
         "conditions": [item.to_json() for item in decision.conditions],
-        "gates": [
-            shown_gate(gate.to_json(), evidence["estimates"] if evidence else {}) for gate in _in_order(decision.gates)
-        ],
+        "gates": [gate.to_json() for gate in _in_order(decision.gates)],
         "groups": list(_groups(evidence, counted, policy.policy if policy else None, wording)),
         "warnings": [gate.to_json() for gate in decision.gates if gate.gate in warnings_of(decision.gates)],
         "shadow": shadow_of(workspace.lake, gathered.shadow, workspace.config)

@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from readmission_platform.evaluation.disclosure import is_few
+
 # A value of a smaller share of the rows is put together with its neighbours, or left out.
 LEAST_SHARE = 0.01
 # A number with more values than this is cut into tenths of the rows.
@@ -72,10 +74,11 @@ def number_values(values: pd.Series, numbers: pd.Series) -> list[EffectValue]:
     texts = values.astype(object)
     known = numbers.dropna().to_numpy(dtype=np.float64)
     made = []
-    for cell in _cells(known, LEAST_SHARE * len(values)):
+    cells = _cells(known, LEAST_SHARE * len(values))
+    for place, cell in enumerate(cells):
         middle = float(np.sort(cell)[len(cell) // 2])
         given = next(iter(texts[numbers == middle]))
-        made.append(EffectValue(given, middle, _range(cell), len(cell)))
+        made.append(EffectValue(given, middle, _range(cell, first=place == 0, last=place == len(cells) - 1), len(cell)))
     return made + _not_recorded(numbers.isna(), made)
 
 
@@ -118,9 +121,14 @@ def _cells(numbers: np.ndarray, least: float) -> list[np.ndarray]:
     return joined
 
 
-def _range(cell: np.ndarray) -> str:
+def _range(cell: np.ndarray, *, first: bool, last: bool) -> str:
+    """Write a run of values; the lowest and the highest of all are named only if they are not those of few rows."""
     low, high = float(cell.min()), float(cell.max())
-    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    if low == high:
+        return f"{low:g}"
+    if last and is_few((cell == high).sum()):
+        return f"{low:g} or more"
+    return f"up to {high:g}" if first and is_few((cell == low).sum()) else f"{low:g} to {high:g}"
 
 
 def _common(values: pd.Series) -> list[tuple[Any, int]]:

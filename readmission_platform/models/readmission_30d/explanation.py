@@ -7,7 +7,6 @@ import pandas as pd
 from readmission_platform.models.boosting.explanation import BoostingExplanation
 from readmission_platform.models.readmission_30d.concepts import CONCEPTS
 from readmission_platform.models.readmission_30d.effect_values import WORDS
-from readmission_platform.models.readmission_30d.inputs import LEARNT
 from readmission_platform.models.readmission_30d.watched_inputs import MADE_OF
 
 
@@ -16,10 +15,7 @@ def known_specialties_only(inputs: pd.DataFrame, encoder: Any) -> pd.DataFrame:
 
     A specialty is named only if the model knows it: other text of a file gets into no reason.
     """
-    column = LEARNT.index("medical_specialty")
-    rare = encoder.learnt_.infrequent_categories_[column]
-    known = set(encoder.learnt_.categories_[column]) - set(() if rare is None else rare)
-    unknown = ~inputs["medical_specialty"].isin(known)
+    unknown = ~inputs["medical_specialty"].isin(encoder.learnt_["medical_specialty"])
     return inputs.assign(medical_specialty=inputs["medical_specialty"].mask(unknown))
 
 

@@ -10,13 +10,13 @@ statistic: the share of readmissions among the training encounters of the same v
 training encounter from the others only.
 """
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.model_selection import StratifiedKFold
-from sklearn.preprocessing import OrdinalEncoder, TargetEncoder
+from sklearn.preprocessing import TargetEncoder
 from sklearn.utils.validation import check_is_fitted
 
 from readmission_platform.encounters.cohort import DRUG_COLUMNS
@@ -37,6 +37,8 @@ _DERIVED = ["acute_visits", "drugs_given", "doses_changed"]
 # More of these never lowers the risk the model gives, whatever a handful of encounters may say: it would be wrong as
 # medicine, and nobody could defend it at a bedside.
 RISING = ["number_inpatient", "number_emergency", "number_outpatient", "acute_visits", "prior_readmissions_30d"]
+# Values with a code of their own, of each learnt category: the boosting takes few more.
+_MOST_VALUES = 200
 # Parts of the training encounters, each given statistics of the others.
 _CROSS_FITS = 5
 
@@ -64,6 +66,8 @@ def monotone_directions(*, target_statistics: bool = True) -> list[int]:
 class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
     """Turn ``MODEL_INPUTS`` into a float matrix; unknown and missing values become NaN.
 
+    Of payers and specialties an unknown value is one of the rare ones: which these were is not kept.
+
     Fitting learns which payers and specialties exist, and the target statistics. Values of fewer than ``min_frequency``
     encounters share a code and a statistic, so that a handful of patients cannot shape a split of their own, nor be
     found in a stored model.
@@ -81,7 +85,8 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
     Attributes
     ----------
     learnt_
-        Encoder of the payers and specialties.
+        The payers and specialties that have a code of their own, by name. No other is kept: a few patients could be
+        found by theirs.
     common_, statistics_
         The values that have target statistics of their own, by feature, and the encoder of these, where there are any.
     ranges_
@@ -97,17 +102,9 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
 
     def fit(self, frame: pd.DataFrame, y: np.ndarray | None = None) -> Self:
         """Learn from a frame with the columns of ``MODEL_INPUTS`` and, for target statistics, labels of 0 and 1."""
-        self.learnt_ = OrdinalEncoder(
-            handle_unknown="use_encoded_value",
-            unknown_value=np.nan,
-            encoded_missing_value=np.nan,
-            min_frequency=self.min_frequency,
-            max_categories=200,
-        ).fit(_learnt_frame(frame))
+        self.learnt_ = {name: sorted(self._common(frame[name])[:_MOST_VALUES]) for name in LEARNT}
         if self.target_smoothing is not None:
-            counted = {name: values.value_counts() for name, values in _statistics_values(frame).items()}
-            self.common_ = {name: sorted(counts.index[counts >= self.min_frequency].tolist())
-                            for name, counts in counted.items()}  # fmt: skip
+            self.common_ = {name: sorted(self._common(values)) for name, values in _statistics_values(frame).items()}
             self.statistics_ = self._target_encoder().fit(self._statistics_codes(frame), y)
         self.ranges_ = ranges_in(frame, COUNTS)
         self.seen_ = seen_in(frame, [*CODE_LISTS, *NAMED_VALUES])
@@ -135,7 +132,14 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
         return feature_names(target_statistics=self.target_smoothing is not None)
 
     def _without_statistics(self, frame: pd.DataFrame) -> np.ndarray:
-        return np.hstack([_fixed_frame(frame).to_numpy(), self.learnt_.transform(_learnt_frame(frame))])
+        codes = [np.where(frame[name].isna(), np.nan, _places(frame[name], values))
+                 for name, values in self.learnt_.items()]  # fmt: skip
+        return np.column_stack([_fixed_frame(frame).to_numpy(), *codes])
+
+    def _common(self, values: pd.Series) -> list[Any]:
+        """Return the values of enough encounters, the most common first."""
+        counts = values.value_counts()
+        return list(counts.index[counts >= self.min_frequency])
 
     def _statistics_codes(self, frame: pd.DataFrame) -> np.ndarray:
         """Number the values that have statistics of their own; missing is one more, and all others are one more."""
@@ -170,11 +174,6 @@ def _codes(values: pd.Series, vocabulary: list[str]) -> pd.Series:
     return values.map({value: float(code) for code, value in enumerate(vocabulary)})
 
 
-def _learnt_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    learnt = frame[LEARNT]
-    return learnt.where(learnt.notna(), np.nan)
-
-
 def _statistics_values(frame: pd.DataFrame) -> dict[str, pd.Series]:
     """Return the values that target statistics are of."""
     return {
@@ -183,7 +182,7 @@ def _statistics_values(frame: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
-def _places(values: pd.Series, common: list[str] | list[float]) -> np.ndarray:
+def _places(values: pd.Series, common: list[Any]) -> np.ndarray:
     """Return each value's place among the common ones; those that are none of them come after the missing ones."""
     places = pd.Index(common, dtype=object).get_indexer(pd.Index(values, dtype=object))
     return np.where(places < 0, len(common) + 1, places)

@@ -36,9 +36,10 @@ def renumbered(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def score(home: Home, *options: str) -> list[dict]:
+    """Score days and return their accounts, with the exact counts."""
     outcome = home.command("score", *options, "--json")
     assert outcome.code == 0, outcome.err
-    return outcome.json
+    return [{**shown, **home.counts(shown["date"])} for shown in outcome.json]
 
 
 def risks(home: Home, day: str) -> pd.DataFrame:
@@ -143,6 +144,10 @@ def test_broken_rows_are_set_aside_with_their_reason_and_the_rest_is_scored(home
         "date": OTHER_DAY, "received": 27, "accepted": 24, "quarantined": 3, "duplicate": 0, "scored": 24,
         "withheld": 0, "version": "1",
     }.items()  # fmt: skip
+    (shown,) = home.command("score", "--date", OTHER_DAY, "--json").json
+    assert {name: shown[name] for name in ("received", "accepted", "quarantined", "duplicate", "scored")} == {
+        "received": 27, "accepted": None, "quarantined": None, "duplicate": 0, "scored": None,
+    }  # fmt: skip
     lines = home.lake.read("quarantined_rows", where={"discharge_date": [OTHER_DAY]})
     assert set(lines["row"]) == {1, 2, 3}
     assert {"time_in_hospital", "age", "encounter_id"} <= set(lines["column"])

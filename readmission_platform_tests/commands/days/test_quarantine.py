@@ -62,15 +62,16 @@ def account(home: Home) -> dict:
     return home.lake.read("intake_accounting", where={"discharge_date": [DAY]}).to_dict("records")[0]
 
 
-def test_the_list_counts_rows_per_day_file_and_code(set_aside: Home):
+def test_the_list_names_day_file_and_code_and_counts_no_few_rows(set_aside: Home):
     assert [(each["date"], each["file"], each["code"], each["rows"]) for each in listed(set_aside)] == [
         (DAY, "broken.csv", "file_not_utf8", 0),
-        (DAY, "ward[red].csv", "not_a_whole_number", 1),
-        (DAY, "ward[red].csv", "not_icd9", 1),
-        (DAY, "ward[red].csv", "unknown_code", 4),
+        (DAY, "ward[red].csv", "not_a_whole_number", None),
+        (DAY, "ward[red].csv", "not_icd9", None),
+        (DAY, "ward[red].csv", "unknown_code", None),
     ]
     text = set_aside.command("quarantine", "list").out
     assert "whole file" in text
+    assert text.count("1 to 10") == 3
     assert digest(set_aside, "broken.csv")[:12] in text
 
 
@@ -125,7 +126,10 @@ def test_released_rows_are_taken_in_and_scored_with_their_broken_cells_missing(h
     said = outcome.json
     assert said["rows"] == [2, 3]
     assert {key: said["day"][key] for key in ("received", "accepted", "quarantined", "duplicate", "revision")} == {
-        "received": 12, "accepted": 10, "quarantined": 2, "duplicate": 0, "revision": before["revision"] + 1,
+        "received": 12, "accepted": None, "quarantined": None, "duplicate": 0, "revision": before["revision"] + 1,
+    }  # fmt: skip
+    assert {key: account(home)[key] for key in ("received", "accepted", "quarantined", "duplicate")} == {
+        "received": 12, "accepted": 10, "quarantined": 2, "duplicate": 0,
     }  # fmt: skip
     ids = CELLS["encounter_id"].astype("int64")
     accepted = home.lake.read("daily_discharges", where={"discharge_date": [DAY]}).set_index("encounter_id")
@@ -167,8 +171,9 @@ def test_a_release_holds_when_the_day_is_taken_in_again(home: Home):
 def test_a_correction_delivered_after_a_release_takes_the_place_of_the_released_row(home: Home):
     assert release(home, "--row", "2").code == 0
     (home.path / "landing/discharges" / DAY / "corrected.csv").write_bytes(csv(CELLS.iloc[[1]]))
-    outcome = home.command("score", "--date", DAY, "--json").json[0]
-    assert (outcome["accepted"], outcome["quarantined"], outcome["duplicate"]) == (9, 3, 1)
+    assert home.command("score", "--date", DAY).code == 0
+    counts = home.counts(DAY)
+    assert (counts["accepted"], counts["quarantined"], counts["duplicate"]) == (9, 3, 1)
     accepted = home.lake.read("daily_discharges", where={"discharge_date": [DAY]}).set_index("encounter_id")
     assert accepted.loc[int(CELLS["encounter_id"][1]), "race"] == CELLS["race"][1]
 

@@ -64,7 +64,7 @@ def test_every_metric_of_the_contract_is_there_with_an_interval_around_it(eviden
     assert set(NAMES) <= set(estimates)
     for name in NAMES:
         entry = estimates[name]
-        assert set(entry) == {"value", "low", "high", "n", "positives"}
+        assert set(entry) - {"digits", "entities"} == {"value", "low", "high", "n", "positives"}
         if name != "ece" and not name.startswith(("equalised", "auroc_gap")):
             assert entry["low"] <= entry["value"] <= entry["high"], name
 
@@ -82,8 +82,8 @@ def test_the_document_is_plain_json_and_has_its_sections(evidence):
 
 def test_curves_stay_thin(make_rows, quick):
     curves = evaluate(make_rows(3000, seed=5), **quick | {"replicates": 1})["curves"]
-    assert 100 < len(curves["roc"]["fpr"]) <= 200
-    assert 100 < len(curves["precision_recall"]["recall"]) <= 200
+    assert 20 < len(curves["roc"]["fpr"]) <= 200
+    assert 20 < len(curves["precision_recall"]["recall"]) <= 200
     assert (curves["roc"]["fpr"][0], curves["roc"]["tpr"][-1]) == (0.0, 1.0)
 
 

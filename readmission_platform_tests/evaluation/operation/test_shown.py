@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.operation import figures as made
-from readmission_platform.evaluation.operation.shown import hidden_on, shown, totals_shown
+from readmission_platform.evaluation.operation.shown import hidden_on, shown, shown_outcome_counts, totals_shown
 
 PARTS = ("accepted", "quarantined", "duplicate")
 
@@ -83,3 +83,24 @@ def test_the_mean_risk_of_a_handful_is_hidden():
                          "flagged": False, "status": "scored"})  # fmt: skip
     visible = shown(made.long_table(made.scores(rows, ["low"]))).set_index("figure")
     assert visible.loc["mean_risk", "hidden"]
+
+
+def test_outcomes_do_not_tell_how_many_were_accepted_where_that_is_hidden():
+    counts = {"expected": 25, "received": 25, "accepted": 25, "quarantined": 0, "duplicate": 0}
+    taken_in = {"received": 27, "accepted": 25, "quarantined": 2, "duplicate": 0}
+    hidden = {"expected": None, "received": None, "accepted": None, "quarantined": 0, "duplicate": 0}
+    assert shown_outcome_counts(counts, taken_in) == hidden
+    whole = {"received": 25, "accepted": 25, "quarantined": 0, "duplicate": 0}
+    assert shown_outcome_counts(counts, whole) == counts
+    assert shown_outcome_counts(counts | {"received": 24, "accepted": 24}, whole)["accepted"] is None
+
+
+def test_no_other_figure_says_how_many_rows_of_a_hidden_day_it_is_made_from():
+    rows = pd.DataFrame({"day": "2026-01-01", "model_version": "1", "risk": [0.1] * 25, "band": "low",
+                         "flagged": False, "status": "scored"})  # fmt: skip
+    volumes = pd.DataFrame({"day": ["2026-01-01"], "received": 27, "accepted": 25, "quarantined": 2, "duplicate": 0})
+    visible = shown(made.long_table([*made.volumes(volumes), *made.scores(rows, ["low"])])).set_index("figure")
+    assert visible.loc["rows_received", "n"] == 27
+    assert visible.loc["mean_risk", "value"] == pytest.approx(0.1)
+    assert pd.isna(visible.loc["mean_risk", "n"])
+    assert visible.loc[["rows_accepted", "rows_scored"], "hidden"].all()

@@ -126,6 +126,20 @@ def test_groups_of_one_to_ten_people_show_no_numbers() -> None:
     assert (shown["observed"], shown["n"], shown["positives"]) == (None, None, None)
 
 
+def test_gates_are_decided_on_exact_counts_and_show_what_may_be_shown() -> None:
+    estimates = honest_estimates() | {
+        "rows": estimate(89_409, n=89_409, positives=200),
+        "equalised_odds_gender": estimate(0.01, n=89_406, positives=200),
+        "observed_expected.gender.Female": estimate(1.0, n=48_000, positives=100),
+        "observed_expected.gender.Male": estimate(1.0, n=41_406, positives=100),
+    }
+    results = {item.gate: item for item in evaluate_gates(estimates, POLICY, limit_set="real", stages=["candidate"])}
+    fairness = results["fairness_gender"]
+    assert (fairness.result, fairness.observed) == ("pass", 0.01)
+    assert (fairness.n, fairness.positives) == (None, None)
+    assert results["discrimination_auroc"].result == "pass"
+
+
 @pytest.mark.parametrize("limit_set", ["real", "synthetic"])
 def test_the_shipped_policy_is_complete(limit_set: Any) -> None:
     check_policy(POLICY, limit_set, REQUIRED)

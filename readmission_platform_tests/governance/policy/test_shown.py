@@ -1,11 +1,11 @@
-"""Whether a group is judged, and what of a gate may be shown: one answer for every page."""
+"""Whether a group is judged, and why not: one answer for every page."""
 
 from typing import Any
 
 import pytest
 
 from readmission_platform.evaluation.words import ANY_MODEL
-from readmission_platform.governance.policy.shown import NO_GATE, NOT_SHOWN, judged_groups, shown_gate
+from readmission_platform.governance.policy.shown import NO_GATE, NOT_SHOWN, judged_groups
 from readmission_platform_tests.support.scenario import POLICY
 
 GATE = "fairness_observed_expected_race"
@@ -41,23 +41,3 @@ def test_a_hidden_group_is_not_judged_and_a_hidden_count_still_counts() -> None:
     hidden = "how many events is hidden"
     assert said_of(group(None), group(400), POLICY.gates) == ("judged", f"{hidden}, at least 100 are needed")
     assert said_of(group(None), group(40), POLICY.gates) == ("insufficient", f"{hidden}, 100 are needed")
-
-
-def gate(**changes: Any) -> dict[str, Any]:
-    usual = {"gate": GATE, "metric": "observed_expected.race.A", "observed": 1.0, "low": 0.9, "high": 1.1, "n": 300,
-             "positives": 40}  # fmt: skip
-    return usual | changes
-
-
-def test_what_is_hidden_of_an_estimate_is_hidden_of_its_gate() -> None:
-    nothing = dict.fromkeys(("value", "low", "high", "n", "positives"))
-    hidden = shown_gate(gate(), {"observed_expected.race.A": nothing})
-    assert [hidden[name] for name in ("observed", "low", "high", "n", "positives")] == [None] * 5
-    uncounted = shown_gate(gate(), {"observed_expected.race.A": nothing | {"value": 1.0}})
-    assert (uncounted["observed"], uncounted["n"]) == (1.0, None)
-    assert shown_gate(gate(), {}) == gate()
-
-
-def test_a_count_of_one_to_ten_is_hidden_of_a_gate_even_where_its_estimate_is_not_known() -> None:
-    assert shown_gate(gate(positives=10), {})["positives"] is None
-    assert shown_gate(gate(positives=11), {})["positives"] == 11

@@ -71,7 +71,7 @@ def test_a_day_on_which_everything_is_wrong_at_once_is_scored_as_far_as_it_is_ri
     assert outcome.code == 0, outcome.err
     assert "Traceback" not in outcome.err
     right = sum(ROWS - len(bad.aside) for bad in BAD_FILES if bad.aside is not None)
-    account = outcome.json[0]
+    account = {**outcome.json[0], **home.counts(DAY)}
     assert account["accepted"] == account["scored"] == len(GOOD) + right
     assert account["duplicate"] == len(GOOD)
     assert account["received"] == account["accepted"] + account["quarantined"] + account["duplicate"]

@@ -84,7 +84,7 @@ def test_every_input_has_values_that_can_be_set_and_no_encounter_counts_twice(
 def test_rare_high_counts_are_put_together_and_said_so() -> None:
     stays = pd.Series([0] * 900 + [1] * 90 + [2] * 5 + [9] * 5, name="number_inpatient")
     assert [(value.label, value.number, value.rows) for value in effect_values(stays)] == [
-        ("0", 0.0, 900), ("1", 1.0, 90), ("2 to 9", 9.0, 10),
+        ("0", 0.0, 900), ("1", 1.0, 90), ("2 or more", 9.0, 10),
     ]  # fmt: skip
 
 

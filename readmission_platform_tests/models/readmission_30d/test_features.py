@@ -12,6 +12,7 @@ from readmission_platform.models.readmission_30d.inputs import (
     CODE_LISTS,
     COMMON_DRUGS,
     IDENTIFIERS,
+    LEARNT,
     MODEL_INPUTS,
     NAMED_VALUES,
     ORDERED_VALUES,
@@ -84,8 +85,18 @@ def test_an_encounter_is_encoded_the_same_alone_and_among_others(
 def test_unknown_categories_become_missing(inputs: pd.DataFrame, encoder: EncounterEncoder) -> None:
     unknown = ["payer_code", "medical_specialty", "race", "gender", "age", "insulin", "diag_1", "A1Cresult"]
     matrix = encoder.transform(inputs.head(3).assign(**dict.fromkeys(unknown, "never seen")))
-    for name in [*(set(unknown) - {"diag_1"}), "diag_1_chapter"]:
+    for name in [*(set(unknown) - {"diag_1", *LEARNT}), "diag_1_chapter"]:
         assert np.isnan(column(matrix, name)).all(), name
+
+
+def test_an_unknown_payer_or_specialty_is_one_of_the_rare_ones(inputs: pd.DataFrame) -> None:
+    few = inputs.assign(**{name: ["Rare"] * 5 + ["Common"] * (len(inputs) - 5) for name in LEARNT})
+    encoder = EncounterEncoder(min_frequency=20).fit(few)
+    matrix = encoder.transform(few.iloc[[0, -1]].assign(**{name: ["Rare", "never seen"] for name in LEARNT}))
+    for name in LEARNT:
+        rare, unknown = column(matrix, name)
+        assert rare == unknown
+        assert np.isfinite(rare)
 
 
 @pytest.mark.parametrize("missing", [None, np.nan])
@@ -185,3 +196,12 @@ def test_values_of_a_handful_of_encounters_and_new_ones_share_a_statistic(
     assert not {"A", "B"} & set(
         encoder.statistics_.categories_[list(TARGET_STATISTICS).index("medical_specialty_rate")]
     )
+
+
+def test_a_stored_encoder_holds_no_payer_or_specialty_of_a_few_patients(small_study: SmallStudy) -> None:
+    frame = small_study.inputs.copy()
+    frame.loc[frame.index[:10], "medical_specialty"] = "Neurophysiology"
+    fitted = EncounterEncoder(min_frequency=20, target_smoothing=10.0).fit(frame, small_study.labels)
+    assert "Neurophysiology" not in repr(vars(fitted))
+    others = frame.head(2).assign(medical_specialty=["Neurophysiology", "never seen before"])
+    assert len(set(column(fitted.transform(others), "medical_specialty"))) == 1

@@ -158,7 +158,7 @@ def test_two_concepts_that_say_the_same_are_said_once(encoder: EncounterEncoder)
 
 
 def test_text_of_a_file_that_the_model_does_not_know_gets_into_no_reason(encoder: EncounterEncoder) -> None:
-    known = next(name for name in encoder.learnt_.categories_[1] if name == "InternalMedicine")
+    known = next(name for name in encoder.learnt_["medical_specialty"] if name == "InternalMedicine")
     found = adding(medical_specialty=0.5)
     assert named(encoder, found, medical_specialty=known) == "admitting specialty: Internal Medicine"
     assert named(encoder, found, medical_specialty="=J. Doe, room 7") == ""
