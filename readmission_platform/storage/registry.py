@@ -146,6 +146,18 @@ class Registry:
         """Return the registered versions."""
         return {str(found.version) for found in self.client().search_model_versions(f"name = '{self.name}'")}
 
+    def check_holds(self, version: str) -> None:
+        """Check that a version can be shown, before it is moved.
+
+        Raises
+        ------
+        Unavailable
+            When it is not registered, or the registry cannot be reached.
+        """
+        if version not in self.versions():
+            raise Unavailable(f"the model registry does not hold version {version}, so nothing was moved: restore "
+                              "mlflow.db from a backup, or choose another version")  # fmt: skip
+
     def align_aliases(self, wanted: Mapping[str, str | None]) -> dict[str, tuple[str | None, str | None]]:
         """Bring the registry's aliases into line with the ledger's pointers.
 

@@ -42,10 +42,11 @@ def rollback_job(model: ModelAssets) -> dg.JobDefinition:
     ) -> Iterator[Any]:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
-            workspace.registry.aliases()
             request = RollbackRequest(config.to_version, workspace.actor, config.reason)
             decision = consider_rollback(request, ledger=ledger, workspace=workspace)
             reached("rollback: decided")
+            if decision.target is not None:
+                workspace.registry.check_holds(decision.target)
             context.add_output_metadata({"conditions": conditions_table(decision)}, output_name="version")
             apply_rollback(ledger, decision, dry_run=config.dry_run)
             if config.dry_run:

@@ -15,7 +15,6 @@ from readmission_platform.governance.policy.change_plan import limits_missed, ou
 from readmission_platform.governance.policy.gates import GateResult, warnings_of
 from readmission_platform.governance.promotion.approvals import check_approval
 from readmission_platform.governance.promotion.case import Case, Condition, condition
-from readmission_platform.governance.roles import PERMISSION_TO_ENTER, permitted
 
 STATE_BEFORE = {"staging": "candidate", "production": "staging"}
 _ADOPT_A_PLAN = "Have the change plan reviewed, then adopt it with a signature: readmission policy adopt --plan."
@@ -202,16 +201,6 @@ def replacement_acknowledged(case: Case) -> Condition:
     holds = case.request.replace or not other
     detail = f"replaces version {case.incumbent}" if other else "replaces nothing"
     return condition("replacement_acknowledged", holds, detail, "Repeat with --replace if that is intended.")
-
-
-def actor_permitted(case: Case) -> Condition:
-    """Whoever asks may do this; a single-user ``local`` environment asks for no role."""
-    actor, permission = case.request.actor, PERMISSION_TO_ENTER[case.request.to_stage]
-    if case.environment_name == LOCAL:
-        return condition("actor_permitted", bool(actor), "local environment: no role is needed", "Say who acts.")
-    holds = case.roles is not None and permitted(case.roles.roles, actor, permission)
-    detail = f"{actor} {'has' if holds else 'does not have'} the permission {permission}"
-    return condition("actor_permitted", holds, detail, "Ask somebody whose role permits it.")
 
 
 def approvals(case: Case, gates: Sequence[GateResult]) -> tuple[Condition, list[int]]:

@@ -29,7 +29,9 @@ from readmission_platform.governance.promotion.case import (
     VersionFacts,
     condition,
 )
+from readmission_platform.governance.promotion.permission import actor_permitted
 from readmission_platform.governance.promotion.transition import Transition, carry_out
+from readmission_platform.governance.roles import PERMISSION_TO_ENTER
 
 __all__ = ["Condition", "Decision", "PromotionRequest", "VersionFacts", "apply", "decide"]
 
@@ -190,7 +192,12 @@ def _conditions(case: Case, gates: Sequence[GateResult], problem: str | None) ->
         _policy_applies(case.policy, case.record),
         gates_held,
         check.inside_change_plan(case, gates_held),
-        check.actor_permitted(case),
+        actor_permitted(
+            case.request.actor,
+            PERMISSION_TO_ENTER[case.request.to_stage],
+            case.roles,
+            environment_name=case.environment_name,
+        ),
     ]
 
 

@@ -9,14 +9,12 @@ A released cell counts as missing. The record holds file, row, column and code o
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.foundation.errors import Refused
-from readmission_platform.governance.ledger.binding import LOCAL
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import roles_in_force
-from readmission_platform.governance.promotion.case import Condition, Judged, condition
-from readmission_platform.governance.roles import permitted
+from readmission_platform.governance.promotion.case import Judged, condition
+from readmission_platform.governance.promotion.permission import actor_permitted
 
 RELEASED = "quarantine_released"
 REFUSED = "quarantine_release_refused"
@@ -57,7 +55,6 @@ def decide_release(
     cells: Sequence[BrokenCell],
     *,
     events: Sequence[Event],
-    environment: EnvironmentConfig,
     environment_name: str,
 ) -> ReleaseDecision:
     """Decide about a release; pure, and changes nothing. One cell that may not be missing refuses all rows.
@@ -68,7 +65,7 @@ def decide_release(
         Every line of the quarantine about the wanted rows.
     """
     stay = [cell for cell in cells if not cell.releasable]
-    found = [_actor_permitted(request, events, environment, environment_name)]
+    found = [actor_permitted(request.actor, "release", roles_in_force(events), environment_name=environment_name)]
     found.append(condition("reason_given", bool(request.reason.strip()), request.reason or "no reason", "Give one."))
     faults = sorted({(cell.code, cell.column) for cell in stay})
     if not faults:
@@ -115,14 +112,3 @@ def _rows_text(rows: Sequence[int]) -> str:
         return "the whole file"
     listed = ", ".join(map(str, rows[:_SHOWN_ROWS])) + (" and others" if len(rows) > _SHOWN_ROWS else "")
     return f"row {listed}" if len(rows) == 1 else f"rows {listed}"
-
-
-def _actor_permitted(
-    request: ReleaseRequest, events: Sequence[Event], environment: EnvironmentConfig, environment_name: str
-) -> Condition:
-    if environment_name == LOCAL:
-        return condition("actor_permitted", True, "local environment: no role is needed", "")
-    roles = roles_in_force(events)
-    may = roles is not None and permitted(roles.roles, request.actor, "release")
-    detail = f"{request.actor} {'may' if may else 'may not'} release rows from quarantine"
-    return condition("actor_permitted", may, detail, "Ask somebody whose role allows it.")

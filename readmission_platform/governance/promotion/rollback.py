@@ -7,16 +7,14 @@ line. A rollback needs a reason and no new approval; gates are not asked again, 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from readmission_platform.config.governance import EnvironmentConfig
-from readmission_platform.governance.ledger.binding import LOCAL
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.adoption import roles_in_force
 from readmission_platform.governance.promotion import conditions as check
-from readmission_platform.governance.promotion.case import Condition, Judged, condition
+from readmission_platform.governance.promotion.case import Judged, condition
+from readmission_platform.governance.promotion.permission import actor_permitted
 from readmission_platform.governance.promotion.transition import Transition, carry_out
-from readmission_platform.governance.roles import permitted
 
 _ROLLBACK = Transition(
     kind="version_rolled_back",
@@ -67,7 +65,6 @@ def decide_rollback(
     pointers: Mapping[str, Pointer],
     records: Mapping[str, VersionRecord],
     artifact_digests: Mapping[str, str | None],
-    environment: EnvironmentConfig,
     environment_name: str,
 ) -> RollbackDecision:
     """Decide about a rollback; pure, and changes nothing.
@@ -92,7 +89,7 @@ def decide_rollback(
             f"version {target}" if target else "no version was in production before this one",
             "Name a version that was in production.",
         ),
-        _actor_permitted(request, events, environment, environment_name),
+        actor_permitted(request.actor, "rollback", roles_in_force(events), environment_name=environment_name),
     ]
     if record is not None:
         verified = record.artifact_digest is not None and artifact_digests.get(record.version) == record.artifact_digest
@@ -129,14 +126,3 @@ def apply_rollback(ledger: Ledger, decision: RollbackDecision, *, dry_run: bool 
         more={},
         dry_run=dry_run,
     )
-
-
-def _actor_permitted(
-    request: RollbackRequest, events: Sequence[Event], environment: EnvironmentConfig, environment_name: str
-) -> Condition:
-    if environment_name == LOCAL:
-        return condition("actor_permitted", True, "local environment: no role is needed", "")
-    roles = roles_in_force(events)
-    may = roles is not None and permitted(roles.roles, request.actor, "rollback")
-    detail = f"{request.actor} {'may' if may else 'may not'} roll back"
-    return condition("actor_permitted", may, detail, "Ask somebody whose role allows it.")

@@ -108,7 +108,6 @@ def consider_release(
         request,
         cells,
         events=ledger.events(),
-        environment=workspace.rules,
         environment_name=workspace.environment,
     )
 

@@ -77,7 +77,6 @@ def consider_rollback(request: RollbackRequest, *, ledger: Ledger, workspace: Wo
         pointers=pointers,
         records=records,
         artifact_digests=digests,
-        environment=workspace.rules,
         environment_name=workspace.environment,
     )
 

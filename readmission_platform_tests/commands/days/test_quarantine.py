@@ -256,6 +256,6 @@ def test_in_production_a_release_takes_a_role_that_allows_it(home: Home, tmp_pat
         acting = production.having(**{**production.variables, "READMISSION_ACTOR": actor})
         outcome = release(acting, "--row", "2", "--dry-run")
         assert outcome.code == code, outcome.err
-    assert "admin may not release" in release(
+    assert "admin does not have the permission release" in release(
         production.having(**{**production.variables, "READMISSION_ACTOR": "admin"}), "--row", "2"
     ).err.replace("\n", " ")

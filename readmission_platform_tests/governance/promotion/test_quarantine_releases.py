@@ -14,7 +14,7 @@ from readmission_platform.governance.promotion.quarantine_releases import (
     record_release,
     released_cells,
 )
-from readmission_platform_tests.support.scenario import Scenario, environment
+from readmission_platform_tests.support.scenario import Scenario
 
 RACE = BrokenCell(3, "race", "unknown_code", releasable=True)
 AGE = BrokenCell(3, "age", "unknown_code", releasable=False)
@@ -25,7 +25,7 @@ def asked(*rows: int, actor: str = "ops", reason: str = "the registry had the co
 
 
 def decided(request: ReleaseRequest, *cells: BrokenCell, name: str = "local", events: Any = ()) -> ReleaseDecision:
-    return decide_release(request, cells or [RACE], events=events, environment=environment(name), environment_name=name)
+    return decide_release(request, cells or [RACE], events=events, environment_name=name)
 
 
 def test_a_release_is_recorded_with_its_cells_and_read_back(ledger: Ledger):
