@@ -19,6 +19,7 @@ from readmission_platform.governance.dossier import manifest as dossier
 from readmission_platform.governance.dossier.contents import misdirected_approvals, repeated
 from readmission_platform.governance.dossier.manifest import DossierStatement, check_seal, registered_to
 from readmission_platform.governance.ledger.audit import HeadStatement
+from readmission_platform.governance.ledger.binding import said_by
 from readmission_platform.governance.ledger.chain import Event, pointers_from
 from readmission_platform.governance.ledger.extract import Entry, departure_from, events_of, first_break, read_extract
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
@@ -153,6 +154,9 @@ def _opened(statement: DossierStatement, files: Mapping[str, bytes]) -> _Opened:
     if head != (statement.ledger.seq, statement.ledger.hash):
         raise BadInput(f"{dossier.LEDGER} ends at event {head[0]}, the manifest says event {statement.ledger.seq}")
     events = events_of(entries)
+    binding = said_by(events[0]) if events else None
+    if binding is None or binding.environment != statement.environment:
+        raise BadInput(f"{dossier.LEDGER} is not of the environment {statement.environment}, as the manifest says")
     records = version_records(events, pointers_from(events))
     if statement.version not in records:
         raise BadInput(f"{dossier.LEDGER} knows no version {statement.version} of {statement.model}")
