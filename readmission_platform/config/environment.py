@@ -5,6 +5,7 @@ What belongs here: ``Settings``. What does not: the files of ``configs/`` (``fil
 
 import getpass
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -112,8 +113,9 @@ class Settings(BaseSettings):
 
 
 def _sqlite_url(path: Path) -> str:
-    # In a URL "?" begins the options, and "%2F" is a slash: neither may come from the name of a folder.
-    return f"sqlite:///{quote(str(path))}"
+    # In a URL "?" begins the options, and "%2F" is a slash: neither may come from the name of a folder. Everything else
+    # stands for itself, and has to stay so: MLflow makes the folder that it reads in the URL.
+    return "sqlite:///" + re.sub(r"%(?=[0-9A-Fa-f]{2})|[?]", lambda found: quote(found[0]), str(path))
 
 
 @lru_cache(maxsize=1)

@@ -79,3 +79,8 @@ def test_a_user_without_a_name_acts_by_number(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(os, "getuid", lambda: nameless)
     assert user_of_machine() == f"uid-{nameless}"
     assert Settings().actor == f"uid-{nameless}"
+
+
+def test_nobody_but_its_owner_can_read_anything_in_a_home_that_was_lived_in(lived_home: Home) -> None:
+    readable = [path for path in (lived_home.path, *lived_home.path.rglob("*")) if path.stat().st_mode & 0o077]
+    assert readable == []

@@ -22,6 +22,7 @@ from readmission_platform.storage.home import (
     write_dagster_environment,
     write_secret,
 )
+from readmission_platform.storage.registry import Registry
 
 ODD = (
     "a b",
@@ -136,6 +137,14 @@ def test_the_databases_of_a_home_are_in_it_whatever_it_is_called(tmp_path: Path,
     ):
         assert sa.make_url(url).database == str(tmp_path / name / file)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_registry_of_a_home_is_in_it_and_nothing_is_made_beside_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "a b#c&d'e+f%zz;é=:*")
+    prepare_home(settings)
+    assert Registry(settings.mlflow_database, settings.mlflow_artifacts, "model").versions() == set()
+    assert (settings.home / "mlflow.db").is_file()
+    assert list(tmp_path.iterdir()) == [settings.home]
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)

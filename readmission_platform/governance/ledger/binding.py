@@ -83,13 +83,14 @@ def binding_of(connection: sa.Connection) -> Binding:
     row = connection.execute(sa.select(schema.events).where(schema.events.c.seq == 1)).first()
     if row is None:
         raise LedgerCorrupt("event 1 is missing: nothing says which environment the ledger belongs to", seq=1)
-    binding = _said_by(schema.event_from(row))
+    binding = said_by(schema.event_from(row))
     if binding is None:
         raise LedgerCorrupt("event 1 does not say which environment the ledger belongs to, or was edited", seq=1)
     return binding
 
 
-def _said_by(event: Event) -> Binding | None:
+def said_by(event: Event) -> Binding | None:
+    """Return what the first event of a ledger says that it belongs to; None when it does not, or was edited."""
     said = event.payload
     if (event.model, event.kind) != (ENVIRONMENT, CREATED) or not is_intact(event):
         return None

@@ -25,6 +25,7 @@ from readmission_platform.governance.dossier.manifest import DossierStatement, c
 from readmission_platform.governance.dossier.rows import read_rows
 from readmission_platform.governance.dossier.settings import EvaluationSettings
 from readmission_platform.governance.ledger.audit import HeadStatement
+from readmission_platform.governance.ledger.binding import environment_of
 from readmission_platform.governance.ledger.chain import Event, pointers_from
 from readmission_platform.governance.ledger.extract import Entry, departure_from, events_of, first_break, read_extract
 from readmission_platform.governance.ledger.shapes import check_payloads
@@ -132,6 +133,8 @@ def _opened(statement: DossierStatement, files: Mapping[str, bytes]) -> _Opened:
         raise BadInput(f"{dossier.LEDGER} ends at event {head[0]}, the manifest says event {statement.ledger.seq}")
     events = events_of(entries)
     check_payloads(events)
+    if environment_of(events) != statement.environment:
+        raise BadInput(f"{dossier.LEDGER} is not of the environment {statement.environment}, as the manifest says")
     records = version_records(events, pointers_from(events))
     if statement.version not in records:
         raise BadInput(f"{dossier.LEDGER} knows no version {statement.version} of {statement.model}")

@@ -344,6 +344,11 @@ def test_what_whoever_seals_again_has_changed_contradicts_the_rest(
     assert found in failures(resealed(manifest, changed), changed)
 
 
+def test_a_dossier_that_is_said_to_be_of_another_environment_contradicts_its_ledger(contents: tuple[bytes, Files]):
+    manifest, files = contents
+    assert failures(resealed(manifest, files, environment="production"), files) == ["ledger_extract"]
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_an_edited_or_missing_event_is_named_even_when_it_was_sealed_again(contents: tuple[bytes, Files], share: float):
     manifest, files = contents
