@@ -68,7 +68,7 @@ def environment_of(events: Iterable[Event]) -> str | None:
         Of one model and its environment, in order, from the first one on.
     """
     first = next(iter(events), None)
-    said = _said_by(first) if first is not None else None
+    said = said_by(first) if first is not None else None
     return said.environment if said else None
 
 
