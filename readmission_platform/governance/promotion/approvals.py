@@ -5,7 +5,7 @@ approvals are needed (``promotion``).
 """
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from pydantic import ConfigDict, ValidationError
 from readmission_platform.config.governance import RolesConfig
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import Frozen
-from readmission_platform.governance.ledger.chain import utc_text
+from readmission_platform.governance.ledger.chain import Event, utc_text
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.roles import role_permits
 from readmission_platform.governance.signatures import (
@@ -35,6 +35,7 @@ __all__ = [
     "public_key_text",
     "recorded_warnings",
     "sign",
+    "used_nonces",
 ]
 
 # A signature without its meaning is no approval (21 CFR 11.50: printed name, date, meaning).
@@ -177,6 +178,17 @@ def check_approval(
         "it was used before": not statement.nonce or statement.nonce in used_nonces,
     }
     return [problem for problem, holds in problems.items() if holds]
+
+
+def used_nonces(events: Sequence[Event]) -> set[str]:
+    """Return the nonces of the approvals that a promotion counted."""
+    spent: set[int] = set()
+    for event in events:
+        counted = event.payload.get("approvals")
+        if event.kind == "version_promoted" and isinstance(counted, list):
+            spent.update(seq for seq in counted if isinstance(seq, int))
+    statements = (event.payload.get("statement") for event in events if event.seq in spent)
+    return {str(statement.get("nonce")) for statement in statements if isinstance(statement, dict)}
 
 
 def _key_of(statement: ApprovalStatement, roles: RolesConfig, registered_keys: Mapping[str, str]) -> str | None:

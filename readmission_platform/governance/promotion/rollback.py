@@ -15,6 +15,7 @@ from readmission_platform.governance.policy.adoption import roles_in_force
 from readmission_platform.governance.promotion import conditions as check
 from readmission_platform.governance.promotion.case import Condition, Judged, condition
 from readmission_platform.governance.promotion.conditions import LOCAL
+from readmission_platform.governance.promotion.placement import Demanded, live_problem
 from readmission_platform.governance.promotion.transition import Transition, carry_out
 from readmission_platform.governance.roles import permitted
 
@@ -79,6 +80,7 @@ def decide_rollback(
     """
     live = pointers["production"].version
     target = request.to_version or version_before(events)
+    never_approved = live_problem(target, events, Demanded.by(environment, environment_name)) if target else None
     record = records.get(target or "")
     found = [
         check.ledger_intact(events, pointers),
@@ -100,9 +102,9 @@ def decide_rollback(
             condition("another_version", target != live, f"version {target}", "It is in production already."),
             condition(
                 "formerly_approved",
-                record.was_in_production,
-                f"version {target} {'was' if record.was_in_production else 'was never'} in production",
-                "Choose a version that was in production; any other has to be promoted.",
+                record.was_in_production and never_approved is None,
+                never_approved or f"version {target} was in production",
+                "Choose a version that was approved for production; any other has to be promoted.",
             ),
             condition(
                 "artifact_unchanged",

@@ -10,7 +10,6 @@ rules still say no.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
@@ -24,7 +23,7 @@ from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.adoption import in_force, roles_in_force
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
 from readmission_platform.governance.policy.required import RequiredGates
-from readmission_platform.governance.promotion.approvals import check_approval
+from readmission_platform.governance.promotion.placement import Demanded, uncounted_approvals
 from readmission_platform.governance.signatures import is_signed_by
 
 Outcome = Literal["pass", "fail", "not applicable"]
@@ -231,6 +230,8 @@ def _approvals(record: VersionRecord, events: Sequence[Event], *, demo_allowed: 
         if forged:
             detail = f"not signed with the key registered at that time: event {', '.join(map(str, forged))}"
         yield Check("approval_signatures", "integrity", "fail" if forged else "pass", detail)
+    # How many it took is a matter of the environment, which a verification elsewhere does not know.
+    demanded = Demanded(approvals=1, demo_allowed=demo_allowed)
     promotions = [
         event
         for event in events
@@ -238,31 +239,10 @@ def _approvals(record: VersionRecord, events: Sequence[Event], *, demo_allowed: 
         and event.version == record.version
         and event.payload.get("to_stage") == "production"
     ]
-    by_seq = {event.seq: event for event in given}
-    problems = [problem for event in promotions for problem in _uncounted(event, by_seq, record, events, demo_allowed)]
+    problems = [problem for event in promotions for problem in uncounted_approvals(event, events, demanded)]
     if promotions:
         detail = "; ".join(problems) or f"counted in {len(promotions)} promotion(s), each valid when it was counted"
         yield Check("approvals_counted", "policy", "fail" if problems else "pass", detail)
-
-
-def _uncounted(
-    promotion: Event, given: Mapping[int, Event], record: VersionRecord, events: Sequence[Event], demo_allowed: bool
-) -> Iterator[str]:
-    before = [event for event in events if event.seq < promotion.seq]
-    policy, roles = in_force(before, demo_allowed=demo_allowed), roles_in_force(before, demo_allowed=demo_allowed)
-    counted = promotion.payload.get("approvals") or []
-    if not counted:
-        yield f"event {promotion.seq} counted no approval"
-    for seq in counted:
-        if seq not in given or policy is None or roles is None:
-            yield f"event {promotion.seq} counted event {seq}, which is no approval of this version"
-            continue
-        problems = check_approval(
-            given[seq].payload, record=record, policy_digest=policy.digest, roles=roles.roles,
-            registered_keys=demo_keys(before) if demo_allowed else {},
-            now=datetime.fromisoformat(promotion.at), used_nonces=(),
-        )  # fmt: skip
-        yield from (f"approval in event {seq}: {problem}" for problem in problems)
 
 
 def _is_signed(approval: Event, events: Sequence[Event], *, demo_allowed: bool) -> bool:

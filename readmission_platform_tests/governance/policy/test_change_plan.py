@@ -283,6 +283,8 @@ def test_a_rollback_asks_for_no_plan_and_no_recipe(ledger: Ledger):
     for version in ("1", "2"):
         scenario.train(version, recipe=None, cohort=None)
         scenario.validate(version)
+        scenario.approve("clinician", version)
+        scenario.approve("second", version)
         scenario.stage(version, "production")
     events, pointers = ledger.snapshot()
     assert scenario.environment is not None
