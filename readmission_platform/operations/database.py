@@ -6,7 +6,7 @@ What belongs here: connections, runs, and the marks that say how far the observe
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -20,6 +20,8 @@ from readmission_platform.operations.observed_runs import RunSeen
 
 # A process that claimed a run and was killed loses its claim after this long.
 CLAIM = timedelta(minutes=5)
+# A year of days taken in at once takes minutes.
+EXCLUSIVE_WAIT_SECONDS = 900.0
 NAME = "operations database"
 
 Duty = Literal["audit", "track"]
@@ -82,6 +84,24 @@ class Operations:
         with database.clear_errors(self._place, what=NAME), database.writing(self._engine) as connection:
             connection.execute(sa.select(schema.meta.c.id).with_for_update())
             yield connection
+
+    @contextmanager
+    def exclusively(self, name: str) -> Iterator[None]:
+        """Be the only one under this name in the environment, on whatever machine; whoever comes second waits.
+
+        Raises
+        ------
+        Unavailable
+            When somebody else held the name for too long.
+        """
+        held = ExitStack()
+        with database.clear_errors(self._place, what=NAME):
+            held.enter_context(database.exclusively(self._engine, name, wait_seconds=EXCLUSIVE_WAIT_SECONDS))
+        try:
+            yield
+        finally:
+            with database.clear_errors(self._place, what=NAME):
+                held.close()
 
     @property
     def created_at(self) -> datetime:

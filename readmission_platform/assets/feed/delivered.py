@@ -17,7 +17,7 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import DATA_TEAM, check_result, nothing_to_check, table
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.intake import COUNTS, ROW_COUNTS, TakenIn, take_in_days
-from readmission_platform.lifecycle.workspace import Platform
+from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.tables import ACCOUNTING, FILES, QUARANTINE
 
 CHECK = "every_row_accounted_for"
@@ -39,28 +39,36 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
     )  # fmt: skip
     def delivered(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)
-        landing, days, lake = workspace.landing, list(context.partition_keys), workspace.lake
-        landed = {day: files for day in days if (files := landing.read_day(day))}
-        if not landed:
-            why = f"no file in landing/{folder} for {days[0]} to {days[-1]}"
-            context.log.warning(f"skipped: {why}")
-            yield nothing_to_check(CHECK, why)
-            return
-        taken = take_in_days(landed, days, workspace)
-        written: dict[str, Any] = {"partition": (lake.day, list(landed)), "metadata": {"run_id": context.run.run_id}}
-        lake.write(QUARANTINE, taken.quarantined, **written)
-        lake.write(FILES, taken.files, **written)
-        _tell(context, taken, ignored=sum(landing.ignored(day) for day in landed))
-        yield dg.MaterializeResult(
-            value=taken.delivered,
-            data_version=dg.DataVersion(frame_digest(taken.delivered)),
-            metadata={"dates": "as delivered; those of a replay are simulated"},
-            check_results=[_accounted_for(taken, taken.unbalanced_days(landed))],
-        )
-        # Dagster has the rows written before it goes on here. Only now is their version known, and the day complete.
-        lake.write(ACCOUNTING, taken.accounts_at(lake.open(lake.names.delivered).version()), **written)
+        # One run after the other, from what was accepted before to what is accepted now: of two at once neither would
+        # see the rows of the other's days, and both would accept a row that is among both.
+        with platform.operations() as operations, operations.exclusively(f"intake-{workspace.name}"):
+            yield from _taken_in(context, workspace)
 
     return delivered
+
+
+def _taken_in(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[Any]:
+    """Take in the days of a run, and yield what the asset does."""
+    landing, days, lake = workspace.landing, list(context.partition_keys), workspace.lake
+    landed = {day: files for day in days if (files := landing.read_day(day))}
+    if not landed:
+        why = f"no file in landing/{landing.folders.rows} for {days[0]} to {days[-1]}"
+        context.log.warning(f"skipped: {why}")
+        yield nothing_to_check(CHECK, why)
+        return
+    taken = take_in_days(landed, days, workspace)
+    written: dict[str, Any] = {"partition": (lake.day, list(landed)), "metadata": {"run_id": context.run.run_id}}
+    lake.write(QUARANTINE, taken.quarantined, **written)
+    lake.write(FILES, taken.files, **written)
+    _tell(context, taken, ignored=sum(landing.ignored(day) for day in landed))
+    yield dg.MaterializeResult(
+        value=taken.delivered,
+        data_version=dg.DataVersion(frame_digest(taken.delivered)),
+        metadata={"dates": "as delivered; those of a replay are simulated"},
+        check_results=[_accounted_for(taken, taken.unbalanced_days(landed))],
+    )
+    # Dagster has the rows written before it goes on here. Only now is their version known, and the day complete.
+    lake.write(ACCOUNTING, taken.accounts_at(lake.open(lake.names.delivered).version()), **written)
 
 
 def _tell(context: dg.AssetExecutionContext, taken: TakenIn, *, ignored: int) -> None:
