@@ -64,7 +64,7 @@ def landing_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig
         busy = days_in_progress(context.instance, jobs.scoring.name)
         long_ago = now.timestamp() - SETTLED_SECONDS
         settled = sorted(day for day, at in touched.items() if at <= long_ago and day not in busy)
-        states = [each for each in day_states(landing, workspace.lake, settled) if each.progress is Progress.to_take_in]
+        states = [each for each in day_states(workspace, settled) if each.progress is Progress.to_take_in]
         unsettled = [at for day, at in touched.items() if day not in settled]
         if settled:
             # Files may still arrive with the time of one that was looked at, so what is unsettled is asked for again.
@@ -96,7 +96,7 @@ def completeness_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentC
         workspace, now = model.workspace(platform), datetime.now(UTC)
         landing, gaps = workspace.landing, workspace.monitoring.gaps
         days = expected_days(known_days(landing, today=now.date()), rules, now=now, lookback=gaps.lookback_days)
-        states = day_states(landing, workspace.lake, days)
+        states = day_states(workspace, days)
         with workspace.ledger() as ledger:
             live = ledger.pointers()["production"].version
         fillable = {Progress.to_take_in} | ({Progress.to_score} if live else set())

@@ -131,7 +131,8 @@ def test_days_missed_in_a_long_downtime_are_found_and_filled_in_stretches(traine
         asked = tick()
     assert days_of(asked) == [(landed[0], landed[-1])]
     run(home, next(request for request in asked if request.job_name == "scoring_job"))
-    states = day_states(Landing(home.path / "landing", LANDING), home.lake, landed)
+    with home.workspace() as workspace:
+        states = day_states(workspace, landed)
     assert home.lake.read("daily_discharges")["discharge_date"].nunique() == len(landed)
     assert all(state.progress.value in ("to_score", "complete") for state in states)
 

@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.lifecycle.days.seals import changed_days, recorded_digests
+from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.reports.work_list import FOLDER, made_from
 from readmission_platform.storage.landing import Landing
 from readmission_platform.storage.tables import ACCOUNTING, PREDICTIONS, SHADOW, ModelLake
 
@@ -66,12 +69,15 @@ def is_partition(day: str, *, today: date) -> bool:
     return FIRST_DAY <= day < today.isoformat()
 
 
-def day_states(landing: Landing, lake: ModelLake, days: Sequence[str]) -> list[DayState]:
+def day_states(workspace: Workspace, days: Sequence[str]) -> list[DayState]:
     """Tell of each day how far it is, by the files as they are now.
 
-    A day that only the version in the shadow scored, before there was one in production, needs no work list any more.
+    A day is scored when its predictions are those that the ledger recorded, and listed when its work list is made of
+    these. A day that only the version in the shadow scored, before there was one in production, needs no work list any
+    more.
     """
-    accounts = _accounts(lake, days)
+    landing, lake = workspace.landing, workspace.lake
+    accounts, unsettled = _accounts(lake, days), _unsettled(workspace, days)
     scored, in_shadow = (_scored_from(lake, name, days) for name in (PREDICTIONS, SHADOW))
     began = _first_work_list(lake)
     states = []
@@ -83,10 +89,22 @@ def day_states(landing: Landing, lake: ModelLake, days: Sequence[str]) -> list[D
             progress = Progress.no_file
         elif fingerprint != taken_in:
             progress = Progress.to_take_in
-        elif accepted and scored.get(day, -1) < written and (day >= began or in_shadow.get(day, -1) < written):
+        elif accepted and (
+            day in unsettled or (scored.get(day, -1) < written and (day >= began or in_shadow.get(day, -1) < written))
+        ):
             progress = Progress.to_score
         states.append(DayState(day, progress, fingerprint))
     return states
+
+
+def _unsettled(workspace: Workspace, days: Sequence[str]) -> set[str]:
+    """Return the days whose predictions are not those recorded, or whose work list is not made of them."""
+    with workspace.ledger() as ledger:
+        changed = [changed_days(workspace.lake, ledger, table, days=days) for table in (PREDICTIONS, SHADOW)]
+        recorded = recorded_digests(ledger, PREDICTIONS)
+    folder = workspace.reports / FOLDER
+    listed = {day: digest for day in days if (digest := recorded.get(day)) is not None}
+    return set().union(*changed, (day for day, digest in listed.items() if made_from(folder / day) != digest))
 
 
 def _accounts(lake: ModelLake, days: Sequence[str]) -> dict[str, tuple[str, int, int]]:
