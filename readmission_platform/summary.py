@@ -25,6 +25,7 @@ from readmission_platform.foundation.values import ConfigurationError, digest_of
 from readmission_platform.governance.ledger.chain import STAGES
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import everything_in_force
+from readmission_platform.lifecycle.versions.stages import pointer_problems
 from readmission_platform.lifecycle.workspace import Platform, Workspace, contract_of
 
 HEADLINES = (
@@ -95,7 +96,7 @@ def status(workspace: Workspace) -> dict[str, Any]:
     with workspace.ledger() as ledger:
         events, pointers = ledger.snapshot()
         installation = ledger.binding.installation
-    records = version_records(events, pointers)
+    records, problems = version_records(events, pointers), pointer_problems(events, pointers, workspace)
     in_force = everything_in_force(events)
     return {
         "environment": settings.environment,
@@ -104,7 +105,12 @@ def status(workspace: Workspace) -> dict[str, Any]:
         "example": workspace.entry.example,
         "home": str(settings.home),
         "stages": {
-            stage: {"version": pointers[stage].version, **_since(events, pointers[stage].seq)} for stage in STAGES
+            stage: {
+                "version": pointers[stage].version,
+                **_since(events, pointers[stage].seq),
+                "problem": problems.get(stage),
+            }
+            for stage in STAGES
         },
         "policy": _adopted(in_force.policy, digest_of(gate_policy(settings, name))),
         "change_plan": _adopted(in_force.plan, digest_of(change_plan_config(settings, name))),
@@ -226,6 +232,8 @@ def show_status(console: Console, found: Mapping[str, Any]) -> None:
     for stage, held in found["stages"].items():
         since = f" since {held['since'][:19]} UTC, by {held['by']}" if held["version"] else ""
         console.print(f"  {stage}: {'version ' + held['version'] if held['version'] else 'none'}{since}")
+        if held["problem"]:
+            console.print(f"    [red]{escape(held['problem'])}; it scores nothing[/]", soft_wrap=True)
     words = {"policy": "another policy than the one", "change_plan": "another change plan than the one",
              "monitoring": "other monitoring limits than those", "roles": "other roles than those"}  # fmt: skip
     for name, other in words.items():

@@ -1,5 +1,6 @@
 """Commands for the auditor: ``audit export-head`` and ``audit verify``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +10,11 @@ from readmission_platform.commands.terminal import Json, home, out, print_json
 from readmission_platform.foundation.errors import BadInput, LedgerCorrupt, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from readmission_platform.governance.demo_approver import Signer
     from readmission_platform.governance.ledger.audit import AuditReport
+    from readmission_platform.governance.ledger.chain import Event
     from readmission_platform.governance.ledger.ledger import Ledger
     from readmission_platform.lifecycle.workspace import Platform
 
@@ -66,24 +70,49 @@ def verify(
     public_key: Annotated[str | None, typer.Option(help="The key that must have signed the head.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Recompute every hash and pointer; ends with 1 and the first bad sequence number when something does not fit."""
+    """Recompute every hash and pointer, and look again at the move behind each pointer.
+
+    Ends with 1 and the first bad sequence number when something does not fit.
+    """
     from readmission_platform.governance.ledger import audit
+    from readmission_platform.lifecycle.versions.verification import VerificationFailed
     from readmission_platform.lifecycle.workspace import Platform
 
     if public_key is not None and head is None:
         raise BadInput("--public-key belongs to --head")
     exported = audit.read_head(head) if head else None
+    platform, improper = Platform(home()), {}
     try:
-        with Platform(home()).ledger() as ledger:
+        with platform.ledger() as ledger:
             report = audit.verify(ledger, exported, public_key=public_key)
+            if report.ok:
+                improper = _improper(report, ledger.events_of_all(), platform)
     except LedgerCorrupt as error:  # not even its tables are whole
         report = audit.AuditReport.unreadable(error)
+    if improper:
+        report = replace(report, ok=False, first_bad_seq=min(improper), problem="; ".join(improper.values()))
     if as_json:
         print_json(report.to_json())
     elif report.ok:
         _show(report)
+    if improper:
+        raise VerificationFailed(f"the ledger is whole, and a stage is not as it should be: {report.problem}")
     if not report.ok:
         raise LedgerCorrupt(f"the ledger is corrupt: {report.problem}", seq=report.first_bad_seq or 0)
+
+
+def _improper(report: "AuditReport", events: "Sequence[Event]", platform: "Platform") -> dict[int, str]:
+    """Say by the event that moved it which stage of which model holds a version that was not properly put there."""
+    from readmission_platform.governance.ledger.chain import ENVIRONMENT
+    from readmission_platform.lifecycle.versions.stages import pointer_problems
+
+    return {
+        pointers[stage].seq: f"{model}: {problem}"
+        for model, pointers in report.pointers.items()
+        for stage, problem in pointer_problems(
+            [event for event in events if event.model in (model, ENVIRONMENT)], pointers, platform
+        ).items()
+    }
 
 
 def _show(report: "AuditReport") -> None:

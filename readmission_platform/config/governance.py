@@ -21,7 +21,9 @@ class EnvironmentConfig(Frozen):
     demo_approver: bool
     adopt_policy_on_first_use: bool
     shadow_days_required: int = Field(ge=0)
-    approvals_required: int = Field(ge=1)
+    approvals_required: int = Field(
+        ge=1, description="People who have to have approved a version in production; asked of what is live, too."
+    )
     sensors_running: bool
     scoring_schedule_running: bool
     monitoring_schedule_running: bool

@@ -4,6 +4,7 @@ What belongs here: everything about connections that differs between SQLite and 
 and triggers (``ledger_schema``), and what is written into them (``ledger``).
 """
 
+import hashlib
 import os
 import sqlite3
 import time
@@ -187,6 +188,48 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS:.0f}s'")
             yield connection
+
+
+@contextmanager
+def exclusively(engine: sa.Engine, name: str, *, wait_seconds: float) -> Iterator[None]:
+    """Be the only one under this name among all who share the database; whoever comes second waits.
+
+    The name is free again when the process ends, however it ends: PostgreSQL lets go of the lock of a connection that
+    is gone, the operating system of the lock on a file beside a SQLite database. Nothing else in the database waits.
+
+    Raises
+    ------
+    sqlalchemy.exc.OperationalError
+        When somebody else held the name for ``wait_seconds``.
+    """
+    if engine.dialect.name == "sqlite":
+        with _locked(Path(f"{engine.url.database}.{name}.lock"), wait_seconds):
+            yield
+        return
+    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+    with engine.connect() as connection, connection.begin():
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{wait_seconds:.0f}s'")
+        # What is done under the name may take longer than a server grants to transactions that say nothing.
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+        yield
+
+
+@contextmanager
+def _locked(path: Path, wait_seconds: float) -> Iterator[None]:
+    import fcntl
+
+    deadline = time.monotonic() + wait_seconds
+    with path.open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise exc.OperationalError("flock", None, error) from error
+                time.sleep(0.02)
+        yield
 
 
 def switch_to_wal(engine: sa.Engine) -> None:

@@ -6,7 +6,7 @@ What belongs here: connections, runs, and the marks that say how far the observe
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -20,6 +20,10 @@ from readmission_platform.operations.observed_runs import RunSeen
 
 # A process that claimed a run and was killed loses its claim after this long.
 CLAIM = timedelta(minutes=5)
+# Of two machines.
+CLOCKS_DIFFER = timedelta(minutes=5)
+# A year of days taken in at once takes minutes.
+EXCLUSIVE_WAIT_SECONDS = 900.0
 NAME = "operations database"
 
 Duty = Literal["audit", "track"]
@@ -83,6 +87,24 @@ class Operations:
             connection.execute(sa.select(schema.meta.c.id).with_for_update())
             yield connection
 
+    @contextmanager
+    def exclusively(self, name: str) -> Iterator[None]:
+        """Be the only one under this name in the environment, on whatever machine; whoever comes second waits.
+
+        Raises
+        ------
+        Unavailable
+            When somebody else held the name for too long.
+        """
+        held = ExitStack()
+        with database.clear_errors(self._place, what=NAME):
+            held.enter_context(database.exclusively(self._engine, name, wait_seconds=EXCLUSIVE_WAIT_SECONDS))
+        try:
+            yield
+        finally:
+            with database.clear_errors(self._place, what=NAME):
+                held.close()
+
     @property
     def created_at(self) -> datetime:
         """When the database was made: runs that ended long before that raise no alert."""
@@ -93,6 +115,20 @@ class Operations:
         """Return how far the observer has read (runs, ledger, limits), None before the first time."""
         with self.reading() as connection:
             return connection.execute(sa.select(schema.marks.c.value).where(schema.marks.c.name == name)).scalar()
+
+    def moment_marked(self, name: str, *, now: datetime) -> datetime | None:
+        """Return the moment up to which the observer has read, None before the first time.
+
+        None also where the mark is no moment, or one that has not come: it was damaged, or a clock was wrong.
+        """
+        text = self.mark(name)
+        try:
+            marked = moment(text) if text is not None else None
+        except ValueError:
+            return None
+        if marked is None or marked.tzinfo is None or marked > now + CLOCKS_DIFFER:
+            return None
+        return marked
 
     def set_mark(self, name: str, value: str) -> None:
         """Record how far the observer has read."""

@@ -236,10 +236,12 @@ class Scenario:
         self.ledger.append("version_validated", payload | changes, actor="trainer", version=version)
 
     def stage(self, version: str = "1", stage: str = "staging") -> None:
-        """Move a version without asking anybody, as the past may have done."""
+        """Move a version by whatever approvals it has, without asking whether it may, as the past may have done."""
+        given = [event.seq for event in self.ledger.events(kind="version_approved", version=version)]
+        payload = {"to_stage": stage, "approvals": given if stage == "production" else []}
         moves = {stage: version} | ({"staging": None} if stage == "production" else {})
         pointers = self.ledger.pointers()
-        self.ledger.move("version_promoted", {}, actor="ops", version=version, moves=moves, expected=pointers)
+        self.ledger.move("version_promoted", payload, actor="ops", version=version, moves=moves, expected=pointers)
 
     def approve(
         self, approver: str = "clinician", version: str = "1", *, key: str | None = None, **changes: Any

@@ -27,13 +27,19 @@ from readmission_platform.assets.presentation import (
 from readmission_platform.evaluation.disclosure import HIDDEN, is_few, shown_cells
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.foundation.steps import reached
+from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.lifecycle.days.accounts import shown_outputs
 from readmission_platform.lifecycle.days.scoring import score_days
-from readmission_platform.lifecycle.workspace import Platform
+from readmission_platform.lifecycle.days.seals import record_days
+from readmission_platform.lifecycle.versions.stages import check_was_live, trusted_version
+from readmission_platform.lifecycle.workspace import Platform, Workspace
+from readmission_platform.storage.lake import Written
 from readmission_platform.storage.tables import CIRCUMSTANCES, PREDICTIONS, SHADOW, ModelLake
 
 SCORED_CHECK, SHADOW_CHECK = "every_row_scored_once", "every_row_shadow_scored"
+CHECKS = {PREDICTIONS: SCORED_CHECK, SHADOW: SHADOW_CHECK}
 RULES = {
     SCORED_CHECK: "Every accepted row of the day is there exactly once: scored, or withheld with the reason.",
     SHADOW_CHECK: "Every accepted row is scored by the version in staging, or withheld with the reason.",
@@ -64,19 +70,18 @@ def shadow_asset(model: ModelAssets) -> dg.AssetsDefinition:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
             events, pointers = ledger.snapshot()
-        version = pointers["staging"].version
-        if version is None or delivered.empty:
+        record = None if delivered.empty else trusted_version("staging", events, pointers, workspace)
+        if record is None:
             why = "no version is in staging, or nothing was delivered"
             context.log.info(f"skipped: {why}")
             yield nothing_to_check(SHADOW_CHECK, why)
             yield nothing_to_check(AGREEMENT_CHECK, why)
             return
-        record = version_records(events, pointers)[version]
         versions = dict.fromkeys(context.partition_keys, record)
         scored = score_days(delivered, versions, run_id=context.run.run_id, workspace=workspace)
         agrees = agreement_check(workspace.lake, scored, context.partition_keys, workspace.config)
         _tell(context, scored, workspace.lake)
-        yield _result(scored, delivered, SHADOW_CHECK, workspace.lake, agrees)
+        yield _result(scored, delivered, SHADOW, context, workspace, agrees)
 
     return shadow_predictions
 
@@ -102,16 +107,16 @@ def predictions_asset(model: ModelAssets) -> dg.AssetsDefinition:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
             events, pointers = ledger.snapshot()
-        records, live = version_records(events, pointers), pointers["production"].version
-        chosen = _versions_for(context.partition_keys, config, records, live, workspace.lake)
-        if not chosen or delivered.empty:
+        days = () if delivered.empty else context.partition_keys
+        chosen = _versions_for(days, config, events, pointers, workspace)
+        if not chosen:
             why = "no version is in production (see the promotion job), or nothing was delivered"
             context.log.warning(f"skipped: {why}")
             yield nothing_to_check(SCORED_CHECK, why)
             return
         scored = score_days(delivered, chosen, run_id=context.run.run_id, workspace=workspace)
         _tell(context, scored, workspace.lake)
-        yield _result(scored, delivered, SCORED_CHECK, workspace.lake)
+        yield _result(scored, delivered, PREDICTIONS, context, workspace)
 
     return daily_predictions
 
@@ -119,24 +124,38 @@ def predictions_asset(model: ModelAssets) -> dg.AssetsDefinition:
 def _versions_for(
     days: Sequence[str],
     config: ScoringConfig,
-    records: Mapping[str, VersionRecord],
-    live: str | None,
-    lake: ModelLake,
+    events: Sequence[Event],
+    pointers: Mapping[str, Pointer],
+    workspace: Workspace,
 ) -> dict[str, VersionRecord]:
-    """Choose the version for each day: the one named, else the one recorded for the day, else the live one."""
+    """Choose the version for each day: the one named, else the one recorded for the day, else the live one.
+
+    Raises
+    ------
+    BadInput
+        When the version named cannot score, or no reason is given.
+    Refused
+        When a version chosen was not properly put into production.
+    """
+    records, lake = version_records(events, pointers), workspace.lake
     if config.version is not None:
         if not config.reason.strip():
             raise BadInput("scoring with a named version needs a reason")
         record = records.get(config.version)
         if record is None or not record.was_in_production:
             raise BadInput(f"version {config.version} was never in production, so it may not score")
+        check_was_live(record.version, events, workspace)
         return dict.fromkeys(days, record)
     recorded: dict[str, str] = {}
     if lake.exists(PREDICTIONS):
         rows = lake.read(PREDICTIONS, columns=[lake.day, "model_version"], where={lake.day: list(days)})
         recorded = dict(zip(rows[lake.day], rows["model_version"], strict=True))
-    versions = {day: recorded.get(day, live) for day in days}
-    return {day: records[version] for day, version in versions.items() if version is not None}
+    if any(day not in recorded for day in days):
+        live = trusted_version("production", events, pointers, workspace)
+        recorded = {day: live.version for day in days if live is not None} | recorded
+    for version in sorted(set(recorded.values())):
+        check_was_live(version, events, workspace)
+    return {day: records[recorded[day]] for day in days if day in recorded}
 
 
 def _tell(context: dg.AssetExecutionContext, scored: pd.DataFrame, lake: ModelLake) -> None:
@@ -165,8 +184,15 @@ def _tell(context: dg.AssetExecutionContext, scored: pd.DataFrame, lake: ModelLa
 
 
 def _result(
-    scored: pd.DataFrame, delivered: pd.DataFrame, check: str, lake: ModelLake, *more: dg.AssetCheckResult
+    scored: pd.DataFrame,
+    delivered: pd.DataFrame,
+    table: str,
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    *more: dg.AssetCheckResult,
 ) -> dg.MaterializeResult:
+    """Write the predictions, record them in the ledger if they are complete, and return both as the asset's result."""
+    lake, check = workspace.lake, CHECKS[table]
     once = sorted(scored[lake.row]) == sorted(delivered[lake.row])
     withheld = scored["status"] == "withheld"
     # Neither a score nor a reason: nobody would know what to do with such a row.
@@ -175,8 +201,9 @@ def _result(
     )
     counted = "each accepted row is there once" if once else "accepted rows are missing or repeated"
     counted += "" if settled else "; some have neither a risk nor a reason why not, or both"
+    written = _written(scored, table, context, workspace, complete=once and settled)
     return dg.MaterializeResult(
-        value=scored,
+        value=written,
         data_version=dg.DataVersion(frame_digest(scored.drop(columns=CIRCUMSTANCES))),
         check_results=[
             check_result(check, once and settled, observed=counted, rule=RULES[check],
@@ -184,3 +211,20 @@ def _result(
             *more,
         ],
     )  # fmt: skip
+
+
+def _written(
+    scored: pd.DataFrame, table: str, context: dg.AssetExecutionContext, workspace: Workspace, *, complete: bool
+) -> Written:
+    """Write predictions and, if they are complete, record what they are; until then nobody is shown them.
+
+    One run after the other: of two that score the same day at once, the last to write it is the last to record it.
+    """
+    lake, days, run_id = workspace.lake, list(context.partition_keys), context.run.run_id
+    with workspace.platform.operations() as operations, operations.exclusively(f"{table}-{workspace.name}"):
+        written = lake.write(table, scored, partition=(lake.day, days), metadata={"run_id": run_id})
+        if complete:
+            with workspace.ledger() as ledger:
+                record_days(ledger, table, scored, days, lake=lake, run_id=run_id, actor=workspace.actor)
+            reached(f"scoring: {table} recorded")
+    return written

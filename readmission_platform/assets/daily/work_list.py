@@ -16,9 +16,9 @@ from readmission_platform.assets.presentation import CARE_TEAM, PLATFORM_TEAM, c
 from readmission_platform.evaluation.disclosure import in_words
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.accounts import shown_outputs
-from readmission_platform.lifecycle.days.work_lists import FOLDER, work_lists
+from readmission_platform.lifecycle.days.work_lists import work_lists
 from readmission_platform.lifecycle.workspace import Platform
-from readmission_platform.reports.work_list import JUDGE_BY_HAND, WorkList, write_work_list
+from readmission_platform.reports.work_list import FOLDER, JUDGE_BY_HAND, WorkList, write_work_list
 from readmission_platform.storage.tables import PREDICTIONS
 
 WORK_LIST = "work_list"

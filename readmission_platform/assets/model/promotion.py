@@ -24,7 +24,7 @@ from readmission_platform.foundation.steps import reached
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest, apply
 from readmission_platform.lifecycle.versions.approval import approve_as_demo
 from readmission_platform.lifecycle.versions.decisions import chosen_version, consider
-from readmission_platform.lifecycle.versions.stages import Stage, live_version, stage_versions
+from readmission_platform.lifecycle.versions.stages import Stage, trusted_stages, trusted_version
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.artifacts import ArtifactRefused, artifact_digest
 
@@ -127,11 +127,11 @@ def _shown(stage: str, workspace: Workspace) -> Iterator[Any]:
     """Show a stage: verify the artifact, align the alias, and emit the version as data version; nothing if empty."""
     registry = workspace.registry
     with workspace.ledger() as ledger:
-        changed = registry.align_aliases(stage_versions(ledger))
+        changed = registry.align_aliases(trusted_stages(ledger, workspace))
         if changed:
             aliases = {alias: list(versions) for alias, versions in changed.items()}
             ledger.append("alias_repaired", {"aliases": aliases}, actor=workspace.actor)
-        record = live_version(ledger, stage)
+        record = trusted_version(stage, *ledger.snapshot(), workspace)
         if record is None:
             yield nothing_to_check(CHECK, f"no version is in {stage}")
             return

@@ -14,7 +14,7 @@ from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.promotion.approved import approvers
 from readmission_platform.governance.promotion.case import Judged
-from readmission_platform.lifecycle.versions.stages import Stage, live_version, stage_versions
+from readmission_platform.lifecycle.versions.stages import live_version, trusted_stages
 from readmission_platform.lifecycle.workspace import Workspace
 
 CHECK = "registry_shows_what_the_ledger_says"
@@ -50,10 +50,11 @@ def align_and_announce(
     model: ModelAssets, ledger: Ledger, *, workspace: Workspace
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     """Bring the registry's aliases into line after a move, and show the change on the projections' pages at once."""
-    workspace.registry.align_aliases(stage_versions(ledger))
+    trusted = trusted_stages(ledger, workspace)
+    workspace.registry.align_aliases(trusted)
     reached("stages: aliases aligned")
     shown = workspace.registry.aliases()
-    for stage in (each.value for each in Stage):
+    for stage in trusted:
         record = live_version(ledger, stage)
         if record is None:
             continue

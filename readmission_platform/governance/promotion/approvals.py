@@ -5,7 +5,7 @@ approvals are needed (``promotion``).
 """
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from readmission_platform.config.governance import RolesConfig
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import Frozen
 from readmission_platform.governance.demo_approver import DEMO_ROLE
-from readmission_platform.governance.ledger.chain import utc_text
+from readmission_platform.governance.ledger.chain import Event, utc_text
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.adoptable import ADOPTABLE, InForce
 from readmission_platform.governance.roles import role_permits
@@ -37,6 +37,7 @@ __all__ = [
     "public_key_text",
     "recorded_warnings",
     "sign",
+    "used_nonces",
 ]
 
 # A signature without its meaning is no approval (21 CFR 11.50: printed name, date, meaning).
@@ -193,6 +194,17 @@ def check_approval(
 
 def _rests_on(in_force: InForce) -> dict[str, str]:
     return {f"{kind.removesuffix('_adopted')}_digest": digest for kind, digest in in_force.digests.items()}
+
+
+def used_nonces(events: Sequence[Event]) -> set[str]:
+    """Return the nonces of the approvals that a promotion counted."""
+    spent: set[int] = set()
+    for event in events:
+        counted = event.payload.get("approvals")
+        if event.kind == "version_promoted" and isinstance(counted, list):
+            spent.update(seq for seq in counted if isinstance(seq, int))
+    statements = (event.payload.get("statement") for event in events if event.seq in spent)
+    return {str(statement.get("nonce")) for statement in statements if isinstance(statement, dict)}
 
 
 def _key_of(statement: ApprovalStatement, roles: RolesConfig, registered_keys: Mapping[str, str]) -> str | None:

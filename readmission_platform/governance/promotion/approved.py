@@ -15,7 +15,7 @@ from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event, mov
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.adoptable import InForce
 from readmission_platform.governance.policy.adoption import adoptions_with_effect, demonstrations_count, in_force_of
-from readmission_platform.governance.promotion.approvals import check_approval
+from readmission_platform.governance.promotion.approvals import check_approval, used_nonces
 from readmission_platform.governance.promotion.check import Check
 from readmission_platform.governance.signatures import is_signed_by
 
@@ -112,6 +112,27 @@ def _may_move(event: Event, moves: Mapping[str, str | None], once_promoted: set[
     )
 
 
+def uncounted_approvals(
+    promotion: Event, record: VersionRecord, events: Sequence[Event], *, demanded: int
+) -> list[str]:
+    """Say what is wrong with the approvals that one promotion counted, each judged as of then.
+
+    Parameters
+    ----------
+    record
+        Of the promoted version, by the events before the promotion.
+    demanded
+        How many different people have to have approved it.
+    """
+    before = [event for event in events if event.seq < promotion.seq]
+    given = {event.seq: event for event in before if event.kind == APPROVED and event.version == record.version}
+    judged = _judged(promotion, _listed(promotion), record, given, _Rules(before), used_nonces(before))
+    few = judged.people < demanded
+    return judged.problems + (
+        [f"event {promotion.seq} counted {judged.people} of the {demanded} approvals that it takes"] if few else []
+    )
+
+
 def _counted(
     record: VersionRecord, events: Sequence[Event], given: Mapping[int, Event], rules: _Rules
 ) -> Iterator[tuple[str, list[str]]]:
@@ -121,11 +142,17 @@ def _counted(
     for event in events:
         if event.kind != PROMOTED:
             continue
-        counted = event.payload.get("approvals")
-        listed = [seq for seq in counted if isinstance(seq, int)] if isinstance(counted, list) else []
+        listed = _listed(event)
         if moves_of(event).get("production") == record.version:
-            yield _judged(event, listed, record, given, rules, spent)
+            yield _asked_for(event, _judged(event, listed, record, given, rules, spent))
         spent.update(nonces[seq] for seq in listed if seq in nonces)
+
+
+class _Judged(NamedTuple):
+    """How many different people's approvals a promotion counted that were valid then, and what is wrong with others."""
+
+    people: int
+    problems: list[str]
 
 
 def _judged(
@@ -135,7 +162,7 @@ def _judged(
     given: Mapping[int, Event],
     rules: _Rules,
     spent: Iterable[Any],
-) -> tuple[str, list[str]]:
+) -> _Judged:
     problems, used = [], set(spent)
     people: set[str] = set()
     keys: set[str] = set()
@@ -158,12 +185,22 @@ def _judged(
             used.add(_statement(approval)["nonce"])
             people.add(who)
             keys.add(key)
-    needed = promotion.payload.get("approvals_required")
+    return _Judged(len(people), problems)
+
+
+def _asked_for(promotion: Event, judged: _Judged) -> tuple[str, list[str]]:
+    """Hold what a promotion counted against the number that its own event says was asked for."""
+    needed, problems = promotion.payload.get("approvals_required"), list(judged.problems)
     if not isinstance(needed, int) or needed < 1:
         problems.append(f"event {promotion.seq} does not record how many approvals its environment asked for")
-    elif len(people) < needed:
-        problems.append(f"event {promotion.seq} counted {len(people)} valid approvals of {needed} asked for")
-    return f"{len(people)} of {needed} counted in event {promotion.seq}, each valid then", problems
+    elif judged.people < needed:
+        problems.append(f"event {promotion.seq} counted {judged.people} valid approvals of {needed} asked for")
+    return f"{judged.people} of {needed} counted in event {promotion.seq}, each valid then", problems
+
+
+def _listed(promotion: Event) -> list[int]:
+    counted = promotion.payload.get("approvals")
+    return [seq for seq in counted if isinstance(seq, int)] if isinstance(counted, list) else []
 
 
 def _is_signed(approval: Event, rules: _Rules) -> bool:

@@ -13,7 +13,7 @@ from readmission_platform.governance.ledger.chain import Event, Pointer, first_d
 from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.governance.policy.change_plan import limits_missed, outside_of
 from readmission_platform.governance.policy.gates import GateResult, warnings_of
-from readmission_platform.governance.promotion.approvals import check_approval
+from readmission_platform.governance.promotion.approvals import check_approval, used_nonces
 from readmission_platform.governance.promotion.case import Case, Condition, condition
 
 STATE_BEFORE = {"staging": "candidate", "production": "staging"}
@@ -214,7 +214,7 @@ def approvals(case: Case, gates: Sequence[GateResult]) -> tuple[Condition, list[
     reasons: list[str] = []
     people: set[str] = set()
     keys: set[str] = set()
-    used = _used_nonces(case.events)
+    used = used_nonces(case.events)
     for event in case.events:
         if event.kind != "version_approved" or event.version != case.record.version:
             continue
@@ -240,13 +240,3 @@ def approvals(case: Case, gates: Sequence[GateResult]) -> tuple[Condition, list[
         counting.append(event.seq)
     detail = "; ".join([f"{len(counting)} of {needed} approvals", *reasons])
     return condition("approvals", len(counting) >= max(needed, 1), detail, action), counting
-
-
-def _used_nonces(events: Sequence[Event]) -> set[str]:
-    spent: set[int] = set()
-    for event in events:
-        counted = event.payload.get("approvals")
-        if event.kind == "version_promoted" and isinstance(counted, list):
-            spent.update(seq for seq in counted if isinstance(seq, int))
-    statements = (event.payload.get("statement") for event in events if event.seq in spent)
-    return {str(statement.get("nonce")) for statement in statements if isinstance(statement, dict)}

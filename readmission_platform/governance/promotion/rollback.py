@@ -7,6 +7,7 @@ line. A rollback needs a reason and no new approval; gates are not asked again, 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord
@@ -14,6 +15,7 @@ from readmission_platform.governance.policy.adoption import roles_in_force
 from readmission_platform.governance.promotion import conditions as check
 from readmission_platform.governance.promotion.case import Judged, condition
 from readmission_platform.governance.promotion.permission import actor_permitted
+from readmission_platform.governance.promotion.placement import live_problem
 from readmission_platform.governance.promotion.transition import Transition, carry_out
 
 _ROLLBACK = Transition(
@@ -65,6 +67,7 @@ def decide_rollback(
     pointers: Mapping[str, Pointer],
     records: Mapping[str, VersionRecord],
     artifact_digests: Mapping[str, str | None],
+    environment: EnvironmentConfig,
     environment_name: str,
 ) -> RollbackDecision:
     """Decide about a rollback; pure, and changes nothing.
@@ -76,6 +79,7 @@ def decide_rollback(
     """
     live = pointers["production"].version
     target = request.to_version or version_before(events)
+    never_approved = live_problem(target, events, environment.approvals_required) if target else None
     record = records.get(target or "")
     found = [
         check.ledger_intact(events, pointers),
@@ -97,9 +101,9 @@ def decide_rollback(
             condition("another_version", target != live, f"version {target}", "It is in production already."),
             condition(
                 "formerly_approved",
-                record.was_in_production,
-                f"version {target} {'was' if record.was_in_production else 'was never'} in production",
-                "Choose a version that was in production; any other has to be promoted.",
+                record.was_in_production and never_approved is None,
+                never_approved or f"version {target} was in production",
+                "Choose a version that was approved for production; any other has to be promoted.",
             ),
             condition(
                 "artifact_unchanged",

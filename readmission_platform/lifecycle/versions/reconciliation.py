@@ -8,9 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from readmission_platform.governance.ledger.ledger import Ledger
-from readmission_platform.lifecycle.versions.stages import Stage, live_version, stage_versions
+from readmission_platform.governance.ledger.versions import version_records
+from readmission_platform.lifecycle.versions.stages import Stage, pointer_problems
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.artifacts import artifact_digest
+
+_IMPROPER = "The alias stays as it is. Roll back to a version that was properly promoted; find out who recorded this."
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ def record_once(ledger: Ledger, found: list[Difference], *, actor: str) -> None:
 def differences(ledger: Ledger, *, workspace: Workspace) -> list[Difference]:
     """Compare aliases, registered versions and artifacts with the ledger's pointers.
 
-    An alias also differs after a crash between the ledger's transaction and the registry: the ledger decides.
+    An alias also differs after a crash between the ledger's transaction and the registry: the ledger decides, unless
+    nothing properly made its pointer.
 
     Raises
     ------
@@ -50,17 +54,22 @@ def differences(ledger: Ledger, *, workspace: Workspace) -> list[Difference]:
         When the ledger or the registry cannot be reached.
     """
     registry = workspace.registry
-    aliases, registered, wanted = registry.aliases(), registry.versions(), stage_versions(ledger)
+    aliases, registered = registry.aliases(), registry.versions()
+    events, pointers = ledger.snapshot()
+    problems, records = pointer_problems(events, pointers, workspace), version_records(events, pointers)
     found: list[Difference] = []
     for stage in (each.value for each in Stage):
-        version = wanted[stage]
+        version = pointers[stage].version
+        if stage in problems:
+            found.append(Difference(stage, problems[stage], aliases.get(stage), version, False, _IMPROPER))
+            continue
         if version is not None and version not in registered:
             action = "Restore mlflow.db from a backup, or roll back to another version."
             found.append(Difference(stage, "version missing from the registry", None, version, False, action))
         elif aliases.get(stage) != version:
             action = "The alias is set to what the ledger says; find out who moved it."
             found.append(Difference(stage, "alias", aliases.get(stage), version, True, action))
-        record = live_version(ledger, stage)
+        record = records[version] if version is not None else None
         digest = artifact_digest(registry.root, record.artifact_path or "") if record else None
         if record is not None and digest != record.artifact_digest:
             action = "Restore the artifact from a backup, or roll back; until then nothing is scored with it."

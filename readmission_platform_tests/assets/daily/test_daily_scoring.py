@@ -202,6 +202,22 @@ def test_a_file_that_is_no_table_is_set_aside_and_the_day_goes_on(home: Home):
     assert list(lines["reason"]) == ["not UTF-8 text"]
 
 
+def test_what_lies_in_one_days_folder_keeps_no_other_day_from_being_scored_and_is_reported(home: Home):
+    day, other = home.landed()[5], home.landed()[6]
+    folder = home.path / "landing/discharges" / day
+    (folder / "circle.csv").symlink_to(folder / "circle.csv")
+    (home.path / "landing/discharges/2023-01-01").symlink_to("2023-01-01")
+    assert score(home, "--date", other)[0]["scored"] == 27
+    assert score(home, "--date", day)[0]["scored"] == 27
+    assert score(home, "--date", "2023-01-01")[0]["files_quarantined"] == 1
+    lines = home.lake.read("quarantined_rows", where={"discharge_date": [day, "2023-01-01"]})
+    assert sorted(zip(lines["file"], lines["code"], strict=True)) == [
+        ("2023-01-01", "folder_unreadable"), ("circle.csv", "file_unreadable"),
+    ]  # fmt: skip
+    alerts = home.command("alerts", "list", "--json").json
+    assert any("every_file_readable" in each["subject"] for each in alerts)
+
+
 def account_of(home: Home, day: str) -> dict:
     return home.lake.read("intake_accounting", where={"discharge_date": [day]}).to_dict("records")[0]
 
@@ -323,3 +339,52 @@ def test_dagsters_own_command_fills_a_range_in_one_run(trained_home: Home, tmp_p
     assert sorted(record.partition_key or "" for record in records) == days
     assert len({record.run_id for record in records}) == 1
     assert len(home.lake.read("daily_discharges")) == 27 * len(days)
+
+
+def put_live(home: Home, version: str, *, stage: str = "production") -> None:
+    """Move a stage as anybody can who reaches the ledger: without validation, approval or decision."""
+    with home.ledger() as ledger:
+        ledger.move("version_promoted", {"to_stage": stage}, actor="somebody", version=version,
+                    moves={stage: version}, expected=ledger.pointers())  # fmt: skip
+
+
+@pytest.mark.parametrize("version", ["666", "2"])
+def test_a_version_that_nothing_properly_put_into_production_scores_nothing(
+    challenged_home: Home, changing: Callable[[Home], Home], version: str
+):
+    home = changing(challenged_home)
+    before, first = home.predictions(), home.landed()[0]
+    put_live(home, version)
+    for options in (("--date", first), ("--date", first, "--version", version, "--reason", "it is live")):
+        outcome = home.command("score", *options, "--json")
+        assert outcome.code in (2, 3), outcome.err
+        assert f"version {version}" in outcome.err
+        assert len(outcome.err.strip().splitlines()) == 1
+    assert home.predictions().equals(before)
+    assert home.aliases().get("production") == "1"
+    held = home.command("status", "--json").json["stages"]["production"]
+    assert f"version {version} was not properly put into production" in held["problem"]
+    shown = home.command("status")
+    assert f"version {version} was not properly put into production" in " ".join(shown.out.split())
+    assert home.command("audit", "verify").code == 1
+
+
+def test_after_a_rollback_from_what_was_never_approved_days_are_scored_again(
+    challenged_home: Home, changing: Callable[[Home], Home]
+):
+    home = changing(challenged_home)
+    put_live(home, "2")
+    assert home.command("reconcile").code == 5
+    assert home.command("rollback", "--reason", "nobody approved it").code == 0
+    assert score(home, "--date", home.landed()[0])[0]["version"] == "1"
+    assert home.command("rollback", "--to-version", "2", "--reason", "back").code == 3
+    assert home.command("audit", "verify").code == 0
+
+
+def test_a_version_that_nothing_properly_put_into_staging_does_not_score_in_the_shadow(home: Home):
+    put_live(home, "666", stage="staging")
+    days = home.lake.read("shadow_predictions")
+    outcome = home.command("score", "--date", home.landed()[5])
+    assert outcome.code == 3
+    assert "version 666 was not properly put into staging" in outcome.err
+    assert home.lake.read("shadow_predictions").equals(days)

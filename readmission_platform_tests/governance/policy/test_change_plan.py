@@ -29,6 +29,7 @@ from readmission_platform_tests.support.scenario import (
     Scenario,
     adopt,
     cohort,
+    environment,
     estimate,
     honest_estimates,
     ready_for_production,
@@ -284,12 +285,14 @@ def test_a_rollback_asks_for_no_plan_and_no_recipe(ledger: Ledger):
     for version in ("1", "2"):
         scenario.train(version, recipe=None, cohort=None)
         scenario.validate(version)
+        scenario.approve("clinician", version)
+        scenario.approve("second", version)
         scenario.stage(version, "production")
     events, pointers = ledger.snapshot()
     decision = decide_rollback(
         RollbackRequest(to_version="1", actor="ops", reason="worse"), events=events, pointers=pointers,
         records=version_records(events, pointers), artifact_digests={"1": "sha256:artifact"},
-        environment_name="production",
+        environment=environment("production"), environment_name="production",
     )  # fmt: skip
     assert decision.allowed, decision.reasons()
 

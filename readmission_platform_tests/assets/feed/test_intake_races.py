@@ -1,0 +1,146 @@
+"""Days taken in at the same moment: an encounter that is in several of them is accepted once."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from readmission_platform.assets.feed.delivered import delivered_asset
+from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.foundation.errors import Unavailable
+from readmission_platform.operations import database as operations_database
+from readmission_platform.resources.lake import LakeIOManager
+from readmission_platform_tests.support.bad_deliveries import clean_rows
+from readmission_platform_tests.support.forking import FORKING
+from readmission_platform_tests.support.homes import MODEL, Home
+from readmission_platform_tests.support.throwaway_postgresql import Server
+
+ROUNDS, ROWS = 10, 12
+FIRST = date(2024, 1, 1)
+
+
+def days_of(place: int, rounds: int) -> list[str]:
+    """Return the days that one of two processes takes in, one a round; the other has the days between them."""
+    return [(FIRST + timedelta(days=2 * number + place)).isoformat() for number in range(rounds)]
+
+
+def landed_twice(home: Home, rounds: int) -> None:
+    """Deliver the same encounters on both days of each round, and others in the next round."""
+    cells = clean_rows(ROWS)
+    for place in (0, 1):
+        for number, day in enumerate(days_of(place, rounds)):
+            folder = home.path / "landing/discharges" / day
+            folder.mkdir(parents=True)
+            ids = [str(1_000 * (number + 1) + row) for row in range(ROWS)]
+            # Not the same bytes: a file that was taken in before is told by these.
+            cells.assign(encounter_id=ids).iloc[:: 1 if place else -1].to_csv(folder / "discharges.csv", index=False)
+
+
+def take_in_in_rounds(home: Home, place: int, rounds: int, barrier: Any) -> None:
+    """Take in one's own day of each round at the same moment as the other does."""
+    with home.workspace() as workspace:
+        model = ModelAssets(workspace.entry, workspace.contract)
+        resources = {"platform": workspace.platform, "io_manager": LakeIOManager(workspace.platform)}
+        for day in days_of(place, rounds):
+            barrier.wait(60)
+            dg.materialize([delivered_asset(model)], resources=resources, partition_key=day)
+
+
+def accepted(home: Home) -> pd.DataFrame:
+    return home.lake.read("daily_discharges")
+
+
+def raced(home: Home, rounds: int) -> None:
+    landed_twice(home, rounds)
+    barrier = FORKING.Barrier(2)
+    racers = [FORKING.Process(target=take_in_in_rounds, args=(home, place, rounds, barrier)) for place in (0, 1)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join(600)
+    assert [racer.exitcode for racer in racers] == [0, 0]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+    """A home without days, whose operations database is of each supported kind."""
+    made = Home.new(tmp_path / "home")
+    if request.param == "sqlite":
+        return made
+    server: Server = request.getfixturevalue("postgresql")
+    return made.having(READMISSION_OPERATIONS_URL=server.emptied())
+
+
+@pytest.mark.slow
+def test_an_encounter_in_two_days_that_are_taken_in_together_is_accepted_once(home: Home):
+    raced(home, ROUNDS)
+    found = accepted(home)
+    assert not found["encounter_id"].duplicated().any()
+    assert len(found) == ROUNDS * ROWS
+    counts = home.lake.read("intake_accounting")
+    assert (counts["received"].sum(), counts["accepted"].sum()) == (2 * ROUNDS * ROWS, ROUNDS * ROWS)
+
+
+@contextmanager
+def taking_in(home: Home, model: str = MODEL) -> Iterator[None]:
+    with (
+        home.workspace() as workspace,
+        workspace.platform.operations() as operations,
+        operations.exclusively(f"intake-{model}"),
+    ):
+        yield
+
+
+def hold(home: Home, held: Any) -> None:
+    with taking_in(home):
+        held.set()
+        time.sleep(600)
+
+
+@pytest.fixture
+def holder(home: Home) -> Any:
+    """A process that is in the middle of taking days in."""
+    held = FORKING.Event()
+    process = FORKING.Process(target=hold, args=(home, held))
+    process.start()
+    assert held.wait(60)
+    yield process
+    process.kill()
+    process.join()
+
+
+def test_whoever_is_killed_while_taking_days_in_keeps_nobody_waiting(home: Home, holder: Any):
+    os.kill(holder.pid, signal.SIGKILL)
+    with taking_in(home):
+        pass
+
+
+def test_whoever_waits_too_long_is_told_in_one_line_and_other_models_do_not_wait(
+    home: Home, holder: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(operations_database, "EXCLUSIVE_WAIT_SECONDS", 1.0)
+    with taking_in(home, "another"):
+        pass
+    with pytest.raises(Unavailable, match="operations database"), taking_in(home):
+        pass
+
+
+def test_an_intake_that_fails_half_way_keeps_nobody_waiting(
+    lived_home: Home, changing: Callable[[Home], Home], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(operations_database, "EXCLUSIVE_WAIT_SECONDS", 5.0)
+    home = changing(lived_home)
+    day = home.landed()[5]
+    log = home.lake.root / "daily_discharges" / "_delta_log"
+    log.rename(log.with_name("elsewhere"))
+    assert home.command("score", "--date", day).code != 0
+    log.with_name("elsewhere").rename(log)
+    assert home.command("score", "--date", day).code == 0
