@@ -154,13 +154,13 @@ def test_events_of_all_models_and_of_the_environment_are_read_from_one_mark(watc
 @pytest.mark.parametrize("mark", ["9999", "moved on", "-3", "0", '{"seq": 2}', "2199-01-01T00:00:00.000000Z"])
 def test_a_mark_that_makes_no_sense_stops_no_watching_and_repeats_no_report(watched: Watched, mark: str):
     began, url = now(), settings().ledger_database
-    with Ledger(url, model=MODEL) as ledger:
+    with Ledger(url, model=MODEL, environment="local") as ledger:
         ledger.append("version_validated", {"verdict": "fail"}, actor="tester", version="3")
     watched.observe(now=began)
     with watched.operations() as operations:
         for name in ("ledger", "limits", "runs"):
             operations.set_mark(name, mark)
-    with Ledger(url, model=OTHER) as ledger:
+    with Ledger(url, model=OTHER, environment="local") as ledger:
         ledger.append("version_validated", {"verdict": "fail"}, actor="tester", version="4")
     watched.materialize("raise")
     watched.observe(now=began + MINUTE, **{MODEL: {"drifted_share": 0.9}})

@@ -22,16 +22,16 @@ def home(ledger_url: str, tmp_path: Path) -> Home:
 def test_a_sound_ledger_verifies_and_says_what_is_where(home: Home) -> None:
     outcome = home.command("audit", "verify")
     assert outcome.code == 0
-    assert "6 events verified" in outcome.out
-    assert f"{MODEL}, staging: version 1 (event 6)" in outcome.out
+    assert "8 events verified" in outcome.out
+    assert f"{MODEL}, staging: version 1 (event 8)" in outcome.out
     report = home.command("audit", "verify", "--json").json
     assert report["ok"] is True
-    assert (report["events"], report["first_bad_seq"], report["problem"]) == (6, None, None)
-    assert report["pointers"][MODEL]["staging"] == {"stage": "staging", "version": "1", "seq": 6}
+    assert (report["events"], report["first_bad_seq"], report["problem"]) == (8, None, None)
+    assert report["pointers"][MODEL]["staging"] == {"stage": "staging", "version": "1", "seq": 8}
 
 
 def test_a_stage_that_nothing_properly_made_ends_with_1_and_one_line_that_names_it(home: Home, ledger_url: str) -> None:
-    with Ledger(ledger_url, model=MODEL) as ledger:
+    with Ledger(ledger_url, model=MODEL, environment="local") as ledger:
         moves = {"production": "666"}
         ledger.move("version_promoted", {}, actor="o", version="666", moves=moves, expected=ledger.pointers())
     outcome = home.command("audit", "verify")
@@ -39,7 +39,7 @@ def test_a_stage_that_nothing_properly_made_ends_with_1_and_one_line_that_names_
     assert outcome.err.strip().count("\n") == 0
     assert f"{MODEL}: version 666 was not properly put into production" in outcome.err
     scripted = home.command("audit", "verify", "--json")
-    assert (scripted.code, scripted.json["ok"], scripted.json["first_bad_seq"]) == (1, False, 7)
+    assert (scripted.code, scripted.json["ok"], scripted.json["first_bad_seq"]) == (1, False, 9)
 
 
 def test_an_edited_ledger_ends_with_1_and_one_line_that_names_the_event(home: Home, ledger_url: str) -> None:
@@ -77,17 +77,17 @@ def test_a_head_exported_with_a_key_finds_what_was_cut_off_later(home: Home, led
     assert "signed by auditor" in checked.out
     intruder = Intruder(ledger_url)
     intruder.disarm()
-    first = intruder.rows("SELECT hash FROM events WHERE seq = 5")[0][0]
+    first = intruder.rows("SELECT hash FROM events WHERE seq = 7")[0][0]
     intruder.run(
-        "DELETE FROM events WHERE seq = 6",
+        "DELETE FROM events WHERE seq = 8",
         "DELETE FROM pointers",
-        f"UPDATE ledger_meta SET head_seq = 5, head_hash = '{first}'",
+        f"UPDATE ledger_meta SET head_seq = 7, head_hash = '{first}'",
     )
     intruder.close()
     assert home.command("audit", "verify").code == 0  # nothing in the database tells
     outcome = home.command("audit", "verify", "--head", str(head))
     assert outcome.code == 1
-    assert "event 6 is missing" in outcome.err
+    assert "event 8 is missing" in outcome.err
 
 
 def test_a_head_that_cannot_be_used_ends_with_2(home: Home, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_head_that_cannot_be_used_ends_with_2(home: Home, tmp_path: Path) -> N
     assert json.loads(head.read_text())["statement"]["demo"] is True
     assert home.command("audit", "export-head", "--out", str(head)).code == 2
     assert home.command("audit", "verify", "--head", str(head), "--public-key", "x").code == 2
-    head.write_text(head.read_text().replace('"seq":7', '"seq":6'))
+    head.write_text(head.read_text().replace('"seq":9', '"seq":8'))
     outcome = home.command("audit", "verify", "--head", str(head))
     assert outcome.code == 2
     assert "signature" in outcome.err

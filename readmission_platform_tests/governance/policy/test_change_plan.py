@@ -281,13 +281,14 @@ def test_a_plan_adopted_between_decision_and_recording_is_a_conflict(ledger: Led
 
 def test_a_rollback_asks_for_no_plan_and_no_recipe(ledger: Ledger):
     scenario = Scenario(ledger)
-    scenario.adopt(plan=None)
+    scenario.adopt()
     for version in ("1", "2"):
         scenario.train(version, recipe=None, cohort=None)
         scenario.validate(version)
         scenario.approve("clinician", version)
         scenario.approve("second", version)
         scenario.stage(version, "production")
+    adopt(ledger, "change_plan_adopted", plan_with(purpose="another"), CLINICIAN)
     events, pointers = ledger.snapshot()
     decision = decide_rollback(
         RollbackRequest(to_version="1", actor="ops", reason="worse"), events=events, pointers=pointers,

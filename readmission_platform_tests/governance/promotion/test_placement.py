@@ -108,7 +108,7 @@ def approvals_of(scenario: Scenario) -> list[int]:
         (never_validated, "never validated"),
         (rejected, "rejected"),
         (validated_by_nobody_s_policy, "not in force"),
-        (no_approval_counted, "no approval"),
+        (no_approval_counted, "0 of the 2 approvals"),
         (too_few_approvals, "1 of the 2 approvals"),
         (one_approval_twice, "1 of the 2 approvals"),
         (approvals_of_another_key, "signature"),
