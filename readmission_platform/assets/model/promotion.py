@@ -71,9 +71,9 @@ def promotion_job(model: ModelAssets) -> dg.JobDefinition:
             def considered() -> Decision:
                 return consider(request, ledger=ledger, workspace=workspace)
 
+            decision = considered()
             # Nothing is claimed that cannot be shown: what the registry does not hold, or cannot be asked for, stays.
             workspace.registry.check_holds(request.version)
-            decision = considered()
             reached("promotion: decided")
             if config.demo_approval and not config.dry_run and not decision.allowed:
                 approve_as_demo(decision, ledger=ledger, workspace=workspace)
