@@ -44,7 +44,14 @@ def plain(value: Any) -> Any:
 
 
 def check_result(
-    name: str, passed: bool, *, observed: Any, rule: str, action: str, more: Mapping[str, Any] | None = None
+    name: str,
+    passed: bool,
+    *,
+    observed: Any,
+    rule: str,
+    action: str,
+    more: Mapping[str, Any] | None = None,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckResult:
     """Return a check result that says rule, observation and what to do."""
     description = rule if passed else f"{rule} {action}"
@@ -55,7 +62,7 @@ def check_result(
     return dg.AssetCheckResult(
         check_name=name,
         passed=bool(passed),
-        severity=dg.AssetCheckSeverity.ERROR,
+        severity=severity,
         description=description,
         metadata={**metadata, "what to do if it fails": action, **(more or {})},
     )

@@ -30,6 +30,10 @@ def codes(contract: RowContract) -> dict[str, Why]:
         "file_not_utf8": Why("not UTF-8 text", "Have the source export the file as UTF-8."),
         "file_truncated": Why("the file is cut off", "Have the source deliver the whole file again."),
         "file_unreadable": Why("not a readable CSV, gzip or Parquet file"),
+        "file_too_large": Why(f"the file holds more than a day of {words.rows} can",
+                              f"Have the source deliver the {words.rows} of the day alone."),
+        "folder_unreadable": Why("what has the name of the day is no folder that can be read",
+                                 "Put the files into a folder of that name, which the platform may read."),
         "file_repeated": Why("the same bytes were taken in before; every row counts as a duplicate",
                              "Nothing, if it was sent twice; else have the source deliver the file that was meant."),
         # Of a whole file by its name, or of a row by its column for the day.

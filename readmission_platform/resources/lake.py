@@ -9,11 +9,13 @@ import dagster as dg
 import pandas as pd
 
 from readmission_platform.lifecycle.workspace import Platform
-from readmission_platform.storage.lake import Lake, TableMissing
+from readmission_platform.storage.lake import Lake, TableMissing, Written
 
 
 class LakeIOManager(dg.IOManager):
     """Stores the frame that an asset returns as a table of its model's lake; daily assets by partition.
+
+    An asset that has to write its table itself, in one go with something else, returns what was written.
 
     An asset with daily partitions names its partition column in ``metadata={"partition_column": ...}``; the
     rows of that column hold the partition key as text.
@@ -28,21 +30,24 @@ class LakeIOManager(dg.IOManager):
             raise TableMissing(f"{found.key} belongs to no model in use, so the lake has no table for it")
         return self._platform.model(found.model).lake, found.name
 
-    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
-        """Write the frame as one atomic commit that names the run."""
-        partition: tuple[str, list[str]] | None = None
-        if context.has_asset_partitions:
-            partition = (context.definition_metadata["partition_column"], list(context.asset_partition_keys))
-        lake, table = self._table(context.asset_key)
-        written = lake.write(table, obj, partition=partition, metadata={"run_id": context.run_id})
+    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame | Written) -> None:
+        """Write the frame as one atomic commit that names the run, unless that was done."""
+        written = obj if isinstance(obj, Written) else self._write(context, obj)
         context.add_output_metadata(
             {
-                "dagster/row_count": len(obj),
+                "dagster/row_count": written.rows,
                 "lake_table": written.table,
                 "lake_version": written.version,
                 "content_digest": written.digest,
             }
         )
+
+    def _write(self, context: dg.OutputContext, frame: pd.DataFrame) -> Written:
+        partition: tuple[str, list[str]] | None = None
+        if context.has_asset_partitions:
+            partition = (context.definition_metadata["partition_column"], list(context.asset_partition_keys))
+        lake, table = self._table(context.asset_key)
+        return lake.write(table, frame, partition=partition, metadata={"run_id": context.run_id})
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Read the newest version of the table, or the asked partitions of it."""

@@ -41,11 +41,12 @@ class TableDamaged(Unavailable):
 
 @dataclass(frozen=True)
 class Written:
-    """Where a frame went: table name, Delta version, digest of its content."""
+    """Where a frame went: table name, Delta version, digest of its content, number of rows."""
 
     table: str
     version: int
     digest: str
+    rows: int
     reused: bool = False
 
 
@@ -190,7 +191,7 @@ class Lake:
             newest = self.open(table).version()
             there = self.commit_metadata(table, newest)
             if all(there.get(f"readmission.{key}") == recorded[key] for key in ("digest", "attrs")):
-                return Written(table, newest, digest, reused=True)
+                return Written(table, newest, digest, len(frame), reused=True)
         if partition is not None:
             stray = set(frame[partition[0]]) - set(partition[1])
             if stray:
@@ -201,7 +202,7 @@ class Lake:
                 reached(f"lake: {table} about to be written")
                 version = self._commit(table, _arrow(frame), partition, properties)
                 reached(f"lake: {table} written")
-                return Written(table, version, digest)
+                return Written(table, version, digest, len(frame))
             except CommitFailedError:
                 if attempt == WRITE_ATTEMPTS:
                     raise

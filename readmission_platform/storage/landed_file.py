@@ -11,17 +11,24 @@ import io
 import math
 import os
 import re
+import stat
 import zlib
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from readmission_platform.intake.files import LandedFile
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
-# What a file may hold when it is unpacked: a few thousand bytes of gzip can otherwise fill the memory.
-LARGEST_BYTES = 2**30
+# What a file may hold, unpacked: a few thousand bytes can otherwise fill the memory. The largest hospitals discharge a
+# few hundred people a day; this is room for 40,000 rows of 50 cells, which take a few hundred megabytes of memory.
+LARGEST_BYTES, LARGEST_CELLS = 64 * 2**20, 2_000_000
+UNREADABLE, TOO_LARGE = "file_unreadable", "file_too_large"
 _PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
 _DAY_IN_NAME = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})([-_.]?)([0-9]{2})\2([0-9]{2})(?![0-9])")
 # How pandas calls the row labels that it adds to a Parquet file.
@@ -40,11 +47,15 @@ def read_file(path: Path, day: str | None) -> LandedFile:
     """Read a file; whatever is wrong with it is said by its ``problem``: also when its name tells of another day."""
     name = shown_name(path)
     try:
-        content = path.read_bytes()
+        with _opened(path) as file:
+            digest = _digest_of(file)
+            file.seek(0)
+            content = file.read(LARGEST_BYTES + 1)
     except OSError:
-        return LandedFile(name, "", None, "file_unreadable")
-    digest = content_digest(content)
+        return LandedFile(name, "", None, UNREADABLE)
     try:
+        if len(content) > LARGEST_BYTES:
+            raise _Damaged(TOO_LARGE)
         if day is not None and names_another_day(name, day):
             raise _Damaged("day_mismatch")
         if not content:
@@ -58,9 +69,32 @@ def read_file(path: Path, day: str | None) -> LandedFile:
     return LandedFile(name, digest, cells, ragged=ragged)
 
 
-def content_digest(content: bytes) -> str:
-    """Return ``sha256:<hex>`` of a file's bytes."""
-    return "sha256:" + hashlib.sha256(content).hexdigest()
+def file_digest(path: Path) -> str:
+    """Return ``sha256:<hex>`` of a file's bytes; empty where it cannot be read."""
+    try:
+        with _opened(path) as file:
+            return _digest_of(file)
+    except OSError:
+        return ""
+
+
+def _digest_of(file: io.BufferedReader) -> str:
+    return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _opened(path: Path) -> io.BufferedReader:
+    """Open a regular file; whatever else has a name (a pipe would keep its reader waiting) cannot be read.
+
+    Raises
+    ------
+    OSError
+        When it cannot be opened, or is no regular file.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(f"{path} is no regular file")
+    return file
 
 
 def shown_name(path: Path) -> str:
@@ -89,9 +123,9 @@ def _unpacked(content: bytes) -> bytes:
     except EOFError:
         raise _Damaged("file_truncated") from None
     except (OSError, zlib.error):
-        raise _Damaged("file_unreadable") from None
+        raise _Damaged(UNREADABLE) from None
     if len(unpacked) > LARGEST_BYTES:
-        raise _Damaged("file_unreadable")
+        raise _Damaged(TOO_LARGE)
     return unpacked
 
 
@@ -102,6 +136,9 @@ def _csv(content: bytes) -> tuple[pd.DataFrame, frozenset[int]]:
     makes the file unreadable, because a stray quotation mark looks the same and swallows whole rows. Blank lines count
     as nothing.
     """
+    # Before there is an object for each cell; a comma inside a cell counts as well.
+    if content.count(b",") + content.count(b"\n") + content.count(b"\r") > LARGEST_CELLS:
+        raise _Damaged(TOO_LARGE)
     try:
         # Spreadsheet programs put a byte order mark before the header.
         text = content.decode("utf-8-sig")
@@ -114,14 +151,14 @@ def _csv(content: bytes) -> tuple[pd.DataFrame, frozenset[int]]:
     try:
         for record in lines:
             if lines.line_num > at + 1:
-                raise _Damaged("file_unreadable")
+                raise _Damaged(UNREADABLE)
             at = lines.line_num
             if record:
                 records.append(record)
     except csv.Error as error:
-        raise _Damaged("file_truncated" if "unexpected end of data" in str(error) else "file_unreadable") from None
+        raise _Damaged("file_truncated" if "unexpected end of data" in str(error) else UNREADABLE) from None
     if not records or not any(cell.strip() for cell in records[0]):
-        raise _Damaged("file_empty" if not text.strip() else "file_unreadable")
+        raise _Damaged("file_empty" if not text.strip() else UNREADABLE)
     header, *rows = records
     if rows and len(rows[-1]) < len(header) and not text.endswith(("\n", "\r")):
         raise _Damaged("file_truncated")
@@ -136,15 +173,39 @@ def _parquet(content: bytes) -> pd.DataFrame:
 
     if len(content) < 12 or not content.endswith(_PARQUET):
         whole = not content.startswith(_PARQUET[: len(content)])
-        raise _Damaged("file_unreadable" if whole else "file_truncated")
+        raise _Damaged(UNREADABLE if whole else "file_truncated")
     try:
-        table = parquet.ParquetFile(io.BytesIO(content), page_checksum_verification=True).read()
+        file = parquet.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
+        held = file.metadata
+        groups = range(held.num_row_groups)
+        if (
+            held.num_rows * held.num_columns > LARGEST_CELLS
+            or sum(held.row_group(group).total_byte_size for group in groups) > LARGEST_BYTES
+        ):
+            raise _Damaged(TOO_LARGE)
+        # Texts stay in their dictionary until it is known how much room all of them take.
+        texts = [column.path for column in map(held.schema.column, range(held.num_columns))
+                 if column.physical_type == "BYTE_ARRAY"]  # fmt: skip
+        table = parquet.ParquetFile(io.BytesIO(content), page_checksum_verification=True, read_dictionary=texts).read()
+        if sum(_size(column) for column in table.columns) > LARGEST_BYTES:
+            raise _Damaged(TOO_LARGE)
         kept = [place for place, name in enumerate(table.column_names) if not _ROW_LABELS.fullmatch(name)]
         columns = {place: [_text(cell) for cell in table.column(place).to_pylist()] for place in kept}
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError):
-        raise _Damaged("file_unreadable") from None
+        raise _Damaged(UNREADABLE) from None
     cells = pd.DataFrame(columns, index=range(table.num_rows), dtype=object)
     return cells.set_axis(pd.Index([table.column_names[place] for place in kept], dtype=object), axis=1)
+
+
+def _size(column: "pa.ChunkedArray") -> int:
+    """Return how many bytes the cells of a column take."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    lengths = (compute.binary_length(part.dictionary).take(part.indices) for part in column.chunks)
+    return sum(compute.sum(each).as_py() or 0 for each in lengths)
 
 
 def _text(cell: object) -> str | None:

@@ -17,7 +17,7 @@ import pandas as pd
 from readmission_platform.intake.contract import MISSING_MARK
 from readmission_platform.intake.files import LandedFile
 from readmission_platform.intake.sources import LandingFolders
-from readmission_platform.storage.landed_file import SUFFIXES, content_digest, read_file, shown_name
+from readmission_platform.storage.landed_file import SUFFIXES, UNREADABLE, file_digest, read_file, shown_name
 
 __all__ = ["Kind", "LandedFile", "Landing", "fingerprint_of"]
 
@@ -31,8 +31,10 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 class Landing:
     """Files of one model below ``<root>/<folder of the kind>/<YYYY-MM-DD>/``.
 
-    A day may have several files: CSV, gzip CSV (``.csv.gz``) and Parquet. Hidden files, unfinished ones (``.part``,
-    ``.tmp``) and whatever lies outside the landing zone, behind a link, do not exist for it.
+    A day may have several files: CSV, gzip CSV (``.csv.gz``) and Parquet. Hidden and unfinished ones (``.part``,
+    ``.tmp``) do not exist for it. What has the name of a file and is none (a folder, a socket, a link in a circle or
+    out of the landing zone) counts as a file that cannot be read, and what has the name of a day and is no folder as a
+    day with such a file. Neither keeps anything else from being read.
     """
 
     def __init__(self, root: Path, folders: LandingFolders) -> None:
@@ -59,11 +61,11 @@ class Landing:
         """Read every file of a day, in order of name."""
         # Outcomes are often named by the day they are sent on; which rows they belong to, their content tells.
         named = day if kind == "rows" else None
-        return [read_file(path, named) for path in self._files(day, kind)]
+        return [self._read(path, day, named) for path in self._files(day, kind)]
 
     def fingerprint(self, day: str, kind: Kind = "rows") -> str:
         """Return a digest over names and contents of a day's files; empty when there are none."""
-        return fingerprint_of((shown_name(path), _digest(path)) for path in self._files(day, kind))
+        return fingerprint_of((shown_name(path), self._digest(path)) for path in self._files(day, kind))
 
     def changed_at(self, day: str, kind: Kind = "rows") -> float:
         """Return when a day's files changed last, in seconds since 1970; 0 when there are none.
@@ -75,7 +77,8 @@ class Landing:
 
     def ignored(self, day: str, kind: Kind = "rows") -> int:
         """Count the finished files of a day that are in none of the formats and therefore not read."""
-        return sum(not _is_wanted(path) and _is_finished(path) for path in self._found(day, kind))
+        found = [path for path in self._found(day, kind) if not self._is_read(path, kind)]
+        return sum(_is_finished(path) and path.is_file() for path in found)
 
     def write_rows(self, day: str, frame: pd.DataFrame) -> Path:
         """Write a day of rows as a CSV in the source's format; a reader sees all of it or nothing."""
@@ -97,18 +100,36 @@ class Landing:
 
     def _files(self, day: str, kind: Kind) -> list[Path]:
         """Return the files of a day that are read, in order of name."""
-        return [path for path in self._found(day, kind) if _is_wanted(path) and _is_finished(path)]
+        return [path for path in self._found(day, kind) if self._is_read(path, kind) and _is_finished(path)]
+
+    def _is_read(self, path: Path, kind: Kind) -> bool:
+        """Tell whether something is read, or set aside: by its name, or because it stands for a whole day."""
+        return path.name.lower().endswith(SUFFIXES) or path.parent == self.folder(kind)
+
+    def _read(self, path: Path, day: str, named: str | None) -> LandedFile:
+        if path.name == day:
+            return LandedFile(day, "", None, "folder_unreadable")
+        return read_file(path, named) if self._is_inside(path) else LandedFile(shown_name(path), "", None, UNREADABLE)
+
+    def _digest(self, path: Path) -> str:
+        # As when it is read: a file that cannot be opened has no digest.
+        return file_digest(path) if self._is_inside(path) else ""
+
+    def _is_inside(self, path: Path) -> bool:
+        # Not Path.resolve(), which raises where links lead in a circle.
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root))
 
     def _found(self, day: str, kind: Kind) -> list[Path]:
+        """Return whatever lies in the folder of a day, in order of name; where that cannot be read, the folder."""
         folder = self.folder(kind) / day
-        if not _is_day(day) or not folder.is_dir():
+        if not _is_day(day) or not os.path.lexists(folder):
             return []
-        zone = self.root.resolve()
-        if not folder.resolve().is_relative_to(zone):
-            return []
-        with os.scandir(folder) as entries:
-            inside = [each for each in entries if not each.is_symlink() or _leads_into(zone, Path(each.path))]
-            return sorted(Path(each.path) for each in inside if each.is_file())
+        if not self._is_inside(folder):
+            return [folder]
+        try:
+            return sorted(folder.iterdir())
+        except OSError:
+            return [folder] if os.path.lexists(folder) else []  # which was taken away in this moment
 
 
 def fingerprint_of(files: Iterable[tuple[str, str]]) -> str:
@@ -116,14 +137,6 @@ def fingerprint_of(files: Iterable[tuple[str, str]]) -> str:
     listed = sorted(files)
     content = "".join(f"{digest} {name}\n" for name, digest in listed)
     return "sha256:" + hashlib.sha256(content.encode()).hexdigest() if listed else ""
-
-
-def _leads_into(zone: Path, link: Path) -> bool:
-    return link.resolve().is_relative_to(zone)
-
-
-def _is_wanted(path: Path) -> bool:
-    return path.name.lower().endswith(SUFFIXES)
 
 
 def _is_finished(path: Path) -> bool:
@@ -137,15 +150,11 @@ def _is_day(name: str) -> bool:
         return False
 
 
-def _digest(path: Path) -> str:
-    try:
-        return content_digest(path.read_bytes())
-    except OSError:  # as when it is read: a file that cannot be opened has no digest
-        return ""
-
-
 def _changed(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # taken away in this moment, which the folder's time shows
-        return 0.0
+    times = []
+    for follow in (True, False):
+        try:
+            times.append(path.stat(follow_symlinks=follow).st_mtime)
+        except OSError:  # taken away in this moment, which the folder's time shows; or a link that leads nowhere
+            continue
+    return max(times, default=0.0)

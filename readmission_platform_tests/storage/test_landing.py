@@ -3,10 +3,14 @@
 import gzip
 import hashlib
 import os
+import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -158,7 +162,46 @@ def test_a_packed_file_that_would_fill_the_memory_is_not_unpacked(
 ) -> None:
     monkeypatch.setattr(landed_file, "LARGEST_BYTES", 10_000)
     put(landing, "a.csv.gz", gzip.compress(b"a\n" + b"1\n" * 5_000))
-    assert landing.read_day(DAY)[0].problem == "file_unreadable"
+    assert landing.read_day(DAY)[0].problem == "file_too_large"
+
+
+LONG = "x" * 2**20
+TOO_LARGE: dict[str, Callable[[], bytes]] = {
+    "lines.csv": lambda: b"a\n" * 3_000_000,
+    "cells.csv": lambda: b"," * 3_000_000,
+    "bytes.csv": lambda: b"a\n" + b"x" * 65 * 2**20,
+    "lines.csv.gz": lambda: gzip.compress(b"a\r" * 3_000_000),
+    "bytes.csv.gz": lambda: gzip.compress(b"a\n" + b"x" * 2**29, compresslevel=1),
+    "rows.parquet": lambda: in_parquet(pa.table({"encounter_id": pa.nulls(3_000_000, pa.int64())})),
+    "bytes.parquet": lambda: in_parquet(pa.table({"a": [LONG[:-2] + f"{number:02}" for number in range(70)]})),
+    # The text is stored once.
+    "text.parquet": lambda: in_parquet(
+        pa.table({"a": pa.DictionaryArray.from_arrays(pa.array([0] * 4_000, pa.int32()), [LONG])})
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(TOO_LARGE))
+def test_a_file_that_holds_more_than_a_day_can_is_set_aside_before_its_content_takes_room(
+    landing: Landing, name: str
+) -> None:
+    path = put(landing, name, TOO_LARGE[name]())
+    report = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    loaded = "import pandas, pyarrow.parquet; from readmission_platform.storage.landed_file import read_file"
+    program = f"{loaded}; {report}; print(read_file(__import__('pathlib').Path({str(path)!r}), None).problem); {report}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    before, problem, after = done.stdout.split()
+    assert problem == "file_too_large"
+    assert int(after) - int(before) < 400_000  # kilobytes
+
+
+def test_a_large_day_is_read(landing: Landing) -> None:
+    rows = pd.DataFrame({f"column {number}": range(20_000) for number in range(50)})
+    put(landing, "a.csv", csv(rows))
+    rows.to_parquet(put(landing, "b.parquet", b""))
+    for file in landing.read_day(DAY):
+        assert file.cells is not None
+        assert file.cells.shape == rows.shape
 
 
 def test_row_labels_that_pandas_adds_to_a_parquet_file_are_no_column(
@@ -211,8 +254,7 @@ def test_a_date_in_the_name_has_to_be_the_day_of_the_folder(landing: Landing, na
 def test_hidden_and_unfinished_files_and_other_formats_are_not_read(landing: Landing) -> None:
     for name in (".hidden.csv", "._a.csv", "a.csv.part", "b.part", "c.csv.tmp", "c.TMP", "notes.txt", "d.xlsx", "e.gz"):
         put(landing, name, b"encounter_id\n1\n")
-    (landing.root / "discharges" / DAY / "folder.csv").mkdir()
-    os.mkfifo(landing.root / "discharges" / DAY / "pipe.csv")
+    (landing.root / "discharges" / DAY / "folder").mkdir()
     assert landing.read_day(DAY) == []
     assert landing.days() == []
     assert (landing.fingerprint(DAY), landing.changed_at(DAY)) == ("", 0.0)
@@ -229,12 +271,76 @@ def test_nothing_outside_the_landing_zone_is_read_through_a_link(landing: Landin
     (folder / "secret.csv").symlink_to(elsewhere / "secret.csv")
     (folder / "broken.csv").symlink_to(elsewhere / "gone.csv")
     (landing.folder(kind) / "2024-03-02").symlink_to(elsewhere)
-    assert landing.days(kind) == []
-    assert landing.read_day(DAY, kind) == landing.read_day("2024-03-02", kind) == []
+    aside = [LandedFile(name, "", None, "file_unreadable") for name in ("broken.csv", "secret.csv")]
+    assert landing.read_day(DAY, kind) == aside
+    assert landing.read_day("2024-03-02", kind) == [LandedFile("2024-03-02", "", None, "folder_unreadable")]
     assert landing.read_day("../../elsewhere", kind) == landing.read_day("..", kind) == []
     (folder / "own.csv").write_bytes(b"encounter_id\n1\n")
     (folder / "inside.csv").symlink_to(folder / "own.csv")
-    assert [file.name for file in landing.read_day(DAY, kind)] == ["inside.csv", "own.csv"]
+    read = [file.name for file in landing.read_day(DAY, kind) if file.cells is not None]
+    assert read == ["inside.csv", "own.csv"]
+
+
+def in_a_circle(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def to_nothing(path: Path) -> None:
+    path.symlink_to(path.with_name("gone"))
+
+
+def to_elsewhere(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+    (path / "inside.csv").write_bytes(b"encounter_id\n1\n")
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def socket_file(path: Path) -> None:
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+
+
+STRANGE = [in_a_circle, to_nothing, to_elsewhere, folder, pipe, socket_file]
+
+
+@pytest.mark.parametrize("kind", ["rows", "outcomes"])
+@pytest.mark.parametrize("make", STRANGE)
+@pytest.mark.parametrize("name", ["strange.csv", "Grippe\udcfc.csv.gz", "x" * 247 + ".parquet", "a\nb.csv"])
+def test_whatever_has_the_name_of_a_file_is_set_aside_alone(
+    landing: Landing, kind: Kind, make: Callable[[Path], None], name: str
+) -> None:
+    of_day, other = landing.folder(kind) / DAY, landing.folder(kind) / "2024-03-02"
+    for each in (of_day, other):
+        each.mkdir(parents=True)
+        (each / "own.csv").write_bytes(b"encounter_id\n1\n")
+    make(of_day / name)
+    assert landing.days(kind) == [DAY, "2024-03-02"]
+    problems = {file.name: file.problem for file in landing.read_day(DAY, kind)}
+    assert problems == {"own.csv": None, landed_file.shown_name(of_day / name): "file_unreadable"}
+    assert [file.problem for file in landing.read_day("2024-03-02", kind)] == [None]
+    for day in landing.days(kind):
+        assert landing.fingerprint(day, kind).startswith("sha256:")
+        assert landing.changed_at(day, kind) > 0
+        assert landing.ignored(day, kind) == 0
+
+
+@pytest.mark.parametrize("make", [each for each in STRANGE if each is not folder])
+def test_whatever_has_the_name_of_a_day_is_a_day_that_cannot_be_read(
+    landing: Landing, make: Callable[[Path], None]
+) -> None:
+    put(landing, "own.csv", b"encounter_id\n1\n", day="2024-03-02")
+    make(landing.root / "discharges" / DAY)
+    assert landing.days() == [DAY, "2024-03-02"]
+    assert landing.read_day(DAY) == [LandedFile(DAY, "", None, "folder_unreadable")]
+    assert landing.fingerprint(DAY).startswith("sha256:")
+    assert landing.changed_at(DAY) > 0
+    assert [file.problem for file in landing.read_day("2024-03-02")] == [None]
 
 
 def test_a_landing_zone_that_is_itself_a_link_is_read(landing: Landing, tmp_path: Path) -> None:

@@ -148,6 +148,8 @@ UNREADABLE = [
     BadFile("gz with a wrong checksum", _wrong_checksum, "file_unreadable", None, ".csv.gz"),
     BadFile("gz with something behind", lambda cells: gzip.compress(csv(cells), mtime=0) + SECRET.encode(),
             "file_unreadable", None, ".csv.gz"),
+    BadFile("gz of millions of lines", _raw(gzip.compress(b"encounter_id\n" * 3_000_000, mtime=0)), "file_too_large",
+            None, ".csv.gz"),
     BadFile("text behind a quoted cell", _line(2, lambda line: f'"{SECRET}"x,' + line), "file_unreadable", None),
     BadFile("cell over two lines", _cell("payer_code", f"{SECRET}\nB"), "file_unreadable", None),
     BadFile("stray quotation mark", _lines(lambda lines: [lines[0], lines[1].replace(",Female,", ',"Female,', 1)

@@ -8,20 +8,22 @@ Four tables hold what became of a day; the accounting is written last, so a day 
 whole. ``revision`` counts how often the accepted rows of a day have changed.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import dagster as dg
 
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import DATA_TEAM, check_result, nothing_to_check, table
-from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.intake import COUNTS, ROW_COUNTS, TakenIn, take_in_days
 from readmission_platform.lifecycle.workspace import Platform, Workspace
+from readmission_platform.storage.lake import Written
+from readmission_platform.storage.landing import LandedFile
 from readmission_platform.storage.tables import ACCOUNTING, FILES, QUARANTINE
 
-CHECK = "every_row_accounted_for"
+CHECK, FILES_CHECK = "every_row_accounted_for", "every_file_readable"
 RULE = {CHECK: "On each day the received rows are accepted, quarantined or duplicates; none is lost."}
+FILES_RULE = {FILES_CHECK: "Every file of the days can be read; one that cannot is set aside as a whole."}
 
 
 def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
@@ -30,7 +32,7 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
 
     @model.daily(
             model.names.delivered, group="inference", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
-            code_version="2", blocking=RULE,
+            code_version="2", blocking=RULE, warning=FILES_RULE,
             description=f"The accepted {words.rows} of each day, from the files in `landing/{folder}/<date>/`. Rows "
             "that break the contract of the feed are quarantined with file hash, row number and reason, never with "
             f"values. {words.rows.capitalize()} accepted before are counted as duplicates. A day without a file is "
@@ -38,37 +40,51 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
             "new revision.",
     )  # fmt: skip
     def delivered(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
-        workspace = model.workspace(platform)
+        workspace, days = model.workspace(platform), list(context.partition_keys)
         # One run after the other, from what was accepted before to what is accepted now: of two at once neither would
         # see the rows of the other's days, and both would accept a row that is among both.
         with platform.operations() as operations, operations.exclusively(f"intake-{workspace.name}"):
-            yield from _taken_in(context, workspace)
+            landed = {day: files for day in days if (files := workspace.landing.read_day(day))}
+            done = _taken_in(landed, days, workspace, run_id=context.run.run_id) if landed else None
+        if done is None:
+            why = f"no file in landing/{folder} for {days[0]} to {days[-1]}"
+            context.log.warning(f"skipped: {why}")
+            yield nothing_to_check(CHECK, why)
+            yield nothing_to_check(FILES_CHECK, why)
+            return
+        _tell(context, done.taken, ignored=sum(workspace.landing.ignored(day) for day in landed))
+        yield dg.MaterializeResult(
+            value=done.written,
+            data_version=dg.DataVersion(done.written.digest),
+            metadata={"dates": "as delivered; those of a replay are simulated"},
+            check_results=[_accounted_for(done.taken, done.unbalanced), _readable(done.taken)],
+        )
 
     return delivered
 
 
-def _taken_in(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator[Any]:
-    """Take in the days of a run, and yield what the asset does."""
-    landing, days, lake = workspace.landing, list(context.partition_keys), workspace.lake
-    landed = {day: files for day in days if (files := landing.read_day(day))}
-    if not landed:
-        why = f"no file in landing/{landing.folders.rows} for {days[0]} to {days[-1]}"
-        context.log.warning(f"skipped: {why}")
-        yield nothing_to_check(CHECK, why)
-        return
+class _Done(NamedTuple):
+    """What was taken in, where the accepted rows went, and the days on which a row was lost or counted twice."""
+
+    taken: TakenIn
+    written: Written
+    unbalanced: list[str]
+
+
+def _taken_in(
+    landed: Mapping[str, Sequence[LandedFile]], days: Sequence[str], workspace: Workspace, *, run_id: str
+) -> _Done:
+    """Take in the files of days, and write every table about them."""
+    lake, metadata = workspace.lake, {"run_id": run_id}
     taken = take_in_days(landed, days, workspace)
-    written: dict[str, Any] = {"partition": (lake.day, list(landed)), "metadata": {"run_id": context.run.run_id}}
-    lake.write(QUARANTINE, taken.quarantined, **written)
-    lake.write(FILES, taken.files, **written)
-    _tell(context, taken, ignored=sum(landing.ignored(day) for day in landed))
-    yield dg.MaterializeResult(
-        value=taken.delivered,
-        data_version=dg.DataVersion(frame_digest(taken.delivered)),
-        metadata={"dates": "as delivered; those of a replay are simulated"},
-        check_results=[_accounted_for(taken, taken.unbalanced_days(landed))],
-    )
-    # Dagster has the rows written before it goes on here. Only now is their version known, and the day complete.
-    lake.write(ACCOUNTING, taken.accounts_at(lake.open(lake.names.delivered).version()), **written)
+    partition = (lake.day, list(landed))
+    lake.write(QUARANTINE, taken.quarantined, partition=partition, metadata=metadata)
+    lake.write(FILES, taken.files, partition=partition, metadata=metadata)
+    written = lake.write(lake.names.delivered, taken.delivered, partition=(lake.day, days), metadata=metadata)
+    done = _Done(taken, written, taken.unbalanced_days(landed))
+    if not done.unbalanced:  # else no day of these is there as a whole
+        lake.write(ACCOUNTING, taken.accounts_at(written.version), partition=partition, metadata=metadata)
+    return done
 
 
 def _tell(context: dg.AssetExecutionContext, taken: TakenIn, *, ignored: int) -> None:
@@ -98,4 +114,17 @@ def _accounted_for(taken: TakenIn, unbalanced: Sequence[str]) -> dg.AssetCheckRe
         rule=RULE[CHECK],
         action="Stop: rows were lost on the way in. Compare the files with the table of the days.",
         more={"days": table(taken.accounts[[taken.day, *COUNTS, "revision"]].to_dict("records"))},
+    )
+
+
+def _readable(taken: TakenIn) -> dg.AssetCheckResult:
+    aside = taken.accounts[taken.accounts["files_quarantined"] > 0]
+    days = ", ".join(map(str, aside[taken.day]))
+    return check_result(
+        FILES_CHECK,
+        aside.empty,
+        observed=f"{int(aside['files_quarantined'].sum())} files set aside{f' on {days}' if days else ''}",
+        rule=FILES_RULE[FILES_CHECK],
+        action="`readmission quarantine list` says why; have the source deliver the files again.",
+        severity=dg.AssetCheckSeverity.WARN,
     )

@@ -197,6 +197,22 @@ def test_a_file_that_is_no_table_is_set_aside_and_the_day_goes_on(home: Home):
     assert list(lines["reason"]) == ["not UTF-8 text"]
 
 
+def test_what_lies_in_one_days_folder_keeps_no_other_day_from_being_scored_and_is_reported(home: Home):
+    day, other = home.landed()[5], home.landed()[6]
+    folder = home.path / "landing/discharges" / day
+    (folder / "circle.csv").symlink_to(folder / "circle.csv")
+    (home.path / "landing/discharges/2023-01-01").symlink_to("2023-01-01")
+    assert score(home, "--date", other)[0]["scored"] == 27
+    assert score(home, "--date", day)[0]["scored"] == 27
+    assert score(home, "--date", "2023-01-01")[0]["files_quarantined"] == 1
+    lines = home.lake.read("quarantined_rows", where={"discharge_date": [day, "2023-01-01"]})
+    assert sorted(zip(lines["file"], lines["code"], strict=True)) == [
+        ("2023-01-01", "folder_unreadable"), ("circle.csv", "file_unreadable"),
+    ]  # fmt: skip
+    alerts = home.command("alerts", "list", "--json").json
+    assert any("every_file_readable" in each["subject"] for each in alerts)
+
+
 def account_of(home: Home, day: str) -> dict:
     return home.lake.read("intake_accounting", where={"discharge_date": [day]}).to_dict("records")[0]
 
