@@ -58,13 +58,13 @@ def landing_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig
     ) -> dg.SensorResult | dg.SkipReason:
         workspace, now = model.workspace(platform), datetime.now(UTC)
         landing = workspace.landing
-        looked_at = float(context.cursor or 0)
+        looked_at = _looked_at(context.cursor, now=now)
         changed = {day: landing.changed_at(day) for day in known_days(landing, today=now.date())}
         touched = {day: at for day, at in changed.items() if at > looked_at}
         busy = days_in_progress(context.instance, jobs.scoring.name)
         long_ago = now.timestamp() - SETTLED_SECONDS
         settled = sorted(day for day, at in touched.items() if at <= long_ago and day not in busy)
-        states = [each for each in day_states(landing, workspace.lake, settled) if each.progress is Progress.to_take_in]
+        states = [each for each in day_states(workspace, settled) if each.progress is Progress.to_take_in]
         unsettled = [at for day, at in touched.items() if day not in settled]
         if settled:
             # Files may still arrive with the time of one that was looked at, so what is unsettled is asked for again.
@@ -96,7 +96,7 @@ def completeness_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentC
         workspace, now = model.workspace(platform), datetime.now(UTC)
         landing, gaps = workspace.landing, workspace.monitoring.gaps
         days = expected_days(known_days(landing, today=now.date()), rules, now=now, lookback=gaps.lookback_days)
-        states = day_states(landing, workspace.lake, days)
+        states = day_states(workspace, days)
         with workspace.ledger() as ledger:
             live = ledger.pointers()["production"].version
         fillable = {Progress.to_take_in} | ({Progress.to_score} if live else set())
@@ -116,10 +116,24 @@ def completeness_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentC
     return sensor
 
 
+def _looked_at(cursor: str | None, *, now: datetime) -> float:
+    """Return up to when files were looked at, in seconds since 1970.
+
+    A cursor that is no moment up to now (it was damaged, another release wrote it, a clock was wrong) counts for none:
+    everything is looked at again, which asks for nothing that was taken in.
+    """
+    try:
+        moment = float(cursor or 0)
+    except ValueError:
+        return 0.0
+    return moment if 0 <= moment <= now.timestamp() else 0.0
+
+
 def scoring_requests(states: Sequence[DayState], *, job: str, prefix: str, longest: int) -> list[dg.RunRequest]:
     """Request one scoring run for each stretch of days that follow each other.
 
-    The key holds the content of the files: the same files are asked for once per prefix, changed ones again.
+    The key holds the content of the files, and how often their days were taken in: the same files are asked for once
+    per prefix, changed ones again, and so are files that come back after others.
     """
     by_day = {state.day: state for state in states}
     return [
@@ -152,5 +166,5 @@ def _calendar(first: str, last: str) -> Sequence[str]:
 
 
 def _digest(states: Sequence[DayState]) -> str:
-    content = "\n".join(f"{state.day} {state.progress.value} {state.fingerprint}" for state in states)
+    content = "\n".join(f"{each.day} {each.progress.value} {each.taken_in} {each.fingerprint}" for each in states)
     return hashlib.sha256(content.encode()).hexdigest()[:12]

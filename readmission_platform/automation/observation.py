@@ -46,7 +46,7 @@ from readmission_platform.operations.alerts.rules import (
     signals_of_ticks,
 )
 from readmission_platform.operations.alerts.states import Change
-from readmission_platform.operations.database import Operations, enter_run, moment
+from readmission_platform.operations.database import Operations, enter_run
 from readmission_platform.operations.names import OBSERVATION_SENSOR, ModelNames
 
 OBSERVED_AT_ONCE = 50
@@ -108,7 +108,7 @@ def observe_runs(
     run_ids
         Only these; default: all there are.
     """
-    mark = operations.mark(RUNS_MARK)
+    mark = operations.moment_marked(RUNS_MARK, now=given.now)
     waiting = operations.not_observed(_finished(instance, mark) if run_ids is None else run_ids)
     due = waiting[:OBSERVED_AT_ONCE]
     observed, changes = 0, []
@@ -123,14 +123,14 @@ def observe_runs(
                 break  # Another process is observing. If both went on, they would report the runs out of order.
             changes += apply_signals(connection, signals, given)
         observed += 1
-    if run_ids is None and waiting == due and (mark is None or moment(mark) + OVERLAP / 2 < given.now):
+    if run_ids is None and waiting == due and (mark is None or mark + OVERLAP / 2 < given.now):
         operations.set_mark(RUNS_MARK, utc_text(given.now))
     return observed, changes
 
 
-def _finished(instance: dg.DagsterInstance, mark: str | None) -> list[str]:
+def _finished(instance: dg.DagsterInstance, mark: datetime | None) -> list[str]:
     """Return the finished runs that changed since a little before the mark, the oldest first."""
-    since = moment(mark) - OVERLAP if mark else None
+    since = mark - OVERLAP if mark else None
     return list(reversed(instance.get_run_ids(dg.RunsFilter(statuses=list(FINISHED), updated_after=since))))
 
 

@@ -42,7 +42,7 @@ def daily_scoring_schedule(model: ModelAssets, jobs: ModelJobs, rules: Environme
         now = context.scheduled_execution_time.astimezone(ZoneInfo(rules.timezone))
         # Calendar arithmetic, not 24 hours: a day of the clock change has 23 or 25.
         yesterday = now.date().fromordinal(now.date().toordinal() - 1).isoformat()
-        progress = day_states(workspace.landing, workspace.lake, [yesterday])[0].progress
+        progress = day_states(workspace, [yesterday])[0].progress
         if progress is Progress.no_file:
             return dg.SkipReason(f"no files in landing/{folder}/{yesterday}")
         if progress is Progress.complete:

@@ -16,7 +16,7 @@ from dagster._core.scheduler.instigation import TickStatus
 from readmission_platform.automation.run_facts import error_class
 from readmission_platform.foundation.errors import GovernanceError, LedgerCorrupt
 from readmission_platform.foundation.values import ConfigurationError
-from readmission_platform.governance.ledger.chain import utc_text
+from readmission_platform.governance.ledger.chain import Event, utc_text
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.operations.alerts.records import Circumstances
 from readmission_platform.operations.alerts.rules import (
@@ -31,6 +31,8 @@ from readmission_platform.operations.observed_runs import TickSeen
 
 LEDGER_MARK, LIMITS_MARK = "ledger", "limits"
 LEDGER, INTEGRITY, TRACKING = "ledger", "ledger integrity", "tracking"
+# As long as an event is reported, unless something resolves it.
+REREAD = timedelta(days=1)
 ERROR_SHARE_HOURS, ERROR_SHARE_RUNS = 24, 20
 SCORED = "daily_predictions"
 
@@ -87,8 +89,8 @@ def watch_limits(
 
 def limits_due(operations: Operations, given: Circumstances) -> bool:
     """Tell whether it is time for what is done every few minutes: comparing figures, verifying the whole ledger."""
-    last = operations.mark(LIMITS_MARK)
-    return last is None or moment(last) + timedelta(minutes=given.config.limits_minutes) <= given.now
+    last = operations.moment_marked(LIMITS_MARK, now=given.now)
+    return last is None or last + timedelta(minutes=given.config.limits_minutes) <= given.now
 
 
 def watch_ledger(
@@ -105,10 +107,10 @@ def watch_ledger(
     -------
     The signals, and the number of the last event (None: no new one), to be recorded once the signals are applied.
     """
-    config, after = given.config, int(operations.mark(LEDGER_MARK) or 0)
+    config = given.config
     try:
         with Ledger.of_environment(ledger_url) as ledger:
-            events = ledger.events_of_all(after=after)
+            events = _unread(ledger, operations.mark(LEDGER_MARK), now=given.now)
             if thoroughly:
                 ledger.verify()
     except LedgerCorrupt as error:
@@ -123,6 +125,21 @@ def watch_ledger(
     for event in events:
         signals += signals_of_event(config, event, moment(event.at))
     return signals, events[-1].seq if events else None
+
+
+def _unread(ledger: Ledger, mark: str | None, *, now: datetime) -> list[Event]:
+    """Return the events after the one that was read last.
+
+    A mark that names no event says nothing: it was damaged, or the ledger restored from a backup. Then what is younger
+    than ``REREAD`` is read again; what was reported before is not reported twice.
+    """
+    if mark is None:
+        return ledger.events_of_all()
+    last = int(mark) if mark.isdecimal() else 0
+    found = ledger.events_of_all(after=last - 1)  # the one read last, and those after it
+    if last and found and found[0].seq == last:
+        return found[1:]
+    return [event for event in ledger.events_of_all() if moment(event.at) > now - REREAD]
 
 
 def own_figures(operations: Operations, home: Path, *, now: datetime) -> dict[str, float]:

@@ -20,6 +20,8 @@ from readmission_platform.operations.observed_runs import RunSeen
 
 # A process that claimed a run and was killed loses its claim after this long.
 CLAIM = timedelta(minutes=5)
+# Of two machines.
+CLOCKS_DIFFER = timedelta(minutes=5)
 # A year of days taken in at once takes minutes.
 EXCLUSIVE_WAIT_SECONDS = 900.0
 NAME = "operations database"
@@ -113,6 +115,20 @@ class Operations:
         """Return how far the observer has read (runs, ledger, limits), None before the first time."""
         with self.reading() as connection:
             return connection.execute(sa.select(schema.marks.c.value).where(schema.marks.c.name == name)).scalar()
+
+    def moment_marked(self, name: str, *, now: datetime) -> datetime | None:
+        """Return the moment up to which the observer has read, None before the first time.
+
+        None also where the mark is no moment, or one that has not come: it was damaged, or a clock was wrong.
+        """
+        text = self.mark(name)
+        try:
+            marked = moment(text) if text is not None else None
+        except ValueError:
+            return None
+        if marked is None or marked.tzinfo is None or marked > now + CLOCKS_DIFFER:
+            return None
+        return marked
 
     def set_mark(self, name: str, value: str) -> None:
         """Record how far the observer has read."""

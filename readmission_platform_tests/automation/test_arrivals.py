@@ -26,7 +26,7 @@ Tick = Callable[[], list[dg.RunRequest]]
 
 
 @contextmanager
-def ticking(home: Home, name: str) -> Iterator[Tick]:
+def ticking(home: Home, name: str, cursor: str | None = None) -> Iterator[Tick]:
     """Yield a sensor's tick; the cursor goes from one to the next, as the daemon keeps it."""
     from readmission_platform.definitions import build_definitions
 
@@ -34,12 +34,12 @@ def ticking(home: Home, name: str) -> Iterator[Tick]:
         definitions = build_definitions(current)
         sensor = definitions.get_repository_def().get_sensor_def(name)
         resources = {key: (definitions.resources or {})[key] for key in sensor.required_resource_keys}
-        cursor: list[str | None] = [None]
+        kept = [cursor]
 
         def tick() -> list[dg.RunRequest]:
-            context = dg.build_sensor_context(instance=instance, resources=resources, cursor=cursor[0])
+            context = dg.build_sensor_context(instance=instance, resources=resources, cursor=kept[0])
             data = sensor.evaluate_tick(context)
-            cursor[0] = data.cursor
+            kept[0] = data.cursor
             return list(data.run_requests or [])
 
         yield tick
@@ -112,6 +112,43 @@ def test_what_it_asks_for_takes_the_day_in_and_then_it_is_content(home: Home):
         assert tick() == []
 
 
+@pytest.mark.parametrize("cursor", [str(4e9), "1e400", "nan", "-5", "moved on", '{"seen": 12}', "\udcff"])
+def test_a_cursor_that_makes_no_sense_has_everything_looked_at_again(home: Home, cursor: str):
+    day = home.landed()[7]
+    with ticking(home, "landing_sensor", cursor) as tick:
+        assert tick() == []  # all was taken in
+    replace_files(home, day, seconds_ago=60)
+    for name in ("landing_sensor", "completeness_sensor"):
+        with ticking(home, name, cursor) as tick:
+            assert days_of(tick()) == [(day, day)], name
+
+
+def test_files_that_come_back_after_others_are_asked_for_once_more(home: Home):
+    day = home.landed()[7]
+    landing = Landing(home.path / "landing", LANDING)
+    whole = pd.DataFrame(landing.read_day(day)[0].cells)
+    keys: list[str | None] = []
+    for delivered in (whole.iloc[:-1], whole, whole.iloc[:-1], whole):
+        landing.write_rows(day, delivered)
+        settle(home, day)
+        with ticking(home, "landing_sensor") as tick:
+            (asked,) = tick()
+        run(home, asked)
+        keys.append(asked.run_key)
+        rows = home.lake.read("daily_predictions", where={"discharge_date": [day]})
+        assert len(rows) == len(delivered)
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_day_long_past_that_is_behind_is_found_and_filled(home: Home):
+    long_past = "2024-02-29"
+    cells = pd.DataFrame(Landing(home.path / "landing", LANDING).read_day(home.landed()[0])[0].cells)
+    numbers = (pd.to_numeric(cells["encounter_id"]) + 700_000_000).astype(str)
+    Landing(home.path / "landing", LANDING).write_rows(long_past, cells.assign(encounter_id=numbers))
+    with ticking(home, "completeness_sensor") as tick:
+        assert days_of(tick()) == [(long_past, long_past)]
+
+
 def test_a_file_that_is_still_being_written_is_left_to_a_later_tick(home: Home):
     day = home.landed()[7]
     with ticking(home, "landing_sensor") as tick:
@@ -131,7 +168,8 @@ def test_days_missed_in_a_long_downtime_are_found_and_filled_in_stretches(traine
         asked = tick()
     assert days_of(asked) == [(landed[0], landed[-1])]
     run(home, next(request for request in asked if request.job_name == "scoring_job"))
-    states = day_states(Landing(home.path / "landing", LANDING), home.lake, landed)
+    with home.workspace() as workspace:
+        states = day_states(workspace, landed)
     assert home.lake.read("daily_discharges")["discharge_date"].nunique() == len(landed)
     assert all(state.progress.value in ("to_score", "complete") for state in states)
 

@@ -151,6 +151,25 @@ def test_events_of_all_models_and_of_the_environment_are_read_from_one_mark(watc
     assert [alert["times_seen"] for alert in watched.rows("alerts")] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("mark", ["9999", "moved on", "-3", "0", '{"seq": 2}', "2199-01-01T00:00:00.000000Z"])
+def test_a_mark_that_makes_no_sense_stops_no_watching_and_repeats_no_report(watched: Watched, mark: str):
+    began, url = now(), settings().ledger_database
+    with Ledger(url, model=MODEL) as ledger:
+        ledger.append("version_validated", {"verdict": "fail"}, actor="tester", version="3")
+    watched.observe(now=began)
+    with watched.operations() as operations:
+        for name in ("ledger", "limits", "runs"):
+            operations.set_mark(name, mark)
+    with Ledger(url, model=OTHER) as ledger:
+        ledger.append("version_validated", {"verdict": "fail"}, actor="tester", version="4")
+    watched.materialize("raise")
+    watched.observe(now=began + MINUTE, **{MODEL: {"drifted_share": 0.9}})
+    assert {(MODEL, "version_rejected"), (OTHER, "version_rejected"), (MODEL, "drift_high"), (MODEL, "run_failed")} <= {
+        (model, rule) for model, rule, _ in watched.alerts()
+    }
+    assert len([each for each in watched.notices("raised") if each["rule"] == "version_rejected"]) == 2
+
+
 def test_a_repaired_alias_of_one_model_leaves_the_difference_of_another_open(watched: Watched):
     began, url = now(), settings().ledger_database
     for model in (MODEL, OTHER):

@@ -34,8 +34,9 @@ class TakenIn:
     delivered
         The accepted rows, also those of days that have no files now and stay as they were.
     accounts
-        One row per day with files: the day, the counts, ``files_digest``, ``accepted_digest``, ``revision`` and
-        ``delivered_version`` (missing where the accepted rows have changed and their version is not yet known).
+        One row per day with files: the day, the counts, ``files_digest``, ``accepted_digest``, ``revision``,
+        ``times_taken_in`` and ``delivered_version`` (missing where the accepted rows have changed and their version is
+        not yet known).
     quarantined, files
         Lines of the quarantine, and the counts of each file (see ``intake.rows.Intake``).
     """
@@ -151,7 +152,7 @@ def _content_digests(rows: pd.DataFrame, days: Sequence[str], *, day: str) -> di
 
 
 def _revised(accounts: pd.DataFrame, lake: ModelLake) -> pd.DataFrame:
-    """Add each day's revision, and the table version of the accepted rows where these are as they were.
+    """Add each day's revision, how often it was taken in, and the table version of its rows where these are as before.
 
     A day's first revision is 1. The next one begins when its accepted rows are others than those it was accounted with.
     """
@@ -160,10 +161,13 @@ def _revised(accounts: pd.DataFrame, lake: ModelLake) -> pd.DataFrame:
         rows = lake.read(ACCOUNTING, where={lake.day: list(accounts[lake.day])})
         before = {str(row[lake.day]): {str(name): value for name, value in row.items()}
                   for row in rows.to_dict("records")}  # fmt: skip
-    revisions, versions = [], []
+    revisions, versions, times = [], [], []
     for day, digest in zip(accounts[lake.day], accounts["accepted_digest"], strict=True):
         row = before.get(day)
         same = row is not None and digest == row["accepted_digest"]
         revisions.append((int(row["revision"]) if row else 0) + (0 if same else 1))
         versions.append(row["delivered_version"] if row and same else None)
-    return accounts.assign(revision=revisions, delivered_version=pd.Series(versions, dtype="Int64"))
+        times.append((int(row["times_taken_in"]) if row else 0) + 1)
+    return accounts.assign(
+        revision=revisions, delivered_version=pd.Series(versions, dtype="Int64"), times_taken_in=times
+    )

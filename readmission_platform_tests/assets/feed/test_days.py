@@ -37,10 +37,10 @@ def test_nothing_is_expected_before_the_first_day_that_ever_landed():
     assert expected_days([], RULES, now=datetime(2026, 3, 9, 12, tzinfo=NEW_YORK), lookback=60) == []
 
 
-def test_days_are_looked_for_as_far_back_as_configured():
+def test_days_without_files_are_missed_as_far_back_as_configured_and_those_with_files_for_ever():
     found = expected(datetime(2026, 3, 9, 12, tzinfo=NEW_YORK), first="2024-01-01", lookback=10)
-    assert len(found) == 10
-    assert found[0] == "2026-02-27"
+    assert len(found) == 1 + 10
+    assert found[:2] == ["2024-01-01", "2026-02-27"]
 
 
 @given(st.sets(st.integers(0, 80)), st.integers(1, 12))
