@@ -108,7 +108,7 @@ class Morning:
     def complete(self, model: str) -> int:
         """Return how many of the landed days are taken in and scored."""
         with self.home.workspace(model) as workspace:
-            states = day_states(workspace.landing, workspace.lake, workspace.landing.days())
+            states = day_states(workspace, workspace.landing.days())
         return sum(state.progress is Progress.complete for state in states)
 
     @staticmethod

@@ -6,20 +6,27 @@ and whatever names a person, are on no list: the number of the row is what the c
 """
 
 import io
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined, Template
 
 from readmission_platform.evaluation.words import Words
+from readmission_platform.foundation.steps import reached
 from readmission_platform.storage.home import replace_file
 
 SCORED, JUDGE_BY_HAND = "scored", "not scored: judge by hand"
+FOLDER = "work_lists"
+# Beside the list: the digest of the predictions that it is made of.
+MADE_FROM = "predictions.sha256"
 PAGE, TABLE, DATA = "work_list.html", "work_list.csv", "work_list.parquet"
 # For its owner and the group that the care team is in.
 FILE_MODE, FOLDER_MODE = 0o640, 0o750
@@ -32,7 +39,7 @@ _TEMPLATE = "work_list.html.j2"
 class WorkList:
     """A day's list. ``rows`` has the columns of ``columns_of(row)``: by rank, then those that were not scored.
 
-    ``row`` is the column that identifies one of the model's rows.
+    ``row`` is the column that identifies one of the model's rows, ``made_from`` the digest of the predictions.
     """
 
     day: str
@@ -44,6 +51,7 @@ class WorkList:
     source: str
     limit_set: str | None
     scored_at: str
+    made_from: str
     rows: pd.DataFrame
 
     def records(self) -> list[dict[str, Any]]:
@@ -85,7 +93,10 @@ def listed(predictions: pd.DataFrame, *, row: str) -> pd.DataFrame:
 
 
 def write_work_list(found: WorkList, folder: Path) -> Mapping[str, Path]:
-    """Write the files of a day, each whole or not at all, readable by owner and group only; those there are replaced.
+    """Write the files of a day, readable by owner and group only, in place of those there.
+
+    A reader finds either all old files or all new ones: the folder is a link, which one step turns from the old ones to
+    the new. Whoever is killed before that leaves the old.
 
     Returns
     -------
@@ -96,14 +107,53 @@ def write_work_list(found: WorkList, folder: Path) -> Mapping[str, Path]:
     OSError
         When they cannot be written.
     """
-    for each in (folder.parent, folder):
-        each.mkdir(parents=True, exist_ok=True)
-        each.chmod(FOLDER_MODE)
-    content = {"page": (PAGE, page_html(found).encode()), "csv": (TABLE, csv_text(found.rows).encode()),
-               "parquet": (DATA, _parquet(found.rows))}  # fmt: skip
-    for name, written in content.values():
-        replace_file(folder / name, written, mode=FILE_MODE)
-    return {kind: folder / name for kind, (name, _) in content.items()}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.chmod(FOLDER_MODE)
+    content = {PAGE: page_html(found).encode(), TABLE: csv_text(found.rows).encode(), DATA: _parquet(found.rows),
+               MADE_FROM: found.made_from.encode()}  # fmt: skip
+    with _one_writer(folder.parent):
+        fresh = Path(mkdtemp(dir=folder.parent, prefix=_aside(folder)))
+        for name, written in content.items():
+            replace_file(fresh / name, written, mode=FILE_MODE)
+        fresh.chmod(FOLDER_MODE)
+        reached("work list: files written")
+        _swap(folder, fresh)
+        reached("work list: files visible")
+        for left in folder.parent.glob(f"{_aside(folder)}*"):
+            if left != fresh:
+                left.unlink() if left.is_symlink() else shutil.rmtree(left)
+    return {"page": folder / PAGE, "csv": folder / TABLE, "parquet": folder / DATA}
+
+
+def made_from(folder: Path) -> str | None:
+    """Return the digest of the predictions that the list of a day is made of; None where a file of it is missing."""
+    if not all((folder / name).is_file() for name in (PAGE, TABLE, DATA, MADE_FROM)):
+        return None
+    return (folder / MADE_FROM).read_text(encoding="utf-8")
+
+
+@contextmanager
+def _one_writer(folder: Path) -> Iterator[None]:
+    """Let one process at a time replace lists."""
+    import fcntl
+
+    with (folder / ".writing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _aside(folder: Path) -> str:
+    """Return how the names of folders begin that hold, or held, the files of a day's list."""
+    return f".{folder.name}-"
+
+
+def _swap(folder: Path, fresh: Path) -> None:
+    """Have the folder lead to the fresh one; in a home that was copied it may be a folder of its own."""
+    if folder.exists() and not folder.is_symlink():
+        folder.rename(mkdtemp(dir=folder.parent, prefix=_aside(folder)))
+    link = fresh.with_name(f"{fresh.name}.link")
+    link.symlink_to(fresh.name)
+    link.replace(folder)
 
 
 def csv_text(rows: pd.DataFrame) -> str:

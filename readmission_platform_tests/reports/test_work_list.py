@@ -3,8 +3,12 @@
 import html
 import io
 import re
+import shutil
 import stat
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pandas as pd
@@ -20,6 +24,7 @@ from readmission_platform.reports.work_list import (
     columns_of,
     csv_text,
     listed,
+    made_from,
     page_html,
     write_work_list,
 )
@@ -47,7 +52,7 @@ def of_encounters(rows: pd.DataFrame) -> pd.DataFrame:
 def work_list(rows: pd.DataFrame, **facts: Any) -> WorkList:
     usual = {"day": "2024-03-01", "simulated": False, "model": "readmission_30d", "version": "3", "source": "uci",
              "limit_set": "real", "row": "encounter_id", "words": WORDS,
-             "scored_at": "2024-03-02 06:00 UTC"}  # fmt: skip
+             "scored_at": "2024-03-02 06:00 UTC", "made_from": "sha256:predictions"}  # fmt: skip
     return WorkList(**{**usual, **facts}, rows=rows)
 
 
@@ -162,8 +167,68 @@ def test_the_files_are_for_owner_and_group_only_whatever_was_there(rows: pd.Data
     (folder / "work_list.csv").write_text("older", encoding="utf-8")
     (folder / "work_list.csv").chmod(0o666)
     paths = write_work_list(work_list(rows), folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["work_list.csv", "work_list.html", "work_list.parquet"]
+    names = ["predictions.sha256", "work_list.csv", "work_list.html", "work_list.parquet"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert made_from(folder) == "sha256:predictions"
     assert {stat.S_IMODE(path.stat().st_mode) for path in paths.values()} == {0o640}
     assert {stat.S_IMODE(each.stat().st_mode) for each in (folder, folder.parent)} == {0o750}
     assert pd.read_parquet(paths["parquet"]).equals(rows)
     assert paths["csv"].read_text(encoding="utf-8") == csv_text(rows)
+
+
+def test_a_reader_finds_the_files_of_one_revision_and_nothing_is_left_of_the_others(
+    rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    folder = tmp_path / "work_lists" / "2024-03-01"
+    revisions = [work_list(rows.assign(reasons=f"reason {number}"), made_from=f"sha256:{number}") for number in (0, 1)]
+    expected = {each.made_from: csv_text(each.rows) for each in revisions}
+    write_work_list(revisions[0], folder)
+    done = Event()
+
+    def read() -> list[tuple[str | None, str]]:
+        seen = []
+        while not done.is_set():
+            at = folder.resolve()
+            with suppress(FileNotFoundError):  # replaced twice while it was read
+                pair = made_from(at), (at / "work_list.csv").read_text(encoding="utf-8")
+                seen += [pair] if pair[0] is not None else []
+        return seen
+
+    with ThreadPoolExecutor(3) as pool:
+        readers = [pool.submit(read) for _ in range(3)]
+        for number in range(60):
+            write_work_list(revisions[number % 2], folder)
+            assert made_from(folder) == f"sha256:{number % 2}"
+        done.set()
+    seen = {pair for reader in readers for pair in reader.result()}
+    assert seen <= set(expected.items())
+    assert len(seen) == 2
+    assert len([path for path in folder.parent.iterdir() if path.is_dir() and not path.is_symlink()]) == 1
+
+
+def test_writers_of_one_day_do_not_get_in_each_others_way(rows: pd.DataFrame, tmp_path: Path) -> None:
+    folder = tmp_path / "work_lists" / "2024-03-01"
+    lists = [work_list(rows, made_from=f"sha256:{number}") for number in range(20)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda each: write_work_list(each, folder), lists))
+    assert made_from(folder) in {each.made_from for each in lists}
+
+
+def test_what_a_killed_writer_left_and_a_copied_folder_are_replaced(rows: pd.DataFrame, tmp_path: Path) -> None:
+    folder = tmp_path / "work_lists" / "2024-03-01"
+    write_work_list(work_list(rows), folder)
+    copied = tmp_path / "elsewhere" / "work_lists"
+    shutil.copytree(folder.parent, copied)  # follows links: the day is a folder of its own now
+    (copied / ".2024-03-01-left").mkdir()
+    (copied / ".2024-03-01-left.link").symlink_to("nowhere")
+    write_work_list(work_list(rows, made_from="sha256:new"), copied / folder.name)
+    assert made_from(copied / folder.name) == "sha256:new"
+    assert len(list(copied.glob(".2024-03-01-*"))) == 1
+
+
+def test_a_list_of_which_a_file_is_missing_is_none(rows: pd.DataFrame, tmp_path: Path) -> None:
+    folder = tmp_path / "work_lists" / "2024-03-01"
+    assert made_from(folder) is None
+    paths = write_work_list(work_list(rows), folder)
+    paths["csv"].unlink()
+    assert made_from(folder) is None

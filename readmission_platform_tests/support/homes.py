@@ -24,6 +24,7 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.config.environment import PROJECT_ROOT, Settings, settings
 from readmission_platform.config.models import models_in_use
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.lifecycle.days.seals import record_days
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.home import prepare_home
 from readmission_platform.storage.landing import Landing
@@ -156,6 +157,13 @@ class Home:
     def lake(self) -> ModelLake:
         with self.workspace() as workspace:
             return workspace.lake
+
+    def record_predictions(self, table: str = "daily_predictions") -> None:
+        """Record in the ledger what the lake holds of a table of predictions, as the run that makes them does."""
+        lake = self.lake
+        rows = lake.read(table)
+        with self.ledger() as ledger:
+            record_days(ledger, table, rows, sorted(set(rows[lake.day])), lake=lake, run_id="run", actor=ACTOR)
 
     @property
     def stages(self) -> dict[str, str | None]:

@@ -107,6 +107,7 @@ class Hospital:
         self.home.lake.write(
             "daily_predictions", scored.assign(**circumstances), partition=(DAY, sorted(set(rows[DAY])))
         )
+        self.home.record_predictions()
 
     def outcomes_of(self, day: str) -> pd.DataFrame:
         """Return what a complete and correct file of outcomes of a day holds."""

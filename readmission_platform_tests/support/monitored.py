@@ -151,6 +151,7 @@ def monitored_home(path: Path, *, days: int = DAYS, simulated: bool = True) -> H
     day = ("discharge_date", every)
     home.lake.write("intake_accounting", accounts, partition=day)
     home.lake.write("daily_predictions", predictions(accounts, switch=switch), partition=day)
+    home.record_predictions()
     home.lake.write("drift_report", drift_report(accounts, switch=switch))
     home.lake.write("live_performance", performance(every, matured=matured))
     known = accounts[accounts["discharge_date"] <= matured]

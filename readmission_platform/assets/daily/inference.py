@@ -25,14 +25,18 @@ from readmission_platform.assets.presentation import (
 )
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.foundation.steps import reached
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.lifecycle.days.scoring import score_days
+from readmission_platform.lifecycle.days.seals import record_days
 from readmission_platform.lifecycle.versions.stages import check_was_live, trusted_version
 from readmission_platform.lifecycle.workspace import Platform, Workspace
+from readmission_platform.storage.lake import Written
 from readmission_platform.storage.tables import CIRCUMSTANCES, PREDICTIONS, SHADOW, ModelLake
 
 SCORED_CHECK, SHADOW_CHECK = "every_row_scored_once", "every_row_shadow_scored"
+CHECKS = {PREDICTIONS: SCORED_CHECK, SHADOW: SHADOW_CHECK}
 RULES = {
     SCORED_CHECK: "Every accepted row of the day is there exactly once: scored, or withheld with the reason.",
     SHADOW_CHECK: "Every accepted row is scored by the version in staging, or withheld with the reason.",
@@ -74,7 +78,7 @@ def shadow_asset(model: ModelAssets) -> dg.AssetsDefinition:
         scored = score_days(delivered, versions, run_id=context.run.run_id, workspace=workspace)
         agrees = agreement_check(workspace.lake, scored, context.partition_keys, workspace.config)
         _tell(context, scored, workspace.lake)
-        yield _result(scored, delivered, SHADOW_CHECK, workspace.lake, agrees)
+        yield _result(scored, delivered, SHADOW, context, workspace, agrees)
 
     return shadow_predictions
 
@@ -109,7 +113,7 @@ def predictions_asset(model: ModelAssets) -> dg.AssetsDefinition:
             return
         scored = score_days(delivered, chosen, run_id=context.run.run_id, workspace=workspace)
         _tell(context, scored, workspace.lake)
-        yield _result(scored, delivered, SCORED_CHECK, workspace.lake)
+        yield _result(scored, delivered, PREDICTIONS, context, workspace)
 
     return daily_predictions
 
@@ -169,8 +173,15 @@ def _tell(context: dg.AssetExecutionContext, scored: pd.DataFrame, lake: ModelLa
 
 
 def _result(
-    scored: pd.DataFrame, delivered: pd.DataFrame, check: str, lake: ModelLake, *more: dg.AssetCheckResult
+    scored: pd.DataFrame,
+    delivered: pd.DataFrame,
+    table: str,
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    *more: dg.AssetCheckResult,
 ) -> dg.MaterializeResult:
+    """Write the predictions, record them in the ledger if they are complete, and return both as the asset's result."""
+    lake, check = workspace.lake, CHECKS[table]
     once = sorted(scored[lake.row]) == sorted(delivered[lake.row])
     withheld = scored["status"] == "withheld"
     # Neither a score nor a reason: nobody would know what to do with such a row.
@@ -178,8 +189,9 @@ def _result(
         (scored["risk"].notna() != withheld).all() and (scored["withheld_because"].notna() == withheld).all()
     )
     counted = f"{int((~withheld).sum())} scored, {int(withheld.sum())} withheld, {len(delivered)} accepted"
+    written = _written(scored, table, context, workspace, complete=once and settled)
     return dg.MaterializeResult(
-        value=scored,
+        value=written,
         data_version=dg.DataVersion(frame_digest(scored.drop(columns=CIRCUMSTANCES))),
         check_results=[
             check_result(check, once and settled, observed=counted, rule=RULES[check],
@@ -187,3 +199,20 @@ def _result(
             *more,
         ],
     )  # fmt: skip
+
+
+def _written(
+    scored: pd.DataFrame, table: str, context: dg.AssetExecutionContext, workspace: Workspace, *, complete: bool
+) -> Written:
+    """Write predictions and, if they are complete, record what they are; until then nobody is shown them.
+
+    One run after the other: of two that score the same day at once, the last to write it is the last to record it.
+    """
+    lake, days, run_id = workspace.lake, list(context.partition_keys), context.run.run_id
+    with workspace.platform.operations() as operations, operations.exclusively(f"{table}-{workspace.name}"):
+        written = lake.write(table, scored, partition=(lake.day, days), metadata={"run_id": run_id})
+        if complete:
+            with workspace.ledger() as ledger:
+                record_days(ledger, table, scored, days, lake=lake, run_id=run_id, actor=workspace.actor)
+            reached(f"scoring: {table} recorded")
+    return written

@@ -14,9 +14,9 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.partitions import daily_partitions
 from readmission_platform.assets.presentation import CARE_TEAM, PLATFORM_TEAM, check_result, nothing_to_check
 from readmission_platform.foundation.frames import frame_digest
-from readmission_platform.lifecycle.days.work_lists import FOLDER, work_lists
+from readmission_platform.lifecycle.days.work_lists import work_lists
 from readmission_platform.lifecycle.workspace import Platform
-from readmission_platform.reports.work_list import JUDGE_BY_HAND, WorkList, write_work_list
+from readmission_platform.reports.work_list import FOLDER, JUDGE_BY_HAND, WorkList, write_work_list
 from readmission_platform.storage.tables import PREDICTIONS
 
 WORK_LIST = "work_list"

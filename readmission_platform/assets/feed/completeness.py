@@ -27,7 +27,8 @@ _RULE = "Every day up to yesterday has files, all of them taken in, and is score
 _ACTION = {
     "no_file": "Ask the source's interface for the files of these days.",
     "to_take_in": "Files are there and are not taken in; the sensor requests the runs, or run `readmission score`.",
-    "to_score": "Rows are taken in and not scored; look at the last scoring run.",
+    "to_score": "Rows are taken in and not scored, or predictions or work list are not those recorded; look at the "
+    "last scoring run, or run `readmission score`.",
 }
 
 
@@ -40,7 +41,7 @@ def completeness_check(model: ModelAssets) -> dg.AssetChecksDefinition:
         landing, now, gaps = workspace.landing, datetime.now(UTC), workspace.monitoring.gaps
         landed = known_days(landing, today=now.date())
         days = expected_days(landed, workspace.rules, now=now, lookback=gaps.lookback_days)
-        states = day_states(landing, workspace.lake, days)
+        states = day_states(workspace, days)
         return completeness(states, strays(landing, today=now.date()), folder=landing.folders.rows)
 
     return every_day_complete

@@ -29,6 +29,7 @@ from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.policy.limits import describe
 from readmission_platform.lifecycle.days.outcomes import day_maturity
 from readmission_platform.lifecycle.days.progress import hospital_day
+from readmission_platform.lifecycle.days.seals import unchanged_rows
 from readmission_platform.lifecycle.monitoring.live_verdicts import (
     ESTIMATE,
     INSUFFICIENT,
@@ -90,6 +91,8 @@ def performance_asset(model: ModelAssets) -> dg.AssetsDefinition:
             for name in (COUNTED, *_RULES):
                 yield nothing_to_check(name, why)
             return
+        with workspace.ledger() as ledger:
+            unchanged_rows(lake, ledger, PREDICTIONS)
         maturity = day_maturity(lake, today=hospital_day(workspace.rules), coverage=settings.outcome_coverage)
         scored, records = scored_rows(lake, maturity), version_records(events, pointers)
         rows = rows_to_judge(scored, records, lake, key=workspace.pseudonym_key)

@@ -92,13 +92,12 @@ def _checked(day: str) -> str:
 
 def _page(current: "Workspace", found: "WorkList") -> str:
     """Return where the page is, writing it first if it is gone or shows older predictions."""
-    from readmission_platform.lifecycle.days.work_lists import FOLDER
-    from readmission_platform.reports.work_list import PAGE, page_html, write_work_list
+    from readmission_platform.reports.work_list import FOLDER, PAGE, made_from, page_html, write_work_list
 
     folder = current.reports / FOLDER / found.day
     page = folder / PAGE
     try:
-        if not page.exists() or page.read_text(encoding="utf-8") != page_html(found):
+        if made_from(folder) != found.made_from or page.read_text(encoding="utf-8") != page_html(found):
             write_work_list(found, folder)
     except OSError as error:
         raise Unavailable(f"the page cannot be written ({error.strerror})") from error

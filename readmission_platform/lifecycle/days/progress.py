@@ -8,11 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.lifecycle.days.seals import changed_days, recorded_digests
+from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.reports.work_list import FOLDER, made_from
 from readmission_platform.storage.landing import Landing
 from readmission_platform.storage.tables import ACCOUNTING, PREDICTIONS, SHADOW, ModelLake
 
@@ -31,11 +35,12 @@ class Progress(Enum):
 
 @dataclass(frozen=True)
 class DayState:
-    """A day, how far it is, and the digest of its files ("" where there are none)."""
+    """A day, how far it is, the digest of its files ("" where there are none), and how often it was taken in."""
 
     day: str
     progress: Progress
     fingerprint: str
+    taken_in: int = 0
 
 
 def hospital_day(rules: EnvironmentConfig) -> date:
@@ -44,16 +49,24 @@ def hospital_day(rules: EnvironmentConfig) -> date:
 
 
 def expected_days(landed: Sequence[str], rules: EnvironmentConfig, *, now: datetime, lookback: int) -> list[str]:
-    """Return the days that have to be complete by now: from the first that ever landed, at most ``lookback`` back.
+    """Return the days that have to be complete by now: every one that landed, and those between from ``lookback`` on.
 
     Yesterday counts from the hour agreed on, in the hospital's time zone.
+
+    Parameters
+    ----------
+    landed
+        The days that have files, ascending.
+    lookback
+        How many days back a day without files is missed.
     """
     local = now.astimezone(ZoneInfo(rules.timezone))
     last = local.date() - timedelta(days=1 if local.hour >= rules.complete_by_hour else 2)
     if not landed:
         return []
     first = max(date.fromisoformat(landed[0]), last - timedelta(days=lookback - 1))
-    return [(first + timedelta(days=offset)).isoformat() for offset in range((last - first).days + 1)]
+    between = [(first + timedelta(days=offset)).isoformat() for offset in range((last - first).days + 1)]
+    return [*(day for day in landed if day < first.isoformat()), *between]
 
 
 def known_days(landing: Landing, *, today: date) -> list[str]:
@@ -66,38 +79,66 @@ def is_partition(day: str, *, today: date) -> bool:
     return FIRST_DAY <= day < today.isoformat()
 
 
-def day_states(landing: Landing, lake: ModelLake, days: Sequence[str]) -> list[DayState]:
+def day_states(workspace: Workspace, days: Sequence[str]) -> list[DayState]:
     """Tell of each day how far it is, by the files as they are now.
 
-    A day that only the version in the shadow scored, before there was one in production, needs no work list any more.
+    A day is scored when its predictions are those that the ledger recorded, and listed when its work list is made of
+    these. A day that only the version in the shadow scored, before there was one in production, needs no work list any
+    more.
     """
-    accounts = _accounts(lake, days)
+    landing, lake = workspace.landing, workspace.lake
+    accounts, unsettled = _accounts(lake, days), _unsettled(workspace, days)
     scored, in_shadow = (_scored_from(lake, name, days) for name in (PREDICTIONS, SHADOW))
     began = _first_work_list(lake)
     states = []
     for day in days:
         fingerprint = landing.fingerprint(day)
-        taken_in, written, accepted = accounts.get(day, ("", 0, 0))
+        account = accounts.get(day, _NO_ACCOUNT)
+        written = account.delivered_version
         progress = Progress.complete
         if not fingerprint:
             progress = Progress.no_file
-        elif fingerprint != taken_in:
+        elif fingerprint != account.files_digest:
             progress = Progress.to_take_in
-        elif accepted and scored.get(day, -1) < written and (day >= began or in_shadow.get(day, -1) < written):
+        elif account.accepted and (
+            day in unsettled or (scored.get(day, -1) < written and (day >= began or in_shadow.get(day, -1) < written))
+        ):
             progress = Progress.to_score
-        states.append(DayState(day, progress, fingerprint))
+        states.append(DayState(day, progress, fingerprint, account.times))
     return states
 
 
-def _accounts(lake: ModelLake, days: Sequence[str]) -> dict[str, tuple[str, int, int]]:
-    """Return per day: the files it was taken in from, the table version that holds it, the rows accepted."""
+def _unsettled(workspace: Workspace, days: Sequence[str]) -> set[str]:
+    """Return the days whose predictions are not those recorded, or whose work list is not made of them."""
+    with workspace.ledger() as ledger:
+        changed = [changed_days(workspace.lake, ledger, table, days=days) for table in (PREDICTIONS, SHADOW)]
+        recorded = recorded_digests(ledger, PREDICTIONS)
+    folder = workspace.reports / FOLDER
+    listed = {day: digest for day in days if (digest := recorded.get(day)) is not None}
+    return set().union(*changed, (day for day, digest in listed.items() if made_from(folder / day) != digest))
+
+
+class _Account(NamedTuple):
+    """The files a day was taken in from, the table version that holds it, the rows accepted, and how often it was."""
+
+    files_digest: str
+    delivered_version: int
+    accepted: int
+    times: int
+
+
+_NO_ACCOUNT = _Account("", 0, 0, 0)
+
+
+def _accounts(lake: ModelLake, days: Sequence[str]) -> dict[str, _Account]:
     if not lake.exists(ACCOUNTING):
         return {}
     rows = lake.read(ACCOUNTING, where={lake.day: list(days)})
     return {
-        str(day): (str(digest), int(version), int(accepted))
-        for day, digest, version, accepted in zip(
-            rows[lake.day], rows["files_digest"], rows["delivered_version"], rows["accepted"], strict=True
+        str(day): _Account(str(digest), int(version), int(accepted), int(times))
+        for day, digest, version, accepted, times in zip(
+            *(rows[name] for name in (lake.day, "files_digest", "delivered_version", "accepted", "times_taken_in")),
+            strict=True,
         )
     }
 

@@ -21,6 +21,7 @@ from readmission_platform.lifecycle.days.scoring import (
     known_rows,
     load_scorer,
 )
+from readmission_platform.lifecycle.days.seals import unchanged_rows
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.lake import TableMissing
 from readmission_platform.storage.tables import PREDICTIONS, SHADOW, ModelLake
@@ -47,6 +48,8 @@ def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict
     ------
     BadInput
         When the row was never scored, or not on this day.
+    PredictionsChanged
+        When the predictions of one of its days are not those that the ledger recorded.
     """
     predictions = [found for kind in TABLES for found in _predictions(lake, kind, row, day)]
     if not predictions:
@@ -54,6 +57,8 @@ def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict
         raise BadInput(
             f"there is no prediction{when} for this {lake.contract.words.row}; `readmission score` scores a day"
         )
+    for kind, table in TABLES.items():
+        unchanged_rows(lake, ledger, table, days={found["date"] for found in predictions if found["kind"] == kind})
     events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
     for found in predictions:

@@ -14,6 +14,7 @@ from readmission_platform.evaluation.operation import figures as made
 from readmission_platform.governance.ledger.timeline import timeline
 from readmission_platform.intake.outcomes import has_matured
 from readmission_platform.lifecycle.days.progress import Progress, day_states, expected_days, known_days
+from readmission_platform.lifecycle.days.seals import unchanged_rows
 from readmission_platform.lifecycle.monitoring.figure_sources import (
     DRIFT,
     OUTCOMES,
@@ -63,6 +64,8 @@ def latest_figures(workspace: Workspace, *, days: int = DAYS, now: datetime | No
 
 def _from_lake(workspace: Workspace, span: Range) -> list[pd.DataFrame]:
     lake = workspace.lake
+    with workspace.ledger() as ledger:
+        unchanged_rows(lake, ledger, SCORES.table, days=span.days)
     volumes, scores, outcomes, drift, performance = (
         read(lake, source, span) for source in (VOLUMES, SCORES, OUTCOMES, DRIFT, PERFORMANCE)
     )
@@ -98,12 +101,12 @@ def _from_operations(workspace: Workspace, span: Range) -> list[pd.DataFrame]:
 
 
 def _days_behind(workspace: Workspace, now: datetime) -> list[pd.DataFrame]:
-    landing = workspace.landing
-    landed, lookback = known_days(landing, today=now.date()), workspace.monitoring.gaps.lookback_days
+    landed = known_days(workspace.landing, today=now.date())
+    lookback = workspace.monitoring.gaps.lookback_days
     days = expected_days(landed, workspace.rules, now=now, lookback=lookback)
     if not days:
         return []
-    behind = sum(state.progress is not Progress.complete for state in day_states(landing, workspace.lake, days))
+    behind = sum(state.progress is not Progress.complete for state in day_states(workspace, days))
     return [made.single("days_incomplete", behind, first_day=days[0], last_day=days[-1], n=len(days))]
 
 

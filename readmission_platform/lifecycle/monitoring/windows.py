@@ -21,6 +21,7 @@ from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.promotion.case import DriftFacts
+from readmission_platform.lifecycle.days.seals import unchanged_rows
 from readmission_platform.storage.tables import DRIFT, PREDICTIONS, SHADOW, ModelLake
 
 # A version scores in the shadow first: its windows go on when it comes into production.
@@ -116,6 +117,8 @@ def watched_versions(ledger: Ledger, lake: ModelLake, rows: pd.DataFrame, config
             continue
         record = records[version]
         scored, columns = scored_by(lake, record), columns_of(lake, record, config)
+        for table in SCORED_TABLES:
+            unchanged_rows(lake, ledger, table, days=set(scored["day"]))
         windows, collecting = windows_for(scored, record, config)
         done = completely_judged(rows[rows["version"] == version], windows, columns)
         unjudged = [window for window in windows if window not in done]

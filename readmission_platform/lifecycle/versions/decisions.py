@@ -12,10 +12,12 @@ from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest, decide
 from readmission_platform.governance.promotion.rollback import RollbackDecision, RollbackRequest, decide_rollback
+from readmission_platform.lifecycle.days.seals import unchanged_rows
 from readmission_platform.lifecycle.versions.stages import Stage
 from readmission_platform.lifecycle.versions.version_facts import Gathered, gather
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.artifacts import artifact_digest
+from readmission_platform.storage.tables import SHADOW
 
 
 class Considered(NamedTuple):
@@ -36,7 +38,15 @@ def consider(request: PromotionRequest, *, ledger: Ledger, workspace: Workspace)
 
 
 def consider_closely(request: PromotionRequest, *, ledger: Ledger, workspace: Workspace) -> Considered:
-    """Decide as :func:`consider` does, and return what was gathered and the events as well."""
+    """Decide as :func:`consider` does, and return what was gathered and the events as well.
+
+    Raises
+    ------
+    BadInput
+        When there is no such version.
+    PredictionsChanged
+        When what it scored in the shadow is not what the ledger recorded.
+    """
     if not ledger.events(kind="version_trained", version=request.version):
         raise BadInput(f"there is no version {request.version} of {ledger.model}; `readmission status` lists them")
     # Only now: on first use it adopts the policy, and a mistyped version is to leave everything as it was.
@@ -50,6 +60,9 @@ def consider_closely(request: PromotionRequest, *, ledger: Ledger, workspace: Wo
         workspace=workspace,
         drift=request.to_stage == Stage.production.value,
     )
+    if request.to_stage == Stage.production.value:
+        lake = workspace.lake
+        unchanged_rows(lake, ledger, SHADOW, days=set(gathered.shadow[lake.day]))
     decision = decide(
         request,
         events=events,

@@ -143,6 +143,7 @@ def test_a_window_that_late_data_changed_is_judged_again_and_only_that_one(
     predictions = home.lake.read("daily_predictions", where={"discharge_date": [day]})
     late = predictions.assign(delivered_digest="sha256:another")
     home.lake.write("daily_predictions", late, partition=("discharge_date", [day]))
+    home.record_predictions()
     assert drift_facts(home.lake, record_of(home), config_of(home)).unjudged == 1
     looked_at(home)
     assert drift_facts(home.lake, record_of(home), config_of(home)).unjudged == 0

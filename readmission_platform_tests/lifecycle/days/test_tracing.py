@@ -81,6 +81,7 @@ def test_a_risk_edited_in_the_lake_is_found_out(lived_home: Home, changing: Chan
     encounter = int(rows["encounter_id"].iloc[0])
     rows.loc[rows["encounter_id"] == encounter, "risk"] = 0.01
     home.lake.write("daily_predictions", rows, partition=("discharge_date", [day]))
+    home.record_predictions()  # as somebody may who reaches the ledger, too
     outcome = home.command("trace", str(encounter), "--replay", "--json")
     assert outcome.code == 1
     assert not outcome.json["replays"][0]["identical"]
