@@ -164,7 +164,7 @@ def test_a_mark_that_makes_no_sense_stops_no_watching_and_repeats_no_report(watc
         ledger.append("version_validated", {"verdict": "fail"}, actor="tester", version="4")
     watched.materialize("raise")
     watched.observe(now=began + MINUTE, **{MODEL: {"drifted_share": 0.9}})
-    assert {(MODEL, "version_rejected"), (OTHER, "version_rejected"), (MODEL, "drift_high"), (None, "run_failed")} <= {
+    assert {(MODEL, "version_rejected"), (OTHER, "version_rejected"), (MODEL, "drift_high"), (MODEL, "run_failed")} <= {
         (model, rule) for model, rule, _ in watched.alerts()
     }
     assert len([each for each in watched.notices("raised") if each["rule"] == "version_rejected"]) == 2

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from readmission_platform.encounters.contract import LANDING
+from readmission_platform.lifecycle.days.progress import Progress, day_states
 from readmission_platform.storage.landing import Landing
 from readmission_platform.storage.tables import CIRCUMSTANCES
-from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.homes import MODEL, Home
 from readmission_platform_tests.support.interruption import run_for, run_until
 
 pytestmark = pytest.mark.slow
@@ -124,6 +125,38 @@ def test_a_kill_at_thirty_random_moments_leaves_whole_partitions_and_a_repeat_gi
         run_for(changing_day.home, whole * (kill + moments.random()) / RANDOM_KILLS, *changing_day.command)
         assert_each_table_is_whole(changing_day, complete)
     assert_as_if_undisturbed(changing_day, complete, name)
+
+
+def progress(day: Day) -> Progress:
+    with day.home.workspace() as workspace:
+        return day_states(workspace, [day.day])[0].progress
+
+
+def listed(day: Day) -> dict[str, bytes]:
+    """Return the files of the day's work list."""
+    folder = day.home.path / f"reports/{MODEL}/work_lists" / day.day
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("step", ["lake: daily_predictions written", "work list: files written"])
+def test_a_kill_before_the_day_is_recorded_or_listed_leaves_the_old_list_and_a_day_that_is_scored_again(
+    changing_day: Day, complete: dict[str, dict[str, pd.DataFrame]], step: str
+):
+    changing_day.deliver("short")
+    assert run_until(changing_day.home, None, *changing_day.command).code == 0
+    assert progress(changing_day) is Progress.complete
+    old = listed(changing_day)
+    changing_day.deliver("long")
+    assert run_until(changing_day.home, step, *changing_day.command).code == -9
+    assert listed(changing_day) == old
+    assert progress(changing_day) is Progress.to_score
+    shown = changing_day.home.command("worklist", "--date", changing_day.day)
+    recorded = step.startswith("work list")
+    assert shown.code == (0 if recorded else 1), shown.err
+    assert_as_if_undisturbed(changing_day, complete, "long")
+    assert progress(changing_day) is Progress.complete
+    assert listed(changing_day) != old
+    assert changing_day.home.command("worklist", "--date", changing_day.day).code == 0
 
 
 def test_somebody_who_reads_while_a_day_is_written_sees_the_old_day_or_the_new_one(
