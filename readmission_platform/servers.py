@@ -4,8 +4,11 @@ What belongs here: a free port, the environment, and handing the terminal over. 
 """
 
 import os
+import signal
 import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 from readmission_platform.config.environment import PROJECT_ROOT, Settings
@@ -13,16 +16,22 @@ from readmission_platform.foundation.errors import Unavailable
 
 DAGSTER_PORTS = range(3000, 3050)
 MLFLOW_PORTS = range(5000, 5050)
-# Only this machine: neither server asks who is there.
+# Only this machine: neither server asks who is there (see ``webserver``).
 HOST = "127.0.0.1"
+_LOOK_SECONDS, _END_SECONDS = 0.2, 20
 
 
 def serve_dagster(settings: Settings, *, port: int | None) -> None:
-    """Replace this process by ``dagster dev`` on the workspace of the checkout."""
+    """Run Dagster's web server, behind its guard, and its daemon on the workspace of the checkout, until stopped."""
     chosen = port or free_port(DAGSTER_PORTS)
     environment = {"DAGSTER_HOME": str(settings.dagster_home), "READMISSION_HOME": str(settings.home)}
-    workspace = str(PROJECT_ROOT / "workspace.yaml")
-    _hand_over("Dagster", chosen, ["dagster", "dev", "-w", workspace, "-h", HOST, "-p", str(chosen)], environment)
+    workspace = ["-w", str(PROJECT_ROOT / "workspace.yaml")]
+    _announce("Dagster", chosen)
+    _run_together(
+        [sys.executable, "-m", "readmission_platform.webserver", *workspace, "-h", HOST, "-p", str(chosen)],
+        [str(_program("dagster-daemon")), "run", *workspace],
+        environment=environment,
+    )
 
 
 def serve_mlflow(settings: Settings, *, port: int | None) -> None:
@@ -61,6 +70,34 @@ def free_port(candidates: range) -> int:
 
 
 def _hand_over(name: str, port: int, command: list[str], environment: dict[str, str]) -> None:
-    print(f"{name}: http://{HOST}:{port} (stop with Ctrl-C)", flush=True)
-    program = Path(sys.executable).with_name(command[0])
+    _announce(name, port)
+    program = _program(command[0])
     os.execve(program, [str(program), *command[1:]], {**os.environ, **environment})  # noqa: S606 - no shell is wanted
+
+
+def _run_together(*commands: list[str], environment: dict[str, str]) -> None:
+    """Run programs until one of them ends or this process is asked to stop, then end all of them."""
+    started = [subprocess.Popen(command, env={**os.environ, **environment}) for command in commands]
+
+    def stop(*_: object) -> None:
+        for each in started:
+            each.terminate()
+
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(wanted, stop)
+    while all(each.poll() is None for each in started):
+        time.sleep(_LOOK_SECONDS)
+    stop()
+    for each in started:
+        try:
+            each.wait(timeout=_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            each.kill()
+
+
+def _program(name: str) -> Path:
+    return Path(sys.executable).with_name(name)
+
+
+def _announce(name: str, port: int) -> None:
+    print(f"{name}: http://{HOST}:{port} (stop with Ctrl-C)", flush=True)

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -220,3 +221,22 @@ def test_a_forged_passing_check_posted_to_the_server_promotes_nothing(server: Se
     assert server.home.stages == {"staging": None, "production": "1"}
     assert server.home.kinds() == [*before, "promotion_refused"]
     assert server.home.command("score", "--date", server.home.landed()[0], "--json").json[0]["version"] == "1"
+
+
+def test_the_server_takes_no_orders_from_other_sites_and_shows_no_variable_of_its_own(server: Server):
+    launch = urllib.parse.quote("mutation { launchRun(executionParams: {}) { __typename } }")
+    config = {"ops": {"replay_days": {"config": {"days": {"env": "PATH"}}}}}
+    body = json.dumps({"query": "{ version }", "variables": {"runConfigData": config}}).encode()
+    foreign = {"Content-Type": "application/json", "Origin": "https://evil.example"}
+    asked = [
+        urllib.request.Request(f"{server.address}/graphql?query={launch}"),
+        urllib.request.Request(f"{server.address}/graphql", data=b'{"query": "{ version }"}', headers=foreign),
+        urllib.request.Request(f"{server.address}/graphql", data=body, headers={"Content-Type": "application/json"}),
+    ]
+    refused = []
+    for request in asked:
+        with pytest.raises(urllib.error.HTTPError) as raised:
+            urllib.request.urlopen(request, timeout=30)
+        refused.append(raised.value.code)
+        assert os.environ["PATH"] not in raised.value.read().decode()
+    assert refused == [405, 403, 400]
