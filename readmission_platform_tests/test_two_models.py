@@ -181,7 +181,7 @@ BROKEN: dict[str, tuple[Callable[[Home, str], None], str, str | None, bool]] = {
     "model file": (artifact, MODEL, None, False),
     "predictions": (table(PREDICTIONS), OTHER, None, False),
     "training": (table("person_split"), OTHER, "training_job", True),
-    "work list": (work_lists, MODEL, None, True),
+    "work list": (work_lists, MODEL, None, False),
     "outcomes": (table(OUTCOMES), MODEL, "outcomes_job", False),
     "monitoring": (table(DRIFT), MODEL, "monitoring_job", True),
 }

@@ -109,15 +109,19 @@ def test_the_ledger_verifies_and_tells_the_story_in_order(lived_home: Home):
         ledger.verify()
         kinds = [event.kind for event in ledger.events()]
     assert kinds == [
+        "ledger_created",
         "version_trained",
         "demo_approver_created",
         "roles_adopted",
         "policy_adopted",
         "change_plan_adopted",
+        "monitoring_adopted",
         "version_validated",
         "version_promoted",
+        "days_scored",
         "version_approved",
         "version_promoted",
+        "days_scored",
     ]
 
 

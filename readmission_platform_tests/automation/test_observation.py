@@ -449,6 +449,7 @@ def test_runs_from_before_the_first_start_are_observed_bit_by_bit_without_a_stor
     home = prepared_home.copy(tmp_path / "home", READMISSION_MLFLOW_URL=f"sqlite:///{blocked / 'mlflow.db'}")
     with watched_home(home, in_memory=True) as watched:
         # Whoever starts to watch tomorrow finds today's runs to be old.
+        (home.path / "operations.db").unlink()
         Operations(settings().operations_database, now=now() + timedelta(days=1)).close()
         ids = []
         for number in range(300):

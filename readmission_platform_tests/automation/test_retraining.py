@@ -164,6 +164,7 @@ def home(lived_home: Home, tmp_path: Path) -> Home:
         text.replace(shipped, "cool_down_days: 0"), encoding="utf-8"
     )
     found = lived_home.copy(tmp_path / "home", READMISSION_CONFIGS=str(configs))
+    assert found.command("policy", "adopt", "--monitoring").code == 0
     judged(found, "worse")
     return found
 
@@ -183,7 +184,9 @@ def test_a_version_that_got_worse_is_trained_again_on_the_same_source(home: Home
 
 
 def test_within_the_cool_down_it_is_skipped_with_the_reason(home: Home):
-    with sensor_of(Home(home.path)) as tick:
+    shipped = Home(home.path)
+    assert shipped.command("policy", "adopt", "--monitoring").code == 0
+    with sensor_of(shipped) as tick:
         skipped = tick()
     assert isinstance(skipped, dg.SkipReason)
     assert "performance" in (skipped.skip_message or "")

@@ -11,6 +11,7 @@ from readmission_platform.automation.jobs import jobs_of
 from readmission_platform.automation.schedules import daily_scoring_schedule, monitoring_schedule
 from readmission_platform.config.environment import Settings
 from readmission_platform.config.files import environment_config
+from readmission_platform.lifecycle.installation import make_installation
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform_tests.support.homes import readmission
 
@@ -21,7 +22,8 @@ class Hospital:
     """A home with files of some days, and the schedule that looks at them."""
 
     def __init__(self, home: Path) -> None:
-        self.settings = Settings(home=home)
+        self.settings = Settings(home=home / "home")
+        make_installation(self.settings)
         model = readmission(self.settings)
         self.schedule = daily_scoring_schedule(model, jobs_of(model), environment_config(self.settings))
 

@@ -18,7 +18,7 @@ from readmission_platform_tests.support.scenario import ledger_in
 READING = (("status",), ("models",), ("gates", "1"), ("audit", "verify"), ("verify", "1"), ("worklist",), ("timeline",),
            ("worklist", "--format", "html-path"), ("monitor", "--prometheus", "-"), ("alerts", "list"),
            ("policy", "show"), ("quarantine", "list"), ("card", "1", "--json"), ("reconcile", "--dry-run"))  # fmt: skip
-WRITING = (("setup",), ("train",), ("replay",), ("score", "--date"), ("approve", "--version", "1", "--reason", "x"),
+WRITING = (("setup",), ("train",), ("replay",), ("score", "--date"), ("policy", "adopt"),
            ("policy", "adopt"), ("monitor",), ("card", "1"), ("review", "1"), ("reproduce", "1"),
            ("rollback", "--reason", "x"))  # fmt: skip
 

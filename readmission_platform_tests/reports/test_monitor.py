@@ -233,7 +233,7 @@ def test_an_empty_home_has_a_page_as_well(tmp_path: Path):
     assert outcome.code == 0, outcome.err
     said = text_of(Path(outcome.json["page"]).read_text(encoding="utf-8"))
     assert "No version is in production" in said
-    assert said.count("Nothing yet:") == 6
+    assert said.count("Nothing yet:") == 5
     assert home.command("monitor", "--prometheus", "-").code == 0
 
 

@@ -16,6 +16,13 @@ from readmission_platform.evaluation.estimates.schema import EvidenceSchema
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.untrusted import MAX_WHOLE, is_printable
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
+from readmission_platform.governance.policy.required import MEASURED_AT_TRAINING
+
+
+def _known_measurement(name: str) -> str:
+    if name not in MEASURED_AT_TRAINING:
+        raise ValueError("no such measurement is made at training")
+    return name
 
 
 class Shape(BaseModel):
@@ -219,9 +226,7 @@ class _Trained(Payload):
     recipe: _Recipe | None = None
     explanations: _Explanations | None = None
     # Any other name could be taken for a figure that is recomputed.
-    measurements: dict[Literal["roundtrip_difference", "parity_difference", "permuted_labels_auroc"], Figure | None] = (
-        Field(default_factory=dict)
-    )
+    measurements: dict[Annotated[str, AfterValidator(_known_measurement)], Figure | None] = Field(default_factory=dict)
 
 
 class _Gate(Shape):

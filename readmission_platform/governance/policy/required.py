@@ -43,6 +43,8 @@ _STAGING = {
     "integrity_artifact_roundtrip": "roundtrip_difference",
     "integrity_serving_parity": "parity_difference",
 }
+# The metrics that are measured when a version is trained, on artifact, recipe, inputs and split, and recorded with it.
+MEASURED_AT_TRAINING = frozenset({*_NO_LEAKAGE.values(), *_STAGING.values()})
 _PRODUCTION = {
     "stability_auroc_lower_bound": "auroc",
     "champion_non_inferior_auroc": "champion_auroc_difference",

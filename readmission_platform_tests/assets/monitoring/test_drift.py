@@ -216,13 +216,16 @@ def test_before_anything_is_staged_there_is_nothing_to_look_at(trained_home: Hom
 
 
 def with_drift(home: Home, folder: Path, **changes: Any) -> Home:
-    """Return a home under other drift settings."""
+    """Return a home with other drift settings in force."""
     shutil.copytree(PROJECT_ROOT / "configs", folder)
     file = folder / "models" / MODEL / "monitoring.yaml"
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     content["drift"] |= changes
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return home.having(READMISSION_CONFIGS=str(folder))
+    changed = home.having(READMISSION_CONFIGS=str(folder))
+    adopted = changed.command("policy", "adopt", "--monitoring")
+    assert adopted.code == 0, adopted.err
+    return changed
 
 
 def condition(home: Home) -> dict[str, Any]:

@@ -144,17 +144,6 @@ def test_a_forged_approval_is_named(lived_home: Home, changing: Changing):
     assert f"event {forged.seq}" in named["approval_signatures"]
 
 
-def test_outside_local_no_view_takes_a_demonstration_for_granted(lived_home: Home, changing: Changing):
-    home = changing(lived_home).having(READMISSION_ENVIRONMENT="staging")
-    status = home.command("status", "--json").json
-    assert [status[name]["digest"] for name in ("policy", "change_plan", "roles")] == [None] * 3
-    assert home.command("policy", "show").code == 2
-    periods = home.command("timeline", "--json").json
-    assert [period["approved_by"] for period in periods] == [[], []]
-    _, named = failed(home)
-    assert {"adopted_policy", "approval_signatures", "approvals_counted"} <= set(named)
-
-
 def test_a_policy_that_was_never_adopted_is_named(trained_home: Home, changing: Changing):
     home = changing(trained_home)
     with home.ledger() as ledger:
