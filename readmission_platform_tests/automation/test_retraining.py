@@ -234,7 +234,7 @@ def test_where_nothing_is_in_production_both_are_skipped(tmp_path: Path):
 
 def test_a_training_run_that_nobody_remembers_is_not_guessed(hospital: Hospital, tmp_path: Path, home: Home):
     judged(hospital.home, "worse")
-    with sensor_of(hospital.home.having(**home.variables)) as tick:
+    with sensor_of(hospital.watch_by(home.variables["READMISSION_CONFIGS"])) as tick:
         skipped = tick()
     assert isinstance(skipped, dg.SkipReason)
     assert "does not say its source" in (skipped.skip_message or "")

@@ -132,7 +132,7 @@ def at_flag(measure: Callable[..., float], share: float = NARROW) -> Callable[[p
 # A definition for each label; a label that is not here has none that a reader could go by.
 DEFINITIONS: dict[str, Callable[[pd.DataFrame], float]] = {
     "AUROC: how well it separates high from low risk": auroc,
-    "AUROC on the test patients of this very model": lambda rows: auroc(rows[rows["fold"] == 0]),
+    "AUROC of the model in use, on its test patients": lambda rows: auroc(rows[rows["fold"] == 0]),
     "AUROC on the latest fifth of the patients": lambda rows: auroc(latest_fifth(rows)),
     "Average precision": lambda rows: float(average_precision_score(rows["label"], rows["score"])),
     "Average precision over prevalence": lambda rows: float(

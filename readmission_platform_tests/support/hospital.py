@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from readmission_platform.config.files import monitoring_config
+from readmission_platform.governance.demo_approver import Signer
 from readmission_platform_tests.support.homes import Home
-from readmission_platform_tests.support.scenario import Scenario, honest_estimates
+from readmission_platform_tests.support.scenario import KEYS, Scenario, adopt, honest_estimates
 
 DAY = "discharge_date"
 PER_DAY = 40
@@ -72,6 +74,14 @@ class Hospital:
             scenario.train("2", evidence=evidence)
             scenario.stage("2", "production")
         self.write_predictions(pd.concat(self.days.values()).assign(model_version="2"))
+
+    def watch_by(self, configs: str) -> Home:
+        """Put the monitoring limits of another configuration into force; returns the home with that configuration."""
+        home = self.home.having(READMISSION_CONFIGS=configs)
+        with home.workspace() as workspace, workspace.ledger() as ledger:
+            limits = monitoring_config(workspace.settings, workspace.name)
+            adopt(ledger, "monitoring_adopted", limits, Signer("clinician", KEYS["clinician"]))
+        return home
 
     def go_on(self, days: list[str], *, per_day: int = PER_DAY, version: str = "1", seed: int = 0) -> None:
         """Discharge and score some days; a tenth of the encounters are flagged."""

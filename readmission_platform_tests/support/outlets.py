@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from readmission_platform.commands import terminal
 from readmission_platform_tests.support.homes import MODEL, Home
 
 _PICTURE = re.compile(r"data:image/[a-z+]+;base64,[A-Za-z0-9+/=]+")
@@ -140,7 +142,10 @@ def said_by_metrics(outlet: str, text: str) -> Said:
 
 def _in_both_forms(home: Home, *command: str) -> Iterator[Said]:
     name = " ".join(command[:2])
-    yield said_by_terminal(name, home.command(*command).out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(terminal.out, "width", 400)  # a narrow one tears a number into two that are small
+        said = home.command(*command).out
+    yield said_by_terminal(name, said)
     yield said_by_json(f"{name} --json", json.loads(home.command(*command, "--json").out))
 
 

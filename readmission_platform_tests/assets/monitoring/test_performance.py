@@ -290,9 +290,7 @@ def test_another_version_is_judged_on_its_own_days_only(hospital: Hospital):
 
 def test_a_limit_on_what_is_not_measured_is_refused(hospital: Hospital, tmp_path: Path):
     configs = configs_with(tmp_path, "monitoring.yaml", "recall_at_flag:", "recall_at_15:")
-    home = hospital.home.having(READMISSION_CONFIGS=configs)
-    assert home.command("policy", "adopt", "--monitoring").code == 0
-    result = home.materialize("live_performance")
+    result = hospital.watch_by(str(configs)).materialize("live_performance")
     assert not result.success
     assert "recall_at_15" in str(result.get_step_failure_events()[0].event_specific_data)
 
