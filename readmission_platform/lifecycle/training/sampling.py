@@ -7,6 +7,7 @@ from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.evaluation.estimates.rows import digest_rows
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates
+from readmission_platform.governance.policy.required import MEASURED_AT_TRAINING
 from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.training.training_table import TrainingTable, evidence_of
 from readmission_platform.lifecycle.versions.version_facts import estimates_of
@@ -39,4 +40,4 @@ def train_on_sample(
         limit_set=chosen.limits, stages=("candidate",),
     )  # fmt: skip
     # What is measured when a version is trained is not measured on a sample.
-    return document, [result for result in results if not result.gate.startswith("leakage_")]
+    return document, [result for result in results if result.metric not in MEASURED_AT_TRAINING]
