@@ -131,7 +131,7 @@ def permuted_labels(cohort: Cohort, model: ModelConfig, seed: int) -> np.ndarray
 
 def balanced_weights(cohort: Cohort, model: ModelConfig, seed: int) -> np.ndarray:
     """Balance the classes and ship the boosting's own probabilities, with nothing to recalibrate them."""
-    pipeline = build_pipeline(_balanced(model), target_smoothing=model.target_smoothing, seed=seed)
+    pipeline = build_pipeline(_balanced(model), target_smoothing=model.settings["target_smoothing"], seed=seed)
     scores = np.empty(len(cohort.labels))
     for fold in range(model.folds):
         held_out = cohort.folds == fold

@@ -60,7 +60,7 @@ def boosted(
     monotone: bool = True,
 ) -> np.ndarray:
     """Fit the shipped recipe with one thing changed."""
-    smoothing = model.target_smoothing if smoothing == -1.0 else smoothing
+    smoothing = model.settings["target_smoothing"] if smoothing == -1.0 else smoothing
     parts = [encoded(train, labels, held_out, seed, smoothing=smoothing)]
     parts += [columns(train, labels, held_out, seed) for columns in more]
     fitted_on, asked = (np.hstack(side) for side in zip(*parts, strict=True))
@@ -68,7 +68,7 @@ def boosted(
     further = fitted_on.shape[1] - len(categorical)
     directions = monotone_directions(target_statistics=smoothing is not None)
     trees = HistGradientBoostingClassifier(
-        **{**model.boosting.model_dump(), **(boosting or {})},
+        **{**model.settings["boosting"], **(boosting or {})},
         categorical_features=[native_categories and each for each in categorical] + [False] * further,
         monotonic_cst=[int(monotone) * each for each in directions] + [0] * further,
         early_stopping=False,
@@ -151,7 +151,7 @@ def diagnosis_embedding(train: pd.DataFrame, _labels: np.ndarray, held_out: pd.D
 def _filled(
     train: pd.DataFrame, labels: np.ndarray, held_out: pd.DataFrame, seed: int, *, model: ModelConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    fitted_on, asked = encoded(train, labels, held_out, seed, smoothing=model.target_smoothing)
+    fitted_on, asked = encoded(train, labels, held_out, seed, smoothing=model.settings["target_smoothing"])
     middle = np.nan_to_num(np.nanmedian(fitted_on, axis=0))
     return np.where(np.isnan(fitted_on), middle, fitted_on), np.where(np.isnan(asked), middle, asked)
 
@@ -180,7 +180,7 @@ def lightgbm(
     train: pd.DataFrame, labels: np.ndarray, held_out: pd.DataFrame, seed: int, *, model: ModelConfig
 ) -> np.ndarray:
     """LightGBM on the same encoding, with its own treatment of categories."""
-    fitted_on, asked = encoded(train, labels, held_out, seed, smoothing=model.target_smoothing)
+    fitted_on, asked = encoded(train, labels, held_out, seed, smoothing=model.settings["target_smoothing"])
     trees = import_module("lightgbm").LGBMClassifier(
         n_estimators=300, learning_rate=0.03, num_leaves=24, min_child_samples=100, colsample_bytree=0.3,
         reg_lambda=10.0, cat_smooth=50, min_data_per_group=100, random_state=seed, n_jobs=1, verbose=-1,
@@ -199,7 +199,7 @@ def catboost(
         frame = pd.DataFrame(values)
         return frame.astype(dict.fromkeys(categories, str))
 
-    fitted_on, asked = encoded(train, labels, held_out, seed, smoothing=model.target_smoothing)
+    fitted_on, asked = encoded(train, labels, held_out, seed, smoothing=model.settings["target_smoothing"])
     trees = import_module("catboost").CatBoostClassifier(
         iterations=600, learning_rate=0.03, depth=6, l2_leaf_reg=5, cat_features=categories, random_seed=seed,
         thread_count=1, verbose=0, allow_writing_files=False,
