@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -151,6 +151,7 @@ def _model_among(platform: "Platform") -> str:
 def command_begins() -> None:
     """Note when the command was given: what others did since then, whoever gave it cannot have seen."""
     _given_at.set(datetime.now(UTC))
+    _chosen.set(None)
 
 
 def given_at() -> datetime:
@@ -162,6 +163,23 @@ def advice(text: str) -> str:
     """Return a text with the chosen model named in each command about a model that it advises to use."""
     chosen = _chosen.get()
     return text if chosen is None else _COMMAND.sub(rf"`readmission \1 --model {chosen}`", text)
+
+
+def checked_day(text: str) -> str:
+    """Return a day as it was given.
+
+    Raises
+    ------
+    BadInput
+        When it is not written YYYY-MM-DD: Python also reads 20260105, which no folder and no partition is called.
+    """
+    try:
+        known = date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        known = False
+    if not known:
+        raise BadInput(f"{text} is not a date of the form YYYY-MM-DD")
+    return text
 
 
 def print_json(value: Any) -> None:

@@ -146,6 +146,8 @@ def _versions_for(
             raise BadInput(f"version {config.version} was never in production, so it may not score")
         check_was_live(record.version, events, workspace)
         return dict.fromkeys(days, record)
+    if not days:
+        return {}
     recorded: dict[str, str] = {}
     if lake.exists(PREDICTIONS):
         rows = lake.read(PREDICTIONS, columns=[lake.day, "model_version"], where={lake.day: list(days)})

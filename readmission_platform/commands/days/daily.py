@@ -3,13 +3,12 @@
 ``replay`` delivers discharges, ``score`` takes them in and scores them, ``outcomes`` takes in what became of them.
 """
 
-from datetime import date
 from typing import Annotated
 
 import typer
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, launching, out, print_json, workspace
+from readmission_platform.commands.terminal import Json, checked_day, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput
 
 
@@ -111,14 +110,7 @@ def _range(day: str | None, first: str | None, last: str | None) -> tuple[str, s
     begin, end = (day, day) if day else (first, last)
     if begin is None or end is None:
         raise BadInput("--from and --to belong together")
-    for value in (begin, end):
-        try:
-            # Python also reads 20260105, which no folder and no partition is called.
-            known = date.fromisoformat(value).isoformat() == value
-        except ValueError:
-            known = False
-        if not known:
-            raise BadInput(f"{value} is not a date of the form YYYY-MM-DD")
+    begin, end = checked_day(begin), checked_day(end)
     if begin > end:
         raise BadInput(f"--from {begin} is after --to {end}")
     return begin, end

@@ -1,6 +1,5 @@
 """Commands of the quarantine: ``list``, ``show`` and ``release``. None of them prints a value."""
 
-from datetime import date
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, launching, out, print_json, workspace
+from readmission_platform.commands.terminal import Json, checked_day, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Refused
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def list_quarantined(
     """What was set aside: per day, file and code, how many rows."""
     from readmission_platform.lifecycle.days.quarantine import quarantined, summarised
 
-    begin, end = (_day(value) if value else None for value in (first, last))
+    begin, end = (checked_day(value) if value else None for value in (first, last))
     current = workspace()
     found = summarised(quarantined(current.lake, first=begin, last=end), current.contract.feed)
     if as_json:
@@ -50,7 +49,7 @@ def show(
     from readmission_platform.lifecycle.days.quarantine import explained, lines_of_file, quarantined
 
     current = workspace()
-    lines = quarantined(current.lake, first=_day(day), last=day)
+    lines = quarantined(current.lake, first=checked_day(day), last=day)
     found = explained(lines_of_file(lines, file) if file else lines, current.contract.feed)
     if as_json:
         print_json(found)
@@ -83,7 +82,7 @@ def release(
         raise BadInput("--reason is required: it is recorded with the release")
     current = workspace()
     with current.ledger() as ledger:
-        decision = consider_release(_day(day), file, None if all_rows else row, reason or "dry run",
+        decision = consider_release(checked_day(day), file, None if all_rows else row, reason or "dry run",
                                     ledger=ledger, workspace=current)  # fmt: skip
         event = None if dry_run else record_release(ledger, decision)
     if event is None:
@@ -126,14 +125,3 @@ def _rows(count: int | None) -> str:
 
 def _short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:_SHORT]
-
-
-def _day(value: str) -> str:
-    try:
-        # Python also reads 20260105, which no folder and no partition is called.
-        known = date.fromisoformat(value).isoformat() == value
-    except ValueError:
-        known = False
-    if not known:
-        raise BadInput(f"{value} is not a date of the form YYYY-MM-DD")
-    return value

@@ -1,6 +1,5 @@
 """The care team's command: ``worklist`` shows the list of a day, or says where its page is."""
 
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, out, print_json, workspace
+from readmission_platform.commands.terminal import Json, checked_day, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def _show(found: "WorkList") -> None:
 def _found(current: "Workspace", day: str | None) -> "WorkList":
     from readmission_platform.lifecycle.days.work_lists import latest_scored_day, work_lists
 
-    wanted = _checked(day) if day else latest_scored_day(current.lake)
+    wanted = checked_day(day) if day else latest_scored_day(current.lake)
     if wanted is None:
         raise BadInput("nothing has been scored yet; `readmission score --date D` scores a day with files")
     with current.ledger() as ledger:
@@ -79,17 +78,6 @@ def _found(current: "Workspace", day: str | None) -> "WorkList":
     if not lists:
         raise BadInput(f"{wanted} has not been scored; `readmission score --date {wanted}` scores it")
     return lists[0]
-
-
-def _checked(day: str) -> str:
-    try:
-        # Python also reads 20260105, which no partition is called.
-        known = date.fromisoformat(day).isoformat() == day
-    except ValueError:
-        known = False
-    if not known:
-        raise BadInput(f"--date: {day} is not a date of the form YYYY-MM-DD")
-    return day
 
 
 def _page(current: "Workspace", found: "WorkList") -> str:
