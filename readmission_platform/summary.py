@@ -11,20 +11,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from readmission_platform.config.files import (
-    change_plan_config,
-    check_files,
-    gate_policy,
-    monitoring_config,
-    roles_config,
-)
+from readmission_platform.config.files import check_files
 from readmission_platform.config.models import all_models
 from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import ConfigurationError, digest_of
 from readmission_platform.governance.ledger.chain import STAGES
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.governance.policy.adoption import everything_in_force
+from readmission_platform.lifecycle.proposals import PROPOSALS
 from readmission_platform.lifecycle.versions.stages import pointer_problems
 from readmission_platform.lifecycle.workspace import Platform, Workspace, contract_of
 
@@ -96,7 +92,7 @@ def status(workspace: Workspace) -> dict[str, Any]:
     with workspace.ledger() as ledger:
         events, pointers = ledger.snapshot()
         installation = ledger.binding.installation
-    records, problems = version_records(events, pointers), pointer_problems(events, pointers, workspace)
+    records, problems = version_records(events, pointers), pointer_problems(events, pointers)
     in_force = everything_in_force(events)
     return {
         "environment": settings.environment,
@@ -112,10 +108,10 @@ def status(workspace: Workspace) -> dict[str, Any]:
             }
             for stage in STAGES
         },
-        "policy": _adopted(in_force.policy, digest_of(gate_policy(settings, name))),
-        "change_plan": _adopted(in_force.plan, digest_of(change_plan_config(settings, name))),
-        "monitoring": _adopted(in_force.monitoring, digest_of(monitoring_config(settings, name))),
-        "roles": _adopted(in_force.roles, digest_of(roles_config(settings))),
+        **{
+            kind.removesuffix("_adopted"): _adopted(adopted, digest_of(PROPOSALS[kind].read(settings, name)))
+            for kind, adopted in in_force.adoptions.items()
+        },
         "versions": [_version(record) for record in records.values()],
     }
 
@@ -234,11 +230,11 @@ def show_status(console: Console, found: Mapping[str, Any]) -> None:
         console.print(f"  {stage}: {'version ' + held['version'] if held['version'] else 'none'}{since}")
         if held["problem"]:
             console.print(f"    [red]{escape(held['problem'])}; it scores nothing[/]", soft_wrap=True)
-    words = {"policy": "another policy than the one", "change_plan": "another change plan than the one",
-             "monitoring": "other monitoring limits than those", "roles": "other roles than those"}  # fmt: skip
-    for name, other in words.items():
-        if found[name]["differs_from_configs"]:
-            console.print(f"  [yellow]configs/ holds {other} in force; see `readmission policy`[/]")
+    for kind, adoptable in ADOPTABLE.items():
+        if found[kind.removesuffix("_adopted")]["differs_from_configs"]:
+            console.print(
+                f"  [yellow]configs/ differs from the {adoptable.words} in force; see `readmission policy`[/]"
+            )
     if not found["versions"]:
         console.print("  no version has been trained yet: `readmission train`, or `readmission run` for everything")
         return
@@ -296,7 +292,7 @@ def show_policy(console: Console, adopted: Any) -> None:
             "" if rule.enabled else "off",
             *(_limits(rule, kind) for kind in ("real", "synthetic")),
         )
-        for name, rule in adopted.policy.gates.items()
+        for name, rule in adopted.content.gates.items()
     )
     console.print(make_table(("gate", "stage", "", "real data", "synthetic data"), rows))
 

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from readmission_platform.governance.ledger.versions import version_records
+from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform_tests.conftest import PRODUCTION_DAYS, SHADOW_DAYS
 from readmission_platform_tests.support.homes import MODEL, Home, Outcome, files_below
 
@@ -112,10 +113,7 @@ def test_the_ledger_verifies_and_tells_the_story_in_order(lived_home: Home):
         "ledger_created",
         "version_trained",
         "demo_approver_created",
-        "roles_adopted",
-        "policy_adopted",
-        "change_plan_adopted",
-        "monitoring_adopted",
+        *ADOPTABLE,
         "version_validated",
         "version_promoted",
         "days_scored",

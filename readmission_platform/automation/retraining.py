@@ -66,7 +66,7 @@ def retraining_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentCon
         held_back = (
             cooling_down(trained, monitoring.retraining, now=now)
             or busy(context.instance, jobs.training.name)
-            or collecting(lake, waiting, needed=rules.shadow_days_required)
+            or collecting(lake, waiting, needed=workspace.promotion_rules.shadow_days_required)
         )
         if held_back:
             return dg.SkipReason(f"version {record.version}: {because.replace('_', ' ')}; {held_back}")
@@ -106,7 +106,7 @@ def regular_training_schedule(
         if record is None:
             return dg.SkipReason("no version is in production; train the first one with `readmission train`")
         held_back = busy(context.instance, jobs.training.name) or collecting(
-            workspace.lake, waiting, needed=rules.shadow_days_required
+            workspace.lake, waiting, needed=workspace.promotion_rules.shadow_days_required
         )
         if held_back:
             return dg.SkipReason(held_back)

@@ -81,13 +81,14 @@ def production_promotion_sensor(model: ModelAssets, jobs: ModelJobs, rules: Envi
     def sensor(platform: dg.ResourceParam[Platform]) -> dg.RunRequest | dg.SkipReason:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
-            approved = approved_in_staging(ledger, needed=rules.approvals_required)
+            asked = workspace.promotion_rules
+            approved = approved_in_staging(ledger, needed=asked.approvals_required)
             record = live_version(ledger, Stage.staging.value)
         if approved is None or record is None:
             return dg.SkipReason("no version in staging has the approvals it needs")
         days = days_in_the_shadow(workspace.lake, record)
-        if days < rules.shadow_days_required:
-            return dg.SkipReason(f"version {approved.version}: {days} of {rules.shadow_days_required} shadow days")
+        if days < asked.shadow_days_required:
+            return dg.SkipReason(f"version {approved.version}: {days} of {asked.shadow_days_required} shadow days")
         config = PromotionConfig(
             version=approved.version, to_stage=Stage.production, replace=approved.saw_incumbent, reason="approved"
         )

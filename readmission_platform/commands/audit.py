@@ -86,7 +86,7 @@ def verify(
         with platform.ledger() as ledger:
             report = audit.verify(ledger, exported, public_key=public_key)
             if report.ok:
-                improper = _improper(report, ledger.events_of_all(), platform)
+                improper = _improper(report, ledger.events_of_all())
     except LedgerCorrupt as error:  # not even its tables are whole
         report = audit.AuditReport.unreadable(error)
     if improper:
@@ -101,7 +101,7 @@ def verify(
         raise LedgerCorrupt(f"the ledger is corrupt: {report.problem}", seq=report.first_bad_seq or 0)
 
 
-def _improper(report: "AuditReport", events: "Sequence[Event]", platform: "Platform") -> dict[int, str]:
+def _improper(report: "AuditReport", events: "Sequence[Event]") -> dict[int, str]:
     """Say by the event that moved it which stage of which model holds a version that was not properly put there."""
     from readmission_platform.governance.ledger.chain import ENVIRONMENT
     from readmission_platform.lifecycle.versions.stages import pointer_problems
@@ -110,7 +110,7 @@ def _improper(report: "AuditReport", events: "Sequence[Event]", platform: "Platf
         pointers[stage].seq: f"{model}: {problem}"
         for model, pointers in report.pointers.items()
         for stage, problem in pointer_problems(
-            [event for event in events if event.model in (model, ENVIRONMENT)], pointers, platform
+            [event for event in events if event.model in (model, ENVIRONMENT)], pointers
         ).items()
     }
 

@@ -2,63 +2,61 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.markup import escape
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, given_at, home, out, print_json, workspace
-from readmission_platform.config.change_plan import ChangePlan, PlanLimit
-from readmission_platform.config.files import change_plan_config, gate_policy, monitoring_config, read_yaml
+from readmission_platform.config.change_plan import PlanLimit
+from readmission_platform.config.files import read_yaml
 from readmission_platform.config.governance import GatePolicy, LimitSet
 from readmission_platform.foundation.errors import BadInput
 
 if TYPE_CHECKING:
-    from readmission_platform.governance.policy.adoption import (
-        AdoptionKind,
-        MonitoringInForce,
-        PlanInForce,
-        PolicyInForce,
-    )
+    from readmission_platform.governance.policy.adoptable import Adopted, AdoptionKind, Content, PlanInForce
     from readmission_platform.governance.policy.gates_diff import Difference, GateChange
+    from readmission_platform.governance.policy.required import RequiredGates
     from readmission_platform.governance.policy.simulation import SimulatedVersion
-    from readmission_platform.lifecycle.workspace import Workspace
+    from readmission_platform.lifecycle.workspace import Platform, Workspace
 
-NOTHING_IN_FORCE = "no gate policy is in force yet; in local the first validation adopts gates.yaml of the model"
-NO_PLAN_IN_FORCE = (
-    "no change plan is in force yet: have change_plan.yaml of the model reviewed and adopt it with "
-    "`readmission policy adopt --plan` (in local the next decision about a version adopts it)"
-)
 _COLOURS = {"tighter": "green", "looser": "red", "not comparable": "yellow", "neutral": "dim"}
-NO_MONITORING_IN_FORCE = (
-    "no monitoring limits are in force yet, so those of monitoring.yaml count: adopt them with "
-    "`readmission policy adopt --monitoring` (in local the next decision about a version adopts them)"
-)
-Plan = Annotated[bool, typer.Option("--plan", help="The change plan instead of the gate policy.")]
-Monitoring = Annotated[bool, typer.Option("--monitoring", help="The monitoring limits instead of the gate policy.")]
+Roles = Annotated[bool, typer.Option("--roles", help="The roles, which hold for every model.")]
+Promotion = Annotated[
+    bool, typer.Option("--promotion", help="What the environment asks of promotions, which holds for every model.")
+]
+Plan = Annotated[bool, typer.Option("--plan", help="The change plan of the model.")]
+Monitoring = Annotated[bool, typer.Option("--monitoring", help="The monitoring limits of the model.")]
+Evaluation = Annotated[
+    bool, typer.Option("--evaluation", help="The evaluation settings of the model: model.yaml but for its settings.")
+]
 
 
-def policy_show(plan: Plan = False, monitoring: Monitoring = False, as_json: Json = False) -> None:
-    """Show what is in force: the adopted policy, plan or limits, which need not be those of configs/."""
-    _one_of(plan=plan, monitoring=monitoring)
-    if monitoring:
-        _show_monitoring(_monitoring_in_force(workspace()), as_json=as_json)
-        return
-    if plan:
-        _show_plan(_plan_in_force(workspace()), as_json=as_json)
-        return
-    adopted = _in_force(workspace())
+def policy_show(
+    roles: Roles = False,
+    promotion: Promotion = False,
+    plan: Plan = False,
+    monitoring: Monitoring = False,
+    evaluation: Evaluation = False,
+    as_json: Json = False,
+) -> None:
+    """Show what is in force, which need not be what configs/ says: the gate policy, or what an option names."""
+    kind = _one_of(roles=roles, promotion=promotion, plan=plan, monitoring=monitoring, evaluation=evaluation)
+    adopted = _in_force(kind, *_where(kind))
     if as_json:
-        print_json(
-            {
-                "digest": adopted.digest,
-                "adopted_by": adopted.adopted_by,
-                **adopted.policy.model_dump(mode="json"),
-            }
-        )
-    else:
+        content = adopted.content.model_dump(mode="json")
+        print_json({"digest": adopted.digest, "adopted_by": adopted.adopted_by, **content})
+    elif kind == "policy_adopted":
         summary.show_policy(out, adopted)
+    elif kind == "change_plan_adopted":
+        _show_plan(adopted)
+    else:
+        from readmission_platform.governance.policy.settings_diff import flattened
+
+        out.print(f"{_words(kind)} {adopted.digest}, adopted by {adopted.adopted_by} at {adopted.adopted_at}")
+        rows = ((escape(path), escape(value)) for path, value in flattened(adopted.content))
+        out.print(summary.make_table(("setting", "value"), rows))
 
 
 def policy_adopt(
@@ -66,54 +64,56 @@ def policy_adopt(
         Path | None, typer.Option(help="Your private key; without it the demo approver signs (local).")
     ] = None,
     signer: Annotated[str | None, typer.Option(help="Who you are in the roles in force; needed with --key.")] = None,
-    roles: Annotated[
-        bool, typer.Option("--roles", help="Adopt configs/roles.yaml instead, which holds for every model.")
-    ] = False,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Adopt change_plan.yaml of the model instead of gates.yaml.")
-    ] = False,
-    monitoring: Annotated[
-        bool, typer.Option("--monitoring", help="Adopt monitoring.yaml of the model instead of gates.yaml.")
-    ] = False,
+    roles: Roles = False,
+    promotion: Promotion = False,
+    plan: Plan = False,
+    monitoring: Monitoring = False,
+    evaluation: Evaluation = False,
 ) -> None:
-    """Put gates.yaml of a model (or change_plan.yaml, monitoring.yaml, roles.yaml) into force with a signature."""
-    from readmission_platform.lifecycle.versions.approval import adopt_configuration, adopt_roles
-    from readmission_platform.lifecycle.workspace import Platform
+    """Put what configs/ says into force with a signature: the gate policy (gates.yaml), or what an option names."""
+    from readmission_platform.lifecycle.versions.approval import adopt_proposal
 
-    _one_of(roles=roles, plan=plan, monitoring=monitoring)
-    words = "roles" if roles else "change plan" if plan else "monitoring limits" if monitoring else "policy"
-    if roles:
-        event = adopt_roles(Platform(home()), key=key, signer=signer, asked_at=given_at())
-    else:
-        kind: AdoptionKind = "change_plan_adopted" if plan else "monitoring_adopted" if monitoring else "policy_adopted"
-        event = adopt_configuration(workspace(), kind, key=key, signer=signer, asked_at=given_at())
-    out.print(f"{words} {event.payload['digest'][:19]} in force (event {event.seq})")
+    kind = _one_of(roles=roles, promotion=promotion, plan=plan, monitoring=monitoring, evaluation=evaluation)
+    platform, current = _where(kind)
+    event = adopt_proposal(platform, kind, current, key=key, signer=signer, asked_at=given_at())
+    out.print(f"{_words(kind)} {event.payload['digest'][:19]} in force (event {event.seq})")
 
 
-def policy_diff(plan: Plan = False, monitoring: Monitoring = False, as_json: Json = False) -> None:
-    """Compare what is in force with the model's file: what the file would tighten, loosen or change."""
-    _one_of(plan=plan, monitoring=monitoring)
-    if monitoring:
-        _diff_monitoring(as_json=as_json)
-        return
-    if plan:
-        _diff_plan(as_json=as_json)
-        return
-    from readmission_platform.governance.policy.gates_diff import diff_policies
+def policy_diff(
+    roles: Roles = False,
+    promotion: Promotion = False,
+    plan: Plan = False,
+    monitoring: Monitoring = False,
+    evaluation: Evaluation = False,
+    as_json: Json = False,
+) -> None:
+    """Compare what is in force with configs/: what the file would tighten, loosen or change."""
+    from readmission_platform.governance.policy.gates_diff import GateChange, diff_policies
+    from readmission_platform.governance.policy.plan_diff import diff_plans
+    from readmission_platform.governance.policy.settings_diff import diff_settings
+    from readmission_platform.lifecycle.proposals import PROPOSALS
 
-    current = workspace()
-    adopted, proposed = _in_force(current), gate_policy(current.settings, current.name)
-    changes = diff_policies(adopted.policy, proposed)
-    problem = _unusable(proposed, current)
+    kind = _one_of(roles=roles, promotion=promotion, plan=plan, monitoring=monitoring, evaluation=evaluation)
+    platform, current = _where(kind)
+    adopted, proposal = _in_force(kind, platform, current), PROPOSALS[kind]
+    proposed: Any = proposal.read(platform.settings, current.name if current else "")
+    problem = _unusable(kind, proposed, current.required if current else None)
+    compare: dict[str, Any] = {"policy_adopted": diff_policies, "change_plan_adopted": diff_plans}
+    changes = compare.get(kind, diff_settings)(adopted.content, proposed)
     if as_json:
-        print_json({"in_force": adopted.digest, "changes": [each.to_json() for each in changes],
+        print_json({"in_force": adopted.digest,
+                     "changes": [each.to_json() if isinstance(each, GateChange) else vars(each) for each in changes],
                      "loosens": any(each.direction in ("looser", "not comparable") for each in changes),
                      "adoptable": problem is None, "problem": problem})  # fmt: skip
         return
     if not changes:
-        out.print("gates.yaml says what the policy in force says")
+        out.print(f"{proposal.file} says what the {_words(kind)} in force says")
         return
-    _show_changes(changes)
+    out.print(f"from the {_words(kind)} in force to {proposal.file}:")
+    if kind == "policy_adopted":
+        _show_changes(changes)
+    else:
+        _show_differences(changes)
     if problem:
         out.print(f"it cannot be adopted: {problem}", markup=False)
 
@@ -128,14 +128,14 @@ def policy_simulate(
 
     proposed = read_yaml(gates, GatePolicy)
     current = workspace()
-    problem = _unusable(proposed, current)
+    problem = _unusable("policy_adopted", proposed, current.required)
     if problem:
         raise BadInput(f"{gates}: {problem}")
-    adopted = _in_force(current)
+    adopted = _in_force("policy_adopted", current.platform, current)
     with current.ledger() as ledger:
         events, pointers = ledger.snapshot()
     found = simulate_policy(proposed, required=current.required, events=events, pointers=pointers)
-    changes = diff_policies(adopted.policy, proposed)
+    changes = diff_policies(adopted.content, proposed)
     if as_json:
         print_json({"versions": [each.to_json() for each in found], "changes": [each.to_json() for each in changes]})
         return
@@ -144,108 +144,74 @@ def policy_simulate(
     out.print(f"{len(changes)} gates differ from the policy in force; {others} of {len(found)} verdicts would differ")
 
 
-def _in_force(current: "Workspace") -> "PolicyInForce":
-    from readmission_platform.governance.policy.adoption import in_force
+def _one_of(**chosen: bool) -> "AdoptionKind":
+    """Return which content is meant: the gate policy without an option.
 
-    with current.ledger() as ledger:
-        adopted = in_force(ledger.events())
-    if adopted is None:
-        raise BadInput(NOTHING_IN_FORCE)
-    return adopted
-
-
-def _plan_in_force(current: "Workspace") -> "PlanInForce":
-    from readmission_platform.governance.policy.adoption import plan_in_force
-
-    with current.ledger() as ledger:
-        adopted = plan_in_force(ledger.events())
-    if adopted is None:
-        raise BadInput(NO_PLAN_IN_FORCE)
-    return adopted
-
-
-def _monitoring_in_force(current: "Workspace") -> "MonitoringInForce":
-    from readmission_platform.governance.policy.adoption import monitoring_in_force
-
-    with current.ledger() as ledger:
-        adopted = monitoring_in_force(ledger)
-    if adopted is None:
-        raise BadInput(NO_MONITORING_IN_FORCE)
-    return adopted
-
-
-def _one_of(**chosen: bool) -> None:
-    """Refuse more than one of the options that say which file is meant."""
-    given = [f"--{name}" for name, is_chosen in chosen.items() if is_chosen]
+    Raises
+    ------
+    BadInput
+        When more than one option is given.
+    """
+    given = [name for name, is_chosen in chosen.items() if is_chosen]
     if len(given) > 1:
-        raise BadInput(f"{' and '.join(given)} are adopted, shown and compared one after the other: give one of them")
+        options = " and ".join(f"--{name}" for name in given)
+        raise BadInput(f"{options} are adopted, shown and compared one after the other: give one of them")
+    return _KINDS[given[0]] if given else "policy_adopted"
 
 
-def _show_monitoring(adopted: "MonitoringInForce", *, as_json: bool) -> None:
-    from readmission_platform.governance.policy.monitoring_diff import flattened
-
-    if as_json:
-        content = adopted.monitoring.model_dump(mode="json")
-        print_json({"digest": adopted.digest, "adopted_by": adopted.adopted_by, **content})
-        return
-    out.print(f"monitoring limits {adopted.digest}, adopted by {adopted.adopted_by} at {adopted.adopted_at}")
-    out.print(summary.make_table(("setting", "value"), flattened(adopted.monitoring)))
+_KINDS: dict[str, "AdoptionKind"] = {
+    "roles": "roles_adopted",
+    "promotion": "promotion_rules_adopted",
+    "plan": "change_plan_adopted",
+    "monitoring": "monitoring_adopted",
+    "evaluation": "evaluation_adopted",
+}
 
 
-def _diff_monitoring(*, as_json: bool) -> None:
-    from readmission_platform.governance.policy.monitoring_diff import diff_monitoring
+def _where(kind: "AdoptionKind") -> tuple["Platform", "Workspace | None"]:
+    """Return the platform, and the workspace of the model for what belongs to one."""
+    from readmission_platform.governance.policy.adoptable import ADOPTABLE
+    from readmission_platform.lifecycle.workspace import Platform
 
+    if ADOPTABLE[kind].of_environment:
+        return Platform(home()), None
     current = workspace()
-    adopted = _monitoring_in_force(current)
-    differences = diff_monitoring(adopted.monitoring, monitoring_config(current.settings, current.name))
-    if as_json:
-        print_json({"in_force": adopted.digest, "changes": [vars(each) for each in differences]})
-        return
-    if not differences:
-        out.print("monitoring.yaml says what the limits in force say")
-        return
-    out.print("from the monitoring limits in force to monitoring.yaml:")
-    _show_differences(differences)
+    return current.platform, current
 
 
-def _unusable(content: GatePolicy | ChangePlan, current: "Workspace") -> str | None:
-    """Say why a policy or a change plan cannot be adopted, or return None."""
+def _words(kind: "AdoptionKind") -> str:
+    from readmission_platform.governance.policy.adoptable import ADOPTABLE
+
+    return ADOPTABLE[kind].words
+
+
+def _in_force(kind: "AdoptionKind", platform: "Platform", current: "Workspace | None") -> "Adopted[Any]":
+    from readmission_platform.governance.policy.adoption import in_force_by
+
+    with platform.ledger(current.name if current else None) as ledger:
+        adopted = in_force_by(ledger, kind).adoptions[kind]
+    if adopted is None:
+        option = "".join(f" --{name}" for name, named in _KINDS.items() if named == kind)
+        raise BadInput(
+            f"no {_words(kind)} in force yet: have it reviewed and adopt it with `readmission policy adopt{option}` "
+            "(in local the next decision about a version does)"
+        )
+    return adopted
+
+
+def _unusable(kind: "AdoptionKind", content: "Content", required: "RequiredGates | None") -> str | None:
+    """Say why something cannot be adopted, or return None."""
     from readmission_platform.governance.policy.adoptable import check_content
 
     try:
-        kind: AdoptionKind = "policy_adopted" if isinstance(content, GatePolicy) else "change_plan_adopted"
-        check_content(kind, content, required=current.required)
+        check_content(kind, content, required=required)
     except BadInput as error:
         return str(error)
     return None
 
 
-def _diff_plan(*, as_json: bool) -> None:
-    from readmission_platform.governance.policy.plan_diff import diff_plans
-
-    current = workspace()
-    adopted, proposed = _plan_in_force(current), change_plan_config(current.settings, current.name)
-    differences = diff_plans(adopted.plan, proposed)
-    problem = _unusable(proposed, current)
-    if as_json:
-        print_json({"in_force": adopted.digest, "changes": [vars(each) for each in differences],
-                     "loosens": any(each.direction in ("looser", "not comparable") for each in differences),
-                     "adoptable": problem is None, "problem": problem})  # fmt: skip
-        return
-    if not differences:
-        out.print("change_plan.yaml says what the plan in force says")
-        return
-    out.print("from the change plan in force to change_plan.yaml:")
-    _show_differences(differences)
-    if problem:
-        out.print(f"it cannot be adopted: {problem}", markup=False)
-
-
-def _show_plan(adopted: "PlanInForce", *, as_json: bool) -> None:
-    plan = adopted.plan
-    if as_json:
-        print_json({"digest": adopted.digest, "adopted_by": adopted.adopted_by, **plan.model_dump(mode="json")})
-        return
+def _show_plan(adopted: "PlanInForce") -> None:
+    plan = adopted.content
     out.print(f"change plan {adopted.digest}, adopted by {adopted.adopted_by} at {adopted.adopted_at}")
     out.print("[bold]may change without a new review[/]")
     rows = (
@@ -280,7 +246,6 @@ def _limits(limit: PlanLimit) -> list[str]:
 
 
 def _show_changes(changes: Iterable["GateChange"]) -> None:
-    out.print("from the policy in force to gates.yaml:")
     for change in changes:
         out.print(f"[bold]{escape(change.gate)}[/]: [{_COLOURS[change.direction]}]{change.change}[/]")
         _show_differences(change.differences)

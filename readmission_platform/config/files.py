@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from readmission_platform.config.alerts import AlertsConfig, AppriseChannel
 from readmission_platform.config.change_plan import ChangePlan
 from readmission_platform.config.environment import Settings
-from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, RolesConfig
-from readmission_platform.config.model import ModelConfig
+from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, PromotionRules, RolesConfig
+from readmission_platform.config.model import EvaluationConfig, ModelConfig
 from readmission_platform.config.model_card import ModelCardConfig
 from readmission_platform.config.monitoring import MonitoringConfig
 from readmission_platform.foundation.values import ConfigurationError
@@ -68,9 +68,19 @@ def environment_config(current: Settings) -> EnvironmentConfig:
     return read_yaml(current.configs / "environments" / f"{current.environment}.yaml", EnvironmentConfig)
 
 
+def promotion_rules(current: Settings) -> PromotionRules:
+    """Read what the environment asks of promotions as it stands in the checkout (which need not be in force)."""
+    return environment_config(current).promotion
+
+
 def model_config(current: Settings, model: str) -> ModelConfig:
-    """Read how a model is evaluated, and how its scores are used."""
+    """Read how a model is evaluated, and how its scores are used, with the settings of its estimator."""
     return read_yaml(_of_model(current, model, "model"), ModelConfig)
+
+
+def evaluation_config(current: Settings, model: str) -> EvaluationConfig:
+    """Read how a model is evaluated as it stands in the checkout (which need not be in force)."""
+    return EvaluationConfig(**{name: value for name, value in model_config(current, model) if name != "settings"})
 
 
 def model_card_config(current: Settings, model: str) -> ModelCardConfig:

@@ -14,16 +14,20 @@ GateStage = Literal["candidate", "staging", "production"]
 LimitSet = Literal["real", "synthetic"]
 
 
+class PromotionRules(Frozen):
+    """What an environment asks of every promotion; counts once it was adopted with a signature."""
+
+    allow_synthetic_in_production: bool
+    shadow_days_required: int = Field(ge=0)
+    approvals_required: int = Field(ge=1, description="People who have to have approved a version for production.")
+
+
 class EnvironmentConfig(Frozen):
     """``configs/environments/<name>.yaml``: what differs between environments."""
 
-    allow_synthetic_in_production: bool
+    promotion: PromotionRules
     demo_approver: bool
     adopt_policy_on_first_use: bool
-    shadow_days_required: int = Field(ge=0)
-    approvals_required: int = Field(
-        ge=1, description="People who have to have approved a version in production; asked of what is live, too."
-    )
     sensors_running: bool
     scoring_schedule_running: bool
     monitoring_schedule_running: bool

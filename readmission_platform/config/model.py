@@ -18,8 +18,8 @@ class AgreementLimits(Frozen):
     psi_rows: int = Field(ge=1, description="The stability index of fewer says nothing.")
 
 
-class ModelConfig(Frozen):
-    """``configs/models/<name>/model.yaml``: the model, its evaluation, and how its scores are used."""
+class EvaluationConfig(Frozen):
+    """How a model is evaluated and its scores are used; counts once it was adopted with a signature."""
 
     seed: int
     replay_share: float = Field(gt=0, lt=1)
@@ -34,4 +34,12 @@ class ModelConfig(Frozen):
     max_missing_fraction: dict[str, float] = Field(description="By column; a column not named may miss nothing.")
     daily_rows: int = Field(ge=1, description="Rows a simulated day in the replay holds.")
     shadow_agreement: AgreementLimits
+
+
+class ModelConfig(EvaluationConfig):
+    """``configs/models/<name>/model.yaml``: the evaluation, and the settings of the estimator.
+
+    The change plan in force says how far the settings may go.
+    """
+
     settings: dict[str, Any] = Field(description="What only the estimator of the model knows of; it validates this.")

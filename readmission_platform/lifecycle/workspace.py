@@ -20,14 +20,12 @@ from readmission_platform.config.alerts import AlertsConfig
 from readmission_platform.config.environment import PROJECT_ROOT, Settings
 from readmission_platform.config.files import (
     alerts_config,
-    change_plan_config,
     environment_config,
-    gate_policy,
     model_config,
     monitoring_config,
-    roles_config,
+    promotion_rules,
 )
-from readmission_platform.config.governance import EnvironmentConfig, LimitSet
+from readmission_platform.config.governance import EnvironmentConfig, LimitSet, PromotionRules
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.models import ModelEntry, models_in_use
 from readmission_platform.config.monitoring import MonitoringConfig
@@ -36,9 +34,10 @@ from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.ledger.binding import LOCAL
 from readmission_platform.governance.ledger.chain import ENVIRONMENT
 from readmission_platform.governance.ledger.ledger import Ledger
-from readmission_platform.governance.policy.adoption import PolicyInForce, ensure_adopted, monitoring_in_force
+from readmission_platform.governance.policy.adoption import PolicyInForce, ensure_adopted, in_force_by
 from readmission_platform.governance.policy.required import RequiredGates, required_gates
 from readmission_platform.lifecycle.installation import open_ledger
+from readmission_platform.lifecycle.proposals import proposed
 from readmission_platform.models.contract import LandingFolders, ModelContract
 from readmission_platform.operations.database import Operations
 from readmission_platform.operations.names import ModelNames
@@ -210,15 +209,25 @@ class Workspace:
 
     @property
     def config(self) -> ModelConfig:
-        """``model.yaml`` of the model."""
-        return model_config(self.settings, self.name)
+        """How the model is evaluated, by what is in force (before anything is, by ``model.yaml``), and its settings."""
+        written = model_config(self.settings, self.name)
+        with self.ledger() as ledger:
+            adopted = in_force_by(ledger, "evaluation_adopted").evaluation
+        return written.model_copy(update=dict(adopted.content)) if adopted else written
 
     @property
     def monitoring(self) -> MonitoringConfig:
         """What counts as drift, as worse and as missing: the limits in force; before any are, ``monitoring.yaml``."""
         with self.ledger() as ledger:
-            adopted = monitoring_in_force(ledger)
-        return adopted.monitoring if adopted else monitoring_config(self.settings, self.name)
+            adopted = in_force_by(ledger, "monitoring_adopted").monitoring
+        return adopted.content if adopted else monitoring_config(self.settings, self.name)
+
+    @property
+    def promotion_rules(self) -> PromotionRules:
+        """What the environment asks of promotions: the rules in force; before any are, those of ``configs/``."""
+        with self.ledger() as ledger:
+            adopted = in_force_by(ledger, "promotion_rules_adopted").promotion_rules
+        return adopted.content if adopted else promotion_rules(self.settings)
 
     @property
     def required(self) -> RequiredGates:
@@ -266,10 +275,7 @@ class Workspace:
         settings = self.settings
         return ensure_adopted(
             ledger,
-            policy=gate_policy(settings, self.name),
-            plan=change_plan_config(settings, self.name),
-            monitoring=monitoring_config(settings, self.name),
-            roles=roles_config(settings),
+            contents=proposed(settings, self.name),
             required=self.required,
             environment=self.rules,
             keys=settings.keys,

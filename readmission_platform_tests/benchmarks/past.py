@@ -10,7 +10,7 @@ from readmission_platform.foundation.values import canonical_json
 from readmission_platform.governance.ledger import schema
 from readmission_platform.governance.ledger.chain import hash_of_text
 from readmission_platform.governance.ledger.ledger import Ledger
-from readmission_platform_tests.support.scenario import MODEL, Scenario, environment, ready_for_production
+from readmission_platform_tests.support.scenario import MODEL, Scenario, ready_for_production
 
 EVENTS_PER_VERSION = 25
 _AT_ONCE = 2_000
@@ -24,7 +24,6 @@ def write_past(url: str, *, versions: int) -> Scenario:
     """
     ledger = Ledger(url, model=MODEL, environment="local")
     scenario = ready_for_production(ledger)
-    scenario.environment = environment("production", approvals_required=2)
     scenario.promote()
     example = {event.kind: event.payload for event in ledger.events()}
     engine = make_engine(url)

@@ -94,7 +94,6 @@ def test_a_rollback_decided_and_applied_takes_less_than_a_second(benchmark, scen
             pointers=pointers,
             records=records,
             artifact_digests={version: record.artifact_digest for version, record in records.items()},
-            environment=scenario.environment,
             environment_name="local",
         )
         assert apply_rollback(scenario.ledger, decision) is not None

@@ -184,6 +184,44 @@ def test_monitoring_limits_take_effect_by_adoption_and_never_by_another_file(
 
 
 @pytest.mark.parametrize(
+    ("option", "file", "line", "part", "after"),
+    [
+        ("--evaluation", f"models/{MODEL}/model.yaml", r"^flag_share: .*", "flag_share", "0.15"),
+        ("--promotion", "environments/local.yaml", r"shadow_days_required: \d+", "shadow_days_required", "0"),
+    ],
+)
+def test_what_a_decision_reads_takes_effect_by_adoption_and_never_by_another_file(
+    lived_home: Home, changing: Callable[[Home], Home], tmp_path: Path,
+    option: str, file: str, line: str, part: str, after: str,
+):  # fmt: skip
+    configs = tmp_path / "other configs"
+    shutil.copytree(PROJECT_ROOT / "configs", configs)
+    path = configs / file
+    edited, count = re.subn(line, f"{part}: {after}", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert count == 1
+    path.write_text(edited)
+    home = changing(lived_home).having(READMISSION_CONFIGS=str(configs))
+
+    def acted_on() -> float:
+        with home.workspace() as workspace:
+            return float(getattr(workspace.config if option == "--evaluation" else workspace.promotion_rules, part))
+
+    assert acted_on() != float(after)
+    shown = home.command("policy", "diff", option, "--json").json["changes"]
+    assert [(each["part"], each["after"]) for each in shown] == [(part, after)]
+    adopted = home.command("policy", "adopt", option)
+    assert adopted.code == 0, adopted.err
+    assert acted_on() == float(after)
+    assert home.command("policy", "show", option, "--json").json[part] == float(after)
+    assert "says what the" in home.command("policy", "diff", option).out
+
+
+def test_the_roles_in_force_are_shown(lived_home: Home):
+    assert lived_home.command("policy", "show", "--roles", "--json").json["people"] == {}
+    assert "roles.clinical_approver" in lived_home.command("policy", "show", "--roles").out
+
+
+@pytest.mark.parametrize(
     ("options", "code", "said"),
     [
         (("--reason", " "), 2, "needs a reason"),

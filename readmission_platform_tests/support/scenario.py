@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from readmission_platform.config.change_plan import ChangePlan
 from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform.config.files import read_yaml
-from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, Person, RolesConfig
-from readmission_platform.config.model import ModelConfig
+from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, Person, PromotionRules, RolesConfig
+from readmission_platform.config.model import EvaluationConfig, ModelConfig
 from readmission_platform.config.monitoring import MonitoringConfig
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.ledger import Ledger
@@ -37,10 +37,10 @@ MODEL = "readmission_30d"
 REQUIRED = required_gates(CONTRACT.evidence)
 adopt = partial(adoption.adopt, required=REQUIRED)
 MONITORING = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "monitoring.yaml", MonitoringConfig)
-ensure_adopted = partial(adoption.ensure_adopted, required=REQUIRED, monitoring=MONITORING)
 POLICY = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "gates.yaml", GatePolicy)
 PLAN = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "change_plan.yaml", ChangePlan)
 MODEL_CONFIG = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "model.yaml", ModelConfig)
+EVALUATION = EvaluationConfig(**{name: value for name, value in MODEL_CONFIG if name != "settings"})
 ROLES = read_yaml(PROJECT_ROOT / "configs" / "roles.yaml", RolesConfig)
 KEYS = {name: Ed25519PrivateKey.generate() for name in ("trainer", "ops", "clinician", "second", "admin", "stranger")}
 PEOPLE = {
@@ -59,6 +59,32 @@ def environment(name: str, **changes: Any) -> EnvironmentConfig:
     """Return a shipped environment, with changes."""
     shipped = read_yaml(PROJECT_ROOT / "configs" / "environments" / f"{name}.yaml", EnvironmentConfig)
     return shipped.model_copy(update=changes)
+
+
+def promotion_rules(name: str, **changes: Any) -> PromotionRules:
+    """Return what a shipped environment asks of promotions, with changes."""
+    return environment(name).promotion.model_copy(update=changes)
+
+
+def ensure_adopted(
+    ledger: Ledger,
+    *,
+    policy: GatePolicy = POLICY,
+    plan: ChangePlan = PLAN,
+    roles: RolesConfig = ROLES,
+    environment: EnvironmentConfig,
+    keys: Path,
+) -> adoption.PolicyInForce:
+    """Have the demo approver adopt what is missing, where that may be."""
+    contents: dict[adoption.AdoptionKind, Any] = {
+        "roles_adopted": roles,
+        "promotion_rules_adopted": environment.promotion,
+        "policy_adopted": policy,
+        "change_plan_adopted": plan,
+        "monitoring_adopted": MONITORING,
+        "evaluation_adopted": EVALUATION,
+    }
+    return adoption.ensure_adopted(ledger, contents=contents, required=REQUIRED, environment=environment, keys=keys)
 
 
 def recipe() -> dict[str, Any]:
@@ -164,12 +190,12 @@ class Scenario:
 
     ledger: Ledger
     environment_name: str = "production"
-    environment: EnvironmentConfig | None = None
+    rules: PromotionRules | None = None
     now: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Fill in the shipped environment and the present moment."""
-        self.environment = self.environment or environment(self.environment_name)
+        """Fill in the rules of the shipped environment and the present moment."""
+        self.rules = self.rules or promotion_rules(self.environment_name)
         self.now = self.now or datetime.now(UTC)
         self.facts = VersionFacts(
             "sha256:artifact", "sha256:evidence", honest_estimates(), 14, has_champion=False, drift=judged_windows()
@@ -178,13 +204,23 @@ class Scenario:
     def adopt(
         self, policy: GatePolicy = POLICY, roles: RolesConfig | None = STAFFED_ROLES, plan: ChangePlan | None = PLAN
     ) -> None:
-        """Put roles, policy and change plan into force."""
+        """Put everything into force, from roles to evaluation settings."""
+        assert self.rules is not None
         if roles is not None:
             adopt(self.ledger, "roles_adopted", roles, Signer("admin", KEYS["admin"]))
-        adopt(self.ledger, "policy_adopted", policy, Signer("clinician", KEYS["clinician"]))
+        clinician = Signer("clinician", KEYS["clinician"])
+        adopt(self.ledger, "promotion_rules_adopted", self.rules, clinician)
+        adopt(self.ledger, "policy_adopted", policy, clinician)
         if plan is not None:
-            adopt(self.ledger, "change_plan_adopted", plan, Signer("clinician", KEYS["clinician"]))
-        adopt(self.ledger, "monitoring_adopted", MONITORING, Signer("clinician", KEYS["clinician"]))
+            adopt(self.ledger, "change_plan_adopted", plan, clinician)
+        adopt(self.ledger, "monitoring_adopted", MONITORING, clinician)
+        adopt(self.ledger, "evaluation_adopted", EVALUATION, clinician)
+
+    def adopt_rules(self, **changes: Any) -> None:
+        """Put other promotion rules into force."""
+        assert self.rules is not None
+        self.rules = self.rules.model_copy(update=changes)
+        adopt(self.ledger, "promotion_rules_adopted", self.rules, Signer("clinician", KEYS["clinician"]))
 
     def policy_digest(self) -> str:
         """Return the digest of the policy in force."""
@@ -279,7 +315,6 @@ class Scenario:
 
     def decide(self, to_stage: str = "production", version: str = "1", **changes: Any) -> Decision:
         """Decide about a promotion on the ledger as it is."""
-        assert self.environment is not None
         assert self.now is not None
         events, pointers = self.ledger.snapshot()
         record = version_records(events, pointers).get(version)
@@ -290,7 +325,6 @@ class Scenario:
             pointers=pointers,
             facts=replace(self.facts, limit_set=source.limits if source else None),
             required=REQUIRED,
-            environment=self.environment,
             environment_name=self.environment_name,
             now=self.now,
         )

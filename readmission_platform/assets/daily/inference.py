@@ -70,7 +70,7 @@ def shadow_asset(model: ModelAssets) -> dg.AssetsDefinition:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
             events, pointers = ledger.snapshot()
-        record = None if delivered.empty else trusted_version("staging", events, pointers, workspace)
+        record = None if delivered.empty else trusted_version("staging", events, pointers)
         if record is None:
             why = "no version is in staging, or nothing was delivered"
             context.log.info(f"skipped: {why}")
@@ -144,7 +144,7 @@ def _versions_for(
         record = records.get(config.version)
         if record is None or not record.was_in_production:
             raise BadInput(f"version {config.version} was never in production, so it may not score")
-        check_was_live(record.version, events, workspace)
+        check_was_live(record.version, events)
         return dict.fromkeys(days, record)
     if not days:
         return {}
@@ -153,10 +153,10 @@ def _versions_for(
         rows = lake.read(PREDICTIONS, columns=[lake.day, "model_version"], where={lake.day: list(days)})
         recorded = dict(zip(rows[lake.day], rows["model_version"], strict=True))
     if any(day not in recorded for day in days):
-        live = trusted_version("production", events, pointers, workspace)
+        live = trusted_version("production", events, pointers)
         recorded = {day: live.version for day in days if live is not None} | recorded
     for version in sorted(set(recorded.values())):
-        check_was_live(version, events, workspace)
+        check_was_live(version, events)
     return {day: records[recorded[day]] for day in days if day in recorded}
 
 

@@ -127,11 +127,11 @@ def _shown(stage: str, workspace: Workspace) -> Iterator[Any]:
     """Show a stage: verify the artifact, align the alias, and emit the version as data version; nothing if empty."""
     registry = workspace.registry
     with workspace.ledger() as ledger:
-        changed = registry.align_aliases(trusted_stages(ledger, workspace))
+        changed = registry.align_aliases(trusted_stages(ledger))
         if changed:
             aliases = {alias: list(versions) for alias, versions in changed.items()}
             ledger.append("alias_repaired", {"aliases": aliases}, actor=workspace.actor)
-        record = trusted_version(stage, *ledger.snapshot(), workspace)
+        record = trusted_version(stage, *ledger.snapshot())
         if record is None:
             yield nothing_to_check(CHECK, f"no version is in {stage}")
             return

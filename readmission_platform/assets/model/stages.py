@@ -50,7 +50,7 @@ def align_and_announce(
     model: ModelAssets, ledger: Ledger, *, workspace: Workspace
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     """Bring the registry's aliases into line after a move, and show the change on the projections' pages at once."""
-    trusted = trusted_stages(ledger, workspace)
+    trusted = trusted_stages(ledger)
     workspace.registry.align_aliases(trusted)
     reached("stages: aliases aligned")
     shown = workspace.registry.aliases()

@@ -95,7 +95,7 @@ def _judged(
         raise EvidenceMissing(f"no limits are known for the source of version {record.version}; train it again")
     results = evaluate_gates(
         facts.estimates,
-        policy.policy,
+        policy.content,
         required=workspace.required,
         limit_set=facts.limit_set,
         stages=("candidate", "staging"),

@@ -11,7 +11,7 @@ from typing import Any
 from readmission_platform.governance.dossier.manifest import APPROVALS, PLAN, POLICY, REPRODUCTION, ROLES
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.versions import VersionRecord
-from readmission_platform.governance.policy.adoptable import Adoption
+from readmission_platform.governance.policy.adoptable import Adopted
 from readmission_platform.governance.policy.adoption import everything_in_force
 
 # What a file repeats of an event with a signature.
@@ -66,7 +66,7 @@ def _signed(event: Event) -> dict[str, Any]:
     return {name: each for name, each in _recorded(event).items() if name in _SIGNED}
 
 
-def _adopted(adoption: Adoption | None, events: Iterable[Event]) -> dict[str, Any] | None:
+def _adopted(adoption: Adopted[Any] | None, events: Iterable[Event]) -> dict[str, Any] | None:
     if adoption is None:
         return None
     return next(_signed(event) for event in events if event.seq == adoption.seq)

@@ -198,7 +198,7 @@ def seal_problem(signer: str, public_key: str, events: Sequence[Event], *, demo:
         Whether the seal says that it is a demonstration.
     """
     roles = roles_in_force(events)
-    person = roles.roles.people.get(signer) if roles and not demo else None
+    person = roles.content.people.get(signer) if roles and not demo else None
     announced = announced_demo_keys(events) if demo else {}
     registered = person.public_key if person else announced.get(signer)
     sealed_with = f"sealed in the name of {signer} with the key {public_key}"

@@ -16,6 +16,7 @@ from readmission_platform.evaluation.estimates.schema import EvidenceSchema
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.untrusted import MAX_WHOLE, is_printable
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
+from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.governance.policy.required import MEASURED_AT_TRAINING
 
 
@@ -337,15 +338,13 @@ PAYLOADS: Mapping[str, type[Payload]] = {
     "version_promoted": _Moved,
     "version_rolled_back": _Moved,
     "version_studied": _Studied,
-    "policy_adopted": _Signed,
-    "change_plan_adopted": _Signed,
-    "roles_adopted": _Signed,
+    **dict.fromkeys(ADOPTABLE, _Signed),
 }
 
 
 # Each is judged by all before it; a hospital adopts a few in a year.
 _MOST_RULES = 2000
-_RULES = frozenset({"policy_adopted", "change_plan_adopted", "roles_adopted", "demo_approver_created"})
+_RULES = frozenset({*ADOPTABLE, "demo_approver_created"})
 
 
 def check_payloads(events: Sequence[Event]) -> None:

@@ -1,19 +1,21 @@
 """What can be adopted, and what it is once it is in force.
 
-What belongs here: the kinds (gate policy, change plan, monitoring limits, roles), what is asked of each, who may adopt
+What belongs here: the kinds (from roles to evaluation settings), what is asked of each, who may adopt
 it and where it counts. What does not: signatures and events (``adoption``).
 
-Roles belong to the environment: they are adopted once and hold for every model. The others belong to one model.
+Roles and promotion rules belong to the environment: they are adopted once and hold for every model. The others belong
+to one model.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel
 
 from readmission_platform.config.change_plan import ChangePlan
-from readmission_platform.config.governance import GatePolicy, RolesConfig
+from readmission_platform.config.governance import GatePolicy, PromotionRules, RolesConfig
+from readmission_platform.config.model import EvaluationConfig
 from readmission_platform.config.monitoring import MonitoringConfig
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
@@ -22,14 +24,25 @@ from readmission_platform.governance.policy.gates import check_policy
 from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.roles import check_roles
 
-AdoptionKind = Literal["policy_adopted", "change_plan_adopted", "monitoring_adopted", "roles_adopted"]
-Content = GatePolicy | ChangePlan | MonitoringConfig | RolesConfig
+AdoptionKind = Literal[
+    "roles_adopted",
+    "promotion_rules_adopted",
+    "policy_adopted",
+    "change_plan_adopted",
+    "monitoring_adopted",
+    "evaluation_adopted",
+]
+Content = RolesConfig | PromotionRules | GatePolicy | ChangePlan | MonitoringConfig | EvaluationConfig
+
+
+C = TypeVar("C", bound=Content)
 
 
 @dataclass(frozen=True)
-class Adoption:
-    """The event that put something into force."""
+class Adopted(Generic[C]):
+    """What is in force, and the event that made it so."""
 
+    content: C
     digest: str
     seq: int
     adopted_by: str
@@ -37,52 +50,26 @@ class Adoption:
     demo: bool
 
 
-@dataclass(frozen=True)
-class PolicyInForce(Adoption):
-    """The gate policy in force, and the event that made it so."""
-
-    policy: GatePolicy
-
-
-@dataclass(frozen=True)
-class PlanInForce(Adoption):
-    """The change plan in force, and the event that made it so."""
-
-    plan: ChangePlan
-
-
-@dataclass(frozen=True)
-class MonitoringInForce(Adoption):
-    """The monitoring limits in force, and the event that made them so."""
-
-    monitoring: MonitoringConfig
-
-
-@dataclass(frozen=True)
-class RolesInForce(Adoption):
-    """The roles in force, and the event that made them so."""
-
-    roles: RolesConfig
+PolicyInForce = Adopted[GatePolicy]
+PlanInForce = Adopted[ChangePlan]
+RolesInForce = Adopted[RolesConfig]
 
 
 @dataclass(frozen=True)
 class InForce:
-    """Everything that is in force; None where nothing was properly adopted."""
+    """Everything that is in force, in the order of ``AdoptionKind``; None where nothing was properly adopted."""
 
+    roles: RolesInForce | None
+    promotion_rules: Adopted[PromotionRules] | None
     policy: PolicyInForce | None
     plan: PlanInForce | None
-    monitoring: MonitoringInForce | None
-    roles: RolesInForce | None
+    monitoring: Adopted[MonitoringConfig] | None
+    evaluation: Adopted[EvaluationConfig] | None
 
     @property
-    def adoptions(self) -> dict[AdoptionKind, Adoption | None]:
+    def adoptions(self) -> dict[AdoptionKind, Adopted[Any] | None]:
         """Everything by kind, in the order in which it can be adopted."""
-        return {
-            "roles_adopted": self.roles,
-            "policy_adopted": self.policy,
-            "change_plan_adopted": self.plan,
-            "monitoring_adopted": self.monitoring,
-        }
+        return dict(zip(get_args(AdoptionKind), vars(self).values(), strict=True))
 
     @property
     def missing(self) -> list[AdoptionKind]:
@@ -132,8 +119,8 @@ def _check_plan(plan: ChangePlan, required: RequiredGates | None) -> None:
     check_plan(plan, _of_its_model(required))
 
 
-def _check_monitoring(monitoring: MonitoringConfig, required: RequiredGates | None) -> None:
-    """Nothing is asked of the limits besides their shape."""
+def _only_shape(content: Content, required: RequiredGates | None) -> None:
+    """Nothing is asked of it besides its shape."""
 
 
 def _check_roles(roles: RolesConfig, required: RequiredGates | None) -> None:
@@ -147,14 +134,20 @@ def _of_its_model(required: RequiredGates | None) -> RequiredGates:
 
 
 ADOPTABLE: dict[str, Adoptable] = {
+    "roles_adopted": Adoptable(RolesConfig, _check_roles, "administer", of_environment=True, words="roles"),
+    "promotion_rules_adopted": Adoptable(
+        PromotionRules, _only_shape, "adopt_policy", of_environment=True, words="promotion rules"
+    ),
     "policy_adopted": Adoptable(GatePolicy, _check_policy, "adopt_policy", of_environment=False, words="policy"),
     "change_plan_adopted": Adoptable(
         ChangePlan, _check_plan, "adopt_policy", of_environment=False, words="change plan"
     ),
     "monitoring_adopted": Adoptable(
-        MonitoringConfig, _check_monitoring, "adopt_policy", of_environment=False, words="monitoring limits"
+        MonitoringConfig, _only_shape, "adopt_policy", of_environment=False, words="monitoring limits"
     ),
-    "roles_adopted": Adoptable(RolesConfig, _check_roles, "administer", of_environment=True, words="roles"),
+    "evaluation_adopted": Adoptable(
+        EvaluationConfig, _only_shape, "adopt_policy", of_environment=False, words="evaluation settings"
+    ),
 }
 
 

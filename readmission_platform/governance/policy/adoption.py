@@ -5,21 +5,19 @@ What belongs here: adopting, and reading what is in force. What does not: applyi
 The first roles of an environment vouch for themselves: their signer must be among them and may administer.
 Whoever sets up an environment therefore adopts roles before anybody else can write to its ledger.
 
-These roles hold for every model of the environment, also for one that is added later. A gate policy or a change plan
-belongs to one model. The signed statement names what the adoption is for, a model or the environment, and an adoption
-in another stream of the ledger has no effect.
+These roles, and the promotion rules, hold for every model of the environment, also for one that is added later. A gate
+policy or a change plan belongs to one model. The signed statement names what the adoption is for, a model or the
+environment, and an adoption in another stream of the ledger has no effect.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from readmission_platform.config.change_plan import ChangePlan
-from readmission_platform.config.governance import EnvironmentConfig, GatePolicy, RolesConfig
-from readmission_platform.config.monitoring import MonitoringConfig
+from readmission_platform.config.governance import EnvironmentConfig, RolesConfig
 from readmission_platform.foundation.errors import BadInput, Conflict, Refused
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.demo_approver import ANNOUNCED, Signer, demo_keys, demo_signer
@@ -28,11 +26,10 @@ from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event, utc
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoptable import (
     ADOPTABLE,
-    Adoption,
+    Adopted,
     AdoptionKind,
     Content,
     InForce,
-    MonitoringInForce,
     PlanInForce,
     PolicyInForce,
     RolesInForce,
@@ -45,7 +42,6 @@ from readmission_platform.governance.signatures import is_signed_by, sign
 
 __all__ = [
     "AdoptionKind",
-    "MonitoringInForce",
     "PlanInForce",
     "PolicyInForce",
     "RolesInForce",
@@ -57,8 +53,8 @@ __all__ = [
     "ensure_adopted",
     "everything_in_force",
     "in_force",
+    "in_force_by",
     "in_force_of",
-    "monitoring_in_force",
     "plan_in_force",
     "roles_ever_in_force",
     "roles_in_force",
@@ -80,16 +76,8 @@ def everything_in_force(events: Iterable[Event]) -> InForce:
 
 def in_force_of(adopted: Iterable[tuple[Event, Any]]) -> InForce:
     """Return what adoptions with an effect, in order, leave in force."""
-    found = {event.kind: (_adoption(event), content) for event, content in adopted}
-    policy, plan, monitoring, roles = (
-        found.get(kind) for kind in ("policy_adopted", "change_plan_adopted", "monitoring_adopted", "roles_adopted")
-    )
-    return InForce(
-        policy=PolicyInForce(**vars(policy[0]), policy=policy[1]) if policy else None,
-        plan=PlanInForce(**vars(plan[0]), plan=plan[1]) if plan else None,
-        monitoring=MonitoringInForce(**vars(monitoring[0]), monitoring=monitoring[1]) if monitoring else None,
-        roles=RolesInForce(**vars(roles[0]), roles=roles[1]) if roles else None,
-    )
+    found = {event.kind: _adopted(event, content) for event, content in adopted}
+    return InForce(*(found.get(kind) for kind in get_args(AdoptionKind)))
 
 
 def in_force(events: Iterable[Event]) -> PolicyInForce | None:
@@ -107,11 +95,11 @@ def roles_in_force(events: Iterable[Event]) -> RolesInForce | None:
     return everything_in_force(events).roles
 
 
-def monitoring_in_force(ledger: Ledger) -> MonitoringInForce | None:
-    """Return the monitoring limits in force, or None; reads no more of a long ledger than it takes."""
-    kinds = (CREATED, ANNOUNCED, "roles_adopted", "monitoring_adopted")
-    events = [event for kind in kinds for event in ledger.events(kind=kind)]
-    return everything_in_force(sorted(events, key=lambda event: event.seq)).monitoring
+def in_force_by(ledger: Ledger, kind: AdoptionKind) -> InForce:
+    """Return what is in force by adoptions of one kind, and the roles; reads no more of a long ledger than it takes."""
+    kinds = dict.fromkeys((CREATED, ANNOUNCED, "roles_adopted", kind))
+    events = [event for each in kinds for event in ledger.events(kind=each)]
+    return everything_in_force(sorted(events, key=lambda event: event.seq))
 
 
 def roles_ever_in_force(events: Iterable[Event]) -> list[RolesConfig]:
@@ -214,7 +202,7 @@ def _adopt_after(
         **sign(statement, signer.key),
     }
     proposed = Event(0, stream, "", kind, None, signer.identity, payload, "", "")
-    deciding = before.roles if before else None
+    deciding = before.content if before else None
     problem = _problem(proposed, deciding, counting_demo_keys(events), last_seq)
     if problem:
         raise Refused([f"{adoptable.words} not adopted: {problem}"])
@@ -231,10 +219,7 @@ def _adopt_after(
 def ensure_adopted(
     ledger: Ledger,
     *,
-    policy: GatePolicy,
-    plan: ChangePlan,
-    monitoring: MonitoringConfig,
-    roles: RolesConfig,
+    contents: Mapping[AdoptionKind, Content],
     required: RequiredGates,
     environment: EnvironmentConfig,
     keys: Path,
@@ -247,9 +232,9 @@ def ensure_adopted(
     Parameters
     ----------
     ledger
-        Of the model whose policy, plan and limits they are; the roles are adopted for the environment.
-    policy, plan, monitoring, roles
-        As they stand in the checkout; used on first adoption only.
+        Of the model; roles and promotion rules are adopted for the environment.
+    contents
+        Everything that can be adopted, as it stands in the checkout; used on first adoption only.
     required
         The gates that the model requires.
     keys
@@ -261,12 +246,6 @@ def ensure_adopted(
         When something is not in force and a person has to adopt it.
     """
     allowed = environment.demo_approver
-    contents: dict[AdoptionKind, Content] = {
-        "roles_adopted": roles,
-        "policy_adopted": policy,
-        "change_plan_adopted": plan,
-        "monitoring_adopted": monitoring,
-    }
     now = everything_in_force(ledger.events())
     if now.missing:
         wanted = ", ".join(ADOPTABLE[kind].words for kind in now.missing)
@@ -322,9 +301,9 @@ def _effective(events: Iterable[Event]) -> Iterator[tuple[Event, Any]]:
             yield event, content
 
 
-def _adoption(event: Event) -> Adoption:
+def _adopted(event: Event, content: Content) -> Adopted[Any]:
     statement = event.payload["statement"]
-    return Adoption(event.payload["digest"], event.seq, statement["signer"], event.at, statement["demo"])
+    return Adopted(content, event.payload["digest"], event.seq, statement["signer"], event.at, statement["demo"])
 
 
 def _problem(event: Event, roles: RolesConfig | None, announced: Mapping[str, str], last_seq: int) -> str | None:

@@ -56,10 +56,12 @@ class ApprovalStatement(Frozen):
     version: str
     artifact_digest: str
     evidence_digest: str
+    roles_digest: str
+    promotion_rules_digest: str
     policy_digest: str
     change_plan_digest: str
     monitoring_digest: str
-    roles_digest: str
+    evaluation_digest: str
     warnings: list[str]
     approver: str
     role: str
@@ -93,7 +95,7 @@ def approval_statement(
     Parameters
     ----------
     in_force
-        What the approval rests on besides the version: gate policy, change plan, monitoring limits and roles.
+        What the approval rests on besides the version: from roles to evaluation settings.
     warnings
         Gates that could not be judged and are acknowledged; None for those of the last validation.
     valid_for
@@ -145,7 +147,7 @@ def check_approval(
     signed
         ``{"statement", "signature", "public_key"}`` as :func:`sign` returns it.
     in_force
-        Gate policy, change plan, monitoring limits and roles at the moment that counts.
+        Everything in force at the moment that counts, from roles to evaluation settings.
     registered_keys
         Public keys of demo approvers by identity; empty wherever demonstrations do not count.
     used_nonces
@@ -160,7 +162,7 @@ def check_approval(
         return ["the statement is incomplete or has another form"]
     if in_force.roles is None or in_force.missing:
         return ["what it rests on is not in force"]
-    who, roles = statement.approver, in_force.roles.roles
+    who, roles = statement.approver, in_force.roles.content
     key = _key_of(statement, roles, registered_keys)
     if key is None:
         return [f"{who} has no registered key"]

@@ -112,25 +112,19 @@ def _may_move(event: Event, moves: Mapping[str, str | None], once_promoted: set[
     )
 
 
-def uncounted_approvals(
-    promotion: Event, record: VersionRecord, events: Sequence[Event], *, demanded: int
-) -> list[str]:
-    """Say what is wrong with the approvals that one promotion counted, each judged as of then.
+def uncounted_approvals(promotion: Event, record: VersionRecord, events: Sequence[Event]) -> list[str]:
+    """Say what is wrong with the approvals that one promotion counted, each judged by what was in force then.
 
     Parameters
     ----------
     record
         Of the promoted version, by the events before the promotion.
-    demanded
-        How many different people have to have approved it.
     """
     before = [event for event in events if event.seq < promotion.seq]
     given = {event.seq: event for event in before if event.kind == APPROVED and event.version == record.version}
-    judged = _judged(promotion, _listed(promotion), record, given, _Rules(before), used_nonces(before))
-    few = judged.people < demanded
-    return judged.problems + (
-        [f"event {promotion.seq} counted {judged.people} of the {demanded} approvals that it takes"] if few else []
-    )
+    rules = _Rules(before)
+    judged = _judged(promotion, _listed(promotion), record, given, rules, used_nonces(before))
+    return [*judged.problems, *_too_few(promotion, judged.people, rules)]
 
 
 def _counted(
@@ -144,7 +138,7 @@ def _counted(
             continue
         listed = _listed(event)
         if moves_of(event).get("production") == record.version:
-            yield _asked_for(event, _judged(event, listed, record, given, rules, spent))
+            yield _asked_for(event, _judged(event, listed, record, given, rules, spent), rules)
         spent.update(nonces[seq] for seq in listed if seq in nonces)
 
 
@@ -188,14 +182,22 @@ def _judged(
     return _Judged(len(people), problems)
 
 
-def _asked_for(promotion: Event, judged: _Judged) -> tuple[str, list[str]]:
-    """Hold what a promotion counted against the number that its own event says was asked for."""
+def _asked_for(promotion: Event, judged: _Judged, rules: _Rules) -> tuple[str, list[str]]:
+    """Hold what a promotion counted against what was asked for, and against what its own event says of that."""
     needed, problems = promotion.payload.get("approvals_required"), list(judged.problems)
-    if not isinstance(needed, int) or needed < 1:
+    then = rules.before(promotion.seq, "").in_force.promotion_rules
+    if then is not None and needed != then.content.approvals_required:
         problems.append(f"event {promotion.seq} does not record how many approvals its environment asked for")
-    elif judged.people < needed:
-        problems.append(f"event {promotion.seq} counted {judged.people} valid approvals of {needed} asked for")
+    problems += _too_few(promotion, judged.people, rules)
     return f"{judged.people} of {needed} counted in event {promotion.seq}, each valid then", problems
+
+
+def _too_few(promotion: Event, people: int, rules: _Rules) -> Iterator[str]:
+    then = rules.before(promotion.seq, "").in_force.promotion_rules
+    if then is None:
+        yield f"no promotion rules were in force at event {promotion.seq}"
+    elif people < then.content.approvals_required:
+        yield f"event {promotion.seq} counted {people} valid approvals of {then.content.approvals_required} asked for"
 
 
 def _listed(promotion: Event) -> list[int]:
@@ -209,7 +211,7 @@ def _is_signed(approval: Event, rules: _Rules) -> bool:
     who = _approver(approval)
     then = rules.before(approval.seq, who)
     roles = then.in_force.roles
-    person = roles.roles.people.get(who) if roles else None
+    person = roles.content.people.get(who) if roles else None
     key = then.demo_key if statement.get("demo") is True else person.public_key if person else None
     return key is not None and is_signed_by(approval.payload, key)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from readmission_platform.config.governance import EnvironmentConfig, LimitSet
+from readmission_platform.config.governance import LimitSet, PromotionRules
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.adoptable import InForce, PlanInForce, PolicyInForce, RolesInForce
@@ -105,7 +105,6 @@ class Case:
     events: Sequence[Event]
     pointers: Mapping[str, Pointer]
     facts: VersionFacts
-    environment: EnvironmentConfig
     environment_name: str
     in_force: InForce
     demo_keys: Mapping[str, str]
@@ -125,6 +124,11 @@ class Case:
     def roles(self) -> RolesInForce | None:
         """The roles in force."""
         return self.in_force.roles
+
+    @property
+    def rules(self) -> PromotionRules | None:
+        """What the environment asks of every promotion, as far as that is in force."""
+        return self.in_force.promotion_rules.content if self.in_force.promotion_rules else None
 
     @property
     def incumbent(self) -> str | None:

@@ -17,6 +17,8 @@ from readmission_platform.governance.promotion.approvals import check_approval, 
 from readmission_platform.governance.promotion.case import Case, Condition, condition
 
 STATE_BEFORE = {"staging": "candidate", "production": "staging"}
+_NO_RULES = "no promotion rules are in force"
+_ADOPT_RULES = "Adopt them with a signature (readmission policy adopt --promotion)."
 _ADOPT_A_PLAN = "Have the change plan reviewed, then adopt it with a signature: readmission policy adopt --plan."
 _NEW_REVIEW = (
     "Train a version inside the plan, or have the change reviewed and a plan that allows it adopted with a signature: "
@@ -106,7 +108,7 @@ def source_allowed(case: Case) -> Condition:
     source, kind = case.record.source, case.facts.limit_set
     if source is None or kind is None:
         return condition("source_allowed", False, "its source of data is not known", "Train it anew.")
-    may = case.environment.allow_synthetic_in_production and case.environment_name == LOCAL
+    may = case.rules is not None and case.rules.allow_synthetic_in_production and case.environment_name == LOCAL
     holds = kind != "synthetic" or case.request.to_stage != "production" or may
     detail = f"trained on {kind} data ({source})"
     return condition("source_allowed", holds, detail, "Train a version on real data; this one is a demonstration.")
@@ -142,19 +144,23 @@ def inside_change_plan(case: Case, gates_held: Condition) -> Condition:
     name = "inside_change_plan"
     if case.plan is None:
         return condition(name, False, "no change plan is in force", _ADOPT_A_PLAN)
-    outside = outside_of(case.plan.plan, case.record.trained)
+    outside = outside_of(case.plan.content, case.record.trained)
     if not gates_held.blocks:
         live = case.pointers["production"].version
         has_champion = case.request.to_stage == "production" and live not in (None, case.record.version)
         estimates = case.facts.estimates
-        outside += limits_missed(case.plan.plan, estimates, limit_set=case.facts.limit_set, has_champion=has_champion)
+        outside += limits_missed(
+            case.plan.content, estimates, limit_set=case.facts.limit_set, has_champion=has_champion
+        )
     detail = f"outside: {'; '.join(outside)}" if outside else f"inside the plan {case.plan.digest[:19]}"
     return condition(name, not outside, detail, _NEW_REVIEW)
 
 
 def shadow_days(case: Case) -> Condition:
     """The version ran in the shadow for the configured number of days."""
-    days, needed = case.facts.shadow_days, case.environment.shadow_days_required
+    if case.rules is None:
+        return condition("shadow_days", False, _NO_RULES, _ADOPT_RULES)
+    days, needed = case.facts.shadow_days, case.rules.shadow_days_required
     is_count = type(days) is int  # True would compare as one day
     detail = f"{days} of {needed} days scored in the shadow"
     return condition("shadow_days", is_count and days >= needed, detail, "Score more days in the shadow first.")
@@ -205,11 +211,11 @@ def replacement_acknowledged(case: Case) -> Condition:
 
 def approvals(case: Case, gates: Sequence[GateResult]) -> tuple[Condition, list[int]]:
     """Enough different people approved exactly this; returns the events that count as well."""
-    needed = case.environment.approvals_required
     action = "Have it approved by somebody who may, and who did not train it."
-    if case.in_force.missing:
+    if case.rules is None or case.in_force.missing:
         missing = ", ".join(ADOPTABLE[kind].words for kind in case.in_force.missing)
         return condition("approvals", False, f"not in force: {missing}", "Adopt each with a signature."), []
+    needed = case.rules.approvals_required
     counting: list[int] = []
     reasons: list[str] = []
     people: set[str] = set()

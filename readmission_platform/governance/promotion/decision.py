@@ -12,11 +12,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from readmission_platform.config.governance import AdditionalGates, EnvironmentConfig, GateStage
+from readmission_platform.config.governance import AdditionalGates, GateStage
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import STAGES, Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.governance.policy.adoption import PolicyInForce, counting_demo_keys, everything_in_force
 from readmission_platform.governance.policy.gates import OF_PROMOTION, GateResult, evaluate_gates
 from readmission_platform.governance.policy.required import RequiredGates
@@ -44,10 +45,7 @@ _PROMOTION = Transition(
     refusal="promotion_refused",
     # An event of one of these kinds between decision and recording means that the decision must be taken anew.
     binding_kinds=(
-        "policy_adopted",
-        "change_plan_adopted",
-        "monitoring_adopted",
-        "roles_adopted",
+        *ADOPTABLE,
         "demo_approver_created",
         "version_trained",
         "version_validated",
@@ -65,7 +63,7 @@ class Decision(Judged):
     gates: list[GateResult]
     estimates: dict[str, Any]
     approvals: list[int]
-    approvals_required: int
+    approvals_required: int | None
     policy_digest: str | None
     plan_digest: str | None
 
@@ -77,17 +75,16 @@ def decide(
     pointers: Mapping[str, Pointer],
     facts: VersionFacts,
     required: RequiredGates,
-    environment: EnvironmentConfig,
     environment_name: str,
     now: datetime,
 ) -> Decision:
     """Decide about one promotion; pure, and changes nothing.
 
-    Policy, change plan and roles are those in force by the events. Every condition is checked, so that a refusal
-    names all its reasons. Whatever is missing or not a number counts against the version. On the way to production the
-    version must also have run in the shadow for long enough, without a drift alarm against its own training
-    data (``no_drift_alarm``; it holds while fewer rows were scored than make a window), be compared with
-    the version it replaces, and be approved.
+    Policy, change plan, roles and promotion rules are those in force by the events. Every condition is checked, so that
+    a refusal names all its reasons. Whatever is missing or not a number counts against the version. On the way to
+    production the version must also have run in the shadow for long enough, without a drift alarm against its own
+    training data (``no_drift_alarm``; it holds while fewer rows were scored than make a window), be compared with the
+    version it replaces, and be approved.
 
     Parameters
     ----------
@@ -126,7 +123,6 @@ def decide(
             events=events,
             pointers=pointers,
             facts=facts,
-            environment=environment,
             environment_name=environment_name,
             in_force=in_force,
             demo_keys=counting_demo_keys(events),
@@ -144,7 +140,7 @@ def decide(
         gates=gates,
         estimates={name: raw for name, raw in (facts.estimates or {}).items() if name.startswith(OF_PROMOTION)},
         approvals=counting,
-        approvals_required=environment.approvals_required,
+        approvals_required=in_force.promotion_rules.content.approvals_required if in_force.promotion_rules else None,
         expected=dict(pointers),
         policy_digest=in_force.policy.digest if in_force.policy else None,
         plan_digest=in_force.plan.digest if in_force.plan else None,
@@ -220,7 +216,7 @@ def _evaluated(case: Case, required: RequiredGates) -> tuple[list[GateResult], s
     if case.facts.estimates is None:
         return [], "the estimates could not be recomputed from the evidence"
     judge = partial(
-        evaluate_gates, case.facts.estimates, case.policy.policy,
+        evaluate_gates, case.facts.estimates, case.policy.content,
         required=required, limit_set=limit_set, stages=_STAGES_JUDGED[case.request.to_stage],
     )  # fmt: skip
     try:

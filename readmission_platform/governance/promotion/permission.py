@@ -26,6 +26,6 @@ def actor_permitted(actor: str, permission: str, roles: RolesInForce | None, *, 
     """
     if environment_name == LOCAL and actor.strip():
         return condition("actor_permitted", True, "local environment: no role is needed", "")
-    holds = roles is not None and permitted(roles.roles, actor, permission)
+    holds = roles is not None and permitted(roles.content, actor, permission)
     detail = f"{actor or 'nobody'} {'has' if holds else 'does not have'} the permission {permission}"
     return condition("actor_permitted", holds, detail, "Ask somebody whose role permits it.")

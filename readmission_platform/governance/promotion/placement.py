@@ -15,48 +15,46 @@ from readmission_platform.governance.policy.adoption import in_force
 from readmission_platform.governance.promotion.approved import PROMOTED, ROLLED_BACK, uncounted_approvals
 
 
-def pointer_problem(pointer: Pointer, events: Sequence[Event], demanded: int) -> str | None:
+def pointer_problem(pointer: Pointer, events: Sequence[Event]) -> str | None:
     """Say why a pointer must not be acted on; None where it may, or the stage is empty.
 
     Parameters
     ----------
     events
         All events of the model and its environment, in order.
-    demanded
-        How many different people have to have approved a version in production.
     """
     if pointer.version is None:
         return None
     moved = next((event for event in events if event.seq == pointer.seq), None)
     if moved is None:
         return f"version {pointer.version} is in {pointer.stage} without an event"
-    problem = _move_problem(moved, pointer.stage, pointer.version, events, demanded)
+    problem = _move_problem(moved, pointer.stage, pointer.version, events)
     return f"version {pointer.version} was not properly put into {pointer.stage}: {problem}" if problem else None
 
 
-def live_problem(version: str, events: Sequence[Event], demanded: int) -> str | None:
+def live_problem(version: str, events: Sequence[Event]) -> str | None:
     """Say why a version must not count as one that is or was in production; None where one promotion was proper."""
     moves = [event for event in events if event.kind == PROMOTED and _moves(event).get("production") == version]
-    problems = [_move_problem(event, "production", version, events, demanded) for event in moves]
+    problems = [_move_problem(event, "production", version, events) for event in moves]
     if None in problems:
         return None
     return f"version {version} was never properly put into production{f': {problems[-1]}' if problems else ''}"
 
 
-def _move_problem(event: Event, stage: str, version: str, events: Sequence[Event], demanded: int) -> str | None:
+def _move_problem(event: Event, stage: str, version: str, events: Sequence[Event]) -> str | None:
     """Say what is wrong with the event that moved a version into a stage, or return None."""
     if not is_intact(event):
         return f"event {event.seq} was edited"
     if (event.version, event.payload.get("to_stage"), _moves(event).get(stage)) != (version, stage, version):
         return f"event {event.seq} ({event.kind}) does not record this move"
     if event.kind == PROMOTED:
-        return _promotion_problem(event, stage, version, events, demanded)
+        return _promotion_problem(event, stage, version, events)
     if event.kind == ROLLED_BACK and stage == "production":
-        return live_problem(version, [each for each in events if each.seq < event.seq], demanded)
+        return live_problem(version, [each for each in events if each.seq < event.seq])
     return f"event {event.seq} ({event.kind}) is neither a promotion nor a rollback"
 
 
-def _promotion_problem(event: Event, stage: str, version: str, events: Sequence[Event], demanded: int) -> str | None:
+def _promotion_problem(event: Event, stage: str, version: str, events: Sequence[Event]) -> str | None:
     before = [each for each in events if each.seq < event.seq]
     own = [each for each in before if each.version == version]
     record = _record_at(version, before)
@@ -70,7 +68,7 @@ def _promotion_problem(event: Event, stage: str, version: str, events: Sequence[
     problem = _validation_problem(record, before)
     if problem or stage != "production":
         return problem
-    return "; ".join(uncounted_approvals(event, record, events, demanded=demanded)) or None
+    return "; ".join(uncounted_approvals(event, record, events)) or None
 
 
 def _validation_problem(record: VersionRecord, before: Sequence[Event]) -> str | None:

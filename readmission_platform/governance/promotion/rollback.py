@@ -7,7 +7,6 @@ line. A rollback needs a reason and no new approval; gates are not asked again, 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord
@@ -67,7 +66,6 @@ def decide_rollback(
     pointers: Mapping[str, Pointer],
     records: Mapping[str, VersionRecord],
     artifact_digests: Mapping[str, str | None],
-    environment: EnvironmentConfig,
     environment_name: str,
 ) -> RollbackDecision:
     """Decide about a rollback; pure, and changes nothing.
@@ -79,7 +77,7 @@ def decide_rollback(
     """
     live = pointers["production"].version
     target = request.to_version or version_before(events)
-    never_approved = live_problem(target, events, environment.approvals_required) if target else None
+    never_approved = live_problem(target, events) if target else None
     record = records.get(target or "")
     found = [
         check.ledger_intact(events, pointers),

@@ -168,7 +168,7 @@ def _validated_under(
     yield Check("adopted_policy", "integrity", "pass", adopted)
     # Another validation's additional gates keep applying in a decision; what was recorded is this validation's own.
     own = [gates for gates in [validation.payload.get("additional_gates")] if gates]
-    again = _evaluated(record, policy.policy, required, found.estimates, additional=own)
+    again = _evaluated(record, policy.content, required, found.estimates, additional=own)
     if again is None:
         yield Check("gates_recomputed", "integrity", "fail", "the gates cannot be evaluated on the evidence")
         return
@@ -208,7 +208,7 @@ def _gates_in_force(
     policy = in_force(events)
     if policy is None:
         return Check("gates_in_force", "policy", "fail", "no gate policy is in force")
-    results = _evaluated(record, policy.policy, required, found.estimates, additional=record.additional_gates())
+    results = _evaluated(record, policy.content, required, found.estimates, additional=record.additional_gates())
     if results is None:
         return Check("gates_in_force", "policy", "fail", "the gates cannot be evaluated on the evidence")
     blocking = sorted({gate.gate for gate in results if gate.blocks})

@@ -1,21 +1,17 @@
-"""Signatures of people: approving a version, adopting a policy, a change plan or roles.
+"""Signatures of people: approving a version, and adopting what is proposed.
 
 What belongs here: building the statement from what the ledger holds and having it signed. What does not: whether the
 signature counts; ``governance`` decides that when it is used.
 """
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from readmission_platform.config.environment import Settings
-from readmission_platform.config.files import change_plan_config, gate_policy, monitoring_config, roles_config
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.governance.demo_approver import DEMO_ROLE, Signer, demo_signer
-from readmission_platform.governance.ledger.chain import Event
+from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
-from readmission_platform.governance.policy.adoptable import Content
 from readmission_platform.governance.policy.adoption import (
     AdoptionKind,
     adopt,
@@ -23,10 +19,10 @@ from readmission_platform.governance.policy.adoption import (
     everything_in_force,
     roles_in_force,
 )
-from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion.approvals import approval_statement, check_approval, sign
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest
 from readmission_platform.governance.signatures import load_key
+from readmission_platform.lifecycle.proposals import PROPOSALS
 from readmission_platform.lifecycle.versions.decisions import consider
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 
@@ -117,7 +113,7 @@ def sign_approval(
 def _check_role(role: str, ledger: Ledger, *, demo: bool) -> None:
     """Check that an approval can be given in a role: it exists, and the demo approver holds no other than its own."""
     roles = roles_in_force(ledger.events())
-    known = sorted(roles.roles.roles) if roles else []
+    known = sorted(roles.content.roles) if roles else []
     if role not in known:
         raise BadInput(f"--role: there is no role {role!r}; known are {', '.join(known)}")
     if demo and role != DEMO_ROLE:
@@ -138,10 +134,21 @@ def _decision(version: str, reason: str, ledger: Ledger, workspace: Workspace) -
     return consider(request, ledger=ledger, workspace=workspace)
 
 
-def adopt_configuration(
-    workspace: Workspace, kind: AdoptionKind, *, key: Path | None, signer: str | None, asked_at: datetime
+def adopt_proposal(
+    platform: Platform,
+    kind: AdoptionKind,
+    workspace: Workspace | None,
+    *,
+    key: Path | None,
+    signer: str | None,
+    asked_at: datetime,
 ) -> Event:
-    """Put a model's gate policy, change plan or monitoring limits, as they stand in the checkout, into force.
+    """Put something into force as it stands in the checkout.
+
+    Parameters
+    ----------
+    workspace
+        Of the model that it belongs to; None for what belongs to the environment, which may have no model yet.
 
     Raises
     ------
@@ -152,48 +159,16 @@ def adopt_configuration(
     Refused
         When the signer may not adopt it.
     """
-    read: dict[str, Callable[[Settings, str], Content]] = {
-        "policy_adopted": gate_policy,
-        "change_plan_adopted": change_plan_config,
-        "monitoring_adopted": monitoring_config,
-    }
-    content = read[kind](workspace.settings, workspace.name)
-    with workspace.ledger() as ledger:
-        return _adopted(
-            workspace.platform, ledger, kind, content, workspace.required, key=key, signer=signer, asked_at=asked_at
-        )
-
-
-def adopt_roles(platform: Platform, *, key: Path | None, signer: str | None, asked_at: datetime) -> Event:
-    """Put ``configs/roles.yaml`` into force for the whole environment, which may have no model yet.
-
-    Raises
-    ------
-    BadInput, Conflict, Refused
-        As :func:`adopt_configuration`.
-    """
-    roles = roles_config(platform.settings)
-    with platform.ledger() as ledger:
-        return _adopted(platform, ledger, "roles_adopted", roles, None, key=key, signer=signer, asked_at=asked_at)
-
-
-def _adopted(
-    platform: Platform,
-    ledger: Ledger,
-    kind: AdoptionKind,
-    content: Content,
-    required: RequiredGates | None,
-    *,
-    key: Path | None,
-    signer: str | None,
-    asked_at: datetime,
-) -> Event:
+    model = workspace.name if workspace else None
+    content = PROPOSALS[kind].read(platform.settings, model or ENVIRONMENT)
     if (key is None) != (signer is None):
         raise BadInput("--key and --signer belong together")
-    if key is not None and signer is not None:
-        who = Signer(signer, load_key(key))
-    elif platform.has_demo_approver:
-        who = demo_signer(ledger, platform.settings.keys)
-    else:
-        raise Refused([f"there is no demo approver in {platform.environment}: sign with --key and --signer"])
-    return adopt(ledger, kind, content, who, required=required, asked_at=asked_at)
+    with platform.ledger(model) as ledger:
+        if key is not None and signer is not None:
+            who = Signer(signer, load_key(key))
+        elif platform.has_demo_approver:
+            who = demo_signer(ledger, platform.settings.keys)
+        else:
+            raise Refused([f"there is no demo approver in {platform.environment}: sign with --key and --signer"])
+        required = workspace.required if workspace else None
+        return adopt(ledger, kind, content, who, required=required, asked_at=asked_at)

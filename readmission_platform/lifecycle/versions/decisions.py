@@ -68,7 +68,6 @@ def consider_closely(request: PromotionRequest, *, ledger: Ledger, workspace: Wo
         pointers=pointers,
         facts=gathered.facts,
         required=workspace.required,
-        environment=workspace.rules,
         environment_name=workspace.environment,
         now=ledger.now(),
     )
@@ -90,7 +89,6 @@ def consider_rollback(request: RollbackRequest, *, ledger: Ledger, workspace: Wo
         pointers=pointers,
         records=records,
         artifact_digests=digests,
-        environment=workspace.rules,
         environment_name=workspace.environment,
     )
 

@@ -56,7 +56,7 @@ def differences(ledger: Ledger, *, workspace: Workspace) -> list[Difference]:
     registry = workspace.registry
     aliases, registered = registry.aliases(), registry.versions()
     events, pointers = ledger.snapshot()
-    problems, records = pointer_problems(events, pointers, workspace), version_records(events, pointers)
+    problems, records = pointer_problems(events, pointers), version_records(events, pointers)
     found: list[Difference] = []
     for stage in (each.value for each in Stage):
         version = pointers[stage].version

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from readmission_platform.config.governance import EnvironmentConfig, GatePolicy
+from readmission_platform.config.governance import GatePolicy
 from readmission_platform.evaluation.disclosure import suppress_small_cells, telling_shares
 from readmission_platform.evaluation.words import Wording
 from readmission_platform.governance.ledger.chain import Event
@@ -61,7 +61,7 @@ def write_review(version: str, *, ledger: Ledger, workspace: Workspace, out: Pat
 
 def review_of(version: str, *, ledger: Ledger, workspace: Workspace) -> dict[str, Any]:
     """Return what the page says, as plain values."""
-    rules = workspace.rules
+    rules = workspace.promotion_rules
     request = PromotionRequest(version, "production", workspace.actor, replace=True, reason="review")
     considered = consider_closely(request, ledger=ledger, workspace=workspace)
     decision = considered.decision
@@ -87,7 +87,7 @@ def review_of(version: str, *, ledger: Ledger, workspace: Workspace) -> dict[str
         **version_changes(record, champion, considered, workspace),
         "conditions": [item.to_json() for item in decision.conditions],
         "gates": [gate.to_json() for gate in _in_order(decision.gates)],
-        "groups": list(_groups(evidence, counted, policy.policy if policy else None, wording)),
+        "groups": list(_groups(evidence, counted, policy.content if policy else None, wording)),
         "warnings": [gate.to_json() for gate in decision.gates if gate.gate in warnings_of(decision.gates)],
         "shadow": shadow_of(workspace.lake, gathered.shadow, workspace.config)
         | {"required": rules.shadow_days_required},
@@ -97,7 +97,7 @@ def review_of(version: str, *, ledger: Ledger, workspace: Workspace) -> dict[str
         "approvals": list(_approvals(considered, version)),
         "approvals_required": rules.approvals_required,
         "meaning": MEANING,
-        "commands": _commands(record, rules, replaces=champion is not None),
+        "commands": _commands(record, demo=workspace.platform.has_demo_approver, replaces=champion is not None),
         "pictures": pictures_of(evidence, wording) if evidence else [],
     }
 
@@ -178,7 +178,7 @@ def _approval(event: Event) -> dict[str, Any]:
     return {"seq": event.seq, **{name: said.get(name) for name in names}}
 
 
-def _commands(record: VersionRecord, rules: EnvironmentConfig, *, replaces: bool) -> dict[str, str | None]:
+def _commands(record: VersionRecord, *, demo: bool, replaces: bool) -> dict[str, str | None]:
     """Return the exact commands to approve and then to promote."""
     if record.state not in ("candidate", "staging"):
         return {"approve": None, "demo": None, "promote": None}
@@ -186,6 +186,6 @@ def _commands(record: VersionRecord, rules: EnvironmentConfig, *, replaces: bool
     promote = f"readmission promote --version {record.version} --to-stage production --reason 'WHY'"
     return {
         "approve": f"{approve} --approver YOUR_IDENTITY --key YOUR_KEY.pem",
-        "demo": approve if rules.demo_approver else None,
+        "demo": approve if demo else None,
         "promote": f"{promote} --replace" if replaces else promote,
     }

@@ -12,7 +12,6 @@ from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.promotion.placement import live_problem, pointer_problem
-from readmission_platform.lifecycle.workspace import Platform, Workspace
 
 _ACTION = "roll back to a version that was properly promoted (readmission rollback), and find out who recorded this"
 
@@ -41,25 +40,20 @@ def live_version(ledger: Ledger, stage: str) -> VersionRecord | None:
     return record
 
 
-def pointer_problems(
-    events: Sequence[Event], pointers: Mapping[str, Pointer], where: Workspace | Platform
-) -> dict[str, str]:
+def pointer_problems(events: Sequence[Event], pointers: Mapping[str, Pointer]) -> dict[str, str]:
     """Say what is wrong with each stage whose version was not properly put there."""
-    demanded = where.rules.approvals_required
-    found = {stage: pointer_problem(pointer, events, demanded) for stage, pointer in pointers.items()}
+    found = {stage: pointer_problem(pointer, events) for stage, pointer in pointers.items()}
     return {stage: problem for stage, problem in found.items() if problem is not None}
 
 
-def trusted_stages(ledger: Ledger, workspace: Workspace) -> dict[str, str | None]:
+def trusted_stages(ledger: Ledger) -> dict[str, str | None]:
     """Return stage to version; a stage whose version was not properly put there is left out."""
     events, pointers = ledger.snapshot()
-    improper = pointer_problems(events, pointers, workspace)
+    improper = pointer_problems(events, pointers)
     return {stage: pointer.version for stage, pointer in pointers.items() if stage not in improper}
 
 
-def trusted_version(
-    stage: str, events: Sequence[Event], pointers: Mapping[str, Pointer], workspace: Workspace
-) -> VersionRecord | None:
+def trusted_version(stage: str, events: Sequence[Event], pointers: Mapping[str, Pointer]) -> VersionRecord | None:
     """Return the version in a stage, to act on, or None; how it came there is looked at again.
 
     Raises
@@ -67,14 +61,14 @@ def trusted_version(
     Refused
         When it was not properly put there.
     """
-    problem = pointer_problem(pointers[stage], events, workspace.rules.approvals_required)
+    problem = pointer_problem(pointers[stage], events)
     if problem is not None:
         raise Refused([f"{problem}: {_ACTION}"])
     version = pointers[stage].version
     return version_records(events, pointers)[version] if version is not None else None
 
 
-def check_was_live(version: str, events: Sequence[Event], workspace: Workspace) -> None:
+def check_was_live(version: str, events: Sequence[Event]) -> None:
     """Make sure that a version is or was properly in production.
 
     Raises
@@ -82,6 +76,6 @@ def check_was_live(version: str, events: Sequence[Event], workspace: Workspace) 
     Refused
         When it was not.
     """
-    problem = live_problem(version, events, workspace.rules.approvals_required)
+    problem = live_problem(version, events)
     if problem is not None:
         raise Refused([f"{problem}: choose another version"])

@@ -10,6 +10,7 @@ from readmission_platform.foundation.errors import BadInput, Conflict, PolicyErr
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.demo_approver import DEMO_APPROVER, Signer, demo_keys, demo_signer
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.governance.policy.adoption import (
     counting_demo_keys,
     everything_in_force,
@@ -46,11 +47,9 @@ def test_local_adopts_on_first_use_and_says_that_it_is_a_demonstration(ledger: L
         )
     adoptions = ledger.events(after=1)
     kinds = [event.kind for event in adoptions]
-    assert kinds == [
-        "demo_approver_created", "roles_adopted", "policy_adopted", "change_plan_adopted", "monitoring_adopted"
-    ]  # fmt: skip
+    assert kinds == ["demo_approver_created", *ADOPTABLE]
     assert all(event.payload["demo"] is True for event in adoptions)
-    assert (adopted.policy, adopted.digest, adopted.adopted_by) == (POLICY, digest_of(POLICY), DEMO_APPROVER)
+    assert (adopted.content, adopted.digest, adopted.adopted_by) == (POLICY, digest_of(POLICY), DEMO_APPROVER)
     assert (tmp_path / "keys" / "demo-approver.pem").stat().st_mode & 0o777 == 0o600
 
 
@@ -72,7 +71,7 @@ def test_a_changed_file_has_no_effect_until_it_is_adopted(ledger: Ledger, tmp_pa
     adopt(ledger, "policy_adopted", looser, demo_signer(ledger, tmp_path))
     now = in_force(ledger.events())
     assert now is not None
-    assert (now.policy, now.digest) == (looser, digest_of(looser))
+    assert (now.content, now.digest) == (looser, digest_of(looser))
 
 
 def test_a_plan_that_is_missing_is_adopted_in_local_and_waits_for_a_person_elsewhere(
@@ -88,13 +87,15 @@ def test_a_plan_that_is_missing_is_adopted_in_local_and_waits_for_a_person_elsew
             ledger, policy=POLICY, plan=PLAN, roles=STAFFED_ROLES, environment=rules, keys=tmp_path
         ).digest
 
-    with pytest.raises(Refused, match="not in force here: change plan, monitoring limits;"):
+    with pytest.raises(
+        Refused, match="not in force here: promotion rules, change plan, monitoring limits, evaluation settings;"
+    ):
         adopted("production")
     assert plan_in_force(ledger.events()) is None
     assert adopted("local") == digest_of(POLICY)
     plan = plan_in_force(ledger.events())
     assert plan is not None
-    assert (plan.plan, plan.digest, plan.demo) == (PLAN, digest_of(PLAN), True)
+    assert (plan.content, plan.digest, plan.demo) == (PLAN, digest_of(PLAN), True)
 
 
 def test_the_plan_is_adopted_by_whoever_may_adopt_the_policy_and_follows_its_own_kind(ledger: Ledger) -> None:
@@ -110,7 +111,7 @@ def test_the_plan_is_adopted_by_whoever_may_adopt_the_policy_and_follows_its_own
     now = everything_in_force(ledger.events())
     assert now.plan is not None
     assert now.policy is not None
-    assert (now.plan.plan, now.policy.policy) == (other, POLICY)
+    assert (now.plan.content, now.policy.content) == (other, POLICY)
 
 
 def test_people_adopt_with_their_own_keys_and_permissions(ledger: Ledger) -> None:
@@ -128,7 +129,7 @@ def test_people_adopt_with_their_own_keys_and_permissions(ledger: Ledger) -> Non
     assert policy is not None
     assert roles is not None
     assert (policy.seq, policy.adopted_by, policy.demo) == (event.seq, "clinician", False)
-    assert roles.roles == STAFFED_ROLES
+    assert roles.content == STAFFED_ROLES
     assert len(ledger.events(after=1)) == 2
 
 
@@ -151,7 +152,7 @@ def test_an_event_without_a_valid_signature_changes_nothing(ledger: Ledger) -> N
     assert in_force(ledger.events()) == before
     roles = roles_in_force(ledger.events())
     assert roles is not None
-    assert roles.roles == STAFFED_ROLES
+    assert roles.content == STAFFED_ROLES
 
 
 def test_an_old_adoption_cannot_be_replayed_to_bring_back_a_looser_policy(ledger: Ledger) -> None:
@@ -161,11 +162,11 @@ def test_an_old_adoption_cannot_be_replayed_to_bring_back_a_looser_policy(ledger
     ledger.append("policy_adopted", old.payload, actor="clinician")
     now = in_force(ledger.events())
     assert now is not None
-    assert now.policy == POLICY
+    assert now.content == POLICY
     adopt(ledger, "policy_adopted", without("min_f1"), CLINICIAN)
     now = in_force(ledger.events())
     assert now is not None
-    assert now.policy == without("min_f1")
+    assert now.content == without("min_f1")
 
 
 def test_an_incomplete_policy_or_an_unknown_permission_is_not_adopted(ledger: Ledger, tmp_path: Path) -> None:

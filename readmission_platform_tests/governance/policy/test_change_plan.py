@@ -29,7 +29,6 @@ from readmission_platform_tests.support.scenario import (
     Scenario,
     adopt,
     cohort,
-    environment,
     estimate,
     honest_estimates,
     ready_for_production,
@@ -293,7 +292,7 @@ def test_a_rollback_asks_for_no_plan_and_no_recipe(ledger: Ledger):
     decision = decide_rollback(
         RollbackRequest(to_version="1", actor="ops", reason="worse"), events=events, pointers=pointers,
         records=version_records(events, pointers), artifact_digests={"1": "sha256:artifact"},
-        environment=environment("production"), environment_name="production",
+        environment_name="production",
     )  # fmt: skip
     assert decision.allowed, decision.reasons()
 

@@ -15,6 +15,7 @@ from readmission_platform.governance.dossier.manifest import registered_to
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, utc_text
 from readmission_platform.governance.ledger.extract import events_of
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.governance.policy.adoption import (
     AdoptionKind,
     everything_in_force,
@@ -51,6 +52,8 @@ STRANGERS_ROLES = RolesConfig(
 )
 LOOSER = POLICY.model_copy(update={"gates": {k: v for k, v in POLICY.gates.items() if k != "min_rows"}})
 
+OF_A_MODEL = [kind for kind, each in ADOPTABLE.items() if not each.of_environment]
+
 
 @pytest.fixture
 def second(any_ledger: Ledger, ledger_url: str) -> Iterator[Ledger]:
@@ -78,7 +81,7 @@ def signed_adoption(
 
 def roles_of(ledger: Ledger) -> RolesConfig | None:
     found = roles_in_force(ledger.events())
-    return found.roles if found else None
+    return found.content if found else None
 
 
 def test_a_stranger_cannot_own_a_second_model_by_being_first(any_ledger: Ledger, second: Ledger) -> None:
@@ -151,25 +154,18 @@ def test_the_policy_of_one_model_has_no_effect_on_another_nor_in_the_environment
     Scenario(any_ledger).adopt()
     ours = any_ledger.events(kind="policy_adopted")[0]
     plan = any_ledger.events(kind="change_plan_adopted")[0]
-    assert everything_in_force(second.events()).missing == [
-        "policy_adopted",
-        "change_plan_adopted",
-        "monitoring_adopted",
-    ]
+    assert everything_in_force(second.events()).missing == OF_A_MODEL
     for of_environment in (False, True):
         second.append("policy_adopted", ours.payload, actor="clinician", of_environment=of_environment)
         second.append("change_plan_adopted", plan.payload, actor="clinician", of_environment=of_environment)
     everybodys = signed_adoption("policy_adopted", LOOSER, CLINICIAN, stream=ENVIRONMENT)
     second.append("policy_adopted", everybodys, actor="clinician", of_environment=True)
-    assert everything_in_force(second.events()).missing == [
-        "policy_adopted",
-        "change_plan_adopted",
-        "monitoring_adopted",
-    ]
+    assert everything_in_force(second.events()).missing == OF_A_MODEL
     theirs = adopt(second, "policy_adopted", LOOSER, CLINICIAN)
     assert theirs.payload["statement"]["model"] == SECOND
     policies = [in_force(ledger.events()) for ledger in (any_ledger, second)]
-    assert [policy and (policy.policy, policy.seq) for policy in policies] == [(POLICY, ours.seq), (LOOSER, theirs.seq)]
+    found = [policy and (policy.content, policy.seq) for policy in policies]
+    assert found == [(POLICY, ours.seq), (LOOSER, theirs.seq)]
 
 
 def test_a_second_model_goes_to_production_under_the_roles_that_were_adopted_once(
@@ -212,7 +208,7 @@ def test_the_extract_of_a_model_holds_the_roles_that_its_signatures_are_judged_b
     adopt(second, "roles_adopted", STAFFED_ROLES, ADMIN)
     adopt(any_ledger, "policy_adopted", POLICY, CLINICIAN)
     events = events_of(any_ledger.entries())
-    assert everything_in_force(events).missing == ["change_plan_adopted", "monitoring_adopted"]
+    assert everything_in_force(events).missing == ["promotion_rules_adopted", *OF_A_MODEL[1:]]
     assert registered_to(public_key_text(KEYS["clinician"]), events) == "clinician"
 
 
@@ -225,10 +221,7 @@ def test_the_demo_approver_is_announced_once_and_signs_for_every_model(
     assert [(event.model, event.kind) for event in second.events()] == [
         (ENVIRONMENT, "ledger_created"),
         (ENVIRONMENT, "demo_approver_created"),
-        (ENVIRONMENT, "roles_adopted"),
-        (SECOND, "policy_adopted"),
-        (SECOND, "change_plan_adopted"),
-        (SECOND, "monitoring_adopted"),
+        *((each.stream(SECOND), kind) for kind, each in ADOPTABLE.items()),
     ]
     key = public_key_text(demo_signer(second, tmp_path).key)
     assert registered_to(key, second.events()) == "demo-approver (demonstration)"
@@ -262,11 +255,10 @@ def test_processes_that_set_up_an_environment_together_adopt_everything_once(
         assert [event.kind for event in events] == [
             "ledger_created",
             "demo_approver_created",
-            "roles_adopted",
-            "policy_adopted",
-            "change_plan_adopted",
-            "monitoring_adopted",
+            *ADOPTABLE,
         ]
         assert everything_in_force(events).missing == []
-        assert {seq for model, seq in found if model == ledger.model} == {events[3].seq}
+        assert {seq for model, seq in found if model == ledger.model} == {
+            next(event.seq for event in events if event.kind == "policy_adopted")
+        }
     any_ledger.verify()

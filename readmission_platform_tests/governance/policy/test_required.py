@@ -146,7 +146,7 @@ def test_a_model_adopts_a_policy_that_holds_its_own_gates(ledger: Ledger) -> Non
     adopt(ledger, "policy_adopted", policy_of(SEPSIS), clinician, required=required)
     adopted = in_force(ledger.events())
     assert adopted is not None
-    assert adopted.policy == policy_of(SEPSIS)
+    assert adopted.content == policy_of(SEPSIS)
 
 
 def test_a_policy_is_never_taken_unchecked(ledger: Ledger) -> None:

@@ -33,8 +33,8 @@ def test_a_promotion_records_how_many_approvals_were_asked_for_and_verifies_by_i
     scenario = ready_for_production(ledger)
     scenario.promote()
     promotion = ledger.events(kind="version_promoted")[-1]
-    assert scenario.environment is not None
-    assert promotion.payload["approvals_required"] == scenario.environment.approvals_required == 2
+    assert scenario.rules is not None
+    assert promotion.payload["approvals_required"] == scenario.rules.approvals_required == 2
     found = checked(ledger, scenario)
     assert {name: result for name, (result, _) in found.items()} == dict.fromkeys(found, "pass")
     assert "2 of 2" in found["approvals_counted"][1]

@@ -17,10 +17,8 @@ from readmission_platform.governance.promotion.approvals import sign
 from readmission_platform.governance.promotion.decision import PromotionRequest, apply, decide
 from readmission_platform_tests.support.scenario import (
     KEYS,
-    PLAN,
     POLICY,
     REQUIRED,
-    ROLES,
     STAFFED_ROLES,
     Scenario,
     ensure_adopted,
@@ -216,16 +214,11 @@ def test_a_demo_approver_announced_outside_local_does_not_count(ledger: Ledger) 
     ledger.append("demo_approver_created", announcement, actor="x", of_environment=True)
     scenario.approve("demo-approver", key="stranger", demo=True)
     assert not scenario.decide().allowed
-    scenario.environment = environment("production", demo_approver=True)
-    assert not scenario.decide().allowed
 
 
 def test_in_local_a_demo_approver_takes_a_synthetic_version_to_production(ledger: Ledger, tmp_path: Path) -> None:
-    scenario = Scenario(ledger, environment_name="local", environment=environment("local"))
-    assert scenario.environment is not None
-    ensure_adopted(
-        ledger, policy=POLICY, plan=PLAN, roles=ROLES, environment=scenario.environment, keys=tmp_path / "keys"
-    )
+    scenario = Scenario(ledger, environment_name="local")
+    ensure_adopted(ledger, environment=environment("local"), keys=tmp_path / "keys")
     scenario.train(source="synthetic", limit_set="synthetic")
     scenario.validate()
     scenario.promote("staging", actor="anybody")
@@ -379,11 +372,12 @@ def test_synthetic_data_reaches_production_in_local_only(ledger: Ledger, name: s
     scenario = ready_for_staging(ledger)
     _synthetic_record(scenario)
     scenario.environment_name = name
-    scenario.environment = environment(name, allow_synthetic_in_production=edited)
+    scenario.adopt_rules(approvals_required=1, allow_synthetic_in_production=edited)
+    scenario.approve("clinician", "2")
     decision = scenario.decide(version="2")
     assert [item.name for item in decision.conditions if item.blocks] == ["source_allowed"]
-    scenario.environment_name, scenario.environment = "local", environment("local")
-    assert scenario.decide(version="2").allowed
+    scenario.environment_name = "local"
+    assert scenario.decide(version="2").allowed is edited
 
 
 def test_an_incumbent_needs_a_comparison_and_an_acknowledgement(any_ledger: Ledger) -> None:
@@ -419,7 +413,6 @@ def test_an_edited_event_is_refused(ledger: Ledger) -> None:
     events, pointers = ledger.snapshot()
     trained = next(index for index, event in enumerate(events) if event.kind == "version_trained")
     events[trained] = replace(events[trained], payload={**events[trained].payload, "trained_by": "somebody-else"})
-    assert scenario.environment is not None
     assert scenario.now is not None
     for changed_events, changed_pointers in (
         (events, pointers),
@@ -431,7 +424,6 @@ def test_an_edited_event_is_refused(ledger: Ledger) -> None:
             pointers=changed_pointers,
             facts=scenario.facts,
             required=REQUIRED,
-            environment=scenario.environment,
             environment_name="production",
             now=scenario.now,
         )

@@ -9,12 +9,10 @@ from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.promotion.placement import live_problem, pointer_problem
 from readmission_platform_tests.support.scenario import Scenario, ready_for_production, ready_for_staging
 
-TWO = 2
 
-
-def problem(ledger: Ledger, stage: str = "production", demanded: int = TWO) -> str | None:
+def problem(ledger: Ledger, stage: str = "production") -> str | None:
     events, pointers = ledger.snapshot()
-    return pointer_problem(pointers[stage], events, demanded)
+    return pointer_problem(pointers[stage], events)
 
 
 def recorded(ledger: Ledger, stage: str = "production", *, version: str = "1", kind: str = "version_promoted",
@@ -33,7 +31,7 @@ def test_nothing_is_wrong_with_empty_stages_and_with_what_decisions_put_there(an
     scenario.approve("second")
     scenario.promote("production")
     assert problem(any_ledger) is None
-    assert live_problem("1", any_ledger.events(), TWO) is None
+    assert live_problem("1", any_ledger.events()) is None
 
 
 def test_more_validations_and_another_policy_later_change_nothing_about_a_promotion(ledger: Ledger) -> None:
@@ -108,9 +106,9 @@ def approvals_of(scenario: Scenario) -> list[int]:
         (never_validated, "never validated"),
         (rejected, "rejected"),
         (validated_by_nobody_s_policy, "not in force"),
-        (no_approval_counted, "0 of the 2 approvals"),
-        (too_few_approvals, "1 of the 2 approvals"),
-        (one_approval_twice, "1 of the 2 approvals"),
+        (no_approval_counted, "0 valid approvals of 2"),
+        (too_few_approvals, "1 valid approvals of 2"),
+        (one_approval_twice, "1 valid approvals of 2"),
         (approvals_of_another_key, "signature"),
         (approvals_that_were_used, "used before"),
         (of_another_kind, "neither a promotion nor a rollback"),
@@ -136,6 +134,23 @@ def test_a_rollback_counts_for_what_was_properly_promoted_once(ledger: Ledger) -
     assert problem(ledger) is None
 
 
-def test_an_environment_that_asks_for_more_approvals_asks_it_of_what_is_live_too(ledger: Ledger) -> None:
-    ready_for_production(ledger).promote("production")
-    assert problem(ledger, demanded=3) is not None
+def test_rules_that_ask_for_more_approvals_ask_it_of_the_next_version_and_not_of_what_is_live(ledger: Ledger) -> None:
+    scenario = ready_for_production(ledger)
+    scenario.promote("production")
+    scenario.adopt_rules(approvals_required=3)
+    assert problem(ledger) is None
+    scenario.train("2")
+    scenario.validate("2")
+    scenario.stage("2")
+    scenario.approve("clinician", "2")
+    scenario.approve("second", "2")
+    scenario.stage("2", "production")
+    assert "2 valid approvals of 3" in str(problem(ledger))
+
+
+def test_no_file_says_how_many_approvals_it_takes(ledger: Ledger) -> None:
+    scenario = ready_for_production(ledger)
+    scenario.stage("1", "production")
+    assert problem(ledger) is None
+    forged = [each for each in ledger.events() if each.kind != "promotion_rules_adopted"]
+    assert "no promotion rules were in force" in str(pointer_problem(ledger.pointers()["production"], forged))

@@ -1,4 +1,4 @@
-"""What another file of monitoring limits would change.
+"""What another file of settings would change: of monitoring, evaluation, promotion rules, roles.
 
 What belongs here: comparing two. What does not: whether a change is for the better: a higher limit watches less closely
 in one place and more closely in another, so no direction is claimed.
@@ -7,11 +7,12 @@ in one place and more closely in another, so no direction is claimed.
 from collections.abc import Iterator
 from typing import Any
 
-from readmission_platform.config.monitoring import MonitoringConfig
+from pydantic import BaseModel
+
 from readmission_platform.governance.policy.gates_diff import Difference
 
 
-def diff_monitoring(before: MonitoringConfig, after: MonitoringConfig) -> list[Difference]:
+def diff_settings(before: BaseModel, after: BaseModel) -> list[Difference]:
     """Return every value that differs, by its path in the file."""
     old, new = dict(flattened(before)), dict(flattened(after))
     return [
@@ -21,14 +22,14 @@ def diff_monitoring(before: MonitoringConfig, after: MonitoringConfig) -> list[D
     ]
 
 
-def flattened(monitoring: MonitoringConfig) -> Iterator[tuple[str, str]]:
+def flattened(settings: BaseModel) -> Iterator[tuple[str, str]]:
     """Yield path and value of every setting, in the order of the file."""
-    yield from _flat(monitoring.model_dump(mode="json", exclude_none=True), "")
+    yield from _flat(settings.model_dump(mode="json", exclude_none=True), "")
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if not isinstance(value, dict):
-        yield path, str(value)
+        yield path, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         return
     for name, each in value.items():
         yield from _flat(each, f"{path}.{name}" if path else name)
