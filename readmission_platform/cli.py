@@ -13,6 +13,7 @@ import typer
 from readmission_platform.commands import alerts as alerting
 from readmission_platform.commands import audit as auditing
 from readmission_platform.commands import installation
+from readmission_platform.commands import keys as signing_keys
 from readmission_platform.commands import policy as policies
 from readmission_platform.commands.days import daily, history, monitor, worklist
 from readmission_platform.commands.days import quarantine as quarantining
@@ -74,7 +75,10 @@ for name, command in COMMANDS.items():
     app.command(name)(with_model(command))
 
 keys = typer.Typer(help="Signing keys.", no_args_is_help=True)
-keys.command("create")(promotion.keys_create)
+keys.command("create")(signing_keys.create)
+keys.command("list")(signing_keys.list_keys)
+keys.command("rotate")(signing_keys.rotate)
+keys.command("revoke")(signing_keys.revoke)
 app.add_typer(keys, name="keys")
 
 policy = typer.Typer(

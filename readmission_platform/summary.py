@@ -5,6 +5,7 @@ Light on imports, so that asking for the status takes a moment only.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -16,10 +17,11 @@ from readmission_platform.config.models import all_models
 from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import ConfigurationError, digest_of
-from readmission_platform.governance.ledger.chain import STAGES
+from readmission_platform.governance.ledger.chain import STAGES, Event
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.governance.policy.adoption import everything_in_force
+from readmission_platform.governance.policy.key_changes import key_history
 from readmission_platform.lifecycle.proposals import PROPOSALS
 from readmission_platform.lifecycle.versions.stages import pointer_problems
 from readmission_platform.lifecycle.workspace import Platform, Workspace, contract_of
@@ -112,8 +114,21 @@ def status(workspace: Workspace) -> dict[str, Any]:
             kind.removesuffix("_adopted"): _adopted(adopted, digest_of(PROPOSALS[kind].read(settings, name)))
             for kind, adopted in in_force.adoptions.items()
         },
+        "keys": [each for each in _keys(events) if each["state"] == "in use"],
+        "rotate_keys_after_days": workspace.rules.rotate_keys_after_days,
         "versions": [_version(record) for record in records.values()],
     }
+
+
+def keys(platform: Platform) -> list[dict[str, Any]]:
+    """Return every signing key that ever counted in the environment, its state, age in days and use."""
+    with platform.ledger() as ledger:
+        return _keys(ledger.events_of_all())
+
+
+def _keys(events: Sequence[Event]) -> list[dict[str, Any]]:
+    now = datetime.now(UTC)
+    return [{**each.to_json(), "age_days": each.age_days(now)} for each in key_history(events)]
 
 
 def _adopted(adopted: Any, in_checkout: str) -> dict[str, Any]:
@@ -128,7 +143,11 @@ def _adopted(adopted: Any, in_checkout: str) -> dict[str, Any]:
 
 def _since(events: Sequence[Any], seq: int) -> dict[str, Any]:
     moved = next((event for event in events if event.seq == seq and seq), None)
-    return {"since": moved.at if moved else None, "by": moved.actor if moved else None}
+    return {
+        "since": moved.at if moved else None,
+        "by": moved.actor if moved else None,
+        "identity": moved.payload.get("identity", "claimed") if moved else None,
+    }
 
 
 def _version(record: VersionRecord) -> dict[str, Any]:
@@ -226,7 +245,7 @@ def show_status(console: Console, found: Mapping[str, Any]) -> None:
     console.print(f"[bold]{found['model']}[/] in environment [bold]{found['environment']}[/] ({found['home']})")
     console.print(f"  installation {found['installation']}")
     for stage, held in found["stages"].items():
-        since = f" since {held['since'][:19]} UTC, by {held['by']}" if held["version"] else ""
+        since = f" since {held['since'][:19]} UTC, by {held['by']} ({held['identity']})" if held["version"] else ""
         console.print(f"  {stage}: {'version ' + held['version'] if held['version'] else 'none'}{since}")
         if held["problem"]:
             console.print(f"    [red]{escape(held['problem'])}; it scores nothing[/]", soft_wrap=True)
@@ -235,6 +254,11 @@ def show_status(console: Console, found: Mapping[str, Any]) -> None:
             console.print(
                 f"  [yellow]configs/ differs from the {adoptable.words} in force; see `readmission policy`[/]"
             )
+    limit = found["rotate_keys_after_days"]
+    for each in found["keys"]:
+        if each["age_days"] > limit:
+            old = f"the key of {each['identity']} is {each['age_days']} days old, more than {limit}"
+            console.print(f"  [yellow]{escape(old)}: `readmission keys rotate`[/]")
     if not found["versions"]:
         console.print("  no version has been trained yet: `readmission train`, or `readmission run` for everything")
         return

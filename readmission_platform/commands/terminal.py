@@ -43,6 +43,9 @@ Source = Annotated[str | None, typer.Option(help="Name of a source of the model;
 Archive = Annotated[Path | None, typer.Option(help="Local copy of a published source; else it is downloaded once.")]
 Rows = Annotated[int, typer.Option("--encounters", "--rows", help="Rows of a generated source.")]
 Seed = Annotated[int, typer.Option(help="Seed of a generated source.")]
+ActingKey = Annotated[
+    Path | None, typer.Option("--key", help="Private key of who acts (READMISSION_ACTOR); default: READMISSION_KEY.")
+]
 
 _Model = Annotated[str | None, typer.Option("--model", help="Which model; needed where several are in use.")]
 # A command about a model, as messages quote it.
@@ -100,16 +103,35 @@ def _make(current: Settings) -> None:
         raise Unavailable(f"the home {current.home} cannot be written ({error.strerror})") from error
 
 
-def workspace(*, make: bool = False) -> "Workspace":
+def workspace(*, make: bool = False, key: Path | None = None) -> "Workspace":
     """Return the workspace of the model that was asked for, or of the only one there is; ``make`` as for the home.
+
+    Parameters
+    ----------
+    key
+        Private key to sign requests with, instead of that of the settings.
 
     Raises
     ------
     BadInput
         When there is no such model, or several are in use and none was named.
     """
-    platform = platform_here(make=make)
+    platform = platform_here(make=make, key=key)
     return platform.model(_model_among(platform))
+
+
+def check_reader(current: "Workspace") -> None:
+    """Make sure that whoever acts may see the rows of people (permission ``read_production``); in local anybody may.
+
+    Raises
+    ------
+    Refused
+        When they may not.
+    """
+    from readmission_platform.lifecycle.asking import check_may
+
+    with current.ledger() as ledger:
+        check_may("read_production", ledger=ledger, workspace=current)
 
 
 def model_asked_for() -> str | None:
@@ -123,11 +145,12 @@ def model_asked_for() -> str | None:
     return None if _chosen.get() is None else workspace().name
 
 
-def platform_here(*, make: bool = False) -> "Platform":
-    """Return the platform of this environment; ``make`` as for the home."""
+def platform_here(*, make: bool = False, key: Path | None = None) -> "Platform":
+    """Return the platform of this environment; the parameters are those of :func:`workspace`."""
     from readmission_platform.lifecycle.workspace import Platform
 
-    return Platform(home(make=make))
+    current = home(make=make)
+    return Platform(current if key is None else current.model_copy(update={"key": key.absolute()}))
 
 
 def _model_among(platform: "Platform") -> str:

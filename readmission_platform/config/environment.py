@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     home: Path = PROJECT_ROOT / "var"
     configs: Path = PROJECT_ROOT / "configs"
     actor: str = Field(default_factory=user_of_machine, description="Who acts, as recorded in the ledger.")
+    key: Path | None = Field(default=None, description="Private key of whoever acts, to sign requests with.")
     models: str | None = Field(
         default=None, description="Names of the models in use, separated by commas; default: all that are no examples."
     )
@@ -54,9 +55,11 @@ class Settings(BaseSettings):
             raise ValueError("it is empty: give a folder, or do not set it")
         return given
 
-    @field_validator("home")
+    @field_validator("home", "key")
     @classmethod
-    def _home_is_absolute(cls, given: Path) -> Path:
+    def _is_absolute(cls, given: Path | None) -> Path | None:
+        if given is None:
+            return None
         try:
             found = given.expanduser().absolute()
             str(found).encode()

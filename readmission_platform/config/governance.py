@@ -33,6 +33,7 @@ class EnvironmentConfig(Frozen):
     monitoring_schedule_running: bool
     retraining_running: bool
     timezone: str
+    rotate_keys_after_days: int = Field(ge=1, description="`status` names signing keys that are older.")
     complete_by_hour: int = Field(ge=0, le=23, description="Local hour by which yesterday must be scored completely.")
 
 

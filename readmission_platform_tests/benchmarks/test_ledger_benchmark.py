@@ -95,6 +95,8 @@ def test_a_rollback_decided_and_applied_takes_less_than_a_second(benchmark, scen
             records=records,
             artifact_digests={version: record.artifact_digest for version, record in records.items()},
             environment_name="local",
+            model=scenario.ledger.model,
+            now=scenario.ledger.now(),
         )
         assert apply_rollback(scenario.ledger, decision) is not None
 

@@ -31,6 +31,7 @@ from readmission_platform.governance.promotion.decision import (
     apply,
     decide,
 )
+from readmission_platform.governance.promotion.permission import Kind, asked_of, sign_request
 from readmission_platform.models.readmission_30d import CONTRACT
 
 MODEL = "readmission_30d"
@@ -318,9 +319,10 @@ class Scenario:
         assert self.now is not None
         events, pointers = self.ledger.snapshot()
         record = version_records(events, pointers).get(version)
+        request = self.ask(PromotionRequest(**{"version": version, "to_stage": to_stage, "actor": "ops"} | changes))
         source = CONTRACT.sources.get(record.source or "") if record else None
         return decide(
-            PromotionRequest(**{"version": version, "to_stage": to_stage, "actor": "ops"} | changes),
+            request,
             events=events,
             pointers=pointers,
             facts=replace(self.facts, limit_set=source.limits if source else None),
@@ -328,6 +330,15 @@ class Scenario:
             environment_name=self.environment_name,
             now=self.now,
         )
+
+    def ask(self, request: Any, kind: Kind = "version_promoted") -> Any:
+        """Return a request signed by whoever asks, as far as they have a key."""
+        if self.environment_name == "local" or request.actor not in KEYS or request.signed is not None:
+            return request
+        signer = Signer(request.actor, KEYS[request.actor])
+        asked = asked_of(kind, self.ledger.model, request)
+        installation = self.ledger.binding.installation
+        return replace(request, signed=sign_request(asked, signer, installation=installation, now=self.ledger.now()))
 
     def promote(self, to_stage: str = "production", version: str = "1", **changes: Any) -> None:
         """Decide and apply."""

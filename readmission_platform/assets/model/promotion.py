@@ -22,6 +22,7 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import PLATFORM_TEAM, check_result, nothing_to_check
 from readmission_platform.foundation.steps import reached
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest, apply
+from readmission_platform.lifecycle.asking import signed
 from readmission_platform.lifecycle.versions.approval import approve_as_demo
 from readmission_platform.lifecycle.versions.decisions import chosen_version, consider
 from readmission_platform.lifecycle.versions.stages import Stage, trusted_stages, trusted_version
@@ -60,13 +61,14 @@ def promotion_job(model: ModelAssets) -> dg.JobDefinition:
     ) -> Iterator[Any]:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
-            request = PromotionRequest(
+            asked = PromotionRequest(
                 version=chosen_version(ledger, config.version, config.from_stage),
                 to_stage=config.to_stage.value,
                 actor=workspace.actor,
                 replace=config.replace,
                 reason=config.reason,
             )
+            request = signed(asked, "version_promoted", ledger=ledger, workspace=workspace)
 
             def considered() -> Decision:
                 return consider(request, ledger=ledger, workspace=workspace)

@@ -12,8 +12,8 @@ from pydantic import Field
 from readmission_platform.assets.model.stages import align_and_announce, conditions_table
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.foundation.steps import reached
-from readmission_platform.governance.promotion.rollback import RollbackRequest, apply_rollback
-from readmission_platform.lifecycle.versions.decisions import consider_rollback
+from readmission_platform.governance.promotion.rollback import apply_rollback
+from readmission_platform.lifecycle.versions.decisions import consider_rollback, rollback_request
 from readmission_platform.lifecycle.workspace import Platform
 
 ROLLBACK_OP = "roll_back_production"
@@ -42,7 +42,7 @@ def rollback_job(model: ModelAssets) -> dg.JobDefinition:
     ) -> Iterator[Any]:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
-            request = RollbackRequest(config.to_version, workspace.actor, config.reason)
+            request = rollback_request(config.to_version, config.reason, ledger=ledger, workspace=workspace)
             decision = consider_rollback(request, ledger=ledger, workspace=workspace)
             reached("rollback: decided")
             if decision.target is not None:

@@ -39,8 +39,9 @@ def live_table(ledger: Ledger, stage: str) -> dg.MetadataValue:
     approvals = approvers(events)
     record = version_records(events, pointers)[pointer.version]
     signed = [approvals[seq] for seq in moved.payload.get("approvals", []) if seq in approvals]
+    by = f"{moved.actor} ({moved.payload.get('identity', 'claimed')})"
     return table([
-        {"version": record.version, "since": moved.at, "by": moved.actor, "approved by": ", ".join(signed) or "-",
+        {"version": record.version, "since": moved.at, "by": by, "approved by": ", ".join(signed) or "-",
          "reason": moved.payload.get("reason", ""), "source": record.source, "artifact": record.artifact_digest,
          "evidence": record.evidence_digest, "ledger event": moved.seq}
     ])  # fmt: skip

@@ -20,6 +20,8 @@ from readmission_platform.assets.presentation import SCIENCE_TEAM, picture, tabl
 from readmission_platform.evaluation.leakage import permuted_labels_auroc
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.foundation.values import digest_of
+from readmission_platform.governance.promotion.permission import CLAIMED
+from readmission_platform.lifecycle.asking import check_may
 from readmission_platform.lifecycle.training.training_record import cohort_of, model_of, recipe_of, split_of
 from readmission_platform.lifecycle.training.training_table import TrainingTable, evidence_of
 from readmission_platform.lifecycle.workspace import Platform, Workspace
@@ -62,6 +64,8 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
         platform: dg.ResourceParam[Platform],
     ) -> dg.MaterializeResult:
         workspace = model.workspace(platform)
+        with workspace.ledger() as ledger:
+            check_may("train", ledger=ledger, workspace=workspace)
         seed = workspace.config.seed if config.seed is None else config.seed
         training = TrainingTable.of(contract, features, split, seed)
         with tracked(workspace.registry, context) as mlflow:
@@ -77,7 +81,7 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
             )
         trained = _recorded(context, training, found, stored, workspace, split, cohort, features)
         with workspace.ledger() as ledger:
-            ledger.append("version_trained", trained, actor=workspace.actor, version=stored.version)
+            ledger.append("version_trained", trained | CLAIMED, actor=workspace.actor, version=stored.version)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(stored.digest),
             metadata=_metadata(stored, trained),

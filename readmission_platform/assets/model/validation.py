@@ -21,6 +21,8 @@ from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
 from readmission_platform.governance.policy.required import required_gates
+from readmission_platform.governance.promotion.permission import CLAIMED
+from readmission_platform.lifecycle.asking import check_may
 from readmission_platform.lifecycle.versions.evidence_document import document_from, write_document
 from readmission_platform.lifecycle.versions.version_facts import Evidence, EvidenceMissing, gather
 from readmission_platform.lifecycle.workspace import Platform, Workspace
@@ -86,6 +88,7 @@ def _judged(
 ) -> tuple[VersionRecord, Evidence, list[GateResult]]:
     """Judge a version and record the verdict."""
     policy = workspace.policy_in_force(ledger)
+    check_may("validate", ledger=ledger, workspace=workspace)
     record, records, pointers = _asked_for(ledger, version, run_id)
     facts, evidence, _ = gather(record, records=records, pointers=pointers, workspace=workspace)
     if evidence is None or facts.estimates is None:
@@ -110,6 +113,7 @@ def _judged(
             "additional_gates": additional.model_dump(mode="json") if additional.gates else {},
             "estimates": facts.estimates,
             "run_id": run_id,
+            **CLAIMED,
         },
         actor=workspace.actor,
         version=record.version,

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, out, print_json, workspace
+from readmission_platform.commands.terminal import Json, check_reader, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def trace(
     if day is not None:
         _check_date(day)
     current = workspace()
+    check_reader(current)
     with current.ledger() as ledger:
         found = tracing.trace(row, day=day, ledger=ledger, lake=current.lake)
         again = (

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, checked_day, launching, out, print_json, workspace
+from readmission_platform.commands.terminal import ActingKey, Json, checked_day, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Refused
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def release(
     row: Annotated[list[int] | None, typer.Option(help="A row, 1 is the first after the header; repeatable.")] = None,
     all_rows: Annotated[bool, typer.Option("--all-rows", help="Every row of the file that is in quarantine.")] = False,
     reason: Annotated[str, typer.Option(help="Why; required and recorded.")] = "",
+    key: ActingKey = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show every condition; change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -80,7 +81,7 @@ def release(
         raise BadInput("say which rows: either --row, once for each, or --all-rows")
     if not dry_run and not reason.strip():
         raise BadInput("--reason is required: it is recorded with the release")
-    current = workspace()
+    current = workspace(key=key)
     with current.ledger() as ledger:
         decision = consider_release(checked_day(day), file, None if all_rows else row, reason or "dry run",
                                     ledger=ledger, workspace=current)  # fmt: skip

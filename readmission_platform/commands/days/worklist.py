@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, checked_day, out, print_json, workspace
+from readmission_platform.commands.terminal import Json, check_reader, checked_day, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def worklist(
     if as_json and form == "csv":
         raise BadInput("--json and --format csv exclude each other")
     current = workspace()
+    check_reader(current)
     found = _found(current, day)
     page = _page(current, found) if show or form == "html-path" else None
     if as_json or form == "json":

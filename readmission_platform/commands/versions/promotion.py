@@ -1,4 +1,4 @@
-"""Commands that say what is live, and change it: ``status``, ``gates``, ``promote``, ``approve`` and ``keys``."""
+"""Commands that say what is live, and change it: ``status``, ``gates``, ``promote`` and ``approve``."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, launching, out, print_json, workspace
+from readmission_platform.commands.terminal import ActingKey, Json, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Refused
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def promote(
         typer.Option("--replace", "--force", help="Acknowledge that a version is replaced; skips nothing."),
     ] = False,
     reason: Annotated[str, typer.Option(help="Why; recorded.")] = "",
+    key: ActingKey = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show every condition; change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -62,7 +63,7 @@ def promote(
         reason=reason,
         dry_run=dry_run,
     )
-    current = workspace()
+    current = workspace(key=key)
     with current.ledger() as ledger:
         chosen = chosen_version(ledger, asked.version, asked.from_stage)
     if dry_run:
@@ -80,10 +81,12 @@ def promote(
 
 def _show_decision(current: "Workspace", version: str, asked: Any, *, as_json: bool) -> None:
     from readmission_platform.governance.promotion.decision import PromotionRequest
+    from readmission_platform.lifecycle.asking import signed
     from readmission_platform.lifecycle.versions.decisions import consider
 
-    request = PromotionRequest(version, asked.to_stage.value, current.actor, asked.replace, asked.reason)
+    wanted = PromotionRequest(version, asked.to_stage.value, current.actor, asked.replace, asked.reason)
     with current.ledger() as ledger:
+        request = signed(wanted, "version_promoted", ledger=ledger, workspace=current)
         decision = consider(request, ledger=ledger, workspace=current)
     if as_json:
         conditions = [item.to_json() for item in decision.conditions]
@@ -137,12 +140,3 @@ def approve(
         out.print(
             f"version {version} approved by {event.actor} (event {event.seq}); gates not judged: {warnings_named}"
         )
-
-
-def keys_create(
-    path: Annotated[Path, typer.Argument(help="File for the private key; must not exist.")],
-) -> None:
-    """Create a signing key; the public half goes into configs/roles.yaml."""
-    from readmission_platform.governance.signatures import create_key
-
-    out.print(f"public_key: {create_key(path)}", markup=False)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, launching, out, print_json, workspace
+from readmission_platform.commands.terminal import ActingKey, Json, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Refused, Unavailable
 
 
@@ -14,15 +14,15 @@ def rollback(
         str | None, typer.Option(help="A version that was in production; default: the one before.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Why; required and recorded.")] = "",
+    key: ActingKey = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show every condition; change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Take production back to a formerly approved version, at once; no new approval is needed."""
     from readmission_platform.assets.model.rollback import RollbackConfig
-    from readmission_platform.governance.promotion.rollback import RollbackRequest
-    from readmission_platform.lifecycle.versions.decisions import consider_rollback
+    from readmission_platform.lifecycle.versions.decisions import consider_rollback, rollback_request
 
-    current = workspace()
+    current = workspace(key=key)
     if not dry_run:
         if not reason.strip():
             raise BadInput("--reason is required: it is recorded with the rollback")
@@ -38,7 +38,7 @@ def rollback(
         return
     with current.ledger() as ledger:
         decision = consider_rollback(
-            RollbackRequest(to_version, current.actor, reason or "dry run"),
+            rollback_request(to_version, reason or "dry run", ledger=ledger, workspace=current),
             ledger=ledger,
             workspace=current,
         )

@@ -72,6 +72,13 @@ def environment_of(events: Iterable[Event]) -> str | None:
     return said.environment if said else None
 
 
+def installation_of(events: Iterable[Event]) -> str | None:
+    """Return the installation that a ledger belongs to; parameters and result as for :func:`environment_of`."""
+    first = next(iter(events), None)
+    said = said_by(first) if first is not None else None
+    return said.installation if said else None
+
+
 def binding_of(connection: sa.Connection) -> Binding:
     """Read what a ledger belongs to.
 

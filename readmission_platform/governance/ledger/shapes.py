@@ -17,6 +17,7 @@ from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.untrusted import MAX_WHOLE, is_printable
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
 from readmission_platform.governance.policy.adoptable import ADOPTABLE
+from readmission_platform.governance.policy.keys import KEY_CHANGES
 from readmission_platform.governance.policy.required import MEASURED_AT_TRAINING
 
 
@@ -260,6 +261,7 @@ class _Moved(Payload):
     approvals_required: Annotated[int, Field(ge=1, le=1000)] | None = None
     policy_digest: Digest | None = None
     reason: Text = ""
+    request: dict[str, Any] | None = None
 
 
 class _Signed(Payload):
@@ -338,13 +340,13 @@ PAYLOADS: Mapping[str, type[Payload]] = {
     "version_promoted": _Moved,
     "version_rolled_back": _Moved,
     "version_studied": _Studied,
-    **dict.fromkeys(ADOPTABLE, _Signed),
+    **dict.fromkeys((*ADOPTABLE, *KEY_CHANGES), _Signed),
 }
 
 
 # Each is judged by all before it; a hospital adopts a few in a year.
 _MOST_RULES = 2000
-_RULES = frozenset({*ADOPTABLE, "demo_approver_created"})
+_RULES = frozenset({*ADOPTABLE, *KEY_CHANGES, "demo_approver_created"})
 
 
 def check_payloads(events: Sequence[Event]) -> None:

@@ -10,7 +10,8 @@ policy or a change plan belongs to one model. The signed statement names what th
 environment, and an adoption in another stream of the ledger has no effect.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -21,7 +22,7 @@ from readmission_platform.config.governance import EnvironmentConfig, RolesConfi
 from readmission_platform.foundation.errors import BadInput, Conflict, Refused
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.demo_approver import ANNOUNCED, Signer, demo_keys, demo_signer
-from readmission_platform.governance.ledger.binding import CREATED, LOCAL, environment_of
+from readmission_platform.governance.ledger.binding import CREATED, LOCAL, environment_of, installation_of
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event, utc_text
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoptable import (
@@ -35,6 +36,13 @@ from readmission_platform.governance.policy.adoptable import (
     RolesInForce,
     check_content,
     is_adoption,
+)
+from readmission_platform.governance.policy.keys import (
+    KEY_CHANGES,
+    change_problem,
+    changed,
+    is_key_change,
+    retired_key,
 )
 from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.roles import permitted
@@ -56,6 +64,7 @@ __all__ = [
     "in_force_by",
     "in_force_of",
     "plan_in_force",
+    "retired_keys",
     "roles_ever_in_force",
     "roles_in_force",
 ]
@@ -76,7 +85,12 @@ def everything_in_force(events: Iterable[Event]) -> InForce:
 
 def in_force_of(adopted: Iterable[tuple[Event, Any]]) -> InForce:
     """Return what adoptions with an effect, in order, leave in force."""
-    found = {event.kind: _adopted(event, content) for event, content in adopted}
+    found: dict[str, Adopted[Any]] = {}
+    for event, content in adopted:
+        if is_key_change(event):  # the roles are those that were adopted, with another key
+            found["roles_adopted"] = replace(found["roles_adopted"], content=content)
+        else:
+            found[event.kind] = _adopted(event, content)
     return InForce(*(found.get(kind) for kind in get_args(AdoptionKind)))
 
 
@@ -97,9 +111,14 @@ def roles_in_force(events: Iterable[Event]) -> RolesInForce | None:
 
 def in_force_by(ledger: Ledger, kind: AdoptionKind) -> InForce:
     """Return what is in force by adoptions of one kind, and the roles; reads no more of a long ledger than it takes."""
-    kinds = dict.fromkeys((CREATED, ANNOUNCED, "roles_adopted", kind))
+    kinds = dict.fromkeys((CREATED, ANNOUNCED, "roles_adopted", *KEY_CHANGES, kind))
     events = [event for each in kinds for event in ledger.events(kind=each)]
     return everything_in_force(sorted(events, key=lambda event: event.seq))
+
+
+def retired_keys(events: Iterable[Event]) -> set[str]:
+    """Return every public key that was rotated or revoked."""
+    return {event.payload["statement"]["public_key"] for event, _ in _effective(events) if is_key_change(event)}
 
 
 def roles_ever_in_force(events: Iterable[Event]) -> list[RolesConfig]:
@@ -109,7 +128,7 @@ def roles_ever_in_force(events: Iterable[Event]) -> list[RolesConfig]:
 
 
 def adoptions_with_effect(events: Iterable[Event]) -> list[tuple[Event, Any]]:
-    """Return each adoption that ever had an effect, with its content."""
+    """Return each adoption that ever had an effect, with its content; of a changed key, the roles after it."""
     return list(_effective(events))
 
 
@@ -203,7 +222,7 @@ def _adopt_after(
     }
     proposed = Event(0, stream, "", kind, None, signer.identity, payload, "", "")
     deciding = before.content if before else None
-    problem = _problem(proposed, deciding, counting_demo_keys(events), last_seq)
+    problem = _problem(proposed, deciding, counting_demo_keys(events), last_seq, retired_keys(events))
     if problem:
         raise Refused([f"{adoptable.words} not adopted: {problem}"])
     return ledger.append(
@@ -212,7 +231,7 @@ def _adopt_after(
         actor=signer.identity,
         of_environment=adoptable.of_environment,
         since=events[-1].seq if events else 0,
-        binding_kinds=(kind, "roles_adopted", ANNOUNCED),
+        binding_kinds=(kind, "roles_adopted", *KEY_CHANGES, ANNOUNCED),
     )
 
 
@@ -285,20 +304,42 @@ def _effective(events: Iterable[Event]) -> Iterator[tuple[Event, Any]]:
     announced: list[Event] = []
     last_seq = dict.fromkeys(ADOPTABLE, 0)
     demo_counts = environment_of(seen) == LOCAL
+    keys = _KeyLife(installation_of(seen))
     for event in seen:
         if event.kind == ANNOUNCED and demo_counts:
             announced.append(event)
+        if is_key_change(event) and roles is not None and keys.takes(event, roles):
+            roles = changed(roles, event)
+            yield event, roles
         if not is_adoption(event):
             continue
-        problem = _problem(event, roles, demo_keys(announced), last_seq[event.kind])
+        problem = _problem(event, roles, demo_keys(announced), last_seq[event.kind], keys.retired)
         last_seq[event.kind] = event.seq
         if problem is None:
             content = ADOPTABLE[event.kind].model.model_validate(event.payload["content"])
             if isinstance(content, RolesConfig):
-                roles = content
+                roles, keys.last_seq = content, event.seq
                 if event.payload["statement"]["demo"] is False:  # from now on people decide
                     demo_counts, announced = False, []
             yield event, content
+
+
+class _KeyLife:
+    """The keys that were rotated or revoked so far, and the last event that decided about keys."""
+
+    def __init__(self, installation: str | None) -> None:
+        self.installation, self.last_seq = installation, 0
+        self.retired: set[str] = set()
+
+    def takes(self, event: Event, roles: RolesConfig) -> bool:
+        """Take a change of a key in, if it has an effect; tell whether it has."""
+        problem = change_problem(
+            event, roles, installation=self.installation, retired=self.retired, last_seq=self.last_seq
+        )
+        if problem is None:
+            self.retired.add(event.payload["statement"]["public_key"])
+            self.last_seq = event.seq
+        return problem is None
 
 
 def _adopted(event: Event, content: Content) -> Adopted[Any]:
@@ -306,7 +347,13 @@ def _adopted(event: Event, content: Content) -> Adopted[Any]:
     return Adopted(content, event.payload["digest"], event.seq, statement["signer"], event.at, statement["demo"])
 
 
-def _problem(event: Event, roles: RolesConfig | None, announced: Mapping[str, str], last_seq: int) -> str | None:
+def _problem(
+    event: Event,
+    roles: RolesConfig | None,
+    announced: Mapping[str, str],
+    last_seq: int,
+    retired: Collection[str],
+) -> str | None:
     """Say why an adoption has no effect, or return None; ``roles`` are those in force before it.
 
     A statement names the adoption it follows, so that an old one cannot be replayed to bring back a looser
@@ -324,6 +371,16 @@ def _problem(event: Event, roles: RolesConfig | None, announced: Mapping[str, st
         return "the signature is for something else"
     if statement.get("follows_seq") != last_seq:
         return "it was signed to follow another adoption than the last one"
+    if isinstance(content, RolesConfig) and (whose := retired_key(content, retired)):
+        return f"it gives {whose} a key that was rotated or revoked"
+    return _signature_problem(event, content, roles, announced)
+
+
+def _signature_problem(
+    event: Event, content: BaseModel, roles: RolesConfig | None, announced: Mapping[str, str]
+) -> str | None:
+    """Say why an adoption is not signed by somebody who may adopt it, or return None."""
+    adoptable, statement = ADOPTABLE[event.kind], event.payload["statement"]
     signer = statement.get("signer")
     if not isinstance(signer, str):
         return "it has no signer"

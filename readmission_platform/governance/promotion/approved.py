@@ -7,7 +7,7 @@ signed statements: who wrote an event, and what its payload says beside the stat
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from readmission_platform.governance.demo_approver import ANNOUNCED, demo_keys
 from readmission_platform.governance.ledger.binding import LOCAL, environment_of
@@ -19,7 +19,9 @@ from readmission_platform.governance.promotion.approvals import check_approval, 
 from readmission_platform.governance.promotion.check import Check
 from readmission_platform.governance.signatures import is_signed_by
 
-APPROVED, PROMOTED, ROLLED_BACK = "version_approved", "version_promoted", "version_rolled_back"
+APPROVED: Final = "version_approved"
+PROMOTED: Final = "version_promoted"
+ROLLED_BACK: Final = "version_rolled_back"
 
 Content = TypeVar("Content")
 

@@ -17,13 +17,22 @@ from readmission_platform.governance.policy.limits import Result
 
 @dataclass(frozen=True)
 class PromotionRequest:
-    """A version to bring into a stage, by whom and why; ``replace`` acknowledges an incumbent."""
+    """A version to bring into a stage, by whom and why; ``replace`` acknowledges an incumbent.
+
+    ``signed`` is the signed request (``permission.sign_request``); None for a claim.
+    """
 
     version: str
     to_stage: str
     actor: str
     replace: bool = False
     reason: str = ""
+    signed: Mapping[str, Any] | None = None
+
+    @property
+    def what(self) -> dict[str, Any]:
+        """What is signed."""
+        return {"version": self.version, "to_stage": self.to_stage, "replace": self.replace}
 
 
 @dataclass(frozen=True)

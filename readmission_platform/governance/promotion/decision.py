@@ -20,8 +20,10 @@ from readmission_platform.governance.ledger.versions import VersionRecord, versi
 from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.governance.policy.adoption import PolicyInForce, counting_demo_keys, everything_in_force
 from readmission_platform.governance.policy.gates import OF_PROMOTION, GateResult, evaluate_gates
+from readmission_platform.governance.policy.keys import KEY_CHANGES
 from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion import conditions as check
+from readmission_platform.governance.promotion.approved import PROMOTED
 from readmission_platform.governance.promotion.case import (
     Case,
     Condition,
@@ -30,7 +32,7 @@ from readmission_platform.governance.promotion.case import (
     VersionFacts,
     condition,
 )
-from readmission_platform.governance.promotion.permission import actor_permitted
+from readmission_platform.governance.promotion.permission import asked_of, may_ask, recorded_request
 from readmission_platform.governance.promotion.transition import Transition, carry_out
 from readmission_platform.governance.roles import PERMISSION_TO_ENTER
 
@@ -41,11 +43,12 @@ _STAGES_JUDGED: dict[str, tuple[GateStage, ...]] = {
     "production": ("candidate", "staging", "production"),
 }
 _PROMOTION = Transition(
-    kind="version_promoted",
+    kind=PROMOTED,
     refusal="promotion_refused",
     # An event of one of these kinds between decision and recording means that the decision must be taken anew.
     binding_kinds=(
         *ADOPTABLE,
+        *KEY_CHANGES,
         "demo_approver_created",
         "version_trained",
         "version_validated",
@@ -172,6 +175,7 @@ def apply(ledger: Ledger, decision: Decision, *, dry_run: bool = False) -> Event
             "policy_digest": decision.policy_digest,
             "plan_digest": decision.plan_digest,
         },
+        asked=recorded_request(decision.conditions, request.signed),
         dry_run=dry_run,
     )
 
@@ -188,11 +192,13 @@ def _conditions(case: Case, gates: Sequence[GateResult], problem: str | None) ->
         _policy_applies(case.policy, case.record),
         gates_held,
         check.inside_change_plan(case, gates_held),
-        actor_permitted(
-            case.request.actor,
+        may_ask(
+            asked_of(PROMOTED, case.record.model, case.request),
             PERMISSION_TO_ENTER[case.request.to_stage],
             case.roles,
+            events=case.events,
             environment_name=case.environment_name,
+            now=case.now,
         ),
     ]
 

@@ -13,6 +13,7 @@ from readmission_platform.governance.ledger.chain import Event, Pointer, is_inta
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import in_force
 from readmission_platform.governance.promotion.approved import PROMOTED, ROLLED_BACK, uncounted_approvals
+from readmission_platform.governance.promotion.requested import unasked
 
 
 def pointer_problem(pointer: Pointer, events: Sequence[Event]) -> str | None:
@@ -48,9 +49,9 @@ def _move_problem(event: Event, stage: str, version: str, events: Sequence[Event
     if (event.version, event.payload.get("to_stage"), _moves(event).get(stage)) != (version, stage, version):
         return f"event {event.seq} ({event.kind}) does not record this move"
     if event.kind == PROMOTED:
-        return _promotion_problem(event, stage, version, events)
+        return unasked(event, events) or _promotion_problem(event, stage, version, events)
     if event.kind == ROLLED_BACK and stage == "production":
-        return live_problem(version, [each for each in events if each.seq < event.seq])
+        return unasked(event, events) or live_problem(version, [each for each in events if each.seq < event.seq])
     return f"event {event.seq} ({event.kind}) is neither a promotion nor a rollback"
 
 

@@ -6,30 +6,41 @@ may be overruled at all (``intake.quarantine``), and what the intake makes of a 
 A released cell counts as missing. The record holds file, row, column and code of each cell, and never a value.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
 
 from readmission_platform.foundation.errors import Refused
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import roles_in_force
 from readmission_platform.governance.promotion.case import Judged, condition
-from readmission_platform.governance.promotion.permission import actor_permitted
+from readmission_platform.governance.promotion.permission import asked_of, may_ask, recorded_request
 
-RELEASED = "quarantine_released"
+RELEASED: Final = "quarantine_released"
 REFUSED = "quarantine_release_refused"
 _SHOWN_ROWS = 10
 
 
 @dataclass(frozen=True)
 class ReleaseRequest:
-    """Take in these rows (1 is the first after the header; 0 the whole file) of a file, by whom and why."""
+    """Take in these rows (1 is the first after the header; 0 the whole file) of a file, by whom and why.
+
+    ``signed`` as for a promotion.
+    """
 
     day: str
     file_digest: str
     rows: tuple[int, ...]
     actor: str
     reason: str
+    signed: Mapping[str, Any] | None = None
+
+    @property
+    def what(self) -> dict[str, Any]:
+        """What is signed."""
+        return {"day": self.day, "file_digest": self.file_digest, "rows": sorted(self.rows)}
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,8 @@ def decide_release(
     *,
     events: Sequence[Event],
     environment_name: str,
+    model: str,
+    now: datetime,
 ) -> ReleaseDecision:
     """Decide about a release; pure, and changes nothing. One cell that may not be missing refuses all rows.
 
@@ -65,7 +78,9 @@ def decide_release(
         Every line of the quarantine about the wanted rows.
     """
     stay = [cell for cell in cells if not cell.releasable]
-    found = [actor_permitted(request.actor, "release", roles_in_force(events), environment_name=environment_name)]
+    asked = asked_of(RELEASED, model, request)
+    roles = roles_in_force(events)
+    found = [may_ask(asked, "release", roles, events=events, environment_name=environment_name, now=now)]
     found.append(condition("reason_given", bool(request.reason.strip()), request.reason or "no reason", "Give one."))
     faults = sorted({(cell.code, cell.column) for cell in stay})
     if not faults:
@@ -89,7 +104,8 @@ def record_release(ledger: Ledger, decision: ReleaseDecision) -> Event:
     """
     request = decision.request
     content = {"day": request.day, "file_digest": request.file_digest, "rows": sorted(request.rows),
-               "codes": sorted({cell.code for cell in decision.cells}), "reason": request.reason}  # fmt: skip
+               "codes": sorted({cell.code for cell in decision.cells}), "reason": request.reason,
+               **recorded_request(decision.conditions, request.signed)}  # fmt: skip
     if not decision.allowed:
         ledger.append(REFUSED, {**content, "reasons": decision.reasons()}, actor=request.actor)
         raise Refused(decision.reasons())

@@ -6,32 +6,42 @@ line. A rollback needs a reason and no new approval; gates are not asked again, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.adoption import roles_in_force
+from readmission_platform.governance.policy.keys import KEY_CHANGES
 from readmission_platform.governance.promotion import conditions as check
+from readmission_platform.governance.promotion.approved import ROLLED_BACK
 from readmission_platform.governance.promotion.case import Judged, condition
-from readmission_platform.governance.promotion.permission import actor_permitted
+from readmission_platform.governance.promotion.permission import asked_of, may_ask, recorded_request
 from readmission_platform.governance.promotion.placement import live_problem
 from readmission_platform.governance.promotion.transition import Transition, carry_out
 
 _ROLLBACK = Transition(
-    kind="version_rolled_back",
+    kind=ROLLED_BACK,
     refusal="rollback_refused",
     # An event of one of these kinds between decision and recording means that the decision must be taken anew.
-    binding_kinds=("version_promoted", "version_rolled_back", "roles_adopted"),
+    binding_kinds=("version_promoted", "version_rolled_back", "roles_adopted", *KEY_CHANGES),
 )
 
 
 @dataclass(frozen=True)
 class RollbackRequest:
-    """Back to this version (None: the one before), by whom and why."""
+    """Back to this version (None: the one before), by whom and why; ``signed`` as for a promotion."""
 
     to_version: str | None
     actor: str
     reason: str
+    signed: Mapping[str, Any] | None = None
+
+    @property
+    def what(self) -> dict[str, Any]:
+        """What is signed."""
+        return {"to_version": self.to_version}
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,8 @@ def decide_rollback(
     records: Mapping[str, VersionRecord],
     artifact_digests: Mapping[str, str | None],
     environment_name: str,
+    model: str,
+    now: datetime,
 ) -> RollbackDecision:
     """Decide about a rollback; pure, and changes nothing.
 
@@ -91,7 +103,14 @@ def decide_rollback(
             f"version {target}" if target else "no version was in production before this one",
             "Name a version that was in production.",
         ),
-        actor_permitted(request.actor, "rollback", roles_in_force(events), environment_name=environment_name),
+        may_ask(
+            asked_of(ROLLED_BACK, model, request),
+            "rollback",
+            roles_in_force(events),
+            events=events,
+            environment_name=environment_name,
+            now=now,
+        ),
     ]
     if record is not None:
         verified = record.artifact_digest is not None and artifact_digests.get(record.version) == record.artifact_digest
@@ -125,6 +144,7 @@ def apply_rollback(ledger: Ledger, decision: RollbackDecision, *, dry_run: bool 
         moves={"production": decision.target},
         actor=decision.request.actor,
         reason=decision.request.reason,
+        asked=recorded_request(decision.conditions, decision.request.signed),
         more={},
         dry_run=dry_run,
     )

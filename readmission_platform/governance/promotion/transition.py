@@ -32,6 +32,7 @@ def carry_out(
     moves: Mapping[str, str | None],
     actor: str,
     reason: str,
+    asked: Mapping[str, Any],
     more: Mapping[str, Any],
     dry_run: bool,
 ) -> Event | None:
@@ -41,6 +42,8 @@ def carry_out(
 
     Parameters
     ----------
+    asked
+        Who asked, as ``permission.recorded_request`` returns it.
     more
         What this kind of move records besides the conditions.
 
@@ -60,7 +63,7 @@ def carry_out(
     """
     if not decision.allowed:
         if not dry_run:
-            refusal = {"to_stage": to_stage, "reasons": decision.reasons(), "reason": reason}
+            refusal = {"to_stage": to_stage, "reasons": decision.reasons(), "reason": reason, **asked}
             ledger.append(transition.refusal, refusal, actor=actor, version=version)
         raise Refused(decision.reasons())
     ledger.verify()
@@ -72,6 +75,7 @@ def carry_out(
         "moves": dict(moves),
         "conditions": [item.to_json() for item in decision.conditions],
         "reason": reason,
+        **asked,
         **more,
     }
     return ledger.move(

@@ -24,6 +24,7 @@ from readmission_platform.governance.policy.gates import GateResult, evaluate_ga
 from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion.approved import approval_checks, moves_check
 from readmission_platform.governance.promotion.check import Check, Outcome
+from readmission_platform.governance.promotion.requested import requests_check
 
 # Another processor may round the last digit differently; whoever changes evidence changes its digest.
 ROUNDING = 1e-9
@@ -77,6 +78,7 @@ def verify_version(
         *_validated_under(record, events, found, required),
         moves_check(events),
         *approval_checks(record, events),
+        requests_check(record.version, events),
         _gates_in_force(record, events, found, required),
     ]
 

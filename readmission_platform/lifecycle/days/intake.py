@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from readmission_platform.foundation.pseudonyms import pseudonyms
-from readmission_platform.governance.promotion.quarantine_releases import RELEASED, released_cells
+from readmission_platform.governance.promotion.quarantine_releases import released_cells
+from readmission_platform.governance.promotion.requested import proper_releases
 from readmission_platform.intake.files import Place
 from readmission_platform.intake.rows import ReleasedCell, take_in
 from readmission_platform.lifecycle.workspace import Workspace
@@ -70,7 +71,7 @@ def take_in_days(landed: Mapping[str, Sequence[LandedFile]], days: Sequence[str]
     """Take in the files of days; of the ``days`` that have none, what was taken in before stays."""
     lake, feed = workspace.lake, workspace.contract.feed
     with workspace.ledger() as ledger:
-        released = [ReleasedCell(*cell) for cell in released_cells(ledger.events(kind=RELEASED))]
+        released = [ReleasedCell(*cell) for cell in released_cells(proper_releases(ledger.events()))]
     taken = take_in(
         landed,
         feed,

@@ -14,6 +14,7 @@ from readmission_platform.evaluation.disclosure import shown_count
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.promotion.quarantine_releases import (
+    RELEASED,
     BrokenCell,
     ReleaseDecision,
     ReleaseRequest,
@@ -21,6 +22,7 @@ from readmission_platform.governance.promotion.quarantine_releases import (
 )
 from readmission_platform.intake.contract import RowContract
 from readmission_platform.intake.quarantine import action_for, line_types, releasable
+from readmission_platform.lifecycle.asking import signed
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.tables import QUARANTINE, ModelLake
 
@@ -103,12 +105,15 @@ def consider_release(
     if digest not in {file.digest for file in landing.read_day(day)}:
         raise BadInput(f"the file is no longer in landing/{landing.folders.rows}/{day}, so its rows cannot be taken in")
     cells = [_cell(line) for line in explained(lines[lines["row"].isin(chosen)], workspace.contract.feed)]
-    request = ReleaseRequest(day, digest, tuple(sorted(chosen)), workspace.actor, reason)
+    asked = ReleaseRequest(day, digest, tuple(sorted(chosen)), workspace.actor, reason)
+    request = signed(asked, RELEASED, ledger=ledger, workspace=workspace)
     return decide_release(
         request,
         cells,
         events=ledger.events(),
         environment_name=workspace.environment,
+        model=ledger.model,
+        now=ledger.now(),
     )
 
 

@@ -10,7 +10,13 @@ from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest, decide
-from readmission_platform.governance.promotion.rollback import RollbackDecision, RollbackRequest, decide_rollback
+from readmission_platform.governance.promotion.rollback import (
+    RollbackDecision,
+    RollbackRequest,
+    decide_rollback,
+    version_before,
+)
+from readmission_platform.lifecycle.asking import signed
 from readmission_platform.lifecycle.days.seals import unchanged_rows
 from readmission_platform.lifecycle.versions.stages import Stage
 from readmission_platform.lifecycle.versions.version_facts import Gathered, gather
@@ -74,6 +80,13 @@ def consider_closely(request: PromotionRequest, *, ledger: Ledger, workspace: Wo
     return Considered(decision, gathered, events, pointers)
 
 
+def rollback_request(to_version: str | None, reason: str, *, ledger: Ledger, workspace: Workspace) -> RollbackRequest:
+    """Return the signed request to go back to a version; None stands for the one before, which the request names."""
+    target = to_version or version_before(ledger.events())
+    asked = RollbackRequest(target, workspace.actor, reason)
+    return signed(asked, "version_rolled_back", ledger=ledger, workspace=workspace)
+
+
 def consider_rollback(request: RollbackRequest, *, ledger: Ledger, workspace: Workspace) -> RollbackDecision:
     """Verify the artifacts of the versions that were in production, and decide about a rollback; changes nothing."""
     events, pointers = ledger.snapshot()
@@ -90,6 +103,8 @@ def consider_rollback(request: RollbackRequest, *, ledger: Ledger, workspace: Wo
         records=records,
         artifact_digests=digests,
         environment_name=workspace.environment,
+        model=ledger.model,
+        now=ledger.now(),
     )
 
 

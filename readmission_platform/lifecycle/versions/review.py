@@ -102,9 +102,13 @@ def review_of(version: str, *, ledger: Ledger, workspace: Workspace) -> dict[str
     }
 
 
+# Who approves, and who promotes, is asked when they do.
+_OF_PEOPLE = ("approvals", "actor_permitted")
+
+
 def headline(record: VersionRecord, conditions: Sequence[Condition]) -> dict[str, str]:
     """Say in one line what stands between this version and production, and its tone (good, warn, bad)."""
-    open_ones = [item.name for item in conditions if item.blocks and item.name != "approvals"]
+    open_ones = [item.name for item in conditions if item.blocks and item.name not in _OF_PEOPLE]
     approved = not any(item.blocks for item in conditions if item.name == "approvals")
     if record.state == "production":
         return {"tone": "good", "text": "In production", "more": "There is nothing to approve."}

@@ -290,9 +290,10 @@ def test_a_rollback_asks_for_no_plan_and_no_recipe(ledger: Ledger):
     adopt(ledger, "change_plan_adopted", plan_with(purpose="another"), CLINICIAN)
     events, pointers = ledger.snapshot()
     decision = decide_rollback(
-        RollbackRequest(to_version="1", actor="ops", reason="worse"), events=events, pointers=pointers,
+        scenario.ask(RollbackRequest(to_version="1", actor="ops", reason="worse"), "version_rolled_back"),
+        events=events, pointers=pointers,
         records=version_records(events, pointers), artifact_digests={"1": "sha256:artifact"},
-        environment_name="production",
+        environment_name="production", model=ledger.model, now=ledger.now(),
     )  # fmt: skip
     assert decision.allowed, decision.reasons()
 

@@ -1,5 +1,6 @@
 """Releasing quarantined rows: who may, which rows can be, and what the record holds."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from readmission_platform.foundation.errors import Refused
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.promotion.quarantine_releases import (
+    RELEASED,
     BrokenCell,
     ReleaseDecision,
     ReleaseRequest,
@@ -14,7 +16,7 @@ from readmission_platform.governance.promotion.quarantine_releases import (
     record_release,
     released_cells,
 )
-from readmission_platform_tests.support.scenario import Scenario
+from readmission_platform_tests.support.scenario import MODEL, Scenario
 
 RACE = BrokenCell(3, "race", "unknown_code", releasable=True)
 AGE = BrokenCell(3, "age", "unknown_code", releasable=False)
@@ -25,7 +27,9 @@ def asked(*rows: int, actor: str = "ops", reason: str = "the registry had the co
 
 
 def decided(request: ReleaseRequest, *cells: BrokenCell, name: str = "local", events: Any = ()) -> ReleaseDecision:
-    return decide_release(request, cells or [RACE], events=events, environment_name=name)
+    return decide_release(
+        request, cells or [RACE], events=events, environment_name=name, model=MODEL, now=datetime.now(UTC)
+    )
 
 
 def test_a_release_is_recorded_with_its_cells_and_read_back(ledger: Ledger):
@@ -33,7 +37,7 @@ def test_a_release_is_recorded_with_its_cells_and_read_back(ledger: Ledger):
     assert (event.kind, event.actor) == ("quarantine_released", "ops")
     assert event.payload == {
         "day": "2026-03-01", "file_digest": "sha256:ab", "rows": [3, 5], "codes": ["not_icd9", "unknown_code"],
-        "reason": "the registry had the codes wrong",
+        "reason": "the registry had the codes wrong", "identity": "claimed",
         "cells": [
             {"row": 3, "column": "race", "code": "unknown_code"}, {"row": 5, "column": "diag_1", "code": "not_icd9"},
         ],
@@ -76,8 +80,11 @@ def test_a_release_needs_a_reason(reason: str):
     ("actor", "may"), [("ops", True), ("clinician", True), ("admin", False), ("stranger", False), ("nobody", False)]
 )
 def test_outside_local_a_role_has_to_allow_it(ledger: Ledger, name: str, actor: str, may: bool):
-    Scenario(ledger).adopt()
-    assert decided(asked(actor=actor), name=name, events=ledger.events()).allowed == may
+    scenario = Scenario(ledger, environment_name=name)
+    scenario.adopt()
+    request = scenario.ask(asked(actor=actor), RELEASED)
+    assert decided(request, name=name, events=ledger.events()).allowed == may
+    assert not decided(asked(actor=actor), name=name, events=ledger.events()).allowed
     assert decided(asked(actor=actor), name="local", events=ledger.events()).allowed
 
 
