@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from readmission_platform.config.change_plan import ChangePlan
 from readmission_platform.config.environment import PROJECT_ROOT
@@ -54,6 +55,12 @@ PEOPLE = {
     "admin": Person(name="A", roles=("platform_engineer",), public_key=public_key_text(KEYS["admin"])),
 }
 STAFFED_ROLES = RolesConfig(roles=ROLES.roles, people=PEOPLE)
+
+
+def write_key(path: Path, name: str) -> Path:
+    """Write the private key of somebody into a file, as `readmission keys create` does."""
+    path.write_bytes(KEYS[name].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return path
 
 
 def environment(name: str, **changes: Any) -> EnvironmentConfig:

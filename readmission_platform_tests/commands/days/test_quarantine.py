@@ -10,7 +10,7 @@ from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.lifecycle.installation import make_installation
 from readmission_platform_tests.support.bad_deliveries import SECRET, clean_rows, csv
 from readmission_platform_tests.support.homes import Home, Outcome
-from readmission_platform_tests.support.scenario import KEYS, POLICY, STAFFED_ROLES, adopt
+from readmission_platform_tests.support.scenario import KEYS, POLICY, STAFFED_ROLES, adopt, write_key
 
 DAY = "2024-02-29"
 CELLS = clean_rows(12)
@@ -253,8 +253,10 @@ def test_in_production_a_release_takes_a_role_that_allows_it(home: Home, tmp_pat
         adopt(ledger, "roles_adopted", STAFFED_ROLES, Signer("admin", KEYS["admin"]))
         adopt(ledger, "policy_adopted", POLICY, Signer("clinician", KEYS["clinician"]))
     for actor, code in (("admin", 3), ("ops", 0)):
+        key = write_key(tmp_path / f"{actor}.pem", actor)
         acting = production.having(**{**production.variables, "READMISSION_ACTOR": actor})
-        outcome = release(acting, "--row", "2", "--dry-run")
+        assert release(acting, "--row", "2", "--dry-run").code == 3
+        outcome = release(acting, "--row", "2", "--dry-run", "--key", str(key))
         assert outcome.code == code, outcome.err
     assert "admin does not have the permission release" in release(
         production.having(**{**production.variables, "READMISSION_ACTOR": "admin"}), "--row", "2"

@@ -1,5 +1,6 @@
 """The life of a key: rotated by its owner or revoked, it decides nothing new, and what it signed stays verifiable."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -165,6 +166,7 @@ def test_the_history_says_whose_key_counted_from_when_to_when_and_how_much_it_si
     assert (first.state, again.state, again.until) == ("rotated", "in use", None)
     assert first.until == again.since
     assert first.signed == len([event for event in ledger.events() if event.actor == "clinician"])
+    assert again.age_days(ledger.now() + timedelta(days=400)) == 400
     assert [each.state for each in of(ledger, "second")] == ["revoked"]
     assert [each.signed for each in of(ledger, "ops")] == [1]  # the request for the promotion
 
