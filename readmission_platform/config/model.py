@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from readmission_platform.foundation.values import Frozen
 
@@ -34,6 +34,12 @@ class EvaluationConfig(Frozen):
     max_missing_fraction: dict[str, float] = Field(description="By column; a column not named may miss nothing.")
     daily_rows: int = Field(ge=1, description="Rows a simulated day in the replay holds.")
     shadow_agreement: AgreementLimits
+
+    @field_validator("risk_bands")
+    @classmethod
+    def _ascending(cls, given: dict[str, float]) -> dict[str, float]:
+        """Order the bands by their lowest risk: what is read from the ledger has its names in alphabetical order."""
+        return dict(sorted(given.items(), key=lambda band: band[1]))
 
 
 class ModelConfig(EvaluationConfig):

@@ -10,6 +10,7 @@ from readmission_platform.config.files import (
     alerts_config,
     change_plan_config,
     environment_config,
+    evaluation_config,
     gate_policy,
     model_card_config,
     model_config,
@@ -81,3 +82,10 @@ def test_a_gate_that_stands_twice_is_refused_wherever_it_stands(current: Setting
     asked.write_text("gates: {discrimination_auroc: {at_least: 0.6}, discrimination_auroc: {at_least: 0.5}}")
     with pytest.raises(ConfigurationError, match="discrimination_auroc stands there twice"):
         read_yaml(asked, AdditionalGates)
+
+
+def test_risk_bands_are_in_the_order_of_their_risks_however_they_are_written(current: Settings):
+    shipped = evaluation_config(current, MODEL)
+    shuffled = type(shipped).model_validate(shipped.model_dump() | {"risk_bands": {"high": 0.2, "low": 0.0}})
+    assert list(shipped.risk_bands) == ["low", "medium", "high", "very_high"]
+    assert list(shuffled.risk_bands) == ["low", "high"]
