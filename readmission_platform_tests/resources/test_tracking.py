@@ -19,7 +19,7 @@ from readmission_platform.models.boosting.recalibrated import score
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.resources.tracking import tracked
 from readmission_platform.storage.artifacts import ArtifactRefused, StoredModel, artifact_digest, load_artifact
-from readmission_platform.storage.registry import Registry
+from readmission_platform.storage.registry import VERSION_TAG, Registry
 from readmission_platform_tests.support.small_study import SmallStudy
 
 NAME = "readmission_30d"
@@ -65,7 +65,7 @@ def start_a_run(registry: Registry, dagster_run_id: str) -> str:
     return str(client.create_run(experiment.experiment_id, tags={"dagster_run_id": dagster_run_id}).info.run_id)
 
 
-def store(registry: Registry, study: SmallStudy) -> StoredModel:
+def store(registry: Registry, study: SmallStudy, version: str = "1") -> StoredModel:
     """Train-and-register as the training asset does it."""
     kept: list[StoredModel] = []
 
@@ -78,6 +78,7 @@ def store(registry: Registry, study: SmallStudy) -> StoredModel:
         kept.append(
             registry.store(
                 study.fitted.model,
+                version=version,
                 form=ESTIMATOR.artifact,
                 title="readmission",
                 signature=infer_signature(some, study.fitted.scores[:50]),
@@ -244,13 +245,13 @@ def test_a_home_that_was_moved_keeps_working(
 
     import mlflow
 
-    found = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/{model.version}"))
+    found = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/{model.registered_as}"))
     assert found.is_relative_to(moved)
     assert (found / "model.skops").is_file()
     run = client.get_run(model.mlflow_run_id)
     assert run.info.artifact_uri.startswith(registry.root.as_uri())
-    second = store(registry, small_study)
-    assert second.version == "2"
+    second = store(registry, small_study, "2")
+    assert registry.registered() == {"1": "1", "2": "2"}
     assert artifact_digest(registry.root, second.path) == second.digest
 
 
@@ -259,7 +260,6 @@ def test_a_home_that_was_moved_keeps_working(
 
 def test_a_stored_model_scores_exactly_as_before(registered: tuple[Path, StoredModel], small_study: SmallStudy) -> None:
     home, model = registered
-    assert model.version == "1"
     assert not Path(model.path).is_absolute()
     loaded = load_artifact(ESTIMATOR, home / "mlartifacts", model.path, digest=model.digest)
     np.testing.assert_array_equal(
@@ -269,9 +269,10 @@ def test_a_stored_model_scores_exactly_as_before(registered: tuple[Path, StoredM
 
 def test_the_registered_version_is_tied_to_its_run_and_to_the_step(registered: tuple[Path, StoredModel]) -> None:
     home, model = registered
-    found = in_home(home).client().get_model_version(NAME, model.version)
+    found = in_home(home).client().get_model_version(NAME, model.registered_as)
     assert found.run_id == model.mlflow_run_id
     assert found.tags["dagster_run_id"]
+    assert found.tags[VERSION_TAG] == model.version
 
 
 def test_an_artifact_with_a_changed_byte_is_refused(registered: tuple[Path, StoredModel], tmp_path: Path) -> None:

@@ -209,6 +209,10 @@ class Payload(Shape):
     moves: dict[Stage, Identity | None] | None = None
 
 
+class _Reserved(Payload):
+    run_id: Label
+
+
 class _Trained(Payload):
     artifact: _Artifact
     evidence: _Stored
@@ -331,6 +335,7 @@ class _Studied(Payload):
 
 
 PAYLOADS: Mapping[str, type[Payload]] = {
+    "version_reserved": _Reserved,
     "version_trained": _Trained,
     "version_validated": _Validated,
     "version_approved": _Signed,
