@@ -78,7 +78,7 @@ class Registry:
     def experiment(self) -> str:
         """Return the id of the experiment; raises as :meth:`client` does."""
         found = self.client().get_experiment_by_name(self.name)
-        if found is None:
+        if found is None or found.lifecycle_stage != "active":
             raise Unavailable(f"the experiment {self.name} was deleted; restore it in MLflow")
         return str(found.experiment_id)
 
