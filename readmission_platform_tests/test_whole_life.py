@@ -111,6 +111,7 @@ def test_the_ledger_verifies_and_tells_the_story_in_order(lived_home: Home):
         kinds = [event.kind for event in ledger.events()]
     assert kinds == [
         "ledger_created",
+        "version_reserved",
         "version_trained",
         "demo_approver_created",
         *ADOPTABLE,

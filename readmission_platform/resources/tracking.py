@@ -23,8 +23,14 @@ def tracked(registry: Registry, context: dg.AssetExecutionContext) -> Iterator[M
 
     A step that is retried continues its run. dagster-mlflow starts and tags the run; ending it is left to
     us, because its own end comes from a job hook, which runs started by hand in the UI do not have.
+
+    Raises
+    ------
+    Unavailable
+        When the tracking database cannot be reached, or somebody deleted the experiment.
     """
     client = registry.client()
+    registry.experiment()
     _close_orphans(registry, client, context.instance)
     from dagster_mlflow import mlflow_tracking
     from mlflow.entities import RunStatus

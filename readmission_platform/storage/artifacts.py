@@ -20,9 +20,13 @@ class ArtifactRefused(GovernanceError):
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A registered version and its artifact: path below the artifact root, and the digest of its bytes."""
+    """A registered version and its artifact: path below the artifact root, and the digest of its bytes.
+
+    ``version`` is the ledger's number, ``registered_as`` the one that MLflow gave it, which may be another.
+    """
 
     version: str
+    registered_as: str
     mlflow_run_id: str
     path: str
     digest: str

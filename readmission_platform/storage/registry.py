@@ -4,10 +4,14 @@ What belongs here: registered versions, their artifacts with digests, and aliase
 Dagster (``resources.tracking``), and deciding which version is live. The registry has no compare-and-swap and no
 history of aliases, so it only shows what the ledger decides.
 
+A version has the number that the ledger gave it, as a tag. MLflow counts for itself, and begins again when somebody
+deletes the registered model there; its own numbers are used only to address it.
+
 MLflow costs two seconds to import; it is imported inside functions, and never to score a day.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +25,8 @@ from readmission_platform.storage.artifacts import ArtifactRefused, StoredModel,
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+VERSION_TAG = "readmission.version"
 
 
 def imported_mlflow() -> ModuleType:
@@ -58,37 +64,40 @@ class Registry:
             When the tracking database cannot be reached.
         """
         mlflow = imported_mlflow()
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
-        try:
-            with _initialising(self.root):
-                client: MlflowClient = mlflow.MlflowClient()
-                experiment = client.get_experiment_by_name(self.name)
-                if experiment is None:
-                    client.create_experiment(self.name, artifact_location=self.root.as_uri())
-                elif experiment.artifact_location != self.root.as_uri() and os.access(self.root, os.W_OK):
-                    _rebase(self.uri, experiment.artifact_location, self.root.as_uri())
-        except (MlflowException, SQLAlchemyError, OSError) as error:
-            raise Unavailable(f"the model registry cannot be reached ({type(error).__name__})") from error
+        with _within_reach(), _initialising(self.root):
+            client: MlflowClient = mlflow.MlflowClient()
+            experiment = client.get_experiment_by_name(self.name)
+            if experiment is None:
+                client.create_experiment(self.name, artifact_location=self.root.as_uri())
+            elif experiment.artifact_location != self.root.as_uri() and os.access(self.root, os.W_OK):
+                _rebase(self.uri, experiment.artifact_location, self.root.as_uri())
         return client
 
     def experiment(self) -> str:
         """Return the id of the experiment; raises as :meth:`client` does."""
         found = self.client().get_experiment_by_name(self.name)
-        if found is None:
+        if found is None or found.lifecycle_stage != "active":
             raise Unavailable(f"the experiment {self.name} was deleted; restore it in MLflow")
         return str(found.experiment_id)
 
     def store(
-        self, model: Any, *, form: ArtifactFormat, signature: object, tags: Mapping[str, str], title: str
+        self,
+        model: Any,
+        *,
+        version: str,
+        form: ArtifactFormat,
+        signature: object,
+        tags: Mapping[str, str],
+        title: str,
     ) -> StoredModel:
-        """Log a model in the active MLflow run and register it as the next version.
+        """Log a model in the active MLflow run and register it as a version.
 
         Parameters
         ----------
+        version
+            Its number by the ledger.
         form
             How the model is stored.
         signature
@@ -109,18 +118,31 @@ class Registry:
             signature=signature,
         )
         client = self.client()
-        if not client.search_registered_models(f"name = '{self.name}'"):
-            client.create_registered_model(self.name, description=f"{title}. Stages are decided by the ledger.")
+        self._ensure_model(client, title)
         run_id = mlflow.active_run().info.run_id
         registered = client.create_model_version(
-            self.name, source=logged.model_uri, run_id=run_id, tags=dict(tags), model_id=logged.model_id
+            self.name,
+            source=logged.model_uri,
+            run_id=run_id,
+            tags={**tags, VERSION_TAG: version},
+            description=f"Version {version} by the ledger.",
+            model_id=logged.model_id,
         )
         location = client.get_logged_model(logged.model_id).artifact_location
         path = f"{location.removeprefix(self.root.as_uri()).lstrip('/')}/{form.file}"
         digest = artifact_digest(self.root, path)
         if digest is None:
-            raise ArtifactRefused(f"the artifact of version {registered.version} was not written")
-        return StoredModel(str(registered.version), run_id, path, digest)
+            raise ArtifactRefused(f"the artifact of version {version} was not written")
+        return StoredModel(version, str(registered.version), run_id, path, digest)
+
+    def _ensure_model(self, client: "MlflowClient", title: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client.create_registered_model(self.name, description=f"{title}. Stages are decided by the ledger.")
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
 
     def parameters(self, run_id: str) -> dict[str, str]:
         """Return the parameters that a training run recorded.
@@ -138,13 +160,28 @@ class Registry:
             raise Unavailable(f"the training run cannot be read ({type(error).__name__})") from error
 
     def aliases(self) -> dict[str, str]:
-        """Return alias to version as the registry shows them; empty when the model is not registered yet."""
-        found = self.client().search_registered_models(f"name = '{self.name}'")
-        return {alias: str(version) for alias, version in found[0].aliases.items()} if found else {}
+        """Return alias to version as the registry shows them; empty when the model is not registered yet.
 
-    def versions(self) -> set[str]:
-        """Return the registered versions."""
-        return {str(found.version) for found in self.client().search_model_versions(f"name = '{self.name}'")}
+        An alias of something in MLflow that is no version by the ledger is named by MLflow's number.
+        """
+        ours = {number: version for version, number in self.registered().items()}
+        client = self.client()
+        with _within_reach():
+            found = client.search_registered_models(f"name = '{self.name}'")
+        shown = found[0].aliases if found else {}
+        return {alias: ours.get(str(number), f"unknown (MLflow's {number})") for alias, number in shown.items()}
+
+    def registered(self) -> dict[str, str]:
+        """Return the versions that MLflow holds, each with MLflow's own number.
+
+        A version that more than one of them claims to be is left out: nobody could tell which to show.
+        """
+        client = self.client()
+        with _within_reach():
+            found = client.search_model_versions(f"name = '{self.name}'")
+        tagged = [(each.tags[VERSION_TAG], str(each.version)) for each in found if VERSION_TAG in each.tags]
+        claims = Counter(version for version, _ in tagged)
+        return {version: number for version, number in tagged if claims[version] == 1}
 
     def check_holds(self, version: str) -> None:
         """Check that a version can be shown, before it is moved.
@@ -154,29 +191,46 @@ class Registry:
         Unavailable
             When it is not registered, or the registry cannot be reached.
         """
-        if version not in self.versions():
-            raise Unavailable(f"the model registry does not hold version {version}, so nothing was moved: restore "
-                              "mlflow.db from a backup, or choose another version")  # fmt: skip
+        if version not in self.registered():
+            raise Unavailable(f"the model registry does not hold version {version} (tag {VERSION_TAG}) exactly once, "
+                              "so nothing was moved: restore mlflow.db from a backup, choose another version, or train "
+                              "a new one")  # fmt: skip
 
     def align_aliases(self, wanted: Mapping[str, str | None]) -> dict[str, tuple[str | None, str | None]]:
         """Bring the registry's aliases into line with the ledger's pointers.
 
+        An alias of a version that the registry does not hold is taken away: another one would be shown in its place.
+
         Returns
         -------
-        What had to be changed: alias to (version found, version wanted).
+        What had to be changed: alias to (version found, version shown now).
         """
-        client, found = self.client(), self.aliases()
+        client, found, registered = self.client(), self.aliases(), self.registered()
         changed = {}
         for alias, version in wanted.items():
-            if found.get(alias) == version:
+            shown = version if version in registered else None
+            if found.get(alias) == shown:
                 continue
-            changed[alias] = (found.get(alias), version)
-            if version is None:
-                client.delete_registered_model_alias(self.name, alias)
-            else:
-                client.set_registered_model_alias(self.name, alias, version)
+            changed[alias] = (found.get(alias), shown)
+            with _within_reach():
+                if shown is None:
+                    client.delete_registered_model_alias(self.name, alias)
+                else:
+                    client.set_registered_model_alias(self.name, alias, registered[shown])
             reached(f"registry: alias {alias} aligned")
         return changed
+
+
+@contextmanager
+def _within_reach() -> Iterator[None]:
+    """Turn the errors of MLflow and its database into one line."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise Unavailable(f"the model registry cannot be reached ({type(error).__name__})") from error
 
 
 @contextmanager

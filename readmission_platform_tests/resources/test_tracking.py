@@ -19,7 +19,7 @@ from readmission_platform.models.boosting.recalibrated import score
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.resources.tracking import tracked
 from readmission_platform.storage.artifacts import ArtifactRefused, StoredModel, artifact_digest, load_artifact
-from readmission_platform.storage.registry import Registry
+from readmission_platform.storage.registry import VERSION_TAG, Registry
 from readmission_platform_tests.support.small_study import SmallStudy
 
 NAME = "readmission_30d"
@@ -65,7 +65,7 @@ def start_a_run(registry: Registry, dagster_run_id: str) -> str:
     return str(client.create_run(experiment.experiment_id, tags={"dagster_run_id": dagster_run_id}).info.run_id)
 
 
-def store(registry: Registry, study: SmallStudy) -> StoredModel:
+def store(registry: Registry, study: SmallStudy, version: str = "1") -> StoredModel:
     """Train-and-register as the training asset does it."""
     kept: list[StoredModel] = []
 
@@ -78,6 +78,7 @@ def store(registry: Registry, study: SmallStudy) -> StoredModel:
         kept.append(
             registry.store(
                 study.fitted.model,
+                version=version,
                 form=ESTIMATOR.artifact,
                 title="readmission",
                 signature=infer_signature(some, study.fitted.scores[:50]),
@@ -229,6 +230,13 @@ def test_a_database_that_cannot_be_reached_is_a_service_that_is_unavailable(tmp_
         registry.client()
 
 
+def test_a_deleted_experiment_is_named_before_anything_is_tracked(registry: Registry) -> None:
+    registry.client().delete_experiment(registry.experiment())
+    result = materialize(lambda *_: None, registry)
+    assert not result.success
+    assert "restore it in MLflow" in str(result.all_events)
+
+
 def test_a_home_that_was_moved_keeps_working(
     registered: tuple[Path, StoredModel], small_study: SmallStudy, tmp_path: Path
 ) -> None:
@@ -244,13 +252,13 @@ def test_a_home_that_was_moved_keeps_working(
 
     import mlflow
 
-    found = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/{model.version}"))
+    found = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/{model.registered_as}"))
     assert found.is_relative_to(moved)
     assert (found / "model.skops").is_file()
     run = client.get_run(model.mlflow_run_id)
     assert run.info.artifact_uri.startswith(registry.root.as_uri())
-    second = store(registry, small_study)
-    assert second.version == "2"
+    second = store(registry, small_study, "2")
+    assert registry.registered() == {"1": "1", "2": "2"}
     assert artifact_digest(registry.root, second.path) == second.digest
 
 
@@ -259,7 +267,6 @@ def test_a_home_that_was_moved_keeps_working(
 
 def test_a_stored_model_scores_exactly_as_before(registered: tuple[Path, StoredModel], small_study: SmallStudy) -> None:
     home, model = registered
-    assert model.version == "1"
     assert not Path(model.path).is_absolute()
     loaded = load_artifact(ESTIMATOR, home / "mlartifacts", model.path, digest=model.digest)
     np.testing.assert_array_equal(
@@ -269,9 +276,10 @@ def test_a_stored_model_scores_exactly_as_before(registered: tuple[Path, StoredM
 
 def test_the_registered_version_is_tied_to_its_run_and_to_the_step(registered: tuple[Path, StoredModel]) -> None:
     home, model = registered
-    found = in_home(home).client().get_model_version(NAME, model.version)
+    found = in_home(home).client().get_model_version(NAME, model.registered_as)
     assert found.run_id == model.mlflow_run_id
     assert found.tags["dagster_run_id"]
+    assert found.tags[VERSION_TAG] == model.version
 
 
 def test_an_artifact_with_a_changed_byte_is_refused(registered: tuple[Path, StoredModel], tmp_path: Path) -> None:
@@ -339,6 +347,48 @@ def test_aliases_follow_the_ledger_and_say_what_had_to_be_changed(
     moved = registry.align_aliases({"staging": None, "production": "1"})
     assert moved == {"staging": ("1", None), "production": (None, "1")}
     assert registry.aliases() == {"production": "1"}
+
+
+def test_aliases_name_the_right_versions_when_mlflow_counts_otherwise(
+    registered: tuple[Path, StoredModel], small_study: SmallStudy, tmp_path: Path
+) -> None:
+    shutil.copytree(registered[0], tmp_path / "home")
+    registry = in_home(tmp_path / "home")
+    registry.client().delete_registered_model(NAME)
+    for version in ("7", "2"):
+        store(registry, small_study, version)
+    assert registry.registered() == {"7": "1", "2": "2"}
+    assert registry.align_aliases({"staging": "2", "production": "7"}) == {
+        "staging": (None, "2"), "production": (None, "7"),
+    }  # fmt: skip
+    assert registry.aliases() == {"staging": "2", "production": "7"}
+    shown = registry.client().get_model_version_by_alias(NAME, "production")
+    assert (shown.version, shown.tags[VERSION_TAG]) == (1, "7")
+    registry.check_holds("7")
+    with pytest.raises(Unavailable, match="does not hold version 1 "):
+        registry.check_holds("1")
+
+
+def test_an_alias_never_names_what_the_registry_does_not_hold(
+    registered: tuple[Path, StoredModel], small_study: SmallStudy, tmp_path: Path
+) -> None:
+    shutil.copytree(registered[0], tmp_path / "home")
+    registry = in_home(tmp_path / "home")
+    client = registry.client()
+    store(registry, small_study, "2")
+    foreign = client.create_model_version(NAME, source=client.get_model_version(NAME, "1").source)
+    client.set_registered_model_alias(NAME, "production", foreign.version)
+    assert registry.aliases() == {"production": "unknown (MLflow's 3)"}
+    client.delete_model_version(NAME, "1")
+    assert registry.align_aliases({"staging": "2", "production": "1"}) == {
+        "staging": (None, "2"), "production": ("unknown (MLflow's 3)", None),
+    }  # fmt: skip
+    assert registry.align_aliases({"staging": "2", "production": "1"}) == {}
+    # Nobody could tell which of two is version 2.
+    client.set_model_version_tag(NAME, foreign.version, VERSION_TAG, "2")
+    assert registry.registered() == {}
+    with pytest.raises(Unavailable, match=r"does not hold version 2 .* exactly once, so nothing was moved"):
+        registry.check_holds("2")
 
 
 def test_before_anything_is_registered_there_are_no_aliases(registry: Registry) -> None:

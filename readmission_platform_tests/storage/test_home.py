@@ -142,7 +142,7 @@ def test_the_databases_of_a_home_are_in_it_whatever_it_is_called(tmp_path: Path,
 def test_the_registry_of_a_home_is_in_it_and_nothing_is_made_beside_it(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "a b#c&d'e+f%zz;é=:*")
     prepare_home(settings)
-    assert Registry(settings.mlflow_database, settings.mlflow_artifacts, "model").versions() == set()
+    assert Registry(settings.mlflow_database, settings.mlflow_artifacts, "model").registered() == {}
     assert (settings.home / "mlflow.db").is_file()
     assert list(tmp_path.iterdir()) == [settings.home]
 

@@ -25,6 +25,13 @@ def race_to_open(url: str, barrier: Any, results: Any) -> None:
         results.put(ledger.append("opened", {}, actor="a").seq)
 
 
+def reserve_in_turns(url: str, model: str, turns: int, barrier: Any, results: Any) -> None:
+    """Reserve one version of a model after the other, while others do the same."""
+    with Ledger(url, model=model, environment="local") as ledger:
+        barrier.wait(60)
+        results.put((model, [ledger.reserve_version({"run_id": "r"}, actor="a") for _ in range(turns)]))
+
+
 def adopt_on_first_use(url: str, model: str, keys: Path, barrier: Any, results: Any) -> None:
     """Adopt everything for a model on first use, at the same moment as others do for theirs."""
     with Ledger(url, model=model, environment="local") as ledger:

@@ -25,6 +25,7 @@ from readmission_platform.governance.promotion.decision import Decision, Promoti
 from readmission_platform.lifecycle.asking import signed
 from readmission_platform.lifecycle.versions.approval import approve_as_demo
 from readmission_platform.lifecycle.versions.decisions import chosen_version, consider
+from readmission_platform.lifecycle.versions.reconciliation import MISSING
 from readmission_platform.lifecycle.versions.stages import Stage, trusted_stages, trusted_version
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.artifacts import ArtifactRefused, artifact_digest
@@ -141,6 +142,7 @@ def _shown(stage: str, workspace: Workspace) -> Iterator[Any]:
         if found != record.artifact_digest:
             raise ArtifactRefused(f"the artifact of version {record.version} is missing or changed; do not use it")
         shown = registry.aliases().get(stage)
+        action = "Somebody moves aliases by hand: the ledger decides, find out who." if shown else MISSING
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(str(record.artifact_digest)),
             metadata={
@@ -150,6 +152,6 @@ def _shown(stage: str, workspace: Workspace) -> Iterator[Any]:
             tags={"model_version": record.version},
             check_results=[
                 check_result(CHECK, shown == record.version, observed=f"{stage} is version {shown}", rule=CHECK_RULE,
-                             action="Somebody moves aliases by hand: the ledger decides, find out who.")
+                             action=action)
             ],
         )  # fmt: skip

@@ -19,6 +19,7 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import SCIENCE_TEAM, picture, table
 from readmission_platform.evaluation.leakage import permuted_labels_auroc
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.foundation.steps import reached
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.promotion.permission import CLAIMED
 from readmission_platform.lifecycle.asking import check_may
@@ -72,13 +73,17 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
             mlflow.log_params(_parameters(workspace, seed))
             found = _fit(context, training, workspace)
             mlflow.log_metric("auroc_out_of_fold", _auroc(training.labels, found.fitted.scores))
+            with workspace.ledger() as ledger:
+                version = ledger.reserve_version({"run_id": context.run.run_id}, actor=workspace.actor)
             stored = workspace.registry.store(
                 found.fitted.model,
+                version=version,
                 form=contract.estimator.artifact,
                 signature=_signature(training.frame[list(contract.inputs)], found.fitted.scores),
                 tags={"dagster_run_id": context.run.run_id},
                 title=words.title,
             )
+            reached("training: version registered")
         trained = _recorded(context, training, found, stored, workspace, split, cohort, features)
         with workspace.ledger() as ledger:
             ledger.append("version_trained", trained | CLAIMED, actor=workspace.actor, version=stored.version)
@@ -226,6 +231,7 @@ def _metadata(stored: StoredModel, trained: dict[str, Any]) -> dict[str, Any]:
     shown = {
         "model version": stored.version,
         "MLflow run": stored.mlflow_run_id,
+        "registered in MLflow as": f"version {stored.registered_as}",
         "artifact digest": stored.digest,
         "source": trained["source"],
         "code version": trained["code_version"],

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
@@ -156,6 +157,22 @@ class Ledger:
         with self._writing() as (connection, head):
             self._refuse_if_gained(connection, since, binding_kinds, version)
             return self._write(connection, head, kind, content, actor=actor, version=version, stream=stream)
+
+    def reserve_version(self, payload: Mapping[str, Any], *, actor: str) -> str:
+        """Return the number of the model's next version, recorded in the same transaction as given out.
+
+        No number is given out twice, whatever became of the training that asked for it. Raises as :meth:`append` does.
+        """
+        if self.model == ENVIRONMENT:
+            raise BadInput("The environment has no versions: open the ledger of a model.")
+        table, content = schema.events.c, plain_json(payload)
+        numbered = (table.model == self.model) & table.kind.in_(("version_reserved", "version_trained"))
+        with self._writing() as (connection, head):
+            taken = set(connection.execute(sa.select(table.version).where(numbered)).scalars())
+            version = next(number for number in map(str, count(len(taken) + 1)) if number not in taken)
+            self._write(connection, head, "version_reserved", content, actor=actor, version=version, stream=self.model)
+        reached("ledger: version reserved")
+        return version
 
     def move(
         self,

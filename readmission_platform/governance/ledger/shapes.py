@@ -211,6 +211,10 @@ class Payload(Shape):
     moves: dict[Stage, Identity | None] | None = None
 
 
+class _Reserved(Payload):
+    run_id: Label
+
+
 class _Trained(Payload):
     artifact: _Artifact
     evidence: _Stored
@@ -334,6 +338,7 @@ class _Studied(Payload):
 
 
 PAYLOADS: Mapping[str, type[Payload]] = {
+    "version_reserved": _Reserved,
     "version_trained": _Trained,
     "version_validated": _Validated,
     "version_approved": _Signed,

@@ -13,6 +13,7 @@ from readmission_platform.lifecycle.versions.stages import Stage, pointer_proble
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.artifacts import artifact_digest
 
+MISSING = "Restore mlflow.db from a backup, roll back to another version, or train a new one."
 _IMPROPER = "The alias stays as it is. Roll back to a version that was properly promoted; find out who recorded this."
 
 
@@ -54,7 +55,7 @@ def differences(ledger: Ledger, *, workspace: Workspace) -> list[Difference]:
         When the ledger or the registry cannot be reached.
     """
     registry = workspace.registry
-    aliases, registered = registry.aliases(), registry.versions()
+    aliases, registered = registry.aliases(), registry.registered()
     events, pointers = ledger.snapshot()
     problems, records = pointer_problems(events, pointers), version_records(events, pointers)
     found: list[Difference] = []
@@ -64,8 +65,7 @@ def differences(ledger: Ledger, *, workspace: Workspace) -> list[Difference]:
             found.append(Difference(stage, problems[stage], aliases.get(stage), version, False, _IMPROPER))
             continue
         if version is not None and version not in registered:
-            action = "Restore mlflow.db from a backup, or roll back to another version."
-            found.append(Difference(stage, "version missing from the registry", None, version, False, action))
+            found.append(Difference(stage, "version missing from the registry", None, version, False, MISSING))
         elif aliases.get(stage) != version:
             action = "The alias is set to what the ledger says; find out who moved it."
             found.append(Difference(stage, "alias", aliases.get(stage), version, True, action))

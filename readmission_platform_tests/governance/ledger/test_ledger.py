@@ -19,6 +19,7 @@ from readmission_platform.governance.ledger.chain import (
     no_pointers,
 )
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform_tests.support.forking import FORKING
 from readmission_platform_tests.support.intruder import Intruder
 from readmission_platform_tests.support.racers import move_for_ever, race_to_open
@@ -105,7 +106,29 @@ def test_the_environment_has_neither_versions_nor_stages_and_no_model_takes_its_
             ledger.append("version_trained", {}, actor="a", version="1", of_environment=True)
         with pytest.raises(BadInput, match="no stages"):
             environment.move("m", {}, actor="a", version="1", moves={"staging": "1"}, expected=environment.pointers())
+        with pytest.raises(BadInput, match="no versions"):
+            environment.reserve_version({"run_id": "r"}, actor="a")
         assert [event.kind for event in environment.events()] == ["ledger_created"]
+
+
+def test_a_version_is_numbered_by_the_ledger_and_no_number_is_given_out_twice(
+    any_ledger: Ledger, ledger_url: str
+) -> None:
+    with Ledger(ledger_url, model="second", environment="local") as other:
+        assert [any_ledger.reserve_version({"run_id": "r"}, actor="a") for _ in range(2)] == ["1", "2"]
+        assert other.reserve_version({"run_id": "r"}, actor="a") == "1"
+    any_ledger.append("version_trained", {}, actor="a", version="2")
+    any_ledger.append("version_trained", {}, actor="a", version="4")
+    with Ledger(ledger_url, model=MODEL, environment="local") as reopened:
+        assert [reopened.reserve_version({"run_id": "r"}, actor="a") for _ in range(2)] == ["5", "6"]
+    reserved = any_ledger.events(kind="version_reserved")
+    assert [(event.version, event.actor, event.payload) for event in reserved] == [
+        (version, "a", {"run_id": "r"}) for version in ("1", "2", "5", "6")
+    ]
+    # What was never trained is no version.
+    assert any_ledger.versions() == ["4", "2"]
+    assert list(version_records(*any_ledger.snapshot())) == ["2", "4"]
+    any_ledger.verify()
 
 
 def test_an_entry_that_depends_on_what_was_seen_is_refused_when_somebody_else_was_first(

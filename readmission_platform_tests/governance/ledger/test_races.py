@@ -1,14 +1,15 @@
-"""Promotions at the same moment: one wins, the others are told, and nothing is lost."""
+"""Promotions at the same moment: one wins, the others are told. Trainings at the same moment: each has its number."""
 
 import pytest
 
 from readmission_platform.foundation.errors import Conflict
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform_tests.support.forking import FORKING
-from readmission_platform_tests.support.racers import promote_in_rounds
+from readmission_platform_tests.support.racers import promote_in_rounds, reserve_in_turns
 from readmission_platform_tests.support.scenario import Scenario
 
 PLACES, ROUNDS = 8, 20
+TRAINERS, TURNS = 4, 25
 
 
 @pytest.mark.slow
@@ -46,4 +47,23 @@ def test_of_eight_processes_promoting_together_one_wins_each_of_twenty_rounds(
     events = any_ledger.events()
     assert [event.seq for event in events] == list(range(1, before + ROUNDS * (2 * PLACES + 1) + 1))
     assert [(event.version, event.seq) for event in events if event.kind == "version_promoted"] == winners
+    any_ledger.verify()
+
+
+def test_trainings_at_the_same_moment_never_share_a_number(any_ledger: Ledger, ledger_url: str) -> None:
+    models = [any_ledger.model, "second"]
+    barrier, results = FORKING.Barrier(2 * TRAINERS), FORKING.Queue()
+    racers = [
+        FORKING.Process(target=reserve_in_turns, args=(ledger_url, model, TURNS, barrier, results))
+        for model in models * TRAINERS
+    ]
+    for racer in racers:
+        racer.start()
+    found = [results.get(timeout=60) for _ in racers]
+    for racer in racers:
+        racer.join(30)
+        assert racer.exitcode == 0
+    for model in models:
+        given = sorted(int(number) for own, numbers in found if own == model for number in numbers)
+        assert given == list(range(1, TRAINERS * TURNS + 1))
     any_ledger.verify()

@@ -174,6 +174,7 @@ def test_what_no_dossier_holds_is_found_though_the_right_key_sealed_it(
 @pytest.mark.parametrize(
     ("kind", "field", "value"),
     [
+        ("version_reserved", "run_id", ["\x1b[2J"]),
         ("version_trained", "trained_by", "[bold red]PASS[/]"),
         ("version_trained", "trained_by", "\x1b[2J"),
         ("version_trained", "seed", -1),
