@@ -188,7 +188,7 @@ def runs_of(home: Home) -> set[str]:
         (("promote", "--version", "1", "--to-stage", "prod"), ("--to-stage", "prod")),
         (("approve", "--version", "99", "--reason", "why not"), ("99",)),
         (("approve", "--version", "1", "--reason", "x", "--approver", "me"), ("--key", "--approver")),
-        (("policy", "show"), ("no gate policy",)),
+        (("policy", "show"), ("no policy in force yet",)),
         (("rollback",), ("--reason",)),
         (("score",), ("--date",)),
         (("score", "--date", "2026-13-01"), ("2026-13-01", "YYYY-MM-DD")),

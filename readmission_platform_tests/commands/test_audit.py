@@ -10,6 +10,9 @@ from readmission_platform_tests.support.homes import MODEL, Home
 from readmission_platform_tests.support.intruder import Intruder
 from readmission_platform_tests.support.scenario import ready_for_staging
 
+# Of a version in staging: one of creation, six adoptions, training, validation and promotion.
+EVENTS = 10
+
 
 @pytest.fixture
 def home(ledger_url: str, tmp_path: Path) -> Home:
@@ -22,12 +25,12 @@ def home(ledger_url: str, tmp_path: Path) -> Home:
 def test_a_sound_ledger_verifies_and_says_what_is_where(home: Home) -> None:
     outcome = home.command("audit", "verify")
     assert outcome.code == 0
-    assert "8 events verified" in outcome.out
-    assert f"{MODEL}, staging: version 1 (event 8)" in outcome.out
+    assert f"{EVENTS} events verified" in outcome.out
+    assert f"{MODEL}, staging: version 1 (event {EVENTS})" in outcome.out
     report = home.command("audit", "verify", "--json").json
     assert report["ok"] is True
-    assert (report["events"], report["first_bad_seq"], report["problem"]) == (8, None, None)
-    assert report["pointers"][MODEL]["staging"] == {"stage": "staging", "version": "1", "seq": 8}
+    assert (report["events"], report["first_bad_seq"], report["problem"]) == (EVENTS, None, None)
+    assert report["pointers"][MODEL]["staging"] == {"stage": "staging", "version": "1", "seq": EVENTS}
 
 
 def test_a_stage_that_nothing_properly_made_ends_with_1_and_one_line_that_names_it(home: Home, ledger_url: str) -> None:
@@ -39,7 +42,7 @@ def test_a_stage_that_nothing_properly_made_ends_with_1_and_one_line_that_names_
     assert outcome.err.strip().count("\n") == 0
     assert f"{MODEL}: version 666 was not properly put into production" in outcome.err
     scripted = home.command("audit", "verify", "--json")
-    assert (scripted.code, scripted.json["ok"], scripted.json["first_bad_seq"]) == (1, False, 9)
+    assert (scripted.code, scripted.json["ok"], scripted.json["first_bad_seq"]) == (1, False, EVENTS + 1)
 
 
 def test_an_edited_ledger_ends_with_1_and_one_line_that_names_the_event(home: Home, ledger_url: str) -> None:
@@ -77,17 +80,17 @@ def test_a_head_exported_with_a_key_finds_what_was_cut_off_later(home: Home, led
     assert "signed by auditor" in checked.out
     intruder = Intruder(ledger_url)
     intruder.disarm()
-    first = intruder.rows("SELECT hash FROM events WHERE seq = 7")[0][0]
+    first = intruder.rows(f"SELECT hash FROM events WHERE seq = {EVENTS - 1}")[0][0]
     intruder.run(
-        "DELETE FROM events WHERE seq = 8",
+        f"DELETE FROM events WHERE seq = {EVENTS}",
         "DELETE FROM pointers",
-        f"UPDATE ledger_meta SET head_seq = 7, head_hash = '{first}'",
+        f"UPDATE ledger_meta SET head_seq = {EVENTS - 1}, head_hash = '{first}'",
     )
     intruder.close()
     assert home.command("audit", "verify").code == 0  # nothing in the database tells
     outcome = home.command("audit", "verify", "--head", str(head))
     assert outcome.code == 1
-    assert "event 8 is missing" in outcome.err
+    assert f"event {EVENTS} is missing" in outcome.err
 
 
 def test_a_head_that_cannot_be_used_ends_with_2(home: Home, tmp_path: Path) -> None:
@@ -98,7 +101,7 @@ def test_a_head_that_cannot_be_used_ends_with_2(home: Home, tmp_path: Path) -> N
     assert json.loads(head.read_text())["statement"]["demo"] is True
     assert home.command("audit", "export-head", "--out", str(head)).code == 2
     assert home.command("audit", "verify", "--head", str(head), "--public-key", "x").code == 2
-    head.write_text(head.read_text().replace('"seq":9', '"seq":8'))
+    head.write_text(head.read_text().replace(f'"seq":{EVENTS + 1}', f'"seq":{EVENTS}'))
     outcome = home.command("audit", "verify", "--head", str(head))
     assert outcome.code == 2
     assert "signature" in outcome.err

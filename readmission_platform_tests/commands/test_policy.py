@@ -109,7 +109,7 @@ def test_the_change_plan_in_force_is_shown_and_does_not_differ(lived_home: Home)
     shown = lived_home.command("policy", "show", "--plan").out
     assert "0.02 to 0.1" in shown
     assert lived_home.command("policy", "diff", "--plan", "--json").json["changes"] == []
-    assert "what the plan in force says" in lived_home.command("policy", "diff", "--plan").out
+    assert "what the change plan in force says" in lived_home.command("policy", "diff", "--plan").out
 
 
 def test_a_wider_plan_says_so_and_takes_effect_when_it_is_adopted(replanned: Home):

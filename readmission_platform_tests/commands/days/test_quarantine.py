@@ -148,7 +148,7 @@ def test_a_release_is_in_the_ledger_with_who_why_and_which_cells(home: Home):
     assert event.actor == "tester"
     assert event.payload == {
         "day": DAY, "file_digest": "sha256:" + digest(home, "ward[red].csv"), "rows": [2], "codes": ["unknown_code"],
-        "reason": "the registry had the codes wrong",
+        "reason": "the registry had the codes wrong", "identity": "claimed",
         "cells": [{"row": 2, "column": "race", "code": "unknown_code"}],
     }  # fmt: skip
 

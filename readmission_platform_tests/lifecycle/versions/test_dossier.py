@@ -76,6 +76,7 @@ def test_a_dossier_verifies_where_there_is_no_home_and_no_database(made: tuple[P
     assert set(results) >= {"manifest_signature", "files", "ledger_chain", "evidence_digest", "metrics_recomputed",
                             "gates_recomputed", "approval_signatures", "approvals_counted", "document",
                             "repeated_files"}  # fmt: skip
+    assert results.pop("signed_requests") == "not applicable"  # in local who acts is a claim
     assert set(results.values()) == {"pass"}
     assert not nowhere.path.exists()
 
