@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,33 @@ def listen(last: str | None, trace: Path | None = None) -> None:
     steps = logging.getLogger("readmission.steps")
     steps.setLevel(logging.DEBUG)
     steps.addHandler(_Listener(last, trace))
+
+
+@contextlib.contextmanager
+def meanwhile(step: str, act: Callable[[], object]) -> Iterator[None]:
+    """Let something happen, once, when this process reaches a step: what another process might do just then."""
+    listener = _Meanwhile(step, act)
+    steps = logging.getLogger("readmission.steps")
+    level = steps.level
+    steps.setLevel(logging.DEBUG)
+    steps.addHandler(listener)
+    try:
+        yield
+    finally:
+        steps.removeHandler(listener)
+        steps.setLevel(level)
+    assert listener.happened, f"{step!r} was never reached"
+
+
+class _Meanwhile(logging.Handler):
+    def __init__(self, step: str, act: Callable[[], object]) -> None:
+        super().__init__(logging.DEBUG)
+        self._step, self._act, self.happened = step, act, False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage() == self._step and not self.happened:
+            self.happened = True
+            self._act()
 
 
 def run_until(home: Home, step: str | None, *arguments: str) -> Ended:
