@@ -67,7 +67,9 @@ def problem_of_disk(error: BaseException) -> str | None:
     Libraries wrap such errors in their own. Delta's come from Rust and only hold the text of the system.
     """
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:  # a chain may lead back into itself
+        seen.add(id(cause))
         if isinstance(cause, OSError) and cause.errno in _DISK:
             return os.strerror(cause.errno) + (f": {cause.filename}" if cause.filename else "")
         if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DISK:
