@@ -135,6 +135,10 @@ replay-report: setup ## the shipped recipe on the replay stream, which no choice
 linkage: setup ## can evidence rows be traced back to their source without the key?
 	@$(BIN)/python -m readmission_platform_tests.benchmarks.linkage $(WITH_ARCHIVE)
 
+.PHONY: invariants
+invariants: setup ## kills, races, faults, falsified ledgers, hostile dossiers: does everything hold? (ten minutes); JSON=1
+	@OMP_NUM_THREADS=1 $(BIN)/python -m readmission_platform_tests.benchmarks.invariants $(if $(JSON),--json)
+
 .PHONY: lock
 lock: setup ## remake requirements.lock from pyproject.toml; UPGRADE=1 takes newer releases
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

@@ -27,8 +27,9 @@ from readmission_platform.assets.model_assets import MODEL_TAG, ModelAssets
 from readmission_platform.automation.observation import observe_launched
 from readmission_platform.automation.run_facts import ACTOR_TAG
 from readmission_platform.definitions import LOCATION, TERMINAL_LOGGER, build_definitions
-from readmission_platform.foundation.errors import BadInput, GovernanceError
+from readmission_platform.foundation.errors import BadInput, GovernanceError, Unavailable
 from readmission_platform.foundation.values import ConfigurationError
+from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.lifecycle.days.progress import FIRST_DAY, is_partition
 from readmission_platform.lifecycle.days.replay import check_continues, today_utc
@@ -46,7 +47,11 @@ logger = logging.getLogger(__name__)
 
 
 class GateFailed(Exception):
-    """A blocking check failed; the run that was launched says which."""
+    """A blocking check failed; the run that was launched, if one was, says which."""
+
+    def __init__(self, message: str, *, run_id: str = "") -> None:
+        super().__init__(message)
+        self.run_id = run_id
 
 
 @dataclass
@@ -124,9 +129,32 @@ class Launcher:
                     run_id=run_id,
                 )
             except DagsterAssetCheckFailedError as error:
-                raise GateFailed(str(error)) from error
+                raise GateFailed(str(error), run_id=run_id) from error
             finally:
                 self._observe(run_id)
+
+    def recorded(self, job: str, kind: str, *, assets: Mapping[str, Any]) -> Event:
+        """Run a job that records an event of a kind, and return that event; a failed check is part of what it says.
+
+        It is this run's event, also where others run the same job at the same time.
+
+        Raises
+        ------
+        GateFailed
+            When a check failed before anything was recorded.
+        Exception
+            Whatever a step raised.
+        """
+        failed = None
+        try:
+            run_id = self.launch(job, assets=assets).run_id
+        except GateFailed as error:
+            failed, run_id = error, error.run_id
+        with self.workspace.ledger() as ledger:
+            ours = [event for event in ledger.events(kind=kind) if event.payload.get("run_id") == run_id]
+        if not ours:
+            raise failed or Unavailable(f"the run {run_id} ended and recorded nothing")
+        return ours[-1]
 
     def _observe(self, run_id: str) -> None:
         """Observe the finished run. If that fails, the sensor catches up."""
@@ -209,8 +237,8 @@ class _StepTimes(logging.Handler):
 
 def train(
     launcher: Launcher, source: SourceConfig, *, additional_gates: Mapping[str, Any] | None = None
-) -> VersionRecord | None:
-    """Train and judge one version; returns its record, or None when the run ended before there was one.
+) -> VersionRecord:
+    """Train and judge one version; returns its record.
 
     Raises
     ------
@@ -219,24 +247,12 @@ def train(
     """
     from readmission_platform.assets.model.validation import VALIDATION, ValidationConfig
 
-    with launcher.workspace.ledger() as ledger:
-        before = {event.version for event in ledger.events(kind="version_trained")}
     judged = ValidationConfig(additional_gates=dict(additional_gates or {}))
-    try:
-        launcher.launch("training_job", assets={launcher.model.names.raw: source, VALIDATION: judged})
-    except GateFailed:
-        record = _newest(launcher, before)
-        if record is None:
-            raise
-        return record
-    return _newest(launcher, before)
-
-
-def _newest(launcher: Launcher, before: set[str | None]) -> VersionRecord | None:
+    trained = launcher.recorded(
+        "training_job", "version_trained", assets={launcher.model.names.raw: source, VALIDATION: judged}
+    )
     with launcher.workspace.ledger() as ledger:
-        records = version_records(*ledger.snapshot())
-    fresh = [record for version, record in records.items() if version not in before]
-    return fresh[-1] if fresh else None
+        return version_records(*ledger.snapshot())[str(trained.version)]
 
 
 def promote(launcher: Launcher, config: PromotionConfig) -> None:
@@ -287,8 +303,8 @@ def whole_life(launcher: Launcher, source: SourceConfig) -> WholeLife:
         When the home holds a replay of other data; the version is a candidate then, and nothing was promoted.
     """
     record = train(launcher, source)
-    if record is None or not record.accepted:
-        raise GateFailed("the version was rejected" if record else "no version was trained")
+    if not record.accepted:
+        raise GateFailed("the version was rejected")
     workspace = launcher.workspace
     check_continues(workspace.lake, workspace.landing, per_day=workspace.config.daily_rows)
     promote(

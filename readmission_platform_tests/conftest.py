@@ -14,7 +14,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from readmission_platform_tests.support.homes import COHORT, Home, Outcome
+from readmission_platform_tests.support.homes import COHORT, SMALL_COHORT, Home, Outcome
 from readmission_platform_tests.support.throwaway_postgresql import Server, binaries, throwaway_server
 
 SHADOW_DAYS, PRODUCTION_DAYS = 3, 14
@@ -77,6 +77,19 @@ def trained_home(moments: Moments) -> Home:
         return commanded(Home.new(path), ("train", *COHORT), ("replay", "--days", "5"))
 
     return moments.lived("trained", live)[0]
+
+
+@pytest.fixture(scope="session")
+def small_home(moments: Moments) -> Home:
+    """Version 1 was trained on few encounters, too few for some gates: quick to copy, and to train in again."""
+
+    def live(path: Path) -> Outcome:
+        home = Home.new(path)
+        trained = home.command("train", *SMALL_COHORT, "--json")
+        assert trained.code == 3, trained.err
+        return trained
+
+    return moments.lived("small", live)[0]
 
 
 @pytest.fixture(scope="session")

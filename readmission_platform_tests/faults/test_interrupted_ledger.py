@@ -1,54 +1,43 @@
-"""What a crash at any step of the ledger's own transaction leaves behind, on SQLite and on PostgreSQL."""
+"""What a crash or a fault at any step of a ledger's own transaction leaves behind, on SQLite and on PostgreSQL."""
 
-import signal
+from pathlib import Path
 
 import pytest
 
-from readmission_platform.governance.ledger.ledger import Ledger
-from readmission_platform_tests.support.forking import FORKING
-from readmission_platform_tests.support.interruption import listen
+from readmission_platform_tests.support.ledger_rounds import (
+    OPERATIONS,
+    Ledgers,
+    PostgresqlLedgers,
+    SqliteLedgers,
+    faulty_at,
+    killed_at,
+    raced,
+)
 
 pytestmark = pytest.mark.slow
 
-MODEL = "readmission_30d"
-STEPS = ["ledger: writing has begun", "ledger: event written", "ledger: production pointed", "ledger: staging pointed"]
-COMMITTED = "ledger: committed"
+STEPS = [(name, step) for name, operation in OPERATIONS.items() for step in operation.steps]
 
 
-def _promote(url: str, step: str) -> None:
-    listen(step)
-    with Ledger(url, model=MODEL, environment="local") as ledger:
-        ledger.move(
-            "version_promoted",
-            {"reason": "to be interrupted"},
-            actor="tester",
-            version="2",
-            moves={"production": "2", "staging": None},
-            expected=ledger.pointers(),
-        )
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def ledgers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ledgers:
+    if request.param == "sqlite":
+        return SqliteLedgers(Path(tmp_path_factory.mktemp("ledgers")) / "made")
+    return PostgresqlLedgers(request.getfixturevalue("postgresql"))
 
 
-@pytest.mark.parametrize("step", [*STEPS, COMMITTED])
-def test_a_kill_inside_the_transaction_leaves_all_of_it_or_nothing(ledger_url: str, step: str) -> None:
-    with Ledger(ledger_url, model=MODEL, environment="local") as ledger:
-        for version, stage in (("1", "production"), ("2", "staging")):
-            expected = ledger.pointers()
-            ledger.move("version_promoted", {}, actor="t", version=version, moves={stage: version}, expected=expected)
-        before = ledger.pointers()
+@pytest.mark.parametrize(("name", "step"), STEPS)
+def test_a_kill_inside_the_transaction_leaves_all_of_it_or_nothing(ledgers: Ledgers, name: str, step: str) -> None:
+    assert killed_at(ledgers, name, step) == []
 
-    process = FORKING.Process(target=_promote, args=(ledger_url, step))
-    process.start()
-    process.join(timeout=60)
-    assert process.exitcode == -signal.SIGKILL
 
-    with Ledger(ledger_url, model=MODEL, environment="local") as ledger:
-        ledger.verify()
-        after = ledger.pointers()
-        if step == COMMITTED:
-            assert (after["production"].version, after["staging"].version) == ("2", None)
-        else:
-            assert after == before
-            assert len(ledger.events(after=1)) == 2
-        # Nothing the killed process held is in the way of the next one.
-        ledger.append("promotion_refused", {"reasons": []}, actor="tester", version="2")
-        ledger.verify()
+@pytest.mark.parametrize(("name", "step"), STEPS)
+def test_a_full_disk_or_a_connection_that_ends_leaves_nothing_and_that_is_said(
+    ledgers: Ledgers, name: str, step: str
+) -> None:
+    assert faulty_at(ledgers, name, step) == []
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_of_two_at_once_the_second_is_told_or_both_count(ledgers: Ledgers, name: str) -> None:
+    assert raced(ledgers, name) == []

@@ -4,6 +4,7 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,11 @@ PLAN = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "chan
 MODEL_CONFIG = read_yaml(PROJECT_ROOT / "configs" / "models" / "readmission_30d" / "model.yaml", ModelConfig)
 EVALUATION = EvaluationConfig(**{name: value for name, value in MODEL_CONFIG if name != "settings"})
 ROLES = read_yaml(PROJECT_ROOT / "configs" / "roles.yaml", RolesConfig)
-KEYS = {name: Ed25519PrivateKey.generate() for name in ("trainer", "ops", "clinician", "second", "admin", "stranger")}
+# The same in every process, so that what one signs counts for another.
+KEYS = {
+    name: Ed25519PrivateKey.from_private_bytes(sha256(name.encode()).digest())
+    for name in ("trainer", "ops", "clinician", "second", "admin", "stranger")
+}
 PEOPLE = {
     "trainer": Person(
         name="T", roles=("data_scientist", "clinical_approver"), public_key=public_key_text(KEYS["trainer"])

@@ -4,17 +4,23 @@ Each way gets the honest content of a database and changes it; it returns the fi
 from what precedes it.
 """
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 import sqlalchemy as sa
 
-from readmission_platform.governance.ledger import schema
+from readmission_platform.governance.demo_approver import Signer
+from readmission_platform.governance.ledger import audit, schema
 from readmission_platform.governance.ledger.chain import GENESIS, hash_of_text
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.signatures import sign
 from readmission_platform_tests.support.intruder import Intruder
-from readmission_platform_tests.support.scenario import MODEL
+from readmission_platform_tests.support.scenario import KEYS, MODEL
+
+AUDITOR = Signer("auditor", KEYS["admin"])
 
 TEXT_FIELDS = ("model", "at", "kind", "version", "actor", "payload", "previous_hash", "hash")
 Row = dict[str, Any]
@@ -207,3 +213,46 @@ WAYS: dict[str, Way] = {
         rewrite_consistently,
     )
 }
+
+
+# ------------------------------------------------------------------------------------------------ whether it is found
+
+
+def fill(ledger: Ledger, ledger_url: str) -> None:
+    """Write a few months of two models, each event different from the others."""
+    with Ledger(ledger_url, model="second", environment="local") as other:
+        for number in range(1, 6):
+            version = str(number)
+            ledger.append("trained", {"number": number, "who": "Zoë"}, actor="trainer", version=version)
+            other.append("trained", {"other": number}, actor="trainer", version=version)
+            for moves in ({"staging": version}, {"staging": None, "production": version}):
+                seen = ledger.pointers()
+                ledger.move("moved", {"n": number}, actor="ops", version=version, moves=moves, expected=seen)
+            ledger.append("note", {"text": "x" * number}, actor="somebody")
+
+
+def heads_of_the_past(ledger: Ledger, ledger_url: str) -> dict[int, dict[str, Any]]:
+    """Return the head that would have been exported after each event."""
+    said = audit.export_head(ledger, AUDITOR)["statement"]
+    with Ledger(ledger_url, model="second", environment="local") as other:
+        events = ledger.events() + other.events()
+    return {
+        event.seq: sign(said | {"seq": event.seq, "count": event.seq, "hash": event.hash, "at": event.at}, AUDITOR.key)
+        for event in events
+    }
+
+
+def falsified(ledger: Ledger, url: str, intruder: Intruder, way: str, cases: int) -> Iterator[str | None]:
+    """Falsify a disarmed ledger in one way again and again; yields how each was not found, None where it was."""
+    honest, heads = Content.of(intruder), heads_of_the_past(ledger, url)
+    random = Random(way)
+    for _ in range(cases):
+        content = copy.deepcopy(honest)
+        expected = WAYS[way](content, random)
+        content.write(intruder)
+        known = content.known or random.choice([None, honest.last])
+        report = audit.verify(ledger, heads[known] if known else None)
+        found = (report.ok, report.first_bad_seq) == (False, expected) and f"event {expected} " in str(report.problem)
+        yield None if found else f"{way}: expected at event {expected}, told: {report.problem}"
+    honest.write(intruder)
+    yield from [] if audit.verify(ledger, heads[honest.last]).ok else [f"{way}: the honest ledger does not verify"]

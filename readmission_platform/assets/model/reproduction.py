@@ -13,12 +13,11 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import PLATFORM_TEAM, check_result
 from readmission_platform.lifecycle.training.recorded_version import gather
 from readmission_platform.lifecycle.training.reproduction import (
-    REPRODUCED,
     TOLERANCE,
     compared,
     in_words,
-    keep,
     platform_facts,
+    put_on_record,
     rebuilt_by,
     record_of,
 )
@@ -65,10 +64,7 @@ def reproduction_asset(model: ModelAssets) -> dg.AssetsDefinition:
             "code": {"recorded": record.code_version, **code},
             "platform": platform_facts(model.contract.estimator.artifact.packages),
         }
-        if config.keep is not None:
-            keep(Path(config.keep), recorded, rebuilt)
-        with workspace.ledger() as ledger:
-            ledger.append(REPRODUCED, found, actor=workspace.actor, version=record.version)
+        put_on_record(found, recorded, rebuilt, workspace, keep_in=Path(config.keep) if config.keep else None)
         return dg.MaterializeResult(
             metadata={"model version": record.version, "result": found["result"].replace("_", " "),
                       "largest difference": found["largest_difference"], "tolerance": config.tolerance,

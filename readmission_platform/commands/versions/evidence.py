@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -54,18 +54,14 @@ def study(
 ) -> None:
     """Fit a version again with other seeds and cohort rules, to see how much of it is chance; takes minutes."""
     from readmission_platform.assets.model.study import STUDIED, STUDY, StudyConfig
-    from readmission_platform.launcher import GateFailed
     from readmission_platform.lifecycle.training.reproduction import record_of
 
     current = workspace()
     with current.ledger() as ledger:
         record_of(ledger, version)
-        before = max((event.seq for event in ledger.events(kind=STUDIED, version=version)), default=0)
     with launching(current, quiet=as_json) as launcher, _told(quiet=as_json):
-        with suppress(GateFailed):  # what is recorded says how many seeds failed
-            launcher.launch("study_job", assets={STUDY: StudyConfig(version=version, seeds=seeds)})
-        with current.ledger() as ledger:
-            found = ledger.events(kind=STUDIED, version=version, after=before)[-1].payload
+        asked = StudyConfig(version=version, seeds=seeds)
+        found = launcher.recorded("study_job", STUDIED, assets={STUDY: asked}).payload
     if as_json:
         print_json({"version": version, **found})
         return

@@ -1,6 +1,5 @@
 """The command ``reproduce``: fit a recorded version once more and compare its predictions."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +28,6 @@ def reproduce(
 ) -> None:
     """Rebuild a version from recorded data, code and seed; ends with 3 when its predictions differ."""
     from readmission_platform.assets.model.reproduction import REPRODUCTION, ReproductionConfig
-    from readmission_platform.launcher import GateFailed
     from readmission_platform.lifecycle.training.reproduction import (
         REPRODUCED,
         TOLERANCE,
@@ -45,7 +43,6 @@ def reproduce(
     current = workspace()
     with current.ledger() as ledger:
         record_of(ledger, version)
-        before = max((event.seq for event in ledger.events(kind=REPRODUCED, version=version)), default=0)
     asked = ReproductionConfig(
         version=version,
         tolerance=TOLERANCE if tolerance is None else tolerance,
@@ -53,10 +50,7 @@ def reproduce(
         keep=str(keep.absolute()) if keep else None,
     )
     with launching(current, quiet=as_json) as launcher:
-        with suppress(GateFailed):  # what is recorded says how it failed
-            launcher.launch("reproduction_job", assets={REPRODUCTION: asked})
-        with current.ledger() as ledger:
-            found = ledger.events(kind=REPRODUCED, version=version, after=before)[-1]
+        found = launcher.recorded("reproduction_job", REPRODUCED, assets={REPRODUCTION: asked})
     if as_json:
         print_json({"version": version, "event": found.seq, **found.payload})
     else:

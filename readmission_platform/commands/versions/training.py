@@ -132,8 +132,6 @@ def train(
             record = train_version(launcher, config, additional_gates=additional)
         except GateFailed as error:
             raise Refused([str(error).replace("\n", " ")]) from error
-    if record is None:
-        raise Unavailable("the run ended without a version")
     failed = sorted({gate["gate"] for gate in record.gates if gate.get("blocks")})
     if as_json:
         print_json({"version": record.version, "state": record.state, "auroc": record.auroc, "failed_gates": failed})
@@ -177,7 +175,7 @@ def demo_blocked(source: Source = None, archive: Archive = None, rows: Rows = 20
     out.print("Training with an additional limit nobody can reach: AUROC of at least 0.99")
     with launching(current, quiet=False) as launcher:
         blocked = train_version(launcher, config, additional_gates={"discrimination_auroc": {"at_least": 0.99}})
-        if blocked is None or blocked.state != "rejected":
+        if blocked.state != "rejected":
             raise Unavailable("the version was not rejected, which it should have been")
         summary.show_gates(out, [gate for gate in blocked.gates if gate.get("blocks")])
         after = summary.status(current)["stages"]
@@ -185,7 +183,7 @@ def demo_blocked(source: Source = None, archive: Archive = None, rows: Rows = 20
                   f"{'are as before' if after == before else 'CHANGED'}\n")  # fmt: skip
         out.print("The same again without that limit")
         accepted = train_version(launcher, config)
-    if accepted is None or not accepted.accepted:
+    if not accepted.accepted:
         raise Refused(["the ordinary gates did not accept the version; see `readmission status`"])
     out.print(advice(f"version {accepted.version} is a candidate; `readmission promote --version {accepted.version} "
                      "--to-stage staging`, or the sensor of `make dev`, takes it further"))  # fmt: skip

@@ -156,7 +156,10 @@ class Ledger:
         content = plain_json(payload)
         with self._writing() as (connection, head):
             self._refuse_if_gained(connection, since, binding_kinds, version)
-            return self._write(connection, head, kind, content, actor=actor, version=version, stream=stream)
+            event = self._write(connection, head, kind, content, actor=actor, version=version, stream=stream)
+            reached(f"ledger: {kind} written")
+        reached(f"ledger: {kind} committed")
+        return event
 
     def reserve_version(self, payload: Mapping[str, Any], *, actor: str) -> str:
         """Return the number of the model's next version, recorded in the same transaction as given out.

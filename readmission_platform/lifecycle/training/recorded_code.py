@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -79,42 +78,41 @@ def rebuild_with(
     settings: Mapping[str, Any],
     seed: int,
     progress: Callable[[str], None],
-    scratch: Path,
+    folder: Path,
 ) -> Rebuilt:
     """Rebuild with the package found in a folder, in a process of the same interpreter.
 
     Parameters
     ----------
     sources
-        Folder that holds the package ``readmission_platform``.
-    scratch
-        Where the rows are handed over, in a folder of their own that is gone afterwards.
+        Folder that holds the package ``readmission_platform``, inside of ``folder``.
+    folder
+        Where the rows are handed over, and the model taken back; whoever made it removes it.
 
     Raises
     ------
     RebuildFailed
         When the process ended without a model, or other code than that of the folder was run.
     """
-    with tempfile.TemporaryDirectory(dir=scratch, prefix=".rebuilding-") as name:
-        folder = Path(name)
-        rebuilding.hand_over(
-            folder, features, folds, stored, {"package": package, "settings": dict(settings), "seed": seed}
+    rebuilding.hand_over(
+        folder, features, folds, stored, {"package": package, "settings": dict(settings), "seed": seed}
+    )
+    # -P: the folder of the program, full of names like "features", is not to be looked in for modules.
+    command = [sys.executable, "-P", str(Path(rebuilding.__file__)), "."]
+    # Named from inside of it, because a home may have a colon in its path, which separates the parts of PYTHONPATH.
+    environment = {**os.environ, "PYTHONPATH": str(sources.relative_to(folder))}
+    with (folder / "errors").open("w+", encoding="utf-8") as errors:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=folder, env=environment
         )
-        # -P: the folder of the program, full of names like "features", is not to be looked in for modules.
-        command = [sys.executable, "-P", str(Path(rebuilding.__file__)), str(folder)]
-        with (folder / "errors").open("w+", encoding="utf-8") as errors:
-            process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(sources)},
-            )  # fmt: skip
-            with process:
-                first, *_ = [_told(line, progress) for line in process.stdout or ()] or [""]
-            if process.returncode != 0:
-                errors.seek(0)
-                raise RebuildFailed(f"the recorded code ended without a model: {_kind(errors.read())}")
-        if first != f"code of {sources / 'readmission_platform'}":
-            raise RebuildFailed("other code than the recorded one was run; nothing can be said")
-        return rebuilding.take_back(folder)
+        with process:
+            first, *_ = [_told(line, progress) for line in process.stdout or ()] or [""]
+        if process.returncode != 0:
+            errors.seek(0)
+            raise RebuildFailed(f"the recorded code ended without a model: {_kind(errors.read())}")
+    if first != f"code of {sources.resolve() / 'readmission_platform'}":
+        raise RebuildFailed("other code than the recorded one was run; nothing can be said")
+    return rebuilding.take_back(folder)
 
 
 def _told(line: str, progress: Callable[[str], None]) -> str:

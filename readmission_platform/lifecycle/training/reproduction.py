@@ -6,15 +6,18 @@ What belongs here: rebuilding by the right code, and the comparison. What does n
 
 import hashlib
 import platform
-import tempfile
+import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.errors import BadInput, Conflict
+from readmission_platform.foundation.steps import reached
+from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.lifecycle.training.rebuilding import Rebuilt, rebuild
@@ -22,6 +25,7 @@ from readmission_platform.lifecycle.training.recorded_code import is_running, re
 from readmission_platform.lifecycle.training.recorded_version import Recorded, settings_of
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.skops_content import content_digest
+from readmission_platform.storage.working_folder import working_folder
 
 REPRODUCED = "version_reproduced"
 # Work lists show risks in tenths of a percent. A difference below half of that cannot move a shown risk by more than
@@ -98,10 +102,14 @@ def platform_facts(packages: Sequence[str]) -> dict[str, str]:
 def keep(folder: Path, recorded: Recorded, rebuilt: Rebuilt) -> None:
     """Keep the rebuilt model and both sets of scores, by row number: no key of a row leaves the home.
 
+    The folder is there with both or not at all, whenever this is interrupted.
+
     Raises
     ------
+    Conflict
+        When somebody else made a folder of that name meanwhile.
     BadInput
-        When the folder is there already or cannot be written.
+        When it cannot be written.
     """
     test = np.full(len(recorded.folds), np.nan)
     by_stored, by_rebuilt = test.copy(), test.copy()
@@ -109,10 +117,17 @@ def keep(folder: Path, recorded: Recorded, rebuilt: Rebuilt) -> None:
     scores = pd.DataFrame({"fold": recorded.folds, "recorded": recorded.scores, "rebuilt": rebuilt.scores,
                            "stored_model": by_stored, "rebuilt_model": by_rebuilt})  # fmt: skip
     try:
-        folder.mkdir(parents=True)
-        (folder / Path(str(recorded.record.artifact_path)).name).write_bytes(rebuilt.model)
-        scores.to_csv(folder / "scores.csv", index_label="row")
+        # Beside its place, because only within one file system does a folder get its name in one step.
+        with working_folder(folder.parent, folder.name) as beside:
+            (beside / Path(str(recorded.record.artifact_path)).name).write_bytes(rebuilt.model)
+            reached("reproduction: model written")
+            scores.to_csv(beside / "scores.csv", index_label="row")
+            reached("reproduction: scores written")
+            beside.rename(folder)
+            reached("reproduction: kept")
     except OSError as error:
+        if folder.exists():
+            raise Conflict(f"--keep: somebody else made {folder} meanwhile; name a new folder") from error
         raise BadInput(f"--keep: {folder} cannot be made ({error.strerror})") from error
 
 
@@ -128,6 +143,26 @@ def check_keepable(folder: Path) -> None:
         raise BadInput(f"--keep: there is a {folder} already; name a new folder")
 
 
+def put_on_record(
+    found: dict[str, Any], recorded: Recorded, rebuilt: Rebuilt, workspace: Workspace, *, keep_in: Path | None
+) -> Event:
+    """Keep what was rebuilt, if that was asked for, and then record how the version was reproduced.
+
+    Raises
+    ------
+    GovernanceError
+        When it cannot be kept or recorded. What the ledger does not know of is not kept.
+    """
+    with ExitStack() as undoing:
+        if keep_in is not None:
+            keep(keep_in, recorded, rebuilt)
+            undoing.callback(shutil.rmtree, keep_in, ignore_errors=True)
+        with workspace.ledger() as ledger:
+            event = ledger.append(REPRODUCED, found, actor=workspace.actor, version=recorded.record.version)
+            undoing.pop_all()
+    return event
+
+
 def rebuilt_by(
     recorded: Recorded, workspace: Workspace, *, with_this_code: bool, progress: Callable[[str], None]
 ) -> tuple[Rebuilt, dict[str, str]]:
@@ -136,18 +171,20 @@ def rebuilt_by(
     if record.seed is None:
         raise BadInput(f"the seed of version {record.version} was not recorded")
     package, settings = str(record.trained["model"]["contract"]), settings_of(record)
-    if with_this_code or is_running(record.code_version, running):
-        how = "recorded" if is_running(record.code_version, running) else "running"
-        found = rebuild(
-            package, recorded.features, recorded.folds, recorded.artifact, settings=settings, seed=record.seed,
-            progress=progress,
-        )  # fmt: skip
-        return found, {"used": running, "which": how}
-    with tempfile.TemporaryDirectory(prefix="readmission-code-") as name:
-        sources = sources_of(record.code_version, Path(name))
+    # Made in either case, because making it removes what a killed rebuild left: rows of the training table.
+    with working_folder(workspace.settings.home, "rebuilding") as folder:
+        if with_this_code or is_running(record.code_version, running):
+            how = "recorded" if is_running(record.code_version, running) else "running"
+            found = rebuild(
+                package, recorded.features, recorded.folds, recorded.artifact, settings=settings, seed=record.seed,
+                progress=progress,
+            )  # fmt: skip
+            return found, {"used": running, "which": how}
+        sources = sources_of(record.code_version, folder / "code")
         progress(f"running the code of commit {record.code_version}; here it is {running}")
         found = rebuild_with(
             sources, package, recorded.features, recorded.folds, recorded.artifact, settings=settings,
-            seed=record.seed, progress=progress, scratch=workspace.settings.home,
+            seed=record.seed, progress=progress, folder=folder,
         )  # fmt: skip
-    return found, {"used": str(record.code_version), "which": "recorded"}
+        reached("reproduction: rebuilt by the recorded code")
+        return found, {"used": str(record.code_version), "which": "recorded"}

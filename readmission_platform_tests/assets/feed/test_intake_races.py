@@ -5,7 +5,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +17,12 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.operations import database as operations_database
 from readmission_platform.resources.lake import LakeIOManager
-from readmission_platform_tests.support.bad_deliveries import clean_rows
 from readmission_platform_tests.support.forking import FORKING
 from readmission_platform_tests.support.homes import MODEL, Home
+from readmission_platform_tests.support.interrupted_day import SHARED_ROWS, days_of, deliver_twice
 from readmission_platform_tests.support.throwaway_postgresql import Server
 
-ROUNDS, ROWS = 10, 12
-FIRST = date(2024, 1, 1)
-
-
-def days_of(place: int, rounds: int) -> list[str]:
-    """Return the days that one of two processes takes in, one a round; the other has the days between them."""
-    return [(FIRST + timedelta(days=2 * number + place)).isoformat() for number in range(rounds)]
-
-
-def landed_twice(home: Home, rounds: int) -> None:
-    """Deliver the same encounters on both days of each round, and others in the next round."""
-    cells = clean_rows(ROWS)
-    for place in (0, 1):
-        for number, day in enumerate(days_of(place, rounds)):
-            folder = home.path / "landing/discharges" / day
-            folder.mkdir(parents=True)
-            ids = [str(1_000 * (number + 1) + row) for row in range(ROWS)]
-            # Not the same bytes: a file that was taken in before is told by these.
-            cells.assign(encounter_id=ids).iloc[:: 1 if place else -1].to_csv(folder / "discharges.csv", index=False)
+ROUNDS = 10
 
 
 def take_in_in_rounds(home: Home, place: int, rounds: int, barrier: Any) -> None:
@@ -59,7 +40,7 @@ def accepted(home: Home) -> pd.DataFrame:
 
 
 def raced(home: Home, rounds: int) -> None:
-    landed_twice(home, rounds)
+    deliver_twice(home, rounds)
     barrier = FORKING.Barrier(2)
     racers = [FORKING.Process(target=take_in_in_rounds, args=(home, place, rounds, barrier)) for place in (0, 1)]
     for racer in racers:
@@ -84,9 +65,9 @@ def test_an_encounter_in_two_days_that_are_taken_in_together_is_accepted_once(ho
     raced(home, ROUNDS)
     found = accepted(home)
     assert not found["encounter_id"].duplicated().any()
-    assert len(found) == ROUNDS * ROWS
+    assert len(found) == ROUNDS * SHARED_ROWS
     counts = home.lake.read("intake_accounting")
-    assert (counts["received"].sum(), counts["accepted"].sum()) == (2 * ROUNDS * ROWS, ROUNDS * ROWS)
+    assert (counts["received"].sum(), counts["accepted"].sum()) == (2 * ROUNDS * SHARED_ROWS, ROUNDS * SHARED_ROWS)
 
 
 @contextmanager

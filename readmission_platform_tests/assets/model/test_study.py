@@ -13,14 +13,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def studied(moments: Moments) -> tuple[Home, dict[str, Any]]:
-    """A version trained on few encounters, too few for some gates, and its study with two seeds."""
+def studied(moments: Moments, small_home: Home) -> tuple[Home, dict[str, Any]]:
+    """A version trained on few encounters, and its study with two seeds."""
 
     def live(path) -> Outcome:
-        home = Home.new(path)
-        trained = home.command("train", "--encounters", "2500", "--seed", "5", "--json")
-        assert trained.code in (0, 3), trained.err
-        return commanded(home, ("study", "1", "--seeds", "2", "--json"))
+        return commanded(small_home.copy(path), ("study", "1", "--seeds", "2", "--json"))
 
     home, outcome = moments.lived("studied", live)
     return home, outcome.json
