@@ -185,7 +185,7 @@ class Scoring:
         """Return what does not hold: of the ledger, of what readers see of the day, and of every encounter."""
         with self._home.workspace() as workspace, workspace.ledger() as ledger:
             found = _of_ledger(ledger.verify)
-            found += pointer_problems(*ledger.snapshot(), workspace).values()
+            found += pointer_problems(*ledger.snapshot()).values()
             if ledger.pointers()["production"].version != LIVE:
                 found.append("scoring moved a stage")
         found += [f"{table} is neither the old nor the new" for table in self.day.torn()]

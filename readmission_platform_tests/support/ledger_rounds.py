@@ -33,12 +33,11 @@ from readmission_platform.governance.promotion.rollback import RollbackRequest, 
 from readmission_platform.governance.signatures import sign
 from readmission_platform_tests.support.forking import FORKING
 from readmission_platform_tests.support.interruption import fill_the_disk, listen, meanwhile
-from readmission_platform_tests.support.scenario import KEYS, MODEL, POLICY, Scenario, adopt, environment
+from readmission_platform_tests.support.scenario import KEYS, MODEL, POLICY, Scenario, adopt
 from readmission_platform_tests.support.throwaway_postgresql import Server
 
 KILLED = -signal.SIGKILL
 APPROVERS = ("clinician", "second")
-RULES = environment("production")
 _PATIENCE = 60
 
 CarryOut = Callable[[], Event | None]
@@ -86,13 +85,14 @@ def _promote(scenario: Scenario, place: int) -> CarryOut:
 def _roll_back(scenario: Scenario, place: int) -> CarryOut:
     events, pointers = scenario.ledger.snapshot()
     decision = decide_rollback(
-        RollbackRequest(None, "ops", f"place {place}"),
+        scenario.ask(RollbackRequest("1", "ops", f"place {place}"), "version_rolled_back"),
         events=events,
         pointers=pointers,
         records=version_records(events, pointers),
         artifact_digests={"1": "sha256:artifact"},
-        environment=RULES,
         environment_name="production",
+        model=MODEL,
+        now=scenario.ledger.now(),
     )
     return lambda: apply_rollback(scenario.ledger, decision)
 
@@ -376,7 +376,7 @@ def _state_violations(ledger: Ledger, operation: Operation) -> tuple[list[str], 
     state = operation.state(ledger)
     if state != operation.expected(recorded):
         found.append(f"{operation.state.__name__.strip('_')} is {state}, recorded are places {sorted(recorded)}")
-    problems = (pointer_problem(pointer, events, RULES.approvals_required) for pointer in pointers.values())
+    problems = (pointer_problem(pointer, events) for pointer in pointers.values())
     return found + [problem for problem in problems if problem], recorded
 
 
