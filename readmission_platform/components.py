@@ -62,7 +62,7 @@ class GovernedModel(dg.Component, dg.Model, dg.Resolvable):
 
 def model_definitions(entry: ModelEntry, current: Settings, rules: EnvironmentConfig) -> dg.Definitions:
     """Return everything of one model but the resources, which belong to the environment with these rules."""
-    model = ModelAssets(entry)
+    model = ModelAssets(entry, rules.timezone)
     jobs = jobs_of(model)
     return dg.Definitions(
         assets=[

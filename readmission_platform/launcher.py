@@ -27,12 +27,12 @@ from readmission_platform.assets.model_assets import MODEL_TAG, ModelAssets
 from readmission_platform.automation.observation import observe_launched
 from readmission_platform.automation.run_facts import ACTOR_TAG
 from readmission_platform.definitions import LOCATION, TERMINAL_LOGGER, build_definitions
-from readmission_platform.foundation.errors import BadInput, GovernanceError, Unavailable
+from readmission_platform.foundation.errors import GovernanceError, Unavailable
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
-from readmission_platform.lifecycle.days.progress import FIRST_DAY, is_partition
-from readmission_platform.lifecycle.days.replay import check_continues, today_utc
+from readmission_platform.lifecycle.days.progress import check_days
+from readmission_platform.lifecycle.days.replay import check_continues
 from readmission_platform.lifecycle.versions.stages import Stage
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.tables import PREDICTIONS
@@ -66,7 +66,7 @@ class Launcher:
 
     def __init__(self, workspace: Workspace, *, progress: Progress = lambda step, seconds: None) -> None:
         self.workspace = workspace
-        self.model = ModelAssets(workspace.entry, workspace.contract)
+        self.model = ModelAssets(workspace.entry, workspace.rules.timezone, workspace.contract)
         self.definitions = build_definitions(workspace.settings)
         self.instance = dg.DagsterInstance.get()
         # Nobody has observed those yet, and nobody may ever come by here with a sensor.
@@ -102,7 +102,7 @@ class Launcher:
         Exception
             Whatever a step raised.
         """
-        _check_days(days)
+        check_days(days, self.workspace.rules)
         # The UI lists runs on a job's page by this tag, which runs launched by the daemon get by themselves.
         tags = {
             REPOSITORY_LABEL_TAG: f"__repository__@{LOCATION}",
@@ -178,14 +178,6 @@ class Launcher:
     def _step_done(self, step: str, seconds: float) -> None:
         self.timings.seconds.append((step, seconds))
         self._progress(step, seconds)
-
-
-def _check_days(days: Sequence[str]) -> None:
-    today = today_utc()
-    strange = next((day for day in days if not is_partition(day, today=today)), None)
-    if strange is not None:
-        raise BadInput(f"{strange} is not a day that is over, from {FIRST_DAY} on: by the clock of this machine, today "
-                       f"is {today}")  # fmt: skip
 
 
 def _close_runs_of_dead_processes(instance: dg.DagsterInstance) -> list[str]:

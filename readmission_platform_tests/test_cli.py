@@ -210,11 +210,11 @@ def test_bad_input_is_one_line_and_exit_code_two(empty_home: Home, arguments: tu
     assert empty_home.kinds() == ["ledger_created"]
 
 
-def test_a_day_that_is_not_over_by_the_clock_of_this_machine_is_not_scored(empty_home: Home):
+def test_a_day_that_has_not_begun_in_the_hospital_is_not_scored(empty_home: Home):
     day = empty_home.path / "landing" / "discharges" / "2999-01-01"
     day.mkdir(parents=True)
     (day / "discharges.csv").write_text("encounter_id\n1\n", encoding="utf-8")
-    refused(empty_home.command("score", "--date", "2999-01-01"), 2, "2999-01-01 is not a day that is over", "clock")
+    refused(empty_home.command("score", "--date", "2999-01-01"), 2, "2999-01-01 is no day from 2020-01-01 to today")
     assert runs_of(empty_home) == set()
 
 

@@ -20,11 +20,18 @@ Decorator = Callable[[Callable[..., Any]], dg.AssetsDefinition]
 
 
 class ModelAssets:
-    """Names, groups and tags of one model's assets."""
+    """Names, groups, tags and days of one model's assets.
 
-    def __init__(self, entry: ModelEntry, contract: ModelContract | None = None) -> None:
+    Parameters
+    ----------
+    timezone
+        Of the hospital, whose days are the partitions (IANA name).
+    """
+
+    def __init__(self, entry: ModelEntry, timezone: str, contract: ModelContract | None = None) -> None:
         self.entry = entry
         self.contract = contract or contract_of(entry.contract)
+        self.days = daily_partitions(timezone)
 
     @property
     def names(self) -> AssetNames:
@@ -128,7 +135,7 @@ class ModelAssets:
             name,
             **options,
             dagster_type=dg.Any,
-            partitions_def=daily_partitions,
+            partitions_def=self.days,
             backfill_policy=dg.BackfillPolicy.single_run(),
             metadata={"partition_column": self.contract.day},
             output_required=False,

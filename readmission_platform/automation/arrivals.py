@@ -6,8 +6,8 @@ delivered during a downtime of any length is picked up, and one that was taken i
 """
 
 import hashlib
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -28,6 +28,7 @@ from readmission_platform.lifecycle.days.progress import (
     Progress,
     day_states,
     expected_days,
+    hospital_day,
     known_days,
     stretches,
 )
@@ -59,7 +60,7 @@ def landing_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig
         workspace, now = model.workspace(platform), datetime.now(UTC)
         landing = workspace.landing
         looked_at = _looked_at(context.cursor, now=now)
-        changed = {day: landing.changed_at(day) for day in known_days(landing, today=now.date())}
+        changed = {day: landing.changed_at(day) for day in known_days(landing, today=hospital_day(rules, now))}
         touched = {day: at for day, at in changed.items() if at > looked_at}
         busy = days_in_progress(context.instance, jobs.scoring.name)
         long_ago = now.timestamp() - SETTLED_SECONDS
@@ -95,7 +96,8 @@ def completeness_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentC
     ) -> dg.SensorResult | dg.SkipReason:
         workspace, now = model.workspace(platform), datetime.now(UTC)
         landing, gaps = workspace.landing, workspace.monitoring.gaps
-        days = expected_days(known_days(landing, today=now.date()), rules, now=now, lookback=gaps.lookback_days)
+        landed = known_days(landing, today=hospital_day(rules, now))
+        days = expected_days(landed, rules, now=now, lookback=gaps.lookback_days)
         states = day_states(workspace, days)
         with workspace.ledger() as ledger:
             live = ledger.pointers()["production"].version
@@ -159,10 +161,9 @@ def days_in_progress(instance: dg.DagsterInstance, job: str) -> set[str]:
     return found
 
 
-def _calendar(first: str, last: str) -> Sequence[str]:
-    from readmission_platform.assets.partitions import daily_partitions
-
-    return daily_partitions.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))
+def _calendar(first: str, last: str) -> Iterator[str]:
+    begin, end = (date.fromisoformat(day).toordinal() for day in (first, last))
+    return (date.fromordinal(each).isoformat() for each in range(begin, end + 1))
 
 
 def _digest(states: Sequence[DayState]) -> str:

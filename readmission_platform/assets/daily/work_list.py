@@ -11,7 +11,6 @@ import dagster as dg
 import pandas as pd
 
 from readmission_platform.assets.model_assets import ModelAssets
-from readmission_platform.assets.partitions import daily_partitions
 from readmission_platform.assets.presentation import CARE_TEAM, PLATFORM_TEAM, check_result, hideable, nothing_to_check
 from readmission_platform.evaluation.disclosure import in_words
 from readmission_platform.foundation.frames import frame_digest
@@ -31,7 +30,7 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
 
     @model.asset(
             WORK_LIST, group="inference", owners=[CARE_TEAM, PLATFORM_TEAM], kinds={"html", "csv", "parquet"},
-            deps=[PREDICTIONS], blocking={CHECK: RULE}, partitions_def=daily_partitions,
+            deps=[PREDICTIONS], blocking={CHECK: RULE}, partitions_def=model.days,
             backfill_policy=dg.BackfillPolicy.single_run(), output_required=False,
             description="The list of each day for the care team: a page that prints well, and the same rows as CSV and "
             f"Parquet. Flagged {model.words.rows} come first, with what stands out in plain words; who could not be "

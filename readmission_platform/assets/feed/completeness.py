@@ -16,6 +16,7 @@ from readmission_platform.lifecycle.days.progress import (
     Progress,
     day_states,
     expected_days,
+    hospital_day,
     known_days,
     strays,
 )
@@ -39,10 +40,11 @@ def completeness_check(model: ModelAssets) -> dg.AssetChecksDefinition:
     def every_day_complete(platform: dg.ResourceParam[Platform]) -> dg.AssetCheckResult:
         workspace = model.workspace(platform)
         landing, now, gaps = workspace.landing, datetime.now(UTC), workspace.monitoring.gaps
-        landed = known_days(landing, today=now.date())
+        today = hospital_day(workspace.rules, now)
+        landed = known_days(landing, today=today)
         days = expected_days(landed, workspace.rules, now=now, lookback=gaps.lookback_days)
         states = day_states(workspace, days)
-        return completeness(states, strays(landing, today=now.date()), folder=landing.folders.rows)
+        return completeness(states, strays(landing, today=today), folder=landing.folders.rows)
 
     return every_day_complete
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.lifecycle.days.progress import hospital_day
-from readmission_platform.lifecycle.days.replay import replay, today_utc
+from readmission_platform.lifecycle.days.replay import replay
 from readmission_platform.lifecycle.workspace import Platform
 
 REPLAY_OP = "deliver_replay"
@@ -49,10 +49,9 @@ def replay_job(model: ModelAssets) -> dg.JobDefinition:
             workspace.landing,
             days=config.days,
             start=start,
-            today=today_utc(),
+            today=hospital_day(workspace.rules),
             per_day=workspace.config.daily_rows,
             outcomes=config.outcomes,
-            hospital=hospital_day(workspace.rules),
         )
         context.add_output_metadata({"written": len(delivered.written), "present": len(delivered.present)})
         return sorted(delivered.written + delivered.present)

@@ -77,21 +77,18 @@ def outcomes(
 ) -> None:
     """Take in the outcomes of a day, or of all days of a range that have files; refused before they have matured."""
     from readmission_platform.lifecycle.days.outcomes import COUNTS, outcome_accounts
-    from readmission_platform.lifecycle.days.progress import FIRST_DAY, is_partition, stretches
-    from readmission_platform.lifecycle.days.replay import today_utc
+    from readmission_platform.lifecycle.days.progress import check_days, stretches
 
     begin, end = _range(day, first, last)
     current = workspace()
-    landing, today = current.landing, today_utc()
+    landing = current.landing
     landed = [found for found in landing.days("outcomes") if begin <= found <= end]
     if not landed:
         raise BadInput(
             f"no files in landing/{landing.folders.outcomes} for {_stretch(begin, end)}; "
             "`readmission replay --outcomes` delivers those that have matured"
         )
-    strange = [found for found in landed if not is_partition(found, today=today)]
-    if strange:
-        raise BadInput(f"{strange[0]} is not a day that is over, from {FIRST_DAY} on: it can have no outcomes")
+    check_days(landed, current.rules)
     with launching(current, quiet=as_json) as launcher:
         for days in stretches(landed, longest=len(landed)):
             launcher.launch("outcomes_job", days=days)

@@ -6,7 +6,7 @@ What belongs here: comparing the landing zone with the lake. What does not: the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.foundation.errors import BadInput
 from readmission_platform.lifecycle.days.seals import changed_days, recorded_digests
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.work_list import FOLDER, made_from
@@ -43,9 +44,9 @@ class DayState:
     taken_in: int = 0
 
 
-def hospital_day(rules: EnvironmentConfig) -> date:
-    """Return today's date in the hospital's time zone, which the age of a day is counted in."""
-    return datetime.now(ZoneInfo(rules.timezone)).date()
+def hospital_day(rules: EnvironmentConfig, now: datetime | None = None) -> date:
+    """Return the date in the hospital's time zone, now or at a moment: what the days and their age are counted in."""
+    return (now or datetime.now(UTC)).astimezone(ZoneInfo(rules.timezone)).date()
 
 
 def expected_days(landed: Sequence[str], rules: EnvironmentConfig, *, now: datetime, lookback: int) -> list[str]:
@@ -70,13 +71,33 @@ def expected_days(landed: Sequence[str], rules: EnvironmentConfig, *, now: datet
 
 
 def known_days(landing: Landing, *, today: date) -> list[str]:
-    """Return the landed days that have a partition: from the first one to yesterday (a partition ends with its day)."""
+    """Return the landed days that have a partition: from the first one to today.
+
+    Parameters
+    ----------
+    today
+        In the hospital (:func:`hospital_day`).
+    """
     return [day for day in landing.days() if is_partition(day, today=today)]
 
 
 def is_partition(day: str, *, today: date) -> bool:
-    """Tell whether a day has a partition: it is over, and not before the first."""
-    return FIRST_DAY <= day < today.isoformat()
+    """Tell whether a day has a partition: it has begun, and is not before the first; ``today`` as for known_days."""
+    return FIRST_DAY <= day <= today.isoformat()
+
+
+def check_days(days: Sequence[str], rules: EnvironmentConfig) -> None:
+    """Make sure that every day has a partition.
+
+    Raises
+    ------
+    BadInput
+        Naming the first that has none.
+    """
+    today = hospital_day(rules)
+    strange = next((day for day in days if not is_partition(day, today=today)), None)
+    if strange is not None:
+        raise BadInput(f"{strange} is no day from {FIRST_DAY} to today, which is {today} in {rules.timezone}")
 
 
 def day_states(workspace: Workspace, days: Sequence[str]) -> list[DayState]:

@@ -6,7 +6,7 @@ The source has no dates; those assigned here are simulated, and say so wherever 
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +41,13 @@ def replay(
     today: date,
     per_day: int,
     outcomes: bool,
-    hospital: date | None = None,
 ) -> Replayed:
     """Deliver the next stretches of the replay stream as dated files; dates already delivered stay as they are.
 
     Parameters
     ----------
     today
-        The last day delivered is before it.
-    hospital
-        The date in the hospital's time zone, which the age of a day is counted in; default: ``today``.
+        In the hospital: the last day delivered is before it, and the age of a day is counted from it.
 
     Raises
     ------
@@ -87,7 +84,7 @@ def replay(
     for day in dates:
         if day not in present:
             landing.write_rows(day, _chunk(stream, delivered[day], per_day)[list(contract.feed.columns)])
-    old = [day for day in dates if has_matured(day, hospital or today, contract.maturity_days)]
+    old = [day for day in dates if has_matured(day, today, contract.maturity_days)]
     for day in old if outcomes else []:
         landing.write_outcomes(day, _chunk(stream, delivered[day], per_day)[[contract.row, contract.outcome]])
     return Replayed(wanted, [day for day in dates if day not in wanted], old if outcomes else [])
@@ -166,8 +163,3 @@ def _delivered(landing: Landing, digest: str, per_day: int, rows: str) -> dict[s
     if content["per_day"] != per_day:
         raise BadInput(f"this home replays {content['per_day']} {rows} a day, which cannot change midway")
     return dict(content["days"])
-
-
-def today_utc() -> date:
-    """Return the current date in UTC, which simulated dates are counted from."""
-    return datetime.now(UTC).date()

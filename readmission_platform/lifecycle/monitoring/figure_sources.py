@@ -6,11 +6,11 @@ What belongs here: reading, and saying why there is nothing to read. What does n
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, timedelta
 
 import pandas as pd
 
+from readmission_platform.lifecycle.days.progress import hospital_day
 from readmission_platform.lifecycle.days.replay import manifest_of
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.operations.database import Operations
@@ -51,11 +51,10 @@ PERFORMANCE = Source(
 
 @dataclass(frozen=True)
 class Range:
-    """The days figures are made of, both included, and today's date in the hospital, which counts how old a day is."""
+    """The days figures are made of, both included: the last one is yesterday in the hospital."""
 
     first: date
     last: date
-    in_hospital: date
 
     @property
     def days(self) -> list[str]:
@@ -64,18 +63,14 @@ class Range:
 
     @property
     def today(self) -> date:
-        """The day after the last one."""
+        """Today in the hospital, which the age of a day is counted from."""
         return self.last + timedelta(days=1)
 
 
 def range_of(workspace: Workspace, *, days: int, now: datetime) -> Range:
-    """Return the last days up to yesterday, in UTC or in the hospital's time zone, whichever is later.
-
-    The days of a replay, and the partitions, end with a day in UTC.
-    """
-    in_hospital = now.astimezone(ZoneInfo(workspace.rules.timezone)).date()
-    yesterday = max(now.astimezone(UTC).date(), in_hospital) - timedelta(days=1)
-    return Range(yesterday - timedelta(days=days - 1), yesterday, in_hospital)
+    """Return the last days up to yesterday in the hospital."""
+    yesterday = hospital_day(workspace.rules, now) - timedelta(days=1)
+    return Range(yesterday - timedelta(days=days - 1), yesterday)
 
 
 def dates_are_simulated(workspace: Workspace) -> bool:

@@ -13,7 +13,7 @@ import pandas as pd
 from readmission_platform.evaluation.operation import figures as made
 from readmission_platform.governance.ledger.timeline import timeline
 from readmission_platform.intake.outcomes import has_matured
-from readmission_platform.lifecycle.days.progress import Progress, day_states, expected_days, known_days
+from readmission_platform.lifecycle.days.progress import Progress, day_states, expected_days, hospital_day, known_days
 from readmission_platform.lifecycle.days.seals import unchanged_rows
 from readmission_platform.lifecycle.monitoring.figure_sources import (
     DRIFT,
@@ -81,7 +81,7 @@ def _from_lake(workspace: Workspace, span: Range) -> list[pd.DataFrame]:
 def _due(volumes: pd.DataFrame, span: Range, maturity_days: int) -> pd.Series:
     """Return the rows accepted by day, of the days whose outcomes can be known."""
     accepted = volumes.groupby("day")["accepted"].sum()
-    return accepted[[has_matured(str(day), span.in_hospital, maturity_days) for day in accepted.index]]
+    return accepted[[has_matured(str(day), span.today, maturity_days) for day in accepted.index]]
 
 
 def _from_operations(workspace: Workspace, span: Range) -> list[pd.DataFrame]:
@@ -101,7 +101,7 @@ def _from_operations(workspace: Workspace, span: Range) -> list[pd.DataFrame]:
 
 
 def _days_behind(workspace: Workspace, now: datetime) -> list[pd.DataFrame]:
-    landed = known_days(workspace.landing, today=now.date())
+    landed = known_days(workspace.landing, today=hospital_day(workspace.rules, now))
     lookback = workspace.monitoring.gaps.lookback_days
     days = expected_days(landed, workspace.rules, now=now, lookback=lookback)
     if not days:

@@ -1,0 +1,58 @@
+"""Days are those of the hospital: wherever it is, at every hour, today and yesterday have their partition."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from dagster._core.definitions.partitions.context import partition_loading_context
+
+from readmission_platform.assets.partitions import daily_partitions
+from readmission_platform.automation.schedules import HOUR
+from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import environment_config
+from readmission_platform.foundation.errors import BadInput
+from readmission_platform.lifecycle.days.progress import check_days, expected_days, hospital_day, is_partition
+
+ZONES = (
+    "Pacific/Pago_Pago", "America/Los_Angeles", "America/New_York", "America/St_Johns", "America/Sao_Paulo",
+    "Europe/London", "Europe/Berlin", "Asia/Kolkata", "Asia/Singapore", "Australia/Sydney", "Pacific/Auckland",
+    "Pacific/Kiritimati",
+)  # fmt: skip
+# Midwinter, midsummer, and both days of 2026 on which clocks change in New York, in Berlin, and in Sydney and Auckland.
+DATES = ("2026-01-15", "2026-07-15", "2026-03-08", "2026-11-01", "2026-03-29", "2026-10-25", "2026-04-05", "2026-10-04",
+         "2026-09-27")  # fmt: skip
+MOMENTS = [
+    datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(hours=hour) for day in DATES for hour in range(-12, 36)
+]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_at_every_hour_the_days_up_to_today_have_a_partition_and_tomorrow_has_none(zone: str):
+    rules = environment_config(Settings()).model_copy(update={"timezone": zone})
+    partitions = daily_partitions(zone)
+    for moment in MOMENTS:
+        there = moment.astimezone(ZoneInfo(zone))
+        today = hospital_day(rules, moment)
+        yesterday, tomorrow = (today + timedelta(days=days) for days in (-1, 1))
+        assert today == there.date()
+        landed = [(today - timedelta(days=5)).isoformat()]
+        expected = expected_days(landed, rules, now=moment, lookback=3)
+        with partition_loading_context(effective_dt=moment):
+            assert partitions.get_last_partition_key() == today.isoformat(), moment
+            assert not partitions.has_partition_key(tomorrow.isoformat())
+            for day in (yesterday.isoformat(), *expected):
+                assert partitions.has_partition_key(day), (moment, day)
+        assert is_partition(today.isoformat(), today=today)
+        assert not is_partition(tomorrow.isoformat(), today=today)
+        if there.hour >= rules.complete_by_hour > HOUR:
+            assert expected[-1] == yesterday.isoformat()
+
+
+def test_a_day_that_has_not_begun_is_refused_in_one_line_that_says_where_it_is_what_day():
+    rules = environment_config(Settings())
+    today = hospital_day(rules)
+    check_days([today.isoformat(), (today - timedelta(days=1)).isoformat()], rules)
+    with pytest.raises(BadInput, match=f"to today, which is {today} in America/New_York"):
+        check_days([(today + timedelta(days=1)).isoformat()], rules)
+    with pytest.raises(BadInput, match="2019-12-31 is no day from 2020-01-01"):
+        check_days(["2019-12-31"], rules)
