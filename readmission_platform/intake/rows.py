@@ -8,7 +8,8 @@ Several delivered rows may have the same identifier:
 - rows of one day that contradict each other are all set aside (``conflicting_rows``): whichever were taken, it would be
   a guess. A row that a person had released gives way to one that needs no release;
 - else one row is accepted and the others are duplicates. An identifier stays on the day that it was accepted on
-  first, so that taking days in again, in whatever order, changes nothing.
+  first, so that taking days in again, in whatever order, changes nothing. Which rows were left to which other day is
+  kept: when that day has the identifier no more, because a correction moved it, they are due again.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -46,6 +47,8 @@ class Intake:
         Lines of the quarantine, one per broken rule (see ``quarantine.quarantine_lines``).
     files
         One row per file: the contract's day, ``file``, ``file_digest``, ``problem`` (code or None) and the counts.
+    held
+        One row per sound row that was left to another day: the contract's day and row, and ``home``, that day.
     day
         Name of the contract's day.
     """
@@ -53,6 +56,7 @@ class Intake:
     accepted: pd.DataFrame
     quarantined: pd.DataFrame
     files: pd.DataFrame
+    held: pd.DataFrame
     day: str
 
     @property
@@ -96,7 +100,10 @@ def take_in(
     good = good.assign(**{day: rows.loc[good.index, day]})
     conflicts = _conflicts(good, mended, contract)
     good = good.drop(index=conflicts)
-    accepted = _chosen(good, mended, accepted_before or {}, landed, contract)
+    home = good[contract.row].map(accepted_before or {})
+    elsewhere = home.notna() & ~home.isin(list(landed))
+    held = good.loc[elsewhere, [day, contract.row]].assign(home=home[elsewhere].astype("str"))
+    accepted = _chosen(good[~elsewhere], mended, home, contract)
     faults = pd.concat([faults, _faults(conflicts, contract.row, "conflicting_rows")], ignore_index=True)
     fate = pd.Series(np.where(rows["repeated"], "duplicate", "quarantined"), index=rows.index, dtype=object)
     fate[good.index] = "duplicate"
@@ -107,6 +114,7 @@ def take_in(
         good.loc[accepted, [*contract.columns, day]].reset_index(drop=True),
         quarantine_lines(pd.concat([whole_file_lines(arrived, contract), lines], ignore_index=True), contract),
         _counted(arrived, rows["number"], fate, day),
+        held.drop_duplicates().reset_index(drop=True),
         day,
     )
 
@@ -178,16 +186,8 @@ def _conflicts(good: pd.DataFrame, mended: pd.Index, contract: RowContract) -> p
     return several.index[pd.MultiIndex.from_frame(several[key]).isin(contradicted)]
 
 
-def _chosen(
-    good: pd.DataFrame,
-    mended: pd.Index,
-    accepted_before: Mapping[int, str],
-    days: Collection[str],
-    contract: RowContract,
-) -> pd.Index:
-    """Return the one row of each identifier that is accepted; none where another day holds the identifier."""
-    home = good[contract.row].map(accepted_before)
-    free = good[home.isna() | home.isin(list(days))]
+def _chosen(free: pd.DataFrame, mended: pd.Index, home: pd.Series, contract: RowContract) -> pd.Index:
+    """Return the one row of each identifier that is accepted; ``home`` is the day that it was accepted on before."""
     # First the day it was accepted on before, then whole rows before mended ones, then the order of arrival.
     ranked = pd.DataFrame({"identifier": free[contract.row], "moved": free[contract.day] != home[free.index],
                            "mended": free.index.isin(mended), "at": free.index})  # fmt: skip

@@ -30,6 +30,8 @@ _ACTION = {
     "to_take_in": "Files are there and are not taken in; the sensor requests the runs, or run `readmission score`.",
     "to_score": "Rows are taken in and not scored, or predictions or work list are not those recorded; look at the "
     "last scoring run, or run `readmission score`.",
+    "nothing_accepted": "Every row of these days was set aside; `readmission quarantine list` says why. Have them "
+    "delivered again.",
 }
 
 

@@ -57,11 +57,17 @@ def score(
     if version is not None and not reason.strip():
         raise BadInput("--version needs --reason")
     from readmission_platform import launcher as lifecycle
+    from readmission_platform.lifecycle.days.intake import due_again
     from readmission_platform.lifecycle.days.progress import stretches
 
     with launching(current, quiet=as_json) as launcher:
         for days in stretches(landed, longest=len(landed)):
             lifecycle.score(launcher, days, version=version, reason=reason)
+        # A correction may have moved rows from these days to others, which had left them to these.
+        moved = due_again(current.lake, landing.days()) - set(landed)
+        for days in stretches(sorted(moved), longest=len(moved)):
+            lifecycle.score(launcher, days)
+    landed = sorted({*landed, *moved})
     accounts = summary.day_accounts(current, landed)
     if as_json:
         print_json(accounts)

@@ -18,10 +18,11 @@ from readmission_platform.intake.files import Place
 from readmission_platform.intake.rows import ReleasedCell, take_in
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.landing import LandedFile, fingerprint_of
-from readmission_platform.storage.tables import ACCOUNTING, FILES, ModelLake
+from readmission_platform.storage.tables import ACCOUNTING, FILES, HELD, ModelLake
 
 ROW_COUNTS = ["received", "accepted", "quarantined", "duplicate"]
 COUNTS = [*ROW_COUNTS, "files", "files_quarantined"]
+REPEATED = "file_repeated"
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class TakenIn:
         One row per day with files: the day, the counts, ``files_digest``, ``accepted_digest``, ``revision``,
         ``times_taken_in`` and ``delivered_version`` (missing where the accepted rows have changed and their version is
         not yet known).
-    quarantined, files
-        Lines of the quarantine, and the counts of each file (see ``intake.rows.Intake``).
+    quarantined, files, held
+        Lines of the quarantine, the counts of each file, and the rows left to another day (see ``intake.rows.Intake``).
     """
 
     day: str
@@ -47,6 +48,7 @@ class TakenIn:
     accounts: pd.DataFrame
     quarantined: pd.DataFrame
     files: pd.DataFrame
+    held: pd.DataFrame
 
     def accounts_at(self, version: int) -> pd.DataFrame:
         """Return the accounts, with the table version of rows that changed."""
@@ -99,7 +101,29 @@ def take_in_days(landed: Mapping[str, Sequence[LandedFile]], days: Sequence[str]
         _revised(accounts, lake),
         taken.quarantined,
         taken.files,
+        taken.held,
     )
+
+
+def due_again(lake: ModelLake, days: Sequence[str]) -> set[str]:
+    """Return which of these days left rows, or a whole file, to another day that has them no more.
+
+    A correction moved them: they are on no work list until the day is taken in again.
+    """
+    due: set[str] = set()
+    held = lake.read(HELD, where={lake.day: list(days)}) if lake.exists(HELD) else pd.DataFrame()
+    if len(held):
+        homes = sorted(set(held["home"]))
+        there = lake.read(lake.names.delivered, columns=[lake.row, lake.day], where={lake.day: homes})
+        still = set(zip(there[lake.row], there[lake.day], strict=True))
+        due |= {str(day) for day, row, home in zip(held[lake.day], held[lake.row], held["home"], strict=True)
+                if (row, home) not in still}  # fmt: skip
+    if lake.exists(FILES):
+        files = lake.read(FILES, columns=[lake.day, "file_digest", "problem"])
+        repeats = (files["problem"] == REPEATED) & files[lake.day].isin(list(days))
+        first = set(files.loc[files["problem"] != REPEATED, "file_digest"])
+        due |= set(files.loc[repeats & ~files["file_digest"].isin(first), lake.day].astype("str"))
+    return due
 
 
 def _accepted_before(lake: ModelLake, landed: Mapping[str, Sequence[LandedFile]]) -> dict[int, str]:
@@ -129,7 +153,7 @@ def _taken_before(lake: ModelLake, landed: Mapping[str, Sequence[LandedFile]]) -
     rows = lake.read(
         FILES, columns=["file_digest", "file", "problem", "received", lake.day], where={"file_digest": digests}
     )
-    first = rows[(rows["received"] > 0) & (rows["problem"].fillna("") != "file_repeated")]
+    first = rows[(rows["received"] > 0) & (rows["problem"].fillna("") != REPEATED)]
     return dict(zip(first["file_digest"], map(Place, first[lake.day], first["file"]), strict=True))
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.lifecycle.days.intake import due_again
 from readmission_platform.lifecycle.days.seals import changed_days, recorded_digests
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.work_list import FOLDER, made_from
@@ -31,6 +32,7 @@ class Progress(Enum):
     no_file = "no_file"
     to_take_in = "to_take_in"
     to_score = "to_score"
+    nothing_accepted = "nothing_accepted"
     complete = "complete"
 
 
@@ -104,13 +106,13 @@ def day_states(workspace: Workspace, days: Sequence[str]) -> list[DayState]:
     """Tell of each day how far it is, by the files as they are now.
 
     A day is scored when its predictions are those that the ledger recorded, and listed when its work list is made of
-    these. A day that only the version in the shadow scored, before there was one in production, needs no work list any
-    more.
+    these. A day of which every row was set aside is not complete: somebody has to look. One that only the version in
+    the shadow scored, before there was one in production, needs no work list any more.
     """
     landing, lake = workspace.landing, workspace.lake
     accounts, unsettled = _accounts(lake, days), _unsettled(workspace, days)
     scored, in_shadow = (_scored_from(lake, name, days) for name in (PREDICTIONS, SHADOW))
-    began = _first_work_list(lake)
+    began, moved = _first_work_list(lake), due_again(lake, days)
     states = []
     for day in days:
         fingerprint = landing.fingerprint(day)
@@ -119,12 +121,14 @@ def day_states(workspace: Workspace, days: Sequence[str]) -> list[DayState]:
         progress = Progress.complete
         if not fingerprint:
             progress = Progress.no_file
-        elif fingerprint != account.files_digest:
+        elif fingerprint != account.files_digest or day in moved:
             progress = Progress.to_take_in
         elif account.accepted and (
             day in unsettled or (scored.get(day, -1) < written and (day >= began or in_shadow.get(day, -1) < written))
         ):
             progress = Progress.to_score
+        elif account.quarantined and not account.accepted:
+            progress = Progress.nothing_accepted
         states.append(DayState(day, progress, fingerprint, account.times))
     return states
 
@@ -140,15 +144,16 @@ def _unsettled(workspace: Workspace, days: Sequence[str]) -> set[str]:
 
 
 class _Account(NamedTuple):
-    """The files a day was taken in from, the table version that holds it, the rows accepted, and how often it was."""
+    """The files a day was taken in from, the table version that holds it, what became of its rows, and how often."""
 
     files_digest: str
     delivered_version: int
     accepted: int
+    quarantined: int
     times: int
 
 
-_NO_ACCOUNT = _Account("", 0, 0, 0)
+_NO_ACCOUNT = _Account("", 0, 0, 0, 0)
 
 
 def _accounts(lake: ModelLake, days: Sequence[str]) -> dict[str, _Account]:
@@ -156,11 +161,11 @@ def _accounts(lake: ModelLake, days: Sequence[str]) -> dict[str, _Account]:
         return {}
     rows = lake.read(ACCOUNTING, where={lake.day: list(days)})
     return {
-        str(day): _Account(str(digest), int(version), int(accepted), int(times))
-        for day, digest, version, accepted, times in zip(
-            *(rows[name] for name in (lake.day, "files_digest", "delivered_version", "accepted", "times_taken_in")),
-            strict=True,
+        str(row[lake.day]): _Account(
+            str(row["files_digest"]),
+            *(int(row[name]) for name in ("delivered_version", "accepted", "quarantined", "times_taken_in")),
         )
+        for row in rows.to_dict("records")
     }
 
 

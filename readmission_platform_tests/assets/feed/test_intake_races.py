@@ -28,7 +28,7 @@ ROUNDS = 10
 def take_in_in_rounds(home: Home, place: int, rounds: int, barrier: Any) -> None:
     """Take in one's own day of each round at the same moment as the other does."""
     with home.workspace() as workspace:
-        model = ModelAssets(workspace.entry, workspace.contract)
+        model = ModelAssets(workspace.entry, workspace.rules.timezone, workspace.contract)
         resources = {"platform": workspace.platform, "io_manager": LakeIOManager(workspace.platform)}
         for day in days_of(place, rounds):
             barrier.wait(60)

@@ -1,5 +1,7 @@
 """Taking days in: the accounts of several days, each judged by itself."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -20,7 +22,7 @@ LANDED = {
 def taken_in() -> TakenIn:
     taken = take_in(LANDED, ENCOUNTERS)
     accounts = taken.accounts.assign(delivered_version=pd.array([None, 3], dtype="Int64"))
-    return TakenIn("discharge_date", taken.accepted, accounts, taken.quarantined, taken.files)
+    return TakenIn("discharge_date", taken.accepted, accounts, taken.quarantined, taken.files, taken.held)
 
 
 def test_days_whose_rows_are_all_where_they_should_be_are_balanced():
@@ -37,9 +39,9 @@ def test_two_wrong_days_do_not_balance_each_other(count: str):
 
 def test_a_row_that_is_lost_on_the_way_is_noticed_wherever_it_was_lost():
     taken = taken_in()
-    accepted = TakenIn(taken.day, taken.delivered.iloc[1:], taken.accounts, taken.quarantined, taken.files)
+    accepted = replace(taken, delivered=taken.delivered.iloc[1:])
     assert accepted.unbalanced_days(LANDED) == [FIRST]
-    aside = TakenIn(taken.day, taken.delivered, taken.accounts, taken.quarantined.iloc[:0], taken.files)
+    aside = replace(taken, quarantined=taken.quarantined.iloc[:0])
     assert aside.unbalanced_days(LANDED) == [SECOND]
     unread = {FIRST: [LandedFile("a.csv", "sha256:a", CELLS.head(5))], SECOND: LANDED[SECOND]}
     assert taken.unbalanced_days(unread) == [FIRST]
