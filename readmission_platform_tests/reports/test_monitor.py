@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from readmission_platform.assets.monitoring.figures import figures_table
+from readmission_platform.lifecycle.days.progress import hospital_day
 from readmission_platform.lifecycle.days.replay import manifest_of
 from readmission_platform.lifecycle.monitoring.page import monitor_of
 from readmission_platform.reports.monitor import monitor_html, people, percent
@@ -220,7 +221,8 @@ def test_after_the_first_17_days_it_says_what_is_not_known_yet(lived_home: Home,
     assert "drift_report has not been made; monitoring_job makes it" in said
     assert "live_performance has not been made; monitoring_job makes it" in said
     landed = home.landed()
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    with home.workspace() as workspace:
+        yesterday = hospital_day(workspace.rules) - timedelta(days=1)
     made_the_day_before = (yesterday - timedelta(days=1)).isoformat()
     assert landed[-1] in (yesterday.isoformat(), made_the_day_before)
     assert f"Monitoring, {landed[0]} to {yesterday}" in said

@@ -22,6 +22,7 @@ import pytest
 
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.config.environment import PROJECT_ROOT, Settings, settings
+from readmission_platform.config.files import environment_config
 from readmission_platform.config.models import models_in_use
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.lifecycle.days.seals import record_days
@@ -233,7 +234,7 @@ class Home:
 
 def readmission(current: Settings) -> ModelAssets:
     """Return the names of the readmission model's assets."""
-    return ModelAssets(models_in_use(current).entries[MODEL])
+    return ModelAssets(models_in_use(current).entries[MODEL], environment_config(current).timezone)
 
 
 def files_below(folder: Path) -> list[Path]:
