@@ -244,7 +244,7 @@ def test_every_code_of_a_feed_without_words_of_its_own_is_explained_in_neutral_w
         ({"nullable": frozenset({"file"})}, "may not be missing: file"),
         ({"nullable": frozenset({"weight"})}, "rules about other columns: weight"),
         ({"whole_numbers": {"age": (0, 120)}}, "has to be a whole number: file"),
-        ({"whole_numbers": {"file": (1, 2**60)}}, "ranges beyond 2**53: file"),
+        ({"whole_numbers": {"file": (1, 2**60)}}, "ranges that a float cannot hold: file"),
         ({"numbers": {"age": (0.0, 1.0)}}, "columns with several rules: age"),
         ({"patterns": {"reason": Pattern("[a-z]+", "not_a_reason")}}, "codes without a reason: not_a_reason"),
         ({"reasons": {**STAYS.reasons, "out_of_range": Why("too far")}}, "codes that every feed has: out_of_range"),

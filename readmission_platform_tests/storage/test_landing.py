@@ -78,7 +78,7 @@ def test_csv_and_parquet_files_of_the_same_discharges_say_the_same(landing: Land
     typed = discharges.assign(
         diag_1=pd.Series([250.83, 428.0] * 6), num_medications=discharges["num_medications"].astype("float64")
     )
-    as_text = discharges.assign(diag_1=["250.83", "428.0"] * 6)
+    as_text = discharges.assign(diag_1=["250.83", "428"] * 6)
     typed.to_parquet(put(landing, "later.parquet", b""))
     csv, parquet = landing.read_day(DAY)
     assert (csv.name, parquet.name) == ("discharges.csv", "later.parquet")
