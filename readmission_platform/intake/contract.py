@@ -18,11 +18,12 @@ import pandas as pd
 
 from readmission_platform.intake import rules
 from readmission_platform.intake.rules import CELL_REASONS, LARGEST_EXACT
-from readmission_platform.intake.spellings import folded, readings
+from readmission_platform.intake.spellings import folded, is_missing, readings
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
+# As files of the platform have it.
 MISSING_MARK = "?"
 # Columns that the platform adds to rows.
 RESERVED = frozenset({"entity_key", "row_key", "clock", "part"})
@@ -146,7 +147,8 @@ class RowContract:
     def parse_text(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Turn a frame of text cells into the contract's types, and texts into the one spelling of their value.
 
-        ``?`` and empty cells are missing; ``None`` is a text like any other. A column of numbers with a cell that is
+        What ``spellings.MISSING`` lists is missing, but for a text that the list of its column has: ``None`` of a test
+        that was not done. A column of numbers with a cell that is
         none stays as it is, for the contract to name the cell's row; so does a text that has no spelling here.
         """
         parsed = {}
@@ -172,15 +174,17 @@ class RowContract:
         """Return a cell in the one spelling of its value; None where it is missing."""
         if not isinstance(text, str):
             return text
-        if text in (MISSING_MARK, ""):
+        meant = self._readings.get(name, {}).get(folded(text))
+        if meant is not None:
+            return meant
+        if is_missing(text):
             return None
         if name in self.whole_numbers or name in self.numbers:
             return text
         if name in self.patterns:
             normal = self.patterns[name].normal
             return text if normal is None else normal(text) or text
-        other = text if name in self.vocabularies else text.strip()
-        return self._readings.get(name, {}).get(folded(text), other)
+        return text if name in self.vocabularies else text.strip()
 
     @cached_property
     def _readings(self) -> dict[str, dict[str, str]]:

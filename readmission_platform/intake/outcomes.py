@@ -14,9 +14,10 @@ from datetime import date
 
 import pandas as pd
 
-from readmission_platform.intake.contract import MISSING_MARK, RowContract
+from readmission_platform.intake.contract import RowContract
 from readmission_platform.intake.files import LandedFile, unusable
 from readmission_platform.intake.quarantine import codes, line_types
+from readmission_platform.intake.spellings import is_missing
 
 COUNTS = ["received", "accepted", "quarantined", "duplicate"]
 # As text, and as a spreadsheet or a data frame with gaps would write it.
@@ -149,7 +150,7 @@ def _broken(rows: pd.DataFrame, contract: RowContract) -> pd.DataFrame:
     faults = contract.broken_rules(contract.parse_text(whole[["identifier"]].set_axis([contract.row], axis=1)))
     at = whole.index[faults["row"].to_numpy(dtype="int64")]
     outcome = whole["outcome"]
-    empty = outcome.isna() | outcome.isin([MISSING_MARK, ""])
+    empty = outcome.map(is_missing).astype(bool)
     other = ~empty & ~outcome.isin(list(_WRITTEN))
     return pd.concat([
         _lines(rows[rows["ragged"]], contract, "", "ragged_row"),

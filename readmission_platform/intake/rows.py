@@ -18,9 +18,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from readmission_platform.intake.contract import MISSING_MARK, RowContract
+from readmission_platform.intake.contract import RowContract
 from readmission_platform.intake.files import Arrived, LandedFile, Place, numbered_rows, sort_out, whole_file_lines
 from readmission_platform.intake.quarantine import quarantine_lines, releasable
+from readmission_platform.intake.spellings import is_missing
 
 COUNTS = ["received", "accepted", "quarantined", "duplicate"]
 
@@ -143,7 +144,7 @@ def _faults(at: pd.Index, column: "str | pd.Series", code: "str | pd.Series") ->
 
 def _of_another_day(said: pd.Series, folder: pd.Series) -> pd.Index:
     """Return which rows say that their day is not the folder's; a Parquet file may add a time of day."""
-    told = said.notna() & ~said.isin([MISSING_MARK, ""])
+    told = ~said.map(is_missing).astype(bool)
     day = said[told].astype("str").str.strip().str.replace(r"[T ].*", "", regex=True)
     return said.index[told][(day != folder[told]).to_numpy()]
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 # Hyphens, dashes and the minus sign; marks that stand for "less" and "more".
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 _SIGNS = str.maketrans({**dict.fromkeys(_DASHES, "-"), "\u203a": ">", "\u2039": "<"})
+# How programs write that there is no value: people, pandas, R, Excel, MySQL and Hive, SAS, Python.
+MISSING = frozenset({"", *"? - -- . na n/a #n/a <na> nan nat null none \\n".split()})
 _YES, _NO = ("yes", "y", "true", "t", "1", "1.0"), ("no", "n", "false", "f", "0", "0.0")
 
 
@@ -18,6 +20,15 @@ def folded(text: str) -> str:
     """Return what the spellings of a text have in common: no case, no blanks, plain signs, none of them as in HTML."""
     plain = unicodedata.normalize("NFKC", html.unescape(text)).translate(_SIGNS)
     return "".join(plain.split()).casefold()
+
+
+def is_missing(text: object) -> bool:
+    """Tell whether a cell says that there is no value: one rule for every column.
+
+    A text that the list of its own column has is a value all the same, which the caller has to know: ``None`` is how a
+    test that was not done is written.
+    """
+    return text is None or text != text or (isinstance(text, str) and folded(text) in MISSING)
 
 
 def readings(texts: Iterable[str], others: Mapping[str, str] | None = None) -> dict[str, str]:

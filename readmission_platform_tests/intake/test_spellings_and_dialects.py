@@ -136,3 +136,18 @@ def test_every_spelling_of_a_diagnosis_gives_the_same_features_score_reasons_and
         assert len(features.drop_duplicates()) == 1
         assert len(comparable(inputs, list(WATCHABLE)).drop_duplicates()) == 1
         assert len(scores(read).drop_duplicates()) == 1
+
+
+# ------------------------------------------------------------------------------------------------------------ missing
+
+
+@pytest.mark.parametrize("mark", ["", " ", "NA", "N/A", "nan", "NaN", "null", "NULL", "None", "-", "--", "\u2014",
+                                  "#N/A", "<NA>", "\\N", "."])  # fmt: skip
+def test_whatever_says_that_there_is_no_value_scores_like_the_mark_of_the_source(mark: str, tmp_path: Path) -> None:
+    columns = ["race", "weight", "payer_code", "medical_specialty", "diag_2", "diag_3"]
+    marked, usual = (deliver(tmp_path / name, csv(CLEAN.assign(**dict.fromkeys(columns, text))))
+                     for name, text in (("marked", mark), ("usual", "?")))  # fmt: skip
+    assert len(marked.accepted) == ROWS
+    assert marked.accepted[columns].isna().all(axis=None)
+    pd.testing.assert_frame_equal(marked.accepted, usual.accepted)
+    pd.testing.assert_frame_equal(scores(marked.accepted), scores(usual.accepted))

@@ -205,7 +205,7 @@ ROWS_AT_FAULT = [
     BadFile("text for a number", _cell("num_medications", SECRET), "not_a_whole_number", (2,)),
     BadFile("fraction", _cell("time_in_hospital", "2.5"), "not_a_whole_number", (2,)),
     BadFile("encounter rounded by a spreadsheet", _cell("encounter_id", "8.00001E+08"), "not_a_whole_number", (2,)),
-    BadFile("not a number", _cell("number_inpatient", "NaN"), "not_a_whole_number", (2,)),
+    BadFile("not a number", _cell("number_inpatient", "NaN"), "missing_value", (2,)),
     BadFile("infinite", _cell("number_inpatient", "inf"), "not_a_whole_number", (2,)),
     BadFile("thousands", _cell("num_lab_procedures", "1,000"), "not_a_whole_number", (2,)),
     BadFile("thousands or three decimals", _cell("num_lab_procedures", "1.000"), "not_a_whole_number", (2,)),
