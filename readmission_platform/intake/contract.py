@@ -134,6 +134,11 @@ class RowContract:
         if wrong:
             raise ValueError(f"the contract of rows contradicts itself: {wrong}")
 
+    @property
+    def exact(self) -> frozenset[str]:
+        """The columns in which a number that was rounded is another one: identifiers and whole numbers."""
+        return frozenset({self.row, self.entity, *self.whole_numbers})
+
     def may_miss(self, column: str) -> bool:
         """Tell whether a cell of this column may be empty."""
         return column in self.nullable or (

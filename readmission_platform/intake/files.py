@@ -27,6 +27,8 @@ class LandedFile:
         The code of what is wrong with the file as a whole (see ``quarantine.codes``).
     ragged
         Rows (1 is the first after the header) with more or fewer cells than the header; theirs are all None.
+    rounded
+        Columns with numbers that their type in the file cannot tell apart: some may have become others.
     """
 
     name: str
@@ -34,6 +36,7 @@ class LandedFile:
     cells: pd.DataFrame | None
     problem: str | None = None
     ragged: Collection[int] = field(default_factory=frozenset)
+    rounded: Collection[str] = field(default_factory=frozenset)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def sort_out(
             places.setdefault(file.digest, []).append(Place(day, file.name))
     in_order = ((day, file) for day in sorted(landed) for file in landed[day])
     for number, (day, file) in enumerate(in_order):
-        fault = unusable(file, contract.columns, optional=[contract.day])
+        fault = unusable(file, contract.columns, optional=[contract.day], exact=contract.exact)
         if file.cells is not None and len(file.cells):
             same, before = places[file.digest], taken_before.get(file.digest)
             if contract.day in file.cells.columns:
@@ -95,13 +98,17 @@ def _original(same: Sequence[Place], before: Place | None, days: Collection[str]
     return next((place for place in same if place.day == before.day), same[0])
 
 
-def unusable(file: LandedFile, wanted: Sequence[str], optional: Sequence[str] = ()) -> tuple[str, str] | None:
+def unusable(
+    file: LandedFile, wanted: Sequence[str], optional: Sequence[str] = (), *, exact: Collection[str]
+) -> tuple[str, str] | None:
     """Return column(s) and code of what is wrong with a file as a whole; None when its rows can be looked at.
 
     Parameters
     ----------
     wanted, optional
         The columns that its header has to name, and those that it may name.
+    exact
+        The columns in which a number that was rounded is another one.
     """
     if file.cells is None:
         return "", file.problem or "file_unreadable"
@@ -115,6 +122,9 @@ def unusable(file: LandedFile, wanted: Sequence[str], optional: Sequence[str] = 
         return f"{unknown.sum()} column(s)", "column_unknown"
     if columns.has_duplicates:
         return ", ".join(columns[columns.duplicated()].unique()), "column_repeated"
+    rounded = [name for name in columns if name in exact and name in file.rounded]
+    if rounded:
+        return ", ".join(rounded), "numbers_rounded"
     return None
 
 

@@ -123,7 +123,7 @@ def _rows_of(
     lines = [pd.DataFrame(columns=[*place, "column", "code"])]
     rows = [pd.DataFrame(columns=[*place, *_CELLS, "ragged"])]
     for day, file in _files(landed):
-        fault = unusable(file, wanted) or (None if day in matured else ("", "not_matured"))
+        fault = unusable(file, wanted, exact=[contract.row]) or (None if day in matured else ("", "not_matured"))
         count = _size(file)
         numbers = range(1, count + 1) if fault is None or count else [0]
         numbered = pd.DataFrame({contract.day: day, "file_digest": file.digest, "file": file.name, "row": numbers})

@@ -14,9 +14,11 @@ import re
 import stat
 import zlib
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from readmission_platform.intake.files import LandedFile
@@ -31,6 +33,8 @@ LARGEST_BYTES, LARGEST_CELLS = 64 * 2**20, 2_000_000
 UNREADABLE, TOO_LARGE = "file_unreadable", "file_too_large"
 _PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
 _DAY_IN_NAME = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})([-_.]?)([0-9]{2})\2([0-9]{2})(?![0-9])")
+# By the bits of a float: from which number on it skips whole numbers.
+_SKIPS_FROM = {16: 2**11, 32: 2**24, 64: 2**53}
 # How pandas calls the row labels that it adds to a Parquet file.
 _ROW_LABELS = re.compile(r"__index_level_[0-9]+__")
 
@@ -62,7 +66,8 @@ def read_file(path: Path, day: str | None) -> LandedFile:
             raise _Damaged("file_empty")
         lowered = path.name.lower()
         if lowered.endswith(".parquet"):
-            return LandedFile(name, digest, _parquet(content))
+            cells, rounded = _parquet(content)
+            return LandedFile(name, digest, cells, rounded=rounded)
         cells, ragged = _csv(_unpacked(content) if lowered.endswith(".gz") else content)
     except _Damaged as damage:
         return LandedFile(name, digest, None, damage.code)
@@ -167,7 +172,8 @@ def _csv(content: bytes) -> tuple[pd.DataFrame, frozenset[int]]:
     return pd.DataFrame(even, columns=pd.Index(header, dtype=object), dtype=object), ragged
 
 
-def _parquet(content: bytes) -> pd.DataFrame:
+def _parquet(content: bytes) -> tuple[pd.DataFrame, frozenset[str]]:
+    """Return the cells, and the columns with numbers that their type cannot tell apart."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -191,10 +197,21 @@ def _parquet(content: bytes) -> pd.DataFrame:
             raise _Damaged(TOO_LARGE)
         kept = [place for place, name in enumerate(table.column_names) if not _ROW_LABELS.fullmatch(name)]
         columns = {place: [_text(cell) for cell in table.column(place).to_pylist()] for place in kept}
+        rounded = frozenset(table.column_names[place] for place in kept if _rounds(table.column(place)))
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError):
         raise _Damaged(UNREADABLE) from None
     cells = pd.DataFrame(columns, index=range(table.num_rows), dtype=object)
-    return cells.set_axis(pd.Index([table.column_names[place] for place in kept], dtype=object), axis=1)
+    return cells.set_axis(pd.Index([table.column_names[place] for place in kept], dtype=object), axis=1), rounded
+
+
+def _rounds(column: "pa.ChunkedArray") -> bool:
+    """Tell whether a column of floats has a number from which on its type skips whole numbers."""
+    import pyarrow as pa
+
+    if not pa.types.is_floating(column.type):
+        return False
+    numbers = np.abs(column.to_numpy())
+    return bool((numbers[np.isfinite(numbers)] >= _SKIPS_FROM[column.type.bit_width]).any())
 
 
 def _size(column: "pa.ChunkedArray") -> int:
@@ -210,4 +227,6 @@ def _size(column: "pa.ChunkedArray") -> int:
 
 def _text(cell: object) -> str | None:
     # As in a CSV: the contract reads text, whatever type a file chose for a column. A missing number may be NaN.
+    if isinstance(cell, Decimal) and cell == cell.to_integral_value():
+        return str(int(cell))  # not "5.000", which could be thousands if it were text
     return None if cell is None or (isinstance(cell, float) and math.isnan(cell)) else str(cell)

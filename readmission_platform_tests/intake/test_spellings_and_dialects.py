@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from readmission_platform.encounters.contract import ENCOUNTERS, LANDING
@@ -16,7 +17,7 @@ from readmission_platform.models.readmission_30d.features import EncounterEncode
 from readmission_platform.models.readmission_30d.watched_inputs import WATCHABLE, comparable
 from readmission_platform.models.scoring import Scorer
 from readmission_platform.storage.landing import Landing
-from readmission_platform_tests.support.bad_deliveries import clean_rows, csv
+from readmission_platform_tests.support.bad_deliveries import as_table, clean_rows, csv, in_parquet
 from readmission_platform_tests.support.small_study import SmallStudy, make_small_study
 
 DAY = "2024-03-01"
@@ -151,3 +152,27 @@ def test_whatever_says_that_there_is_no_value_scores_like_the_mark_of_the_source
     assert marked.accepted[columns].isna().all(axis=None)
     pd.testing.assert_frame_equal(marked.accepted, usual.accepted)
     pd.testing.assert_frame_equal(scores(marked.accepted), scores(usual.accepted))
+
+
+# ------------------------------------------------------------------------------------------------- types in Parquet
+
+COUNT = "num_medications"
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [(COUNT, kind) for kind in (pa.int8(), pa.int64(), pa.uint16(), pa.float32(), pa.float64(), pa.decimal128(22, 3),
+                                pa.decimal128(38, 0), pa.string(), pa.large_string())]
+    + [(name, kind) for name in ("encounter_id", "patient_nbr")
+       for kind in (pa.int32(), pa.int64(), pa.uint64(), pa.float64(), pa.decimal128(38, 0), pa.string())]
+    + [("diag_1", pa.float64()), ("diag_3", pa.float64())],
+)  # fmt: skip
+def test_a_type_that_holds_the_numbers_has_the_scores_of_the_clean_file(
+    column: str, kind: pa.DataType, tmp_path: Path
+) -> None:
+    table = as_table(CLEAN)
+    values = pd.to_numeric(CLEAN[column]).tolist()
+    typed = pa.array([str(value) for value in values] if pa.types.is_string(kind) or pa.types.is_large_string(kind)
+                     else values).cast(kind)  # fmt: skip
+    content = in_parquet(table.set_column(table.column_names.index(column), column, typed))
+    assert_as_clean(deliver(tmp_path, content, "d.parquet"))
