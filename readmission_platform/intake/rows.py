@@ -58,7 +58,7 @@ class Intake:
 
     @property
     def accounts(self) -> pd.DataFrame:
-        """The counts of each day, with the number of ``files`` and of those among them that gave no rows at all."""
+        """The counts of each day, with the number of ``files`` and of those that something is wrong with as a whole."""
         whole = self.quarantined[(self.quarantined["row"] == 0) & (self.quarantined["code"] != "file_repeated")]
         files = self.files.groupby(self.day)
         accounts = files[COUNTS].sum().assign(files=files.size())
@@ -125,10 +125,12 @@ def _judged(arrived: Sequence[Arrived], rows: pd.DataFrame, contract: RowContrac
     cells = cells.drop(index=ragged)
     frame = contract.parse_text(cells[list(contract.columns)])
     broken = contract.broken_rules(frame)
+    foreign = place.loc[cells.index, "number"].isin([each.number for each in arrived if each.file.foreign])
     told, folder = cells[contract.day], place.loc[cells.index, contract.day]
     faults = [
         _faults(ragged, "", "ragged_row"),
         _faults(frame.index.take(broken["row"].astype("int64").to_numpy()), broken["column"], broken["code"]),
+        *(_faults(_of_unclear_text(frame.loc[foreign, name]), name, "not_utf8") for name in _unlisted(contract)),
         *(_faults(frame.index[each.rows(frame)], each.column, each.code) for each in contract.excluded),
         _faults(_of_another_day(told, folder), contract.day, "day_mismatch"),
     ]
@@ -140,6 +142,17 @@ def _faults(at: pd.Index, column: "str | pd.Series", code: "str | pd.Series") ->
     named = {name: part if isinstance(part, str) else part.to_numpy() for name, part in
              (("column", column), ("code", code))}  # fmt: skip
     return pd.DataFrame({"at": at.astype("int64")}).assign(**named)
+
+
+def _unlisted(contract: RowContract) -> list[str]:
+    """Return the columns of texts that neither a list nor a pattern has."""
+    ruled = {*contract.whole_numbers, *contract.numbers, *contract.vocabularies, *contract.patterns}
+    return [name for name in contract.columns if name not in ruled]
+
+
+def _of_unclear_text(texts: pd.Series) -> pd.Index:
+    """Return which rows hold a letter that another encoding has in another place."""
+    return texts.index[[isinstance(text, str) and not text.isascii() for text in texts]]
 
 
 def _of_another_day(said: pd.Series, folder: pd.Series) -> pd.Index:

@@ -29,6 +29,7 @@ CELL_REASONS = {
     "not_a_number": "not a number",
     "out_of_range": "out of range",
     "unknown_code": "unknown code",
+    "not_utf8": "letters that are not UTF-8, in a column without a list",
 }
 
 

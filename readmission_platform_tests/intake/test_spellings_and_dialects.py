@@ -3,6 +3,8 @@
 Every file is delivered through a landing zone, taken in and scored; what is accepted has the score of the clean file.
 """
 
+import gzip
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -176,3 +178,151 @@ def test_a_type_that_holds_the_numbers_has_the_scores_of_the_clean_file(
                      else values).cast(kind)  # fmt: skip
     content = in_parquet(table.set_column(table.column_names.index(column), column, typed))
     assert_as_clean(deliver(tmp_path, content, "d.parquet"))
+
+
+# ----------------------------------------------------------------------------------------------------------- dialects
+
+
+def separated(by: str, cells: pd.DataFrame = CLEAN) -> bytes:
+    return cells.to_csv(index=False, sep=by).encode()
+
+
+def lines(change: Callable[[list[str]], list[str]], end: str = "\n") -> bytes:
+    """The clean file with its lines changed; the first is the header."""
+    return (end.join(change(csv(CLEAN).decode().splitlines())) + end).encode()
+
+
+def renamed(change: Callable[[str], str]) -> bytes:
+    return csv(CLEAN.rename(columns=change))
+
+
+DIALECTS: dict[str, bytes] = {
+    "semicolons": separated(";"),
+    "tabs": separated("\t"),
+    "vertical bars": separated("|"),
+    "semicolons, packed.gz": gzip.compress(separated(";")),
+    "separator at the end of every line": lines(lambda rows: [row + "," for row in rows]),
+    "semicolon at the end of every line": separated(";").replace(b"\n", b";\n"),
+    "three separators at the end of every line": lines(lambda rows: [row + ",,," for row in rows]),
+    "separator at the end of the header alone": lines(lambda rows: [rows[0] + ",", *rows[1:]]),
+    "separator at the end of every row, not of the header": lines(lambda rows: [rows[0], *(r + "," for r in rows[1:])]),
+    "sep=, as Excel writes it": b"sep=,\r\n" + lines(lambda rows: rows, "\r\n"),
+    "sep=; as Excel writes it": b"sep=;\n" + separated(";"),
+    "SEP=, in quotation marks": b'"SEP=,"\n' + csv(CLEAN),
+    "sep=, behind a byte order mark": b"\xef\xbb\xbfsep=,\n" + csv(CLEAN),
+    "byte order mark": b"\xef\xbb\xbf" + csv(CLEAN),
+    "lines end with CR": lines(lambda rows: rows, "\r"),
+    "lines end with CRLF": lines(lambda rows: rows, "\r\n"),
+    "blank lines": lines(lambda rows: [rows[0], "", *rows[1:3], "", *rows[3:], ""]),
+    "last line without an end": csv(CLEAN)[:-1],
+    "header in capitals": renamed(str.upper),
+    "header in small letters": renamed(str.lower),
+    "header with blanks": renamed(" {} ".format),
+    "header with points for hyphens": renamed(lambda name: name.replace("-", ".")),
+    "header with underscores for hyphens": renamed(lambda name: name.replace("-", "_")),
+    "header with blanks for underscores": renamed(lambda name: name.replace("_", " ")),
+    "header again and again": lines(lambda rows: [*rows[:2], rows[0], *rows[2:], rows[0]]),
+    "columns in another order": csv(CLEAN[CLEAN.columns[::-1]]),
+    "every cell in quotation marks": lines(lambda rows: [",".join(f'"{c}"' for c in row.split(",")) for row in rows]),
+    "index of a data frame": CLEAN.to_csv().encode(),
+    "index of a data frame read and written again": CLEAN.to_csv(index_label="Unnamed: 0").encode(),
+    "labels of a data frame": CLEAN.set_axis(["a", "b", "c", "d"]).to_csv().encode(),
+    "row names of R": lines(lambda rows: ['"",' + rows[0], *(f'"{n}",{row}' for n, row in enumerate(rows[1:], 1))]),
+    "row names of R without a header": lines(
+        lambda rows: [rows[0], *(f'"{number}",{row}' for number, row in enumerate(rows[1:], 1))]
+    ),
+    "break of a line in a cell with a list": lines(
+        lambda rows: [rows[0], rows[1].replace("Female", '"Female\n"'), *rows[2:]]
+    ),
+    "Windows-1252 with a dash in the age": csv(CLEAN.assign(age="[70\u201380)")).decode().encode("cp1252"),
+    "Windows-1252 with blanks that do not break": csv(CLEAN.assign(gender="Female\xa0")).decode().encode("cp1252"),
+    "day in a column": csv(CLEAN.assign(discharge_date=DAY)),
+    "day in a column in capitals": csv(CLEAN.assign(DISCHARGE_DATE=DAY)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(DIALECTS))
+def test_a_dialect_that_leaves_no_doubt_has_the_scores_of_the_clean_file(name: str, tmp_path: Path) -> None:
+    assert_as_clean(deliver(tmp_path, DIALECTS[name], "d.csv.gz" if name.endswith("gz") else "d.csv"))
+
+
+@pytest.mark.parametrize("name", ["d.tsv", "d.TSV", "d.csv", "discharges_20240305T050000.tsv"])
+def test_the_separator_is_found_in_the_file_whatever_its_name_says(name: str, tmp_path: Path) -> None:
+    assert_as_clean(deliver(tmp_path, separated("\t"), name))
+
+
+SECRET = "Q7391-PATIENT"
+COSTS_A_ROW: dict[str, tuple[bytes, str]] = {
+    "cell of ten megabytes": (csv(CLEAN.assign(payer_code=["MC", "x" * 10 * 2**20, "MC", "MC"])), "unknown_code"),
+    "decimal comma in a file of semicolons": (
+        separated(";", CLEAN.assign(num_medications=["12", "12,0", "12", "12"])), "not_a_whole_number"),
+    "thousands in a file of semicolons": (
+        separated(";", CLEAN.assign(num_medications=["12", "1.000", "12", "12"])), "not_a_whole_number"),
+    "exponent": (csv(CLEAN.assign(num_medications=["12", "4e1", "12", "12"])), "not_a_whole_number"),
+    "break of a line in free text": (
+        csv(CLEAN.assign(medical_specialty=["Internal Medicine", f"{SECRET}\nB", *["InternalMedicine"] * 2])),
+        "unknown_code"),
+    "breaks and commas in free text": (
+        csv(CLEAN.assign(medical_specialty=["Internal Medicine", f"{SECRET},\n\nB, C", *["InternalMedicine"] * 2])),
+        "unknown_code"),
+    "quotation marks escaped by backslashes, too long": (
+        csv(CLEAN.assign(payer_code=["MC", 'b"' * 60, "MC", "MC"])).replace(b'""', b'\\"'), "unknown_code"),
+    "Latin-1 in free text": (
+        csv(CLEAN.assign(medical_specialty=["InternalMedicine", f"K\xf6ln {SECRET}", *["InternalMedicine"] * 2]))
+        .decode().encode("latin-1"), "not_utf8"),
+    "ICD-10 among ICD-9": (csv(CLEAN.assign(diag_1=["38.9", "E11.9", "38.9", "38.9"])), "not_icd9"),
+    "row with a cell more": (lines(lambda rows: [*rows[:2], rows[2] + ",1", *rows[3:]]), "ragged_row"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(COSTS_A_ROW))
+def test_one_bad_cell_costs_its_row_and_not_the_day(name: str, tmp_path: Path) -> None:
+    content, code = COSTS_A_ROW[name]
+    intake = deliver(tmp_path, content)
+    assert_as_clean(intake, without=(2,))
+    assert set(intake.quarantined["code"]) == {code}
+    assert SECRET not in intake.quarantined.to_csv()
+
+
+@pytest.mark.parametrize("end", [-40, -120])
+def test_a_last_line_that_is_cut_costs_its_row_and_the_file_is_named_as_cut(end: int, tmp_path: Path) -> None:
+    intake = deliver(tmp_path, csv(CLEAN)[:end])
+    assert_as_clean(intake, without=(4,))
+    assert intake.quarantined[["row", "code"]].to_numpy().tolist() == [[0, "file_truncated"], [4, "ragged_row"]]
+    assert intake.accounts["files_quarantined"].tolist() == [1]
+
+
+def test_quotation_marks_escaped_by_backslashes_are_read_as_those_that_are_doubled(tmp_path: Path) -> None:
+    doubled = csv(CLEAN.assign(payer_code=["MC", 'M "x" C', "MC", "MC"], diag_3="\\N"))
+    one, other = (deliver(tmp_path / name, content) for name, content in
+                  (("doubled", doubled), ("escaped", doubled.replace(b'""', b'\\"'))))  # fmt: skip
+    assert len(one.accepted) == ROWS
+    pd.testing.assert_frame_equal(one.accepted, other.accepted)
+
+
+def _stray(rows: list[str]) -> list[str]:
+    return [rows[0], rows[1].replace("Female", '"Female'), rows[2], rows[3].replace("Female", 'Female"'), rows[4]]
+
+
+REFUSED: dict[str, tuple[bytes, str, str]] = {
+    "two kinds of separators": (lines(lambda rows: [rows[0].replace(",age", ";age"), *rows[1:]]), "dialect_unclear",
+                                "line 1"),
+    "rows between stray quotation marks": (lines(_stray), "quotes_unclear", "line 2"),
+    "the same behind sep=": (b"sep=,\n" + lines(_stray), "quotes_unclear", "line 3"),
+    "text behind a quotation mark": (lines(lambda rows: [*rows[:3], f'"{SECRET}"x' + rows[3], rows[4]]),
+                                     "file_unreadable", "line 4"),
+    "a quotation mark that is never closed": (lines(lambda rows: [*rows[:2], '"' + SECRET + rows[2], *rows[3:]]),
+                                              "file_truncated", "line 3"),
+    "UTF-16": (csv(CLEAN).decode().encode("utf-16"), "file_not_utf8", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_a_file_that_could_be_read_in_two_ways_is_refused_with_the_line_and_the_reason(
+    name: str, tmp_path: Path
+) -> None:
+    content, code, line = REFUSED[name]
+    intake = deliver(tmp_path, content)
+    assert intake.accepted.empty
+    assert intake.quarantined[["row", "column", "code"]].to_numpy().tolist() == [[0, line, code]]
+    assert SECRET not in intake.quarantined.to_csv()

@@ -143,7 +143,8 @@ def test_quoted_cells_hold_commas_and_quotation_marks(landing: Landing) -> None:
 def test_a_cell_over_several_lines_gives_the_file_up_because_rows_may_have_been_swallowed(landing: Landing) -> None:
     # A stray mark in row 1 and another in row 3 make one well-formed row of three.
     put(landing, "a.csv", b'encounter_id,race\n1,"Other\n2,Asian\n3,Asian"\n4,Asian\n')
-    assert landing.read_day(DAY)[0].problem == "file_unreadable"
+    (file,) = landing.read_day(DAY)
+    assert (file.problem, file.line) == ("quotes_unclear", 2)
 
 
 def test_a_packed_file_says_what_the_file_says_and_has_a_digest_of_its_own(
@@ -239,6 +240,12 @@ def test_a_truncated_packed_file_is_reported_wherever_it_was_cut(landing: Landin
         ("discharges_20240301T0600.csv", None),
         ("ward_12345678_20249999.csv", None),
         ("id120240302.csv", None),
+        ("discharges_20240302T050000.csv", None),
+        ("discharges_2024-03-02_0500.csv", None),
+        ("discharges_20240302050000.csv", None),
+        ("discharges_2024-02-29T2300.csv", "day_mismatch"),
+        ("discharges_20240229_20240302T050000.csv", "day_mismatch"),
+        ("discharges_2024-03-02T2577.csv", "day_mismatch"),
         ("discharges_2024-03-02.csv", "day_mismatch"),
         ("20240229.csv", "day_mismatch"),
     ],
