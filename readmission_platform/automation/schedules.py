@@ -45,6 +45,10 @@ def daily_scoring_schedule(model: ModelAssets, jobs: ModelJobs, rules: Environme
         progress = day_states(workspace, [yesterday])[0].progress
         if progress is Progress.no_file:
             return dg.SkipReason(f"no files in landing/{folder}/{yesterday}")
+        if progress is Progress.unreadable:
+            return dg.SkipReason(
+                f"no file in landing/{folder}/{yesterday} can be read; `readmission quarantine list` says why"
+            )
         if progress is Progress.complete:
             return dg.SkipReason(f"{yesterday} is complete: its files were taken in and scored when they landed")
         return dg.RunRequest(run_key=yesterday, partition_key=yesterday)

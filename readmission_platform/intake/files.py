@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from readmission_platform.foundation.counting import counted
 from readmission_platform.intake.contract import RowContract
 
 
@@ -144,7 +145,7 @@ def unusable(
     unknown = ~columns.isin([*wanted, *optional])
     if unknown.any():
         # Not named: a file without a header would have a patient's values for names.
-        return f"{unknown.sum()} column(s)", "column_unknown"
+        return counted(int(unknown.sum()), "column"), "column_unknown"
     if columns.has_duplicates:
         return ", ".join(columns[columns.duplicated()].unique()), "column_repeated"
     rounded = [name for name in columns if name in exact and name in file.rounded]

@@ -42,9 +42,8 @@ _SKIPS_FROM = {16: 2**11, 32: 2**24, 64: 2**53}
 _ROW_LABELS = re.compile(r"__index_level_[0-9]+__")
 
 
-def read_file(path: Path, day: str | None) -> LandedFile:
-    """Read a file; whatever is wrong with it is said by its ``problem``: also when its name tells of another day."""
-    name = shown_name(path)
+def read_file(path: Path, name: str) -> LandedFile:
+    """Read a file under the name it is shown by; whatever is wrong with it is said by its ``problem``."""
     try:
         with _opened(path) as file:
             digest = _digest_of(file)
@@ -55,8 +54,6 @@ def read_file(path: Path, day: str | None) -> LandedFile:
     try:
         if len(content) > LARGEST_BYTES:
             raise Damaged(TOO_LARGE)
-        if day is not None and names_another_day(name, day):
-            raise Damaged("day_mismatch")
         if not content:
             raise Damaged("file_empty")
         lowered = path.name.lower()

@@ -161,6 +161,9 @@ UNREADABLE = [
             None),
     BadFile("stray quotation mark", _lines(lambda lines: [lines[0], lines[1].replace(",Female,", ',"Female,', 1)
             .replace(",Male,", ',"Male,', 1), *lines[2:]]), "file_truncated", None),
+    BadFile("workbook", _raw(b"PK\x03\x04" + SECRET.encode()), "file_not_understood", None, ".xlsx"),
+    BadFile("records", _raw(f'[{{"a": "{SECRET}"}}]'.encode()), "file_not_understood", None, ".json"),
+    BadFile("without an extension", csv, "file_not_understood", None, ""),
     BadFile("header of blanks", _line(0, lambda line: ",".join(" " for _ in line.split(","))), "file_unreadable", None),
     BadFile("discharges 1999-12-31", csv, "day_mismatch", None),
     BadFile("export 19991231 final", csv, "day_mismatch", None),

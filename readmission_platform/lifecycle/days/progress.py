@@ -17,7 +17,7 @@ from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.lifecycle.days.seals import changed_days, recorded_digests
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.work_list import FOLDER, made_from
-from readmission_platform.storage.landing import Landing
+from readmission_platform.storage.landing import Kind, Landing
 from readmission_platform.storage.tables import ACCOUNTING, PREDICTIONS, SHADOW, ModelLake
 
 # Daily partitions begin here; nothing earlier is taken in.
@@ -30,6 +30,7 @@ class Progress(Enum):
     no_file = "no_file"
     to_take_in = "to_take_in"
     to_score = "to_score"
+    unreadable = "unreadable"
     complete = "complete"
 
 
@@ -100,6 +101,8 @@ def day_states(workspace: Workspace, days: Sequence[str]) -> list[DayState]:
             progress = Progress.no_file
         elif fingerprint != account.files_digest:
             progress = Progress.to_take_in
+        elif not account.received and account.files == account.files_quarantined:
+            progress = Progress.unreadable
         elif account.accepted and (
             day in unsettled or (scored.get(day, -1) < written and (day >= began or in_shadow.get(day, -1) < written))
         ):
@@ -119,15 +122,20 @@ def _unsettled(workspace: Workspace, days: Sequence[str]) -> set[str]:
 
 
 class _Account(NamedTuple):
-    """The files a day was taken in from, the table version that holds it, the rows accepted, and how often it was."""
+    """What a day was taken in from, the table version that holds it, and how often it was."""
 
     files_digest: str
     delivered_version: int
+    received: int
     accepted: int
+    files: int
+    files_quarantined: int
     times: int
 
 
-_NO_ACCOUNT = _Account("", 0, 0, 0)
+_ACCOUNTED = ["files_digest", "delivered_version", "received", "accepted", "files", "files_quarantined",
+              "times_taken_in"]  # fmt: skip
+_NO_ACCOUNT = _Account("", 0, 0, 0, 0, 0, 0)
 
 
 def _accounts(lake: ModelLake, days: Sequence[str]) -> dict[str, _Account]:
@@ -135,11 +143,8 @@ def _accounts(lake: ModelLake, days: Sequence[str]) -> dict[str, _Account]:
         return {}
     rows = lake.read(ACCOUNTING, where={lake.day: list(days)})
     return {
-        str(day): _Account(str(digest), int(version), int(accepted), int(times))
-        for day, digest, version, accepted, times in zip(
-            *(rows[name] for name in (lake.day, "files_digest", "delivered_version", "accepted", "times_taken_in")),
-            strict=True,
-        )
+        str(day): _Account(str(digest), *map(int, numbers))
+        for day, digest, *numbers in zip(*(rows[name] for name in [lake.day, *_ACCOUNTED]), strict=True)
     }
 
 
@@ -170,9 +175,15 @@ def stretches(days: Sequence[str], *, longest: int) -> list[list[str]]:
     return found
 
 
-def strays(landing: Landing, *, today: date) -> int:
-    """Return how many folders of delivered rows are not named for a day up to today: nobody would look into them."""
-    return sum(not _is_day_up_to(name, today) for name in landing.day_folders())
+def strays(landing: Landing, *, today: date) -> dict[str, int]:
+    """Count the entries beside the folders of days, by the folder that they lie in: nobody would look into them.
+
+    Of rows and of outcomes: files, and folders that are not named for a day up to today.
+    """
+    kinds: tuple[Kind, ...] = ("rows", "outcomes")
+    found = {landing.folder(kind).name: sum(not _is_day_up_to(name, today) for name in landing.entries(kind))
+             for kind in kinds}  # fmt: skip
+    return {folder: count for folder, count in found.items() if count}
 
 
 def _is_day_up_to(name: str, today: date) -> bool:
