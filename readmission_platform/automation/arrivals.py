@@ -23,6 +23,7 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.automation.jobs import ModelJobs
 from readmission_platform.automation.sensors import status_of
 from readmission_platform.config.governance import EnvironmentConfig
+from readmission_platform.foundation.counting import counted
 from readmission_platform.lifecycle.days.progress import (
     DayState,
     Progress,
@@ -30,6 +31,7 @@ from readmission_platform.lifecycle.days.progress import (
     expected_days,
     hospital_day,
     known_days,
+    strays,
     stretches,
 )
 from readmission_platform.lifecycle.workspace import Platform
@@ -73,7 +75,7 @@ def landing_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig
         longest = workspace.monitoring.gaps.days_per_run
         requests = scoring_requests(states, job=jobs.scoring.name, prefix="landed", longest=longest)
         if not requests:
-            return dg.SkipReason(f"no new files; {len(unsettled)} days are being written or scored")
+            return dg.SkipReason(f"no new files; being written or scored: {counted(len(unsettled), 'day')}")
         return dg.SensorResult(run_requests=requests)
 
     return sensor
@@ -107,12 +109,13 @@ def completeness_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentC
         local = now.astimezone(ZoneInfo(rules.timezone))
         attempt = f"fill-{local.date()}-{local.hour // RETRY_HOURS}"
         requests = scoring_requests(behind, job=jobs.scoring.name, prefix=attempt, longest=gaps.days_per_run)
-        seen = _digest(states)
+        stray = strays(landing, today=now.date())
+        seen = " ".join([_digest(states), *(f"{folder}:{count}" for folder, count in stray.items())])
         if seen != context.cursor and days:
             context.update_cursor(seen)
             requests.append(dg.RunRequest(run_key=f"complete-{now.timestamp():.0f}", job_name=jobs.completeness.name))
         if not requests:
-            return dg.SkipReason(completeness(states).description or "")
+            return dg.SkipReason(completeness(states, stray).description or "")
         return dg.SensorResult(run_requests=requests)
 
     return sensor

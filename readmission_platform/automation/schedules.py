@@ -46,7 +46,7 @@ def daily_scoring_schedule(model: ModelAssets, jobs: ModelJobs, rules: Environme
         if progress is Progress.no_file:
             return dg.SkipReason(f"no files in landing/{folder}/{yesterday}")
         if progress is Progress.nothing_accepted:
-            return dg.SkipReason(f"every row of {yesterday} was set aside; `readmission quarantine list` says why")
+            return dg.SkipReason(f"everything of {yesterday} was set aside; `readmission quarantine list` says why")
         if progress is Progress.complete:
             return dg.SkipReason(f"{yesterday} is complete: its files were taken in and scored when they landed")
         return dg.RunRequest(run_key=yesterday, partition_key=yesterday)

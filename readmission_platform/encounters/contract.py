@@ -15,7 +15,10 @@ from readmission_platform.encounters.cohort import (
     DRUG_COLUMNS,
     SOURCE_COLUMNS,
 )
+from readmission_platform.encounters.icd9 import NORMAL_CODE, normal_code
+from readmission_platform.encounters.spellings import DECADES, SPELLINGS, USUAL_TEXTS
 from readmission_platform.intake.contract import Excluded, Pattern, RowContract, RowWords, Why
+from readmission_platform.intake.rules import LARGEST_EXACT
 from readmission_platform.intake.sources import LandingFolders
 
 # Every model of this feed may read them.
@@ -24,8 +27,8 @@ LANDING = LandingFolders(rows="discharges", outcomes="outcomes", shared=True)
 # Lowest and highest value of each count, with room beyond what the source shows (IDS_mapping.csv for code
 # lists).
 RANGES = {
-    "encounter_id": (1, 2**53),
-    "patient_nbr": (1, 2**53),
+    "encounter_id": (1, LARGEST_EXACT),
+    "patient_nbr": (1, LARGEST_EXACT),
     "admission_type_id": (1, 8),
     "discharge_disposition_id": (1, 30),
     "admission_source_id": (1, 26),
@@ -42,7 +45,7 @@ RANGES = {
 VOCABULARIES = {
     "race": ("AfricanAmerican", "Asian", "Caucasian", "Hispanic", "Other"),
     "gender": ("Female", "Male", "Unknown/Invalid"),
-    "age": tuple(f"[{decade}-{decade + 10})" for decade in range(0, 100, 10)),
+    "age": tuple(f"[{decade}-{decade + 10})" for decade in DECADES),
     # "None" is a value of a test: it was not done.
     "A1Cresult": ("None", "Norm", ">7", ">8"),
     "max_glu_serum": ("None", "Norm", ">200", ">300"),
@@ -52,8 +55,7 @@ VOCABULARIES = {
 }
 OUTCOMES = ("NO", ">30", "<30")
 NULLABLE = frozenset({"race", "weight", "payer_code", "medical_specialty", "diag_1", "diag_2", "diag_3"})
-# Written out because \d also means the digits of other scripts.
-_ICD9 = Pattern(r"(?:[0-9]{1,3}|[VE][0-9]{1,3})(?:\.[0-9]{1,2})?", "not_icd9")
+_ICD9 = Pattern(NORMAL_CODE, "not_icd9", normal_code)
 
 
 def _cannot_be_readmitted(encounters: pd.DataFrame) -> "pd.Series[bool]":
@@ -68,6 +70,8 @@ ENCOUNTERS = RowContract(
     outcome="readmitted_30d",
     whole_numbers=RANGES,
     vocabularies=VOCABULARIES,
+    spellings=SPELLINGS,
+    usual_texts=USUAL_TEXTS,
     patterns=dict.fromkeys(("diag_1", "diag_2", "diag_3"), _ICD9),
     nullable=NULLABLE,
     reasons={

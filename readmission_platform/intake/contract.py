@@ -10,16 +10,20 @@ Failures are reported by column and rule, never with the offending value: it is 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from readmission_platform.intake import rules
 from readmission_platform.intake.rules import CELL_REASONS, LARGEST_EXACT
+from readmission_platform.intake.spellings import folded, is_missing, readings
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
+# As files of the platform have it.
 MISSING_MARK = "?"
 # Columns that the platform adds to rows.
 RESERVED = frozenset({"entity_key", "row_key", "clock", "part"})
@@ -39,10 +43,14 @@ class Why(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """A regular expression that the whole of a text has to match, and the code of one that does not."""
+    """A regular expression that the whole of a text has to match, and the code of one that does not.
+
+    ``normal`` returns the one spelling of a text, which is what has to match; None where the text has none.
+    """
 
     expression: str
     code: str
+    normal: Callable[[str], str | None] | None = None
 
 
 class Excluded(NamedTuple):
@@ -82,7 +90,11 @@ class RowContract:
     whole_numbers, numbers
         Lowest and highest value of each whole number and of each decimal number, both allowed.
     vocabularies
-        Allowed texts by column.
+        Allowed texts by column. Case, blanks and typographic signs do not matter.
+    spellings
+        By column of a vocabulary: other words, and the text that each means.
+    usual_texts
+        By column without a rule: texts that are common, so that another spelling of one is read as it. Others stay.
     patterns
         Expression that the texts of a column have to match.
     nullable
@@ -109,6 +121,8 @@ class RowContract:
     whole_numbers: Mapping[str, tuple[int, int]]
     numbers: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     vocabularies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    spellings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    usual_texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     patterns: Mapping[str, Pattern] = field(default_factory=dict)
     nullable: frozenset[str] = frozenset()
     reasons: Mapping[str, Why] = field(default_factory=dict)
@@ -119,6 +133,11 @@ class RowContract:
         wrong = "; ".join(_contradictions(self))
         if wrong:
             raise ValueError(f"the contract of rows contradicts itself: {wrong}")
+
+    @property
+    def exact(self) -> frozenset[str]:
+        """The columns in which a number that was rounded is another one: identifiers and whole numbers."""
+        return frozenset({self.row, self.entity, *self.whole_numbers})
 
     def may_miss(self, column: str) -> bool:
         """Tell whether a cell of this column may be empty."""
@@ -131,16 +150,18 @@ class RowContract:
         return [name for name in self.columns if name not in frame.columns]
 
     def parse_text(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Turn a frame of text cells into the contract's types.
+        """Turn a frame of text cells into the contract's types, and texts into the one spelling of their value.
 
-        ``?`` and empty cells are missing; ``None`` is a text like any other. A column of numbers with a cell that is
-        none stays as it is, for the contract to name the cell's row.
+        What ``spellings.MISSING`` lists is missing, but for a text that the list of its column has: ``None`` of a test
+        that was not done. A column of numbers with a cell that is
+        none stays as it is, for the contract to name the cell's row; so does a text that has no spelling here.
         """
         parsed = {}
         for name in frame.columns:
-            text = frame[name].astype(object)
-            column = text.copy()
-            column[text.isna() | text.isin([MISSING_MARK, ""])] = None
+            # A few texts describe any number of rows: read each once.
+            places, texts = pd.factorize(frame[name].astype(object))
+            read = np.array([*(self._read(name, text) for text in texts), None], dtype=object)
+            column = pd.Series(read[places], index=frame.index, dtype=object)
             if name in self.whole_numbers:
                 number = rules.whole_numbers(column)
                 sound = (number % 1 == 0) & number.between(-LARGEST_EXACT, LARGEST_EXACT)
@@ -153,6 +174,28 @@ class RowContract:
             sound |= column.isna() & self.may_miss(name)
             parsed[name] = number.astype(self._number_type(name)) if bool(sound.all()) else column
         return pd.DataFrame(parsed, index=frame.index)
+
+    def _read(self, name: str, text: object) -> object:
+        """Return a cell in the one spelling of its value; None where it is missing."""
+        if not isinstance(text, str):
+            return text
+        meant = self._readings.get(name, {}).get(folded(text))
+        if meant is not None:
+            return meant
+        if is_missing(text):
+            return None
+        if name in self.whole_numbers or name in self.numbers:
+            return text
+        if name in self.patterns:
+            normal = self.patterns[name].normal
+            return text if normal is None else normal(text) or text
+        return text if name in self.vocabularies else text.strip()
+
+    @cached_property
+    def _readings(self) -> dict[str, dict[str, str]]:
+        """The text that each folded spelling means, by column."""
+        listed = {**self.vocabularies, **self.usual_texts}
+        return {name: readings(texts, self.spellings.get(name)) for name, texts in listed.items()}
 
     def typed(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return rows that keep the contract with their numbers as numbers, also where broken rows stood beside them.
@@ -210,20 +253,24 @@ def _ruled(contract: RowContract) -> list[str]:
 
 def _contradictions(contract: RowContract) -> list[str]:
     columns, ruled = set(contract.columns), _ruled(contract)
-    spoken_of = {*ruled, *contract.nullable, *(each.column for each in contract.excluded)}
+    spoken_of = {*ruled, *contract.nullable, *contract.usual_texts, *(each.column for each in contract.excluded)}
     keys = (contract.row, contract.entity, contract.day, contract.outcome)
     codes = {each.code for each in contract.patterns.values()} | {each.code for each in contract.excluded}
     far = [name for name, limits in contract.whole_numbers.items() if max(map(abs, limits)) > LARGEST_EXACT]
+    meant = {text for name, words in contract.spellings.items() for text in words.values()
+             if text not in contract.vocabularies.get(name, ())}  # fmt: skip
     found = {
         "columns named twice": _repeated(contract.columns),
         "columns with several rules": _repeated(ruled),
         "rules about other columns": spoken_of - columns,
+        "spellings of texts that no list has": meant,
+        "usual texts of columns with a rule": set(contract.usual_texts) & set(ruled),
         "missing among the columns": {contract.row, contract.entity} - columns,
         "two of row, entity, day and outcome": _repeated(keys),
         "may not be missing": {contract.row, contract.entity} & contract.nullable,
         "has to be a whole number": {contract.row} - set(contract.whole_numbers),
         "names that are the platform's": ({*columns, *keys} & RESERVED) | ({contract.day} & BESIDE_THE_DAY),
-        "ranges beyond 2**53": far,
+        "ranges that a float cannot hold": far,
         "has to be one word": set() if contract.words.row.isidentifier() else {contract.words.row},
         "codes without a reason": codes - set(contract.reasons),
         "codes that every feed has": set(contract.reasons) & set(CELL_REASONS),

@@ -4,12 +4,14 @@ What belongs here: which files count at all (readable, with the right header, no
 rows. What does not: reading bytes (``storage.landed_file``) and judging rows (``rows``, ``outcomes``).
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from readmission_platform.foundation.counting import counted
 from readmission_platform.intake.contract import RowContract
 
 
@@ -27,6 +29,14 @@ class LandedFile:
         The code of what is wrong with the file as a whole (see ``quarantine.codes``).
     ragged
         Rows (1 is the first after the header) with more or fewer cells than the header; theirs are all None.
+    rounded
+        Columns with numbers that their type in the file cannot tell apart: some may have become others.
+    line
+        The line of the file that the problem is found on, where there is one.
+    cut_off
+        Whether it ends within its last row: that row is ragged, and later ones may be missing.
+    foreign
+        Whether its encoding had to be assumed: then only texts that a list has are believed.
     """
 
     name: str
@@ -34,6 +44,24 @@ class LandedFile:
     cells: pd.DataFrame | None
     problem: str | None = None
     ragged: Collection[int] = field(default_factory=frozenset)
+    rounded: Collection[str] = field(default_factory=frozenset)
+    line: int | None = None
+    cut_off: bool = False
+    foreign: bool = False
+
+    def under_names(self, names: Sequence[str]) -> "LandedFile":
+        """Return the file with its columns under these names, where they differ in case, blanks or hyphens alone."""
+        if self.cells is None or set(names) >= set(self.cells.columns):
+            return self
+        known = {_plain(name): name for name in names}
+        columns = {name: known.get(_plain(name), name) for name in self.cells.columns if name not in names}
+        rounded = frozenset(columns.get(name, name) for name in self.rounded)
+        return replace(self, cells=self.cells.rename(columns=columns), rounded=rounded)
+
+
+def _plain(name: str) -> str:
+    # R writes a point for a hyphen, SQL an underscore.
+    return re.sub(r"[-_. ]", "_", name.strip().casefold())
 
 
 @dataclass(frozen=True)
@@ -73,8 +101,9 @@ def sort_out(
         for file in landed[day]:
             places.setdefault(file.digest, []).append(Place(day, file.name))
     in_order = ((day, file) for day in sorted(landed) for file in landed[day])
-    for number, (day, file) in enumerate(in_order):
-        fault = unusable(file, contract.columns, optional=[contract.day])
+    for number, (day, landed_file) in enumerate(in_order):
+        file = landed_file.under_names([*contract.columns, contract.day])
+        fault = unusable(file, contract.columns, optional=[contract.day], exact=contract.exact)
         if file.cells is not None and len(file.cells):
             same, before = places[file.digest], taken_before.get(file.digest)
             if contract.day in file.cells.columns:
@@ -95,16 +124,20 @@ def _original(same: Sequence[Place], before: Place | None, days: Collection[str]
     return next((place for place in same if place.day == before.day), same[0])
 
 
-def unusable(file: LandedFile, wanted: Sequence[str], optional: Sequence[str] = ()) -> tuple[str, str] | None:
+def unusable(
+    file: LandedFile, wanted: Sequence[str], optional: Sequence[str] = (), *, exact: Collection[str]
+) -> tuple[str, str] | None:
     """Return column(s) and code of what is wrong with a file as a whole; None when its rows can be looked at.
 
     Parameters
     ----------
     wanted, optional
         The columns that its header has to name, and those that it may name.
+    exact
+        The columns in which a number that was rounded is another one.
     """
     if file.cells is None:
-        return "", file.problem or "file_unreadable"
+        return f"line {file.line}" if file.line else "", file.problem or "file_unreadable"
     columns = file.cells.columns
     missing = [name for name in wanted if name not in columns]
     if missing:
@@ -112,9 +145,12 @@ def unusable(file: LandedFile, wanted: Sequence[str], optional: Sequence[str] = 
     unknown = ~columns.isin([*wanted, *optional])
     if unknown.any():
         # Not named: a file without a header would have a patient's values for names.
-        return f"{unknown.sum()} column(s)", "column_unknown"
+        return counted(int(unknown.sum()), "column"), "column_unknown"
     if columns.has_duplicates:
         return ", ".join(columns[columns.duplicated()].unique()), "column_repeated"
+    rounded = [name for name in columns if name in exact and name in file.rounded]
+    if rounded:
+        return ", ".join(rounded), "numbers_rounded"
     return None
 
 
@@ -143,10 +179,15 @@ def numbered_rows(arrived: Sequence[Arrived], contract: RowContract) -> pd.DataF
 def whole_file_lines(arrived: Sequence[Arrived], contract: RowContract) -> pd.DataFrame:
     """Return the quarantine's lines about files as a whole.
 
-    A file that cannot be read, was taken in before, or has a wrong header and no rows has one line, for row 0. Each row
-    under a wrong header has a line of its own.
+    A file that cannot be read, was taken in before, ends within a row, or has a wrong header and no rows has one line,
+    for row 0. Each row under a wrong header has a line of its own.
     """
     lines = [
+        {contract.day: each.day, "file_digest": each.file.digest, "file": each.file.name, "row": 0, "column": "",
+         "code": "file_truncated"}
+        for each in arrived if each.file.cut_off and each.fault is None
+    ]  # fmt: skip
+    lines += [
         {contract.day: each.day, "file_digest": each.file.digest, "file": each.file.name, "row": row,
          "column": each.fault[0], "code": each.fault[1]}
         for each in arrived if each.fault is not None

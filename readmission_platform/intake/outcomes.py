@@ -14,9 +14,10 @@ from datetime import date
 
 import pandas as pd
 
-from readmission_platform.intake.contract import MISSING_MARK, RowContract
+from readmission_platform.intake.contract import RowContract
 from readmission_platform.intake.files import LandedFile, unusable
 from readmission_platform.intake.quarantine import codes, line_types
+from readmission_platform.intake.spellings import is_missing
 
 COUNTS = ["received", "accepted", "quarantined", "duplicate"]
 # As text, and as a spreadsheet or a data frame with gaps would write it.
@@ -121,14 +122,18 @@ def _rows_of(
     place, wanted = _place(contract), [contract.row, contract.outcome]
     lines = [pd.DataFrame(columns=[*place, "column", "code"])]
     rows = [pd.DataFrame(columns=[*place, *_CELLS, "ragged"])]
-    for day, file in _files(landed):
-        fault = unusable(file, wanted) or (None if day in matured else ("", "not_matured"))
+    for day, landed_file in _files(landed):
+        file = landed_file.under_names(wanted)
+        fault = unusable(file, wanted, exact=[contract.row]) or (None if day in matured else ("", "not_matured"))
         count = _size(file)
         numbers = range(1, count + 1) if fault is None or count else [0]
         numbered = pd.DataFrame({contract.day: day, "file_digest": file.digest, "file": file.name, "row": numbers})
         if fault is not None or file.cells is None:
             lines.append(_lines(numbered, contract, *(fault or ("", "file_unreadable"))))
-        elif count:
+            continue
+        if file.cut_off:
+            lines.append(_lines(numbered.head(1).assign(row=0), contract, "", "file_truncated"))
+        if count:
             cells = {ours: file.cells[name].to_numpy(dtype=object) for ours, name in zip(_CELLS, wanted, strict=True)}
             rows.append(numbered.assign(**cells, ragged=numbered["row"].isin(list(file.ragged))))
     return pd.concat(rows, ignore_index=True).astype({"row": "int64", "ragged": bool}), pd.concat(lines)
@@ -149,7 +154,7 @@ def _broken(rows: pd.DataFrame, contract: RowContract) -> pd.DataFrame:
     faults = contract.broken_rules(contract.parse_text(whole[["identifier"]].set_axis([contract.row], axis=1)))
     at = whole.index[faults["row"].to_numpy(dtype="int64")]
     outcome = whole["outcome"]
-    empty = outcome.isna() | outcome.isin([MISSING_MARK, ""])
+    empty = outcome.map(is_missing).astype(bool)
     other = ~empty & ~outcome.isin(list(_WRITTEN))
     return pd.concat([
         _lines(rows[rows["ragged"]], contract, "", "ragged_row"),

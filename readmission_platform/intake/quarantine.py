@@ -29,7 +29,13 @@ def codes(contract: RowContract) -> dict[str, Why]:
                           f"Ask the source for the file; a day without {words.rows} is a header alone."),
         "file_not_utf8": Why("not UTF-8 text", "Have the source export the file as UTF-8."),
         "file_truncated": Why("the file is cut off", "Have the source deliver the whole file again."),
+        "file_not_understood": Why("neither CSV nor Parquet by its name, or a folder that Spark has not finished",
+                                   "Have the source deliver CSV (.csv, .tsv, .gz) or Parquet; remove what is no data."),
         "file_unreadable": Why("not a readable CSV, gzip or Parquet file"),
+        "dialect_unclear": Why("the header has several kinds of separators, so that cells could be parted in two ways",
+                               "Have the source deliver the file with commas, semicolons or tabs alone."),
+        "quotes_unclear": Why("a quotation mark is not closed on its line, and may have swallowed rows",
+                              "Have the source double quotation marks inside cells, and close each."),
         "file_too_large": Why(f"the file holds more than a day of {words.rows} can",
                               f"Have the source deliver the {words.rows} of the day alone."),
         "folder_unreadable": Why("what has the name of the day is no folder that can be read",
@@ -42,6 +48,8 @@ def codes(contract: RowContract) -> dict[str, Why]:
         "column_missing": Why("column missing from the file"),
         "column_unknown": Why("column unknown to the contract"),
         "column_repeated": Why("the header names the column more than once"),
+        "numbers_rounded": Why("the column's type in the file cannot hold its numbers, so that some have become others",
+                               "Have the source deliver the column as whole numbers of 64 bits, or as text."),
         # Of a row.
         "ragged_row": Why("the row has more or fewer cells than the header"),
         **of_cells,
@@ -64,7 +72,7 @@ def releasable(contract: RowContract, column: str, code: str) -> bool:
 
     Only for a fault of the cell itself. All others are about the row, the file or who is scored.
     """
-    of_texts = {"unknown_code", *(pattern.code for pattern in contract.patterns.values())}
+    of_texts = {"unknown_code", "not_utf8", *(pattern.code for pattern in contract.patterns.values())}
     numeric = column in contract.whole_numbers or column in contract.numbers
     return contract.may_miss(column) and code in (_OF_NUMBERS if numeric else of_texts)
 

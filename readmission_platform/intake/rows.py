@@ -19,9 +19,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from readmission_platform.intake.contract import MISSING_MARK, RowContract
+from readmission_platform.intake.contract import RowContract
 from readmission_platform.intake.files import Arrived, LandedFile, Place, numbered_rows, sort_out, whole_file_lines
 from readmission_platform.intake.quarantine import quarantine_lines, releasable
+from readmission_platform.intake.spellings import is_missing
 
 COUNTS = ["received", "accepted", "quarantined", "duplicate"]
 
@@ -61,7 +62,7 @@ class Intake:
 
     @property
     def accounts(self) -> pd.DataFrame:
-        """The counts of each day, with the number of ``files`` and of those among them that gave no rows at all."""
+        """The counts of each day, with the number of ``files`` and of those that something is wrong with as a whole."""
         whole = self.quarantined[(self.quarantined["row"] == 0) & (self.quarantined["code"] != "file_repeated")]
         files = self.files.groupby(self.day)
         accounts = files[COUNTS].sum().assign(files=files.size())
@@ -132,10 +133,12 @@ def _judged(arrived: Sequence[Arrived], rows: pd.DataFrame, contract: RowContrac
     cells = cells.drop(index=ragged)
     frame = contract.parse_text(cells[list(contract.columns)])
     broken = contract.broken_rules(frame)
+    foreign = place.loc[cells.index, "number"].isin([each.number for each in arrived if each.file.foreign])
     told, folder = cells[contract.day], place.loc[cells.index, contract.day]
     faults = [
         _faults(ragged, "", "ragged_row"),
         _faults(frame.index.take(broken["row"].astype("int64").to_numpy()), broken["column"], broken["code"]),
+        *(_faults(_of_unclear_text(frame.loc[foreign, name]), name, "not_utf8") for name in _unlisted(contract)),
         *(_faults(frame.index[each.rows(frame)], each.column, each.code) for each in contract.excluded),
         _faults(_of_another_day(told, folder), contract.day, "day_mismatch"),
     ]
@@ -149,9 +152,20 @@ def _faults(at: pd.Index, column: "str | pd.Series", code: "str | pd.Series") ->
     return pd.DataFrame({"at": at.astype("int64")}).assign(**named)
 
 
+def _unlisted(contract: RowContract) -> list[str]:
+    """Return the columns of texts that neither a list nor a pattern has."""
+    ruled = {*contract.whole_numbers, *contract.numbers, *contract.vocabularies, *contract.patterns}
+    return [name for name in contract.columns if name not in ruled]
+
+
+def _of_unclear_text(texts: pd.Series) -> pd.Index:
+    """Return which rows hold a letter that another encoding has in another place."""
+    return texts.index[[isinstance(text, str) and not text.isascii() for text in texts]]
+
+
 def _of_another_day(said: pd.Series, folder: pd.Series) -> pd.Index:
     """Return which rows say that their day is not the folder's; a Parquet file may add a time of day."""
-    told = said.notna() & ~said.isin([MISSING_MARK, ""])
+    told = ~said.map(is_missing).astype(bool)
     day = said[told].astype("str").str.strip().str.replace(r"[T ].*", "", regex=True)
     return said.index[told][(day != folder[told]).to_numpy()]
 

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 # Of texts that no list names; a longer one, or one over several lines, is no code.
 LONGEST_TEXT = 100
-# Beyond this a float skips numbers, so that two identifiers could become one.
-LARGEST_EXACT = 2**53
+# From 2**53 on a float skips numbers, so that two identifiers could become one.
+LARGEST_EXACT = 2**53 - 1
+# Zeros behind a point are those of a column with gaps (5.0) or with decimals (5.00). Three could also be thousands.
+_WHOLE = re.compile(r"\s*([+-]?[0-9]+)(?:\.(?:0{1,2}|0{4,}))?\s*")
 # What can be wrong with one cell of any feed, by code.
 CELL_REASONS = {
     "missing_value": "missing",
@@ -27,6 +29,7 @@ CELL_REASONS = {
     "not_a_number": "not a number",
     "out_of_range": "out of range",
     "unknown_code": "unknown code",
+    "not_utf8": "letters that are not UTF-8, in a column without a list",
 }
 
 
@@ -34,12 +37,14 @@ def whole_numbers(cells: pd.Series) -> pd.Series:
     """Read whole numbers; what is no number becomes NaN.
 
     Neither is a number with an exponent: spreadsheet programs write long ones so and round them, and a rounded
-    identifier is another row's.
+    identifier is another row's. Nor one with three zeros behind its point: where a comma is the decimal sign, ``1.000``
+    is a thousand.
     """
-    number = pd.to_numeric(cells, errors="coerce")
-    if number.dtype == "float64" and cells.dtype == object:
-        number = number.mask(cells.astype("str").str.contains("e", case=False, regex=False))
-    return number
+    if cells.dtype != object:
+        return pd.to_numeric(cells, errors="coerce")
+    found = (_WHOLE.fullmatch(cell if isinstance(cell, str) else str(cell)) for cell in cells)
+    digits = [whole[1] if whole else None for whole in found]
+    return pd.to_numeric(pd.Series(digits, index=cells.index, dtype=object), errors="coerce")
 
 
 def decimals(cells: pd.Series) -> pd.Series:
@@ -65,10 +70,17 @@ def vocabulary_column(texts: Sequence[str], *, nullable: bool) -> "pa.Column":
     return pa.Column(object, pa.Check.isin(list(texts), error="unknown_code"), nullable=nullable)
 
 
-def pattern_column(expression: str, code: str, *, nullable: bool) -> "pa.Column":
-    """Return the rule of texts that match an expression from their beginning to their end."""
+def pattern_column(
+    expression: str, code: str, normal: Callable[[str], str | None] | None = None, *, nullable: bool
+) -> "pa.Column":
+    """Return the rule of texts that match an expression from their beginning to their end, in their one spelling."""
     pattern = re.compile(expression)
-    return _text_column(lambda text: pattern.fullmatch(text) is not None, code, nullable=nullable)
+
+    def is_sound(text: str) -> bool:
+        spelt = normal(text) if normal is not None else text
+        return spelt is not None and pattern.fullmatch(spelt) is not None
+
+    return _text_column(is_sound, code, nullable=nullable)
 
 
 def short_text_column(*, nullable: bool) -> "pa.Column":

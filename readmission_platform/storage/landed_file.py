@@ -1,10 +1,10 @@
 """Reading one landed file: its bytes into text cells, or the code of why that cannot be done.
 
-What belongs here: the formats (CSV, gzip CSV, Parquet) and how they are damaged. What does not: finding files
-(``landing``) and judging rows (``intake.rows``). No error of a reader is passed on: such errors quote values.
+What belongs here: the formats (delimited text, the same packed, Parquet) and how they are damaged. What does not: the
+dialects of text (``delimited``), finding files (``landing``) and judging rows (``intake.rows``). No error of a reader
+is passed on: such errors quote values.
 """
 
-import csv
 import gzip
 import hashlib
 import io
@@ -14,38 +14,36 @@ import re
 import stat
 import zlib
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from readmission_platform.intake.files import LandedFile
+from readmission_platform.storage.delimited import LARGEST_BYTES, LARGEST_CELLS, Damaged, read_delimited
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
-# What a file may hold, unpacked: a few thousand bytes can otherwise fill the memory. The largest hospitals discharge a
-# few hundred people a day; this is room for 40,000 rows of 50 cells, which take a few hundred megabytes of memory.
-LARGEST_BYTES, LARGEST_CELLS = 64 * 2**20, 2_000_000
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 UNREADABLE, TOO_LARGE = "file_unreadable", "file_too_large"
 _PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
 _DAY_IN_NAME = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})([-_.]?)([0-9]{2})\2([0-9]{2})(?![0-9])")
+# A day with a time of the day is when the file was written.
+_MOMENT_IN_NAME = re.compile(
+    r"(?<![0-9])((?:19|20)[0-9]{2})([-_.]?)([0-9]{2})\2([0-9]{2})"
+    r"[T_ -]?(?:[01][0-9]|2[0-3])(?:[-_.:]?[0-5][0-9]){1,2}(?:[.,]?[0-9]{3})?Z?(?![0-9])"
+)
+# By the bits of a float: from which number on it skips whole numbers.
+_SKIPS_FROM = {16: 2**11, 32: 2**24, 64: 2**53}
 # How pandas calls the row labels that it adds to a Parquet file.
 _ROW_LABELS = re.compile(r"__index_level_[0-9]+__")
 
 
-class _Damaged(Exception):
-    """A file that cannot be read; ``code`` says why (see ``intake.quarantine``)."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-def read_file(path: Path, day: str | None) -> LandedFile:
-    """Read a file; whatever is wrong with it is said by its ``problem``: also when its name tells of another day."""
-    name = shown_name(path)
+def read_file(path: Path, name: str) -> LandedFile:
+    """Read a file under the name it is shown by; whatever is wrong with it is said by its ``problem``."""
     try:
         with _opened(path) as file:
             digest = _digest_of(file)
@@ -55,18 +53,17 @@ def read_file(path: Path, day: str | None) -> LandedFile:
         return LandedFile(name, "", None, UNREADABLE)
     try:
         if len(content) > LARGEST_BYTES:
-            raise _Damaged(TOO_LARGE)
-        if day is not None and names_another_day(name, day):
-            raise _Damaged("day_mismatch")
+            raise Damaged(TOO_LARGE)
         if not content:
-            raise _Damaged("file_empty")
+            raise Damaged("file_empty")
         lowered = path.name.lower()
         if lowered.endswith(".parquet"):
-            return LandedFile(name, digest, _parquet(content))
-        cells, ragged = _csv(_unpacked(content) if lowered.endswith(".gz") else content)
-    except _Damaged as damage:
-        return LandedFile(name, digest, None, damage.code)
-    return LandedFile(name, digest, cells, ragged=ragged)
+            cells, rounded = _parquet(content)
+            return LandedFile(name, digest, cells, rounded=rounded)
+        found = read_delimited(_unpacked(content) if lowered.endswith(".gz") else content)
+    except Damaged as damage:
+        return LandedFile(name, digest, None, damage.code, line=damage.line)
+    return LandedFile(name, digest, found.cells, ragged=found.ragged, cut_off=found.cut_off, foreign=found.foreign)
 
 
 def file_digest(path: Path) -> str:
@@ -104,76 +101,48 @@ def shown_name(path: Path) -> str:
 
 
 def names_another_day(name: str, day: str) -> bool:
-    """Tell whether a name holds dates, and none of them is the day."""
-    named = set()
-    for year, _, month, of_month in _DAY_IN_NAME.findall(name):
+    """Tell whether a name holds dates, and none of them is the day.
+
+    With a time of the day it is the moment of an export, which says nothing of the day, but that it was not later.
+    """
+    moments = _dates(_MOMENT_IN_NAME, name)
+    named = _dates(_DAY_IN_NAME, _MOMENT_IN_NAME.sub("", name)) | {each for each in moments if each <= day}
+    return bool(named) and day not in named
+
+
+def _dates(pattern: re.Pattern[str], name: str) -> set[str]:
+    found = set()
+    for year, _, month, of_month in pattern.findall(name):
         try:
-            named.add(date(int(year), int(month), int(of_month)).isoformat())
+            found.add(date(int(year), int(month), int(of_month)).isoformat())
         except ValueError:  # digits that are no date
             continue
-    return bool(named) and day not in named
+    return found
 
 
 def _unpacked(content: bytes) -> bytes:
     if _GZIP.startswith(content):
-        raise _Damaged("file_truncated")
+        raise Damaged("file_truncated")
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
             unpacked = packed.read(LARGEST_BYTES + 1)
     except EOFError:
-        raise _Damaged("file_truncated") from None
+        raise Damaged("file_truncated") from None
     except (OSError, zlib.error):
-        raise _Damaged(UNREADABLE) from None
+        raise Damaged(UNREADABLE) from None
     if len(unpacked) > LARGEST_BYTES:
-        raise _Damaged(TOO_LARGE)
+        raise Damaged(TOO_LARGE)
     return unpacked
 
 
-def _csv(content: bytes) -> tuple[pd.DataFrame, frozenset[int]]:
-    """Return the cells, and the rows whose number of cells is not that of the header.
-
-    Not pandas' reader: it drops or shifts cells of such rows, or refuses the whole file. A cell over several lines
-    makes the file unreadable, because a stray quotation mark looks the same and swallows whole rows. Blank lines count
-    as nothing.
-    """
-    # Before there is an object for each cell; a comma inside a cell counts as well.
-    if content.count(b",") + content.count(b"\n") + content.count(b"\r") > LARGEST_CELLS:
-        raise _Damaged(TOO_LARGE)
-    try:
-        # Spreadsheet programs put a byte order mark before the header.
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise _Damaged("file_not_utf8") from None
-    if "\0" in text:  # UTF-16, or no text at all
-        raise _Damaged("file_not_utf8")
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-    records, at = [], 0
-    try:
-        for record in lines:
-            if lines.line_num > at + 1:
-                raise _Damaged(UNREADABLE)
-            at = lines.line_num
-            if record:
-                records.append(record)
-    except csv.Error as error:
-        raise _Damaged("file_truncated" if "unexpected end of data" in str(error) else UNREADABLE) from None
-    if not records or not any(cell.strip() for cell in records[0]):
-        raise _Damaged("file_empty" if not text.strip() else UNREADABLE)
-    header, *rows = records
-    if rows and len(rows[-1]) < len(header) and not text.endswith(("\n", "\r")):
-        raise _Damaged("file_truncated")
-    ragged = frozenset(number for number, row in enumerate(rows, start=1) if len(row) != len(header))
-    even = [[None] * len(header) if number in ragged else row for number, row in enumerate(rows, start=1)]
-    return pd.DataFrame(even, columns=pd.Index(header, dtype=object), dtype=object), ragged
-
-
-def _parquet(content: bytes) -> pd.DataFrame:
+def _parquet(content: bytes) -> tuple[pd.DataFrame, frozenset[str]]:
+    """Return the cells, and the columns with numbers that their type cannot tell apart."""
     import pyarrow as pa
     from pyarrow import parquet
 
     if len(content) < 12 or not content.endswith(_PARQUET):
         whole = not content.startswith(_PARQUET[: len(content)])
-        raise _Damaged(UNREADABLE if whole else "file_truncated")
+        raise Damaged(UNREADABLE if whole else "file_truncated")
     try:
         file = parquet.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
         held = file.metadata
@@ -182,19 +151,30 @@ def _parquet(content: bytes) -> pd.DataFrame:
             held.num_rows * held.num_columns > LARGEST_CELLS
             or sum(held.row_group(group).total_byte_size for group in groups) > LARGEST_BYTES
         ):
-            raise _Damaged(TOO_LARGE)
+            raise Damaged(TOO_LARGE)
         # Texts stay in their dictionary until it is known how much room all of them take.
         texts = [column.path for column in map(held.schema.column, range(held.num_columns))
                  if column.physical_type == "BYTE_ARRAY"]  # fmt: skip
         table = parquet.ParquetFile(io.BytesIO(content), page_checksum_verification=True, read_dictionary=texts).read()
         if sum(_size(column) for column in table.columns) > LARGEST_BYTES:
-            raise _Damaged(TOO_LARGE)
+            raise Damaged(TOO_LARGE)
         kept = [place for place, name in enumerate(table.column_names) if not _ROW_LABELS.fullmatch(name)]
         columns = {place: [_text(cell) for cell in table.column(place).to_pylist()] for place in kept}
+        rounded = frozenset(table.column_names[place] for place in kept if _rounds(table.column(place)))
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError):
-        raise _Damaged(UNREADABLE) from None
+        raise Damaged(UNREADABLE) from None
     cells = pd.DataFrame(columns, index=range(table.num_rows), dtype=object)
-    return cells.set_axis(pd.Index([table.column_names[place] for place in kept], dtype=object), axis=1)
+    return cells.set_axis(pd.Index([table.column_names[place] for place in kept], dtype=object), axis=1), rounded
+
+
+def _rounds(column: "pa.ChunkedArray") -> bool:
+    """Tell whether a column of floats has a number from which on its type skips whole numbers."""
+    import pyarrow as pa
+
+    if not pa.types.is_floating(column.type):
+        return False
+    numbers = np.abs(column.to_numpy())
+    return bool((numbers[np.isfinite(numbers)] >= _SKIPS_FROM[column.type.bit_width]).any())
 
 
 def _size(column: "pa.ChunkedArray") -> int:
@@ -210,4 +190,6 @@ def _size(column: "pa.ChunkedArray") -> int:
 
 def _text(cell: object) -> str | None:
     # As in a CSV: the contract reads text, whatever type a file chose for a column. A missing number may be NaN.
+    if isinstance(cell, Decimal) and cell == cell.to_integral_value():
+        return str(int(cell))  # not "5.000", which could be thousands if it were text
     return None if cell is None or (isinstance(cell, float) and math.isnan(cell)) else str(cell)

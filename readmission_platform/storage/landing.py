@@ -17,24 +17,35 @@ import pandas as pd
 from readmission_platform.intake.contract import MISSING_MARK
 from readmission_platform.intake.files import LandedFile
 from readmission_platform.intake.sources import LandingFolders
-from readmission_platform.storage.landed_file import SUFFIXES, UNREADABLE, file_digest, read_file, shown_name
+from readmission_platform.storage.landed_file import (
+    SUFFIXES,
+    UNREADABLE,
+    file_digest,
+    names_another_day,
+    read_file,
+    shown_name,
+)
 
 __all__ = ["Kind", "LandedFile", "Landing", "fingerprint_of"]
 
 # Rows to score, or the outcomes of rows: what a model's two folders hold.
 Kind = Literal["rows", "outcomes"]
 
-UNFINISHED = (".part", ".tmp")
+UNFINISHED = (".part", ".tmp", ".filepart", ".crdownload")
+# What Spark leaves beside the parts of its output, and where it writes them at first.
+_OF_SPARK = re.compile(r"_SUCCESS|_temporary|_started_\w+|_committed_\w+")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class Landing:
     """Files of one model below ``<root>/<folder of the kind>/<YYYY-MM-DD>/``.
 
-    A day may have several files: CSV, gzip CSV (``.csv.gz``) and Parquet. Hidden and unfinished ones (``.part``,
-    ``.tmp``) do not exist for it. What has the name of a file and is none (a folder, a socket, a link in a circle or
-    out of the landing zone) counts as a file that cannot be read, and what has the name of a day and is no folder as a
-    day with such a file. Neither keeps anything else from being read.
+    A day may have several files: delimited text (``.csv``, ``.tsv``), the same packed (``.gz``) and Parquet; a folder
+    that Spark has finished (``_SUCCESS``) is read part by part. Every other entry of a day's folder counts as a file
+    that cannot be read: one of another kind, and what has the name of a file and is none (a folder, a socket, a link in
+    a circle or out of the landing zone). What has the name of a day and is no folder is a day with such a file. None of
+    them keeps anything else from being read. Hidden and unfinished entries (``.part``, ``.tmp``) are still being
+    written, and do not exist yet.
     """
 
     def __init__(self, root: Path, folders: LandingFolders) -> None:
@@ -45,10 +56,10 @@ class Landing:
         """Return the folder that has a folder for each day."""
         return self.root / (self.folders.rows if kind == "rows" else self.folders.outcomes)
 
-    def day_folders(self, kind: Kind = "rows") -> list[str]:
-        """Return the names of all folders that lie where those of days belong."""
+    def entries(self, kind: Kind = "rows") -> list[str]:
+        """Return the names of everything finished that lies where the folders of days belong."""
         folder = self.folder(kind)
-        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        return sorted(path.name for path in folder.iterdir() if _is_finished(path)) if folder.is_dir() else []
 
     def days(self, kind: Kind = "rows") -> list[str]:
         """Return the days that have at least one file, ascending."""
@@ -61,11 +72,12 @@ class Landing:
         """Read every file of a day, in order of name."""
         # Outcomes are often named by the day they are sent on; which rows they belong to, their content tells.
         named = day if kind == "rows" else None
-        return [self._read(path, day, named) for path in self._files(day, kind)]
+        return [self._read(path, day, named, kind) for path in self._files(day, kind)]
 
     def fingerprint(self, day: str, kind: Kind = "rows") -> str:
         """Return a digest over names and contents of a day's files; empty when there are none."""
-        return fingerprint_of((shown_name(path), self._digest(path)) for path in self._files(day, kind))
+        files = self._files(day, kind)
+        return fingerprint_of((self._shown_name(path, day, kind), self._digest(path)) for path in files)
 
     def changed_at(self, day: str, kind: Kind = "rows") -> float:
         """Return when a day's files changed last, in seconds since 1970; 0 when there are none.
@@ -73,12 +85,8 @@ class Landing:
         The folder counts as well: a file that was moved in keeps its own time, and one taken out has none.
         """
         files = self._files(day, kind)
-        return max((_changed(path) for path in [self.folder(kind) / day, *files]), default=0.0) if files else 0.0
-
-    def ignored(self, day: str, kind: Kind = "rows") -> int:
-        """Count the finished files of a day that are in none of the formats and therefore not read."""
-        found = [path for path in self._found(day, kind) if not self._is_read(path, kind)]
-        return sum(_is_finished(path) and path.is_file() for path in found)
+        folders = {self.folder(kind) / day, *(path.parent for path in files)}
+        return max((_changed(path) for path in [*folders, *files]), default=0.0) if files else 0.0
 
     def write_rows(self, day: str, frame: pd.DataFrame) -> Path:
         """Write a day of rows as a CSV in the source's format; a reader sees all of it or nothing."""
@@ -99,17 +107,28 @@ class Landing:
         return path
 
     def _files(self, day: str, kind: Kind) -> list[Path]:
-        """Return the files of a day that are read, in order of name."""
-        return [path for path in self._found(day, kind) if self._is_read(path, kind) and _is_finished(path)]
+        """Return every finished entry of a day, in order of name; of a finished folder of Spark its parts."""
+        found = [path for path in self._found(day, kind) if _is_finished(path)]
+        return [part for path in found for part in (_parts(path) if self._is_inside(path) else []) or [path]]
 
-    def _is_read(self, path: Path, kind: Kind) -> bool:
-        """Tell whether something is read, or set aside: by its name, or because it stands for a whole day."""
-        return path.name.lower().endswith(SUFFIXES) or path.parent == self.folder(kind)
+    def _shown_name(self, path: Path, day: str, kind: Kind) -> str:
+        """Return the name of a file, and before it that of the folder of Spark that it is a part of."""
+        return shown_name(path) if path.parent.name == day or path.parent == self.folder(kind) else (
+            f"{shown_name(path.parent)}/{shown_name(path)}")  # fmt: skip
 
-    def _read(self, path: Path, day: str, named: str | None) -> LandedFile:
-        if path.name == day:
+    def _read(self, path: Path, day: str, named: str | None, kind: Kind) -> LandedFile:
+        if path.name == day and path.parent == self.folder(kind):
             return LandedFile(day, "", None, "folder_unreadable")
-        return read_file(path, named) if self._is_inside(path) else LandedFile(shown_name(path), "", None, UNREADABLE)
+        name = self._shown_name(path, day, kind)
+        if not self._is_inside(path):
+            return LandedFile(name, "", None, UNREADABLE)
+        if not path.name.lower().endswith(SUFFIXES):
+            return LandedFile(name, self._digest(path), None, "file_not_understood")
+        # The parts of a folder have names that nobody chose.
+        entry = name.partition("/")[0]
+        if named is not None and names_another_day(entry, named):
+            return LandedFile(name, self._digest(path), None, "day_mismatch")
+        return read_file(path, name)
 
     def _digest(self, path: Path) -> str:
         # As when it is read: a file that cannot be opened has no digest.
@@ -140,7 +159,19 @@ def fingerprint_of(files: Iterable[tuple[str, str]]) -> str:
 
 
 def _is_finished(path: Path) -> bool:
-    return not path.name.startswith(".") and not path.name.lower().endswith(UNFINISHED)
+    """Tell whether an entry is no longer being written, and says more than that a folder is finished."""
+    name = path.name
+    return not (name.startswith(".") or name.lower().endswith(UNFINISHED) or _OF_SPARK.fullmatch(name))
+
+
+def _parts(path: Path) -> list[Path]:
+    """Return what lies in a folder that Spark has finished; nothing for any other entry."""
+    if not path.is_dir() or not (path / "_SUCCESS").is_file():
+        return []
+    try:
+        return sorted(part for part in path.iterdir() if _is_finished(part))
+    except OSError:  # taken away in this moment
+        return []
 
 
 def _is_day(name: str) -> bool:

@@ -207,17 +207,37 @@ def test_a_day_without_files_is_reported_and_no_run_is_asked_for_it(home: Home):
     assert "Ask the source" in (found.description or "")
 
 
-def test_a_folder_that_is_no_day_is_reported_because_nobody_would_look_into_it(home: Home):
+def test_a_day_with_nothing_that_can_be_read_is_taken_in_named_and_not_complete(home: Home):
+    day = "2024-02-28"
+    folder = home.path / "landing/discharges" / day
+    folder.mkdir()
+    (folder / "discharges.xlsx").write_bytes(b"PK")
+    outcome = home.command("score", "--date", day)
+    assert "Traceback" not in outcome.err
+    found = home.command("quarantine", "list", "--from", day, "--to", day, "--json").json
+    assert [(each["file"], each["code"]) for each in found] == [("discharges.xlsx", "file_not_understood")]
+    with home.workspace() as workspace:
+        assert day_states(workspace, [day])[0].progress.value == "nothing_accepted"
+    settle(home, day)
+    with ticking(home, "landing_sensor") as tick:
+        assert days_of(tick()) == []
+
+
+def test_what_lies_beside_the_folders_of_days_is_reported_because_nobody_would_look_into_it(home: Home):
     future = (date.fromisoformat(home.landed()[-1]) + timedelta(days=300)).isoformat()
     for name in (future, "2026-1-5"):
         (home.path / "landing/discharges" / name).mkdir()
+    (home.path / "landing/discharges/2026-01-05.csv").write_bytes(b"encounter_id\n1\n")
+    (home.path / "landing/outcomes/20260105").mkdir(parents=True)
     with home.instance() as instance:
         from readmission_platform.definitions import build_definitions
 
         job = build_definitions(settings()).resolve_job_def("completeness_job")
         found = job.execute_in_process(instance=instance).get_asset_check_evaluations()[0]
     assert not found.passed
-    assert found.metadata["folders not named for a day"].value == 2
+    assert found.metadata["beside the folders of days"].value == 4
+    assert "3 entries beside the folders of days in landing/discharges" in (found.description or "")
+    assert "1 entry beside the folders of days in landing/outcomes" in (found.description or "")
 
 
 def test_the_check_looks_once_for_each_change_and_not_at_every_tick(home: Home):

@@ -1,10 +1,22 @@
 """ICD-9 codes: chapters at their boundaries, supplementary codes, and what is no code."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from readmission_platform.encounters.icd9 import CHAPTERS, chapter, chapter_of, numeric_code
+from readmission_platform.encounters.icd9 import (
+    CHAPTERS,
+    NORMAL_CODE,
+    category,
+    chapter,
+    chapter_of,
+    normal_code,
+    numeric_code,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +88,53 @@ def test_codes_are_numbers_where_they_can_be() -> None:
     numbers = numeric_code(pd.Series(["250.83", "8", "V45", None], dtype=object))
     assert numbers.tolist()[:2] == [250.83, 8.0]
     assert numbers.isna().tolist() == [False, False, True, True]
+
+
+def spellings(letter: str, number: int, digits: str) -> list[str]:
+    """Return every way to write a code: with its zeros and its point, or without; in any case, with blanks."""
+    width = {"": 3, "V": 2, "E": 3}[letter]
+    padded, rest = f"{number:0{width}d}", digits.rstrip("0")
+    categories = {padded} if letter == "E" else {padded, str(number), f"{number:02d}"}
+    longest = 1 if letter == "E" else 2
+    behind = [rest + "0" * zeros for zeros in range(longest - len(rest) + 1)]
+    written = {f"{before}.{after}" if after else before for before in categories for after in behind}
+    written |= {padded + after for after in behind if after}
+    written |= {f"{padded}{after}.0" for after in behind if after and not letter}
+    cased = {each for text in written for each in (f"{letter}{text}", f"{letter.lower()}{text}")}
+    return sorted(cased | {f"  {letter}{text}\u00a0" for text in written} | {f"{letter} {text}" for text in written})
+
+
+CODES = st.one_of(
+    st.tuples(st.just(""), st.integers(1, 999), st.from_regex(r"[0-9]{0,2}", fullmatch=True)),
+    st.tuples(st.just("V"), st.integers(1, 91), st.from_regex(r"[0-9]{0,2}", fullmatch=True)),
+    st.tuples(st.just("E"), st.integers(0, 30) | st.integers(800, 999), st.from_regex(r"[0-9]?", fullmatch=True)),
+)
+
+
+@given(CODES)
+def test_every_spelling_of_a_code_is_read_as_one_code_with_one_category(code: tuple[str, int, str]) -> None:
+    written = spellings(*code)
+    read = {normal_code(text) for text in written}
+    assert len(read) == 1
+    (normal,) = read
+    assert normal is not None
+    assert re.fullmatch(NORMAL_CODE, normal)
+    assert normal_code(normal) == normal
+    assert category(pd.Series(written, dtype=object)).nunique() == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("038.9", "38.9"), ("0389", "38.9"), ("38.9", "38.9"), ("00845", "8.45"), ("008.45", "8.45"), ("8.45", "8.45"),
+     ("389", "389"), ("38", "38"), ("038", "38"), ("4280", "428"), ("428.0", "428"), ("25083", "250.83"),
+     ("25083.0", "250.83"), ("250.00", "250"), ("250.60", "250.6"), ("v45.81", "V45.81"), ("V4581", "V45.81"),
+     ("V8", "V08"), ("e849.0", "E849"), ("E8490", "E849"), ("E000.0", "E000"), ("365.44", "365.44")],
+)  # fmt: skip
+def test_a_code_is_read_by_the_rule_that_the_documentation_states(written: str, read: str) -> None:
+    assert normal_code(written) == read
+
+
+@pytest.mark.parametrize("text", ["E11.9", "E119", "I50.9", "i10", "E031", "0", "000", "38,9", "1.000", "4e1",
+                                  "250 401", "428.", ".9", "-38", "", "?", "٣٨"])  # fmt: skip
+def test_what_no_rule_makes_a_code_of_is_none(text: str) -> None:
+    assert normal_code(text) is None

@@ -141,7 +141,7 @@ def test_an_encounter_of_another_day_is_unknown_on_this_one() -> None:
     ("header", "code", "column"),
     [
         (["encounter_id"], "column_missing", "readmitted_30d"),
-        (["encounter_id", "readmitted_30d", "patient"], "column_unknown", "1 column(s)"),
+        (["encounter_id", "readmitted_30d", "patient"], "column_unknown", "1 column"),
         (["encounter_id", "readmitted_30d", "readmitted_30d"], "column_repeated", "readmitted_30d"),
     ],
 )

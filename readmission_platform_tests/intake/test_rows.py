@@ -375,7 +375,7 @@ def test_two_corrected_rows_that_contradict_each_other_take_the_released_one_wit
 def test_only_a_broken_cell_that_may_be_missing_can_be_released() -> None:
     possible = {(column, code) for column in [*DISCHARGE_COLUMNS, "", "discharge_date"] for code in CODES
                 if releasable(ENCOUNTERS, column, code)}  # fmt: skip
-    assert possible == {(column, code) for column in NULLABLE for code in ("unknown_code", "not_icd9")}
+    assert possible == {(column, code) for column in NULLABLE for code in ("unknown_code", "not_icd9", "not_utf8")}
 
 
 def test_every_code_says_what_it_means_and_what_to_do() -> None:

@@ -56,7 +56,6 @@ def test_an_empty_or_absent_landing_zone_has_no_days(landing: Landing) -> None:
 def test_days_with_a_file_are_listed_in_order_and_anything_else_is_not_a_day(landing: Landing) -> None:
     for day in ("2024-03-02", "2023-12-31", "2024-03-01-old", "notes"):
         put(landing, "discharges.csv", b"a\n", day=day)
-    put(landing, "readme.txt", b"no discharges", day="2024-03-03")
     put(landing, "discharges.part", b"half a fi", day="2024-03-04")
     assert landing.days() == ["2023-12-31", "2024-03-02"]
     assert landing.read_day("2024-03-04") == []
@@ -78,7 +77,7 @@ def test_csv_and_parquet_files_of_the_same_discharges_say_the_same(landing: Land
     typed = discharges.assign(
         diag_1=pd.Series([250.83, 428.0] * 6), num_medications=discharges["num_medications"].astype("float64")
     )
-    as_text = discharges.assign(diag_1=["250.83", "428.0"] * 6)
+    as_text = discharges.assign(diag_1=["250.83", "428"] * 6)
     typed.to_parquet(put(landing, "later.parquet", b""))
     csv, parquet = landing.read_day(DAY)
     assert (csv.name, parquet.name) == ("discharges.csv", "later.parquet")
@@ -143,7 +142,8 @@ def test_quoted_cells_hold_commas_and_quotation_marks(landing: Landing) -> None:
 def test_a_cell_over_several_lines_gives_the_file_up_because_rows_may_have_been_swallowed(landing: Landing) -> None:
     # A stray mark in row 1 and another in row 3 make one well-formed row of three.
     put(landing, "a.csv", b'encounter_id,race\n1,"Other\n2,Asian\n3,Asian"\n4,Asian\n')
-    assert landing.read_day(DAY)[0].problem == "file_unreadable"
+    (file,) = landing.read_day(DAY)
+    assert (file.problem, file.line) == ("quotes_unclear", 2)
 
 
 def test_a_packed_file_says_what_the_file_says_and_has_a_digest_of_its_own(
@@ -188,7 +188,7 @@ def test_a_file_that_holds_more_than_a_day_can_is_set_aside_before_its_content_t
     path = put(landing, name, TOO_LARGE[name]())
     report = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     loaded = "import pandas, pyarrow.parquet; from readmission_platform.storage.landed_file import read_file"
-    program = f"{loaded}; {report}; print(read_file(__import__('pathlib').Path({str(path)!r}), None).problem); {report}"
+    program = f"{loaded}; {report}; print(read_file(__import__('pathlib').Path({str(path)!r}), 'a').problem); {report}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     before, problem, after = done.stdout.split()
     assert problem == "file_too_large"
@@ -239,6 +239,12 @@ def test_a_truncated_packed_file_is_reported_wherever_it_was_cut(landing: Landin
         ("discharges_20240301T0600.csv", None),
         ("ward_12345678_20249999.csv", None),
         ("id120240302.csv", None),
+        ("discharges_20240302T050000.csv", None),
+        ("discharges_2024-03-02_0500.csv", None),
+        ("discharges_20240302050000.csv", None),
+        ("discharges_2024-02-29T2300.csv", "day_mismatch"),
+        ("discharges_20240229_20240302T050000.csv", "day_mismatch"),
+        ("discharges_2024-03-02T2577.csv", "day_mismatch"),
         ("discharges_2024-03-02.csv", "day_mismatch"),
         ("20240229.csv", "day_mismatch"),
     ],
@@ -251,14 +257,64 @@ def test_a_date_in_the_name_has_to_be_the_day_of_the_folder(landing: Landing, na
 # ------------------------------------------------------------------------------------------------ which files there are
 
 
-def test_hidden_and_unfinished_files_and_other_formats_are_not_read(landing: Landing) -> None:
-    for name in (".hidden.csv", "._a.csv", "a.csv.part", "b.part", "c.csv.tmp", "c.TMP", "notes.txt", "d.xlsx", "e.gz"):
+def test_hidden_and_unfinished_files_are_not_read(landing: Landing) -> None:
+    for name in (".hidden.csv", "._a.csv", "a.csv.part", "b.part", "c.csv.tmp", "c.TMP", "d.csv.filepart", "_SUCCESS"):
         put(landing, name, b"encounter_id\n1\n")
-    (landing.root / "discharges" / DAY / "folder").mkdir()
+    (landing.root / "discharges" / DAY / "_temporary").mkdir()
     assert landing.read_day(DAY) == []
     assert landing.days() == []
     assert (landing.fingerprint(DAY), landing.changed_at(DAY)) == ("", 0.0)
-    assert landing.ignored(DAY) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "d.xlsx", "e.gz", "f.json", "g.ndjson", "discharges", "a.csv.zip", "folder"]
+)
+def test_an_entry_of_another_kind_is_named_as_not_understood_and_makes_a_day(landing: Landing, name: str) -> None:
+    path = put(landing, name, b"encounter_id\n1\n")
+    if name == "folder":
+        path.unlink()
+        path.mkdir()
+        (path / "a.csv").write_bytes(b"encounter_id\n1\n")
+    assert landing.days() == [DAY]
+    (file,) = landing.read_day(DAY)
+    assert (file.name, file.cells, file.problem) == (name, None, "file_not_understood")
+    assert landing.fingerprint(DAY) == fingerprint_of([(file.name, file.digest)])
+    before = landing.fingerprint(DAY)
+    put(landing, "own.csv", b"encounter_id\n1\n")
+    assert [each.problem for each in landing.read_day(DAY) if each.name == "own.csv"] == [None]
+    assert landing.fingerprint(DAY) != before
+
+
+SPARK = {
+    "discharges.parquet": ".snappy.parquet",
+    "discharges.csv": ".csv",
+    "out": ".csv",
+    "discharges_20240301": ".csv",
+}
+
+
+@pytest.mark.parametrize("name", list(SPARK))
+def test_a_folder_that_spark_has_finished_is_read_part_by_part(landing: Landing, name: str) -> None:
+    folder = landing.root / "discharges" / DAY / name
+    (folder / "_temporary").mkdir(parents=True)
+    for number in range(2):
+        rows = clean_rows(3, first=800_000_000 + 10 * number)
+        content = csv(rows) if SPARK[name] == ".csv" else in_parquet(as_table(rows))
+        (folder / f"part-0000{number}-19991231-c000{SPARK[name]}").write_bytes(content)
+        (folder / f".part-0000{number}-c000.crc").write_bytes(b"crc")
+    unfinished = landing.read_day(DAY)
+    assert [file.cells for file in unfinished] == [None]
+    assert unfinished[0].problem in ("file_unreadable", "file_not_understood")
+    before = landing.fingerprint(DAY)
+    (folder / "_SUCCESS").write_bytes(b"")
+    files = landing.read_day(DAY)
+    assert [file.name for file in files] == [f"{name}/part-0000{n}-19991231-c000{SPARK[name]}" for n in range(2)]
+    assert len(take_in({DAY: files}, ENCOUNTERS).accepted) == 6
+    assert landing.days() == [DAY]
+    assert landing.fingerprint(DAY) not in ("", before)
+    assert landing.fingerprint(DAY) == fingerprint_of((file.name, file.digest) for file in files)
+    os.utime(folder / files[1].name.partition("/")[2], (4e9, 4e9))
+    assert landing.changed_at(DAY) == 4e9
 
 
 @pytest.mark.parametrize("kind", ["rows", "outcomes"])
@@ -327,7 +383,6 @@ def test_whatever_has_the_name_of_a_file_is_set_aside_alone(
     for day in landing.days(kind):
         assert landing.fingerprint(day, kind).startswith("sha256:")
         assert landing.changed_at(day, kind) > 0
-        assert landing.ignored(day, kind) == 0
 
 
 @pytest.mark.parametrize("make", [each for each in STRANGE if each is not folder])
@@ -366,7 +421,7 @@ def test_outcomes_are_read_like_discharges(landing: Landing) -> None:
 
 
 def test_a_name_of_any_bytes_is_told_as_printable_text(landing: Landing) -> None:
-    put(landing, "x", b"")  # makes the folder
+    put(landing, ".x", b"")  # makes the folder
     for name in (b"K\xf6ln.csv", b"red\x1b[31m.csv", b"two\nlines.csv"):
         (landing.root / "discharges" / DAY / os.fsdecode(name)).write_bytes(b"encounter_id\n1\n")
     names = [file.name for file in landing.read_day(DAY)]

@@ -6,6 +6,7 @@ carry a value, it carries ``SECRET``, which must turn up nowhere.
 
 import gzip
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,7 +25,10 @@ Cells = pd.DataFrame
 
 @dataclass(frozen=True)
 class BadFile:
-    """A file, its code, which of its ``ROWS`` rows are set aside (None: the file cannot be read), its suffix."""
+    """A file, its code, which of its ``ROWS`` rows are set aside, its suffix.
+
+    None stands for a file that cannot be read, 0 among the rows for a line about a file that can.
+    """
 
     name: str
     make: Callable[[Cells], bytes]
@@ -124,8 +128,8 @@ UNREADABLE = [
     BadFile("no bytes gz", _raw(b""), "file_empty", None, ".csv.gz"),
     BadFile("nothing packed", _raw(gzip.compress(b"", mtime=0)), "file_empty", None, ".csv.gz"),
     BadFile("no bytes parquet", _raw(b""), "file_empty", None, ".parquet"),
-    BadFile("latin 1", lambda cells: csv(cells).replace(b"Caucasian", "Köln".encode("latin-1") + SECRET.encode(), 1)
-            + "Köln".encode("latin-1"), "file_not_utf8", None),
+    BadFile("text of eight bits that no encoding has", lambda cells: csv(cells) + b"K\x81ln" + SECRET.encode(),
+            "file_not_utf8", None),
     BadFile("utf 16", lambda cells: csv(cells).decode().encode("utf-16"), "file_not_utf8", None),
     BadFile("utf 16 without mark", lambda cells: csv(cells).decode().encode("utf-16-le"), "file_not_utf8", None),
     BadFile("binary", _raw(bytes(range(256)) * 20), "file_not_utf8", None),
@@ -133,8 +137,6 @@ UNREADABLE = [
     BadFile("parquet called csv", lambda cells: in_parquet(as_table(cells)), "file_not_utf8", None),
     BadFile("spreadsheet called csv", _raw(b"PK\x03\x04\x14" + b"\x00" * 40), "file_not_utf8", None),
     BadFile("nul in a cell", _cell("race", "Oth\0er" + SECRET), "file_not_utf8", None),
-    BadFile("cut in a row", lambda cells: csv(cells)[:-40], "file_truncated", None),
-    BadFile("cut in a quoted cell", lambda cells: csv(cells) + b'9,"' + SECRET.encode(), "file_truncated", None),
     BadFile("gz cut in half", lambda cells: _half(gzip.compress(csv(cells), mtime=0)), "file_truncated", None,
             ".csv.gz"),
     BadFile("gz cut at its start", lambda cells: gzip.compress(csv(cells), mtime=0)[:5], "file_truncated", None,
@@ -151,16 +153,28 @@ UNREADABLE = [
     BadFile("gz of millions of lines", _raw(gzip.compress(b"encounter_id\n" * 3_000_000, mtime=0)), "file_too_large",
             None, ".csv.gz"),
     BadFile("text behind a quoted cell", _line(2, lambda line: f'"{SECRET}"x,' + line), "file_unreadable", None),
-    BadFile("cell over two lines", _cell("payer_code", f"{SECRET}\nB"), "file_unreadable", None),
+    BadFile("rows between two quotation marks", _lines(lambda lines: [lines[0], _marked(lines[1], end=False), lines[2],
+            _marked(lines[3], end=True), *lines[4:]]), "quotes_unclear", None),
+    BadFile("commas and semicolons in the header", _line(0, lambda line: line.replace(",age,", ",age;")),
+            "dialect_unclear", None),
+    BadFile("backslashes that mend nothing", _line(2, lambda line: f'"a\\"b"{SECRET},' + line), "file_unreadable",
+            None),
     BadFile("stray quotation mark", _lines(lambda lines: [lines[0], lines[1].replace(",Female,", ',"Female,', 1)
             .replace(",Male,", ',"Male,', 1), *lines[2:]]), "file_truncated", None),
-    BadFile("endless cell", _cell("payer_code", SECRET * 20_000), "file_unreadable", None),
+    BadFile("workbook", _raw(b"PK\x03\x04" + SECRET.encode()), "file_not_understood", None, ".xlsx"),
+    BadFile("records", _raw(f'[{{"a": "{SECRET}"}}]'.encode()), "file_not_understood", None, ".json"),
+    BadFile("without an extension", csv, "file_not_understood", None, ""),
     BadFile("header of blanks", _line(0, lambda line: ",".join(" " for _ in line.split(","))), "file_unreadable", None),
     BadFile("discharges 1999-12-31", csv, "day_mismatch", None),
     BadFile("export 19991231 final", csv, "day_mismatch", None),
     BadFile("discharges 1999-12-31 gz", lambda cells: gzip.compress(csv(cells), mtime=0), "day_mismatch", None,
             ".csv.gz"),
 ]  # fmt: skip
+
+
+def _marked(line: str, *, end: bool) -> str:
+    """Put a stray quotation mark before a gender, or behind it."""
+    return re.sub(r",(Female|Male),", r',\1",' if end else r',"\1,', line, count=1)
 
 
 def _half(content: bytes) -> bytes:
@@ -176,10 +190,8 @@ HEADERS = [
     BadFile("no columns of drugs", lambda cells: csv(cells.drop(columns=["insulin", "metformin"])), "column_missing",
             ALL),
     BadFile("misspelt column", _renamed("gender", "sex" + SECRET), "column_missing", ALL),
-    BadFile("column in capitals", _renamed("gender", "GENDER"), "column_missing", ALL),
-    BadFile("column with a blank", _renamed("gender", " gender"), "column_missing", ALL),
-    BadFile("semicolons", lambda cells: cells.to_csv(index=False, sep=";").encode(), "column_missing", ALL),
-    BadFile("tabs", lambda cells: cells.to_csv(index=False, sep="\t").encode(), "column_missing", ALL),
+    BadFile("column twice, once in capitals", lambda cells: csv(cells.assign(RACE="Other")), "column_repeated", ALL),
+    BadFile("sep= of another separator", lambda cells: b"sep=;\n" + csv(cells), "column_missing", ALL),
     BadFile("no column parquet", lambda cells: in_parquet(as_table(cells.drop(columns="age"))), "column_missing", ALL,
             ".parquet"),
     BadFile("unknown column", lambda cells: csv(cells.assign(**{SECRET: SECRET})), "column_unknown", ALL),
@@ -188,6 +200,12 @@ HEADERS = [
     BadFile("unknown column parquet", lambda cells: in_parquet(as_table(cells.assign(**{SECRET: SECRET}))),
             "column_unknown", ALL, ".parquet"),
     BadFile("column twice", lambda cells: csv(pd.concat([cells, cells[["race"]]], axis=1)), "column_repeated", ALL),
+    BadFile("encounters in floats of 32 bits parquet", _column("encounter_id", pa.array([2.0**24 + 1] * ROWS,
+            pa.float32())), "numbers_rounded", ALL, ".parquet"),
+    BadFile("patients in floats of 32 bits parquet", _column("patient_nbr", pa.array([None, 5.0, 6.0, 8e8],
+            pa.float32())), "numbers_rounded", ALL, ".parquet"),
+    BadFile("encounters beyond what floats hold parquet", _column("encounter_id", pa.array([1.0, 2.0, 3.0, 2.0**53])),
+            "numbers_rounded", ALL, ".parquet"),
     BadFile("column twice parquet", _twice, "column_repeated", ALL, ".parquet"),
     BadFile("page of an error", _raw(f"<html>\n<h1>502</h1>\n<p>{SECRET}</p>\n<hr>\n</html>\n".encode()),
             "column_missing", ALL),
@@ -201,13 +219,27 @@ ROWS_AT_FAULT = [
     BadFile("row too short", _line(2, lambda line: line.rsplit(",", 1)[0]), "ragged_row", (2,)),
     BadFile("comma in a cell", _line(2, lambda line: line.replace(",", f",{SECRET},", 1)), "ragged_row", (2,)),
     BadFile("line of a total", _line(4, lambda line: f"rows: {SECRET}"), "ragged_row", (4,)),
-    BadFile("header again", _lines(lambda lines: [*lines[:2], lines[0], *lines[3:]]), "not_a_whole_number", (2,)),
+    BadFile("cut in a row", lambda cells: csv(cells)[:-40], "file_truncated", (0, ROWS)),
+    BadFile("cut in a quoted cell", lambda cells: csv(cells.head(ROWS - 1)) + b'9,"' + SECRET.encode(),
+            "file_truncated", (0, ROWS)),
+    BadFile("cell over two lines", _cell("payer_code", f"{SECRET}\nB"), "unknown_code", (2,)),
+    BadFile("endless cell", _cell("payer_code", SECRET * 200_000), "unknown_code", (2,)),
+    BadFile("latin 1 in a column with a list", lambda cells: csv(cells.assign(race=["Other", f"K\xf6ln{SECRET}",
+            "Other", "Other"])).decode().encode("latin-1"), "unknown_code", (2,)),
+    BadFile("latin 1 in a column without a list", lambda cells: csv(cells.assign(medical_specialty=["Surgeon",
+            f"K\xf6ln{SECRET}", "Surgeon", "Surgeon"])).decode().encode("latin-1"), "not_utf8", (2,)),
+    BadFile("nameless column with values at the end", lambda cells: csv(cells.assign(**{"": ["", SECRET, "", ""]})),
+            "column_unknown", ALL),
+    BadFile("trailing separator on one line", _line(2, lambda line: line + ","), "ragged_row", (2,)),
     BadFile("text for a number", _cell("num_medications", SECRET), "not_a_whole_number", (2,)),
     BadFile("fraction", _cell("time_in_hospital", "2.5"), "not_a_whole_number", (2,)),
     BadFile("encounter rounded by a spreadsheet", _cell("encounter_id", "8.00001E+08"), "not_a_whole_number", (2,)),
-    BadFile("not a number", _cell("number_inpatient", "NaN"), "not_a_whole_number", (2,)),
+    BadFile("not a number", _cell("number_inpatient", "NaN"), "missing_value", (2,)),
     BadFile("infinite", _cell("number_inpatient", "inf"), "not_a_whole_number", (2,)),
     BadFile("thousands", _cell("num_lab_procedures", "1,000"), "not_a_whole_number", (2,)),
+    BadFile("thousands or three decimals", _cell("num_lab_procedures", "1.000"), "not_a_whole_number", (2,)),
+    BadFile("decimal comma", _cell("num_lab_procedures", "41,0"), "not_a_whole_number", (2,)),
+    BadFile("exponent", _cell("num_lab_procedures", "4e1"), "not_a_whole_number", (2,)),
     BadFile("digits of another script", _cell("num_medications", "\u0661\u0662"), "not_a_whole_number", (2,)),
     BadFile("hexadecimal", _cell("num_medications", "0x10"), "not_a_whole_number", (2,)),
     BadFile("true", _cell("number_outpatient", "True"), "not_a_whole_number", (2,)),
@@ -215,19 +247,26 @@ ROWS_AT_FAULT = [
     BadFile("no day in hospital", _cell("time_in_hospital", "0"), "out_of_range", (2,)),
     BadFile("a year in hospital", _cell("time_in_hospital", "365"), "out_of_range", (2,)),
     BadFile("disposition of no list", _cell("discharge_disposition_id", "31"), "out_of_range", (2,)),
+    BadFile("encounter that a float would round", _cell("encounter_id", "9007199254740993.0"), "out_of_range", (2,)),
     BadFile("encounter of twenty digits", _cell("encounter_id", "9" * 20), "out_of_range", (2,)),
     BadFile("unknown gender", _cell("gender", SECRET), "unknown_code", (2,)),
     BadFile("unknown race", _cell("race", SECRET), "unknown_code", (2,)),
     BadFile("age in years", _cell("age", "72"), "unknown_code", (2,)),
-    BadFile("code in small letters", _cell("insulin", "steady"), "unknown_code", (2,)),
-    BadFile("code with a blank", _cell("gender", "Female "), "unknown_code", (2,)),
+    BadFile("age band closed at both ends", _cell("age", "[70-80]"), "unknown_code", (2,)),
+    BadFile("age band that a spreadsheet took for a date", _cell("age", "20-Oct"), "unknown_code", (2,)),
+    BadFile("yes where a drug has a state", _cell("insulin", "Yes"), "unknown_code", (2,)),
+    BadFile("seven and more", _cell("A1Cresult", "\u22657"), "unknown_code", (2,)),
     BadFile("code of another column", _cell("A1Cresult", ">200"), "unknown_code", (2,)),
     BadFile("sql", _cell("race", f"'; DROP TABLE {SECRET}; --"), "unknown_code", (2,)),
     BadFile("essay", _cell("medical_specialty", SECRET * 30), "unknown_code", (2,)),
     BadFile("control character", _cell("payer_code", f"\x1b[31m{SECRET}"), "unknown_code", (2,)),
     BadFile("icd 10", _cell("diag_1", "I50.9"), "not_icd9", (2,)),
     BadFile("diagnosis in words", _cell("diag_2", SECRET), "not_icd9", (2,)),
-    BadFile("diagnosis without its point", _cell("diag_3", "25083"), "not_icd9", (2,)),
+    BadFile("icd 10 that looks like an external cause", _cell("diag_1", "E11.9"), "not_icd9", (2,)),
+    BadFile("icd 10 without its point", _cell("diag_1", "E119"), "not_icd9", (2,)),
+    BadFile("diagnosis of six digits", _cell("diag_3", "250830"), "not_icd9", (2,)),
+    BadFile("diagnosis with a decimal comma", _cell("diag_3", "250,83"), "not_icd9", (2,)),
+    BadFile("diagnosis zero", _cell("diag_3", "000"), "not_icd9", (2,)),
     BadFile("diagnosis in digits of another script", _cell("diag_1", "\u0664\u0662\u0668"), "not_icd9", (2,)),
     BadFile("no encounter", _cell("encounter_id", "?"), "missing_value", (2,)),
     BadFile("no patient", _cell("patient_nbr", ""), "missing_value", (2,)),

@@ -4,13 +4,14 @@ What belongs here: the check. What does not: how far a day is (``lifecycle.days.
 that fill a gap (``automation.arrivals``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import table
+from readmission_platform.foundation.counting import counted
 from readmission_platform.lifecycle.days.progress import (
     DayState,
     Progress,
@@ -30,8 +31,8 @@ _ACTION = {
     "to_take_in": "Files are there and are not taken in; the sensor requests the runs, or run `readmission score`.",
     "to_score": "Rows are taken in and not scored, or predictions or work list are not those recorded; look at the "
     "last scoring run, or run `readmission score`.",
-    "nothing_accepted": "Every row of these days was set aside; `readmission quarantine list` says why. Have them "
-    "delivered again.",
+    "nothing_accepted": "Every row or file of these days was set aside; `readmission quarantine list` says why. Have "
+    "them delivered again.",
 }
 
 
@@ -46,30 +47,37 @@ def completeness_check(model: ModelAssets) -> dg.AssetChecksDefinition:
         landed = known_days(landing, today=today)
         days = expected_days(landed, workspace.rules, now=now, lookback=gaps.lookback_days)
         states = day_states(workspace, days)
-        return completeness(states, strays(landing, today=today), folder=landing.folders.rows)
+        return completeness(states, strays(landing, today=today))
 
     return every_day_complete
 
 
-def completeness(states: Sequence[DayState], stray_folders: int = 0, *, folder: str = "") -> dg.AssetCheckResult:
-    """Judge the days expected by now; a missing day is an error, and blocks nothing."""
+def completeness(states: Sequence[DayState], stray: Mapping[str, int] | None = None) -> dg.AssetCheckResult:
+    """Judge the days expected by now; a missing day is an error, and blocks nothing.
+
+    Parameters
+    ----------
+    stray
+        How much lies beside the folders of days, by folder of the landing zone.
+    """
+    beside = stray or {}
     behind = [state for state in states if state.progress is not Progress.complete]
     steps = [_ACTION[progress] for progress in dict.fromkeys(state.progress.value for state in behind)]
-    if stray_folders:
-        steps.append(
-            f"{stray_folders} folders of landing/{folder} are not named for a day (YYYY-MM-DD) up to today; "
-            "rename them."
-        )
-    count = f"{len(states) - len(behind)} of {len(states)} days complete"
+    steps += [
+        f"{counted(count, 'entry', 'entries')} beside the folders of days in landing/{folder} that nobody looks into: "
+        "move files into the folder of their day, name folders by a day (YYYY-MM-DD) up to today, remove the rest."
+        for folder, count in beside.items()
+    ]
+    count = f"{len(states) - len(behind)} of {counted(len(states), 'day')} complete"
     return dg.AssetCheckResult(
         check_name=COMPLETE_CHECK,
-        passed=not behind and not stray_folders,
+        passed=not behind and not beside,
         severity=dg.AssetCheckSeverity.ERROR,
         description=" ".join([_RULE, f"Here: {count}.", *steps]),
         metadata={
             "days expected": len(states),
             "days incomplete": len(behind),
-            "folders not named for a day": stray_folders,
+            "beside the folders of days": sum(beside.values()),
             "incomplete": table({"day": state.day, "what is missing": state.progress.value} for state in behind),
         },
     )

@@ -24,6 +24,7 @@ from readmission_platform.assets.presentation import (
 )
 from readmission_platform.evaluation.disclosure import in_words
 from readmission_platform.evaluation.operation.shown import shown_counts
+from readmission_platform.foundation.counting import counted
 from readmission_platform.lifecycle.days.intake import COUNTS, ROW_COUNTS, TakenIn, take_in_days
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.lake import Written
@@ -61,7 +62,7 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
             yield nothing_to_check(CHECK, why)
             yield nothing_to_check(FILES_CHECK, why)
             return
-        _tell(context, done.taken, ignored=sum(workspace.landing.ignored(day) for day in landed))
+        _tell(context, done.taken)
         yield dg.MaterializeResult(
             value=done.written,
             data_version=dg.DataVersion(done.written.digest),
@@ -97,7 +98,7 @@ def _taken_in(
     return done
 
 
-def _tell(context: dg.AssetExecutionContext, taken: TakenIn, *, ignored: int) -> None:
+def _tell(context: dg.AssetExecutionContext, taken: TakenIn) -> None:
     """Show each day's account on its own partition, and warn of what was set aside."""
     of_day = {
         str(day): reasons_table(lines, ["file", "column", "code", "reason"], counted="lines")
@@ -109,10 +110,8 @@ def _tell(context: dg.AssetExecutionContext, taken: TakenIn, *, ignored: int) ->
         context.add_asset_metadata({**account, **aside}, partition_key=day)
     rows, files = (int(taken.accounts[name].sum()) for name in ("quarantined", "files_quarantined"))
     if rows or files:
-        said = f"{in_words(rows)} rows and {files} whole files"
+        said = f"{in_words(rows)} rows and {counted(files, 'whole file')}"
         context.log.warning(f"set aside: {said}; `readmission quarantine list` says why")
-    if ignored:
-        context.log.warning(f"{ignored} files were not read: they are not CSV (.csv, .csv.gz) or Parquet")
 
 
 def _shown_accounts(taken: TakenIn) -> Iterator[dict[str, Any]]:
@@ -126,7 +125,7 @@ def _shown_accounts(taken: TakenIn) -> Iterator[dict[str, Any]]:
 
 def _accounted_for(taken: TakenIn, unbalanced: Sequence[str]) -> dg.AssetCheckResult:
     days = len(taken.accounts)
-    balanced = f"{days - len(unbalanced)} of {days} days add up"
+    balanced = f"{days - len(unbalanced)} of {counted(days, 'day')} {'adds' if days == 1 else 'add'} up"
     return check_result(
         CHECK,
         not unbalanced,
@@ -143,7 +142,7 @@ def _readable(taken: TakenIn) -> dg.AssetCheckResult:
     return check_result(
         FILES_CHECK,
         aside.empty,
-        observed=f"{int(aside['files_quarantined'].sum())} files set aside{f' on {days}' if days else ''}",
+        observed=f"{counted(int(aside['files_quarantined'].sum()), 'file')} set aside{f' on {days}' if days else ''}",
         rule=FILES_RULE[FILES_CHECK],
         action="`readmission quarantine list` says why; have the source deliver the files again.",
         severity=dg.AssetCheckSeverity.WARN,

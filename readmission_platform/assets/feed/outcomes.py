@@ -20,6 +20,7 @@ from readmission_platform.assets.presentation import (
     table,
 )
 from readmission_platform.evaluation.operation.shown import shown_outcome_counts
+from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.accounts import counts_taken_in
 from readmission_platform.lifecycle.days.outcomes import COUNTS, recorded_outcomes, take_in_outcome_days
@@ -84,8 +85,8 @@ def _accounted_for(accounts: pd.DataFrame, accepted: pd.DataFrame) -> dg.AssetCh
     total = accounts[COUNTS].sum()
     balanced = int(total["received"]) == int(total["accepted"] + total["quarantined"] + total["duplicate"])
     complete = balanced and len(accepted) == int(total["accepted"])
+    found = "each row accounted for" if complete else "and rows that are not there"
     return check_result(
-        CHECK, complete, rule=RULE[CHECK],
-        observed=f"{len(accounts)} days, {'each row accounted for' if complete else 'and rows that are not there'}",
+        CHECK, complete, rule=RULE[CHECK], observed=f"{counted(len(accounts), 'day')}, {found}",
         action="Stop: outcomes were lost on the way in. Compare the files with the table of the day.",
     )  # fmt: skip

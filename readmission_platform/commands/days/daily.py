@@ -9,6 +9,7 @@ import typer
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, checked_day, launching, out, print_json, workspace
+from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import BadInput
 
 
@@ -29,7 +30,7 @@ def replay(
     if as_json:
         print_json({"days": delivered, "simulated": True})
     else:
-        count = "1 day" if len(delivered) == 1 else f"{len(delivered)} days"
+        count = counted(len(delivered), "day")
         out.print(f"{count} in the landing zone, {_stretch(delivered[0], delivered[-1])} (simulated dates)")
 
 

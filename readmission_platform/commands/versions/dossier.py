@@ -9,6 +9,7 @@ from rich.markup import escape
 from readmission_platform import summary
 from readmission_platform.commands.audit import signer_of
 from readmission_platform.commands.terminal import Json, out, print_json, workspace
+from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import BadInput
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _make(version: str, target: Path, key: Path | None, *, as_json: bool) -> Non
         return
     note = " (demonstration)" if made.statement.demo else ""
     out.print(f"dossier of version {version}: {made.folder}", markup=False, soft_wrap=True)
-    out.print(f"{len(made.statement.files)} files sealed by {made.statement.signer}{note}", markup=False)
+    out.print(f"{counted(len(made.statement.files), 'file')} sealed by {made.statement.signer}{note}", markup=False)
     out.print(f"public_key: {made.public_key}", markup=False, soft_wrap=True)
 
 

@@ -24,6 +24,7 @@ from readmission_platform.commands.terminal import (
 from readmission_platform.config.files import read_yaml
 from readmission_platform.config.governance import AdditionalGates
 from readmission_platform.evaluation.disclosure import shown_estimates
+from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import BadInput, Refused, Unavailable
 from readmission_platform.intake.sources import SourceRequest
 
@@ -82,7 +83,8 @@ def _show_run(found: dict[str, Any], record: "VersionRecord", current: "Workspac
               + (f" ({', '.join(unsure)})" if unsure else ""))  # fmt: skip
     stages = ", ".join(f"{stage}: {version or 'none'}" for stage, version in found["stages"].items())
     out.print(f"Stages: {stages} (approved by the demo approver)")
-    out.print(f"Scored: {len(found['shadow_days'])} days in the shadow, {len(found['days'])} days in production\n")
+    shadow, production = (counted(len(found[days]), "day") for days in ("shadow_days", "days"))
+    out.print(f"Scored: {shadow} in the shadow, {production} in production\n")
     summary.show_work_list(out, found["days"][-1]["date"], found["work_list"], current, simulated=True)
     steps: dict[str, float] = {}
     for step, seconds in found["seconds"]["steps"]:

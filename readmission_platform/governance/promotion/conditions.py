@@ -7,6 +7,7 @@ putting conditions together (``promotion``), and the gates (``policy``).
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import LedgerCorrupt
 from readmission_platform.governance.ledger.binding import LOCAL
 from readmission_platform.governance.ledger.chain import Event, Pointer, first_difference, is_intact, pointers_from
@@ -162,7 +163,7 @@ def shadow_days(case: Case) -> Condition:
         return condition("shadow_days", False, _NO_RULES, _ADOPT_RULES)
     days, needed = case.facts.shadow_days, case.rules.shadow_days_required
     is_count = type(days) is int  # True would compare as one day
-    detail = f"{days} of {needed} days scored in the shadow"
+    detail = f"{days} of {counted(needed, 'day')} scored in the shadow"
     return condition("shadow_days", is_count and days >= needed, detail, "Score more days in the shadow first.")
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import Refused
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
@@ -84,7 +85,7 @@ def decide_release(
     found.append(condition("reason_given", bool(request.reason.strip()), request.reason or "no reason", "Give one."))
     faults = sorted({(cell.code, cell.column) for cell in stay})
     if not faults:
-        detail = f"{len(cells)} cells of {len(request.rows)} rows count as missing"
+        detail = f"counted as missing: {counted(len(cells), 'cell')} of {counted(len(request.rows), 'row')}"
         found.append(condition("may_be_missing", True, detail, ""))
     for code, column in faults:
         rows = sorted(cell.row for cell in stay if (cell.code, cell.column) == (code, column))

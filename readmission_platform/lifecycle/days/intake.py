@@ -16,6 +16,7 @@ from readmission_platform.governance.promotion.quarantine_releases import releas
 from readmission_platform.governance.promotion.requested import proper_releases
 from readmission_platform.intake.files import Place
 from readmission_platform.intake.rows import ReleasedCell, take_in
+from readmission_platform.intake.rules import whole_numbers
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.landing import LandedFile, fingerprint_of
 from readmission_platform.storage.tables import ACCOUNTING, FILES, HELD, ModelLake
@@ -136,9 +137,9 @@ def _accepted_before(lake: ModelLake, landed: Mapping[str, Sequence[LandedFile]]
     # Only these, because Delta then opens only the days that can hold them, of what may be years.
     lowest, highest = lake.contract.feed.whole_numbers[lake.row]
     wanted: set[int] = set()
-    for file in (file for files in landed.values() for file in files):
+    for file in (file.under_names([lake.row]) for files in landed.values() for file in files):
         if file.cells is not None and list(file.cells.columns).count(lake.row) == 1:
-            numbers = pd.to_numeric(file.cells[lake.row], errors="coerce")
+            numbers = whole_numbers(file.cells[lake.row])
             wanted.update(numbers[numbers.between(lowest, highest)].astype("int64"))
     among = compute.field(lake.row).isin(pa.array(wanted, pa.int64()))
     rows = lake.open(lake.names.delivered).to_pandas(columns=[lake.row, lake.day], filters=among)

@@ -19,7 +19,7 @@ from readmission_platform.lifecycle.days.intake import due_again
 from readmission_platform.lifecycle.days.seals import changed_days, recorded_digests
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.work_list import FOLDER, made_from
-from readmission_platform.storage.landing import Landing
+from readmission_platform.storage.landing import Kind, Landing
 from readmission_platform.storage.tables import ACCOUNTING, PREDICTIONS, SHADOW, ModelLake
 
 # Daily partitions begin here; nothing earlier is taken in.
@@ -106,8 +106,9 @@ def day_states(workspace: Workspace, days: Sequence[str]) -> list[DayState]:
     """Tell of each day how far it is, by the files as they are now.
 
     A day is scored when its predictions are those that the ledger recorded, and listed when its work list is made of
-    these. A day of which every row was set aside is not complete: somebody has to look. One that only the version in
-    the shadow scored, before there was one in production, needs no work list any more.
+    these. A day of which nothing was accepted, because every row or file was set aside, is not complete: somebody has
+    to look. One that only the version in the shadow scored, before there was one in production, needs no work list any
+    more.
     """
     landing, lake = workspace.landing, workspace.lake
     accounts, unsettled = _accounts(lake, days), _unsettled(workspace, days)
@@ -127,7 +128,7 @@ def day_states(workspace: Workspace, days: Sequence[str]) -> list[DayState]:
             day in unsettled or (scored.get(day, -1) < written and (day >= began or in_shadow.get(day, -1) < written))
         ):
             progress = Progress.to_score
-        elif account.quarantined and not account.accepted:
+        elif not account.accepted and (account.quarantined or account.files == account.files_quarantined):
             progress = Progress.nothing_accepted
         states.append(DayState(day, progress, fingerprint, account.times))
     return states
@@ -148,12 +149,17 @@ class _Account(NamedTuple):
 
     files_digest: str
     delivered_version: int
+    received: int
     accepted: int
     quarantined: int
+    files: int
+    files_quarantined: int
     times: int
 
 
-_NO_ACCOUNT = _Account("", 0, 0, 0, 0)
+_ACCOUNTED = ["files_digest", "delivered_version", "received", "accepted", "quarantined", "files", "files_quarantined",
+              "times_taken_in"]  # fmt: skip
+_NO_ACCOUNT = _Account("", 0, 0, 0, 0, 0, 0, 0)
 
 
 def _accounts(lake: ModelLake, days: Sequence[str]) -> dict[str, _Account]:
@@ -161,11 +167,8 @@ def _accounts(lake: ModelLake, days: Sequence[str]) -> dict[str, _Account]:
         return {}
     rows = lake.read(ACCOUNTING, where={lake.day: list(days)})
     return {
-        str(row[lake.day]): _Account(
-            str(row["files_digest"]),
-            *(int(row[name]) for name in ("delivered_version", "accepted", "quarantined", "times_taken_in")),
-        )
-        for row in rows.to_dict("records")
+        str(day): _Account(str(digest), *map(int, numbers))
+        for day, digest, *numbers in zip(*(rows[name] for name in [lake.day, *_ACCOUNTED]), strict=True)
     }
 
 
@@ -196,9 +199,15 @@ def stretches(days: Sequence[str], *, longest: int) -> list[list[str]]:
     return found
 
 
-def strays(landing: Landing, *, today: date) -> int:
-    """Return how many folders of delivered rows are not named for a day up to today: nobody would look into them."""
-    return sum(not _is_day_up_to(name, today) for name in landing.day_folders())
+def strays(landing: Landing, *, today: date) -> dict[str, int]:
+    """Count the entries beside the folders of days, by the folder that they lie in: nobody would look into them.
+
+    Of rows and of outcomes: files, and folders that are not named for a day up to today.
+    """
+    kinds: tuple[Kind, ...] = ("rows", "outcomes")
+    found = {landing.folder(kind).name: sum(not _is_day_up_to(name, today) for name in landing.entries(kind))
+             for kind in kinds}  # fmt: skip
+    return {folder: count for folder, count in found.items() if count}
 
 
 def _is_day_up_to(name: str, today: date) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.intake.outcomes import has_matured
 from readmission_platform.storage.home import replace_file
@@ -68,13 +69,14 @@ def replay(
         after = (today - reached).days - 1
         raise BadInput(
             f"the replay has reached {reached} and goes on from there: "
-            + (f"ask for {after} days or fewer" if after > 0 else "the next day can be delivered tomorrow")
+            + (f"ask for {counted(after, 'day')} or fewer" if after > 0 else "the next day can be delivered tomorrow")
         )
     position = max(delivered.values(), default=-1) + 1
     if (position + len(wanted)) * per_day > len(stream):
         left = len(stream) // per_day - position
         raise BadInput(
-            f"the replay stream holds {left} more days of {per_day} {contract.words.rows}, {len(wanted)} were asked for"
+            f"the replay stream holds {counted(left, 'more day')} of {per_day} {contract.words.rows}; "
+            f"{counted(len(wanted), 'day')} asked for"
         )
     delivered |= {day: position + offset for offset, day in enumerate(wanted)}
     # The plan first, then the files: a replay that was interrupted delivers the rest under the same dates.

@@ -12,6 +12,7 @@ import pandas as pd
 from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.figures import MEASURED
 from readmission_platform.evaluation.words import Wording
+from readmission_platform.foundation.counting import counted
 
 _MOST_NAMED = 4
 
@@ -74,8 +75,8 @@ def _days(visible: pd.DataFrame, wording: Wording) -> list[str]:
     if behind is None:
         return [] if visible["figure"].eq("rows_received").any() else [f"no {wording.words.delivery} have arrived"]
     if not behind["value"]:
-        return []
-    return [f"{behind['value']:.0f} of {behind['n']:.0f} days lack files, intake or scores"]
+        count, of = int(behind["value"]), counted(int(behind["n"]), "day")
+    return [f"{count} of {of} {'lacks' if count == 1 else 'lack'} files, intake or scores"]
 
 
 def _drift(visible: pd.DataFrame, live: str | None, wording: Wording) -> list[str]:

@@ -9,7 +9,9 @@ from dataclasses import replace
 import pandas as pd
 
 from readmission_platform.intake.contract import Excluded, RowContract, RowWords, Why
+from readmission_platform.intake.rules import LARGEST_EXACT
 from readmission_platform.intake.sources import LandingFolders
+from readmission_platform.intake.spellings import yes_or_no
 
 ROW, PERSON, YEAR, DAY, OUTCOME = "person_year_id", "person_id", "contract_year", "start_date", "frequent_visits"
 VISITS = "visits"
@@ -47,8 +49,8 @@ FEED = RowContract(
     day=DAY,
     outcome=OUTCOME,
     whole_numbers={
-        ROW: (1, 2**53),
-        PERSON: (1, 2**53),
+        ROW: (1, LARGEST_EXACT),
+        PERSON: (1, LARGEST_EXACT),
         YEAR: (1, 50),
         "age": (0, 120),
         "family_size": (1, 40),
@@ -60,6 +62,10 @@ FEED = RowContract(
         "deductible_plan": YES_NO,
         "physical_limitation": YES_NO,
         "self_rated_health": HEALTH,
+    },
+    spellings={
+        "sex": {"f": "female", "m": "male"},
+        **dict.fromkeys(("deductible_plan", "physical_limitation"), yes_or_no(yes="yes", no="no")),
     },
     nullable=frozenset({"incentive_payment", "maximum_expenditure", "physical_limitation", "chronic_diseases"}),
     reasons={
