@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from readmission_platform_tests.benchmarks.invariants import Bench, Sizes, holds, main, measure
+from readmission_platform_tests.benchmarks.invariants import Bench, Sizes, holds, main, measure_on
 from readmission_platform_tests.support.intruder import Intruder
 from readmission_platform_tests.support.ledger_rounds import OPERATIONS, SqliteLedgers, violations
 from readmission_platform_tests.support.vandalism import WAYS
@@ -41,7 +41,7 @@ class Sabotaged(Bench):
 @pytest.mark.slow
 def test_ledgers_without_their_triggers_violate_something_in_every_round(tmp_path: Path):
     sizes = Sizes(1, 0, 0, 0, 0, 0, 0)
-    tallies, attempts = measure([Sabotaged(tmp_path / "bench", None)], tmp_path, sizes, 1, lambda what, done: None)
+    tallies, attempts = measure_on(Sabotaged(tmp_path / "bench", None), sizes, 1, lambda what, done: None)
     assert not holds(tallies, attempts)
     for tally in tallies:
         assert len(tally.violations) >= sum(tally.rounds.values()) > 0

@@ -6,8 +6,9 @@ are inside it.
 """
 
 import base64
+import json
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -72,11 +73,12 @@ _BESIDE = 4.0
 def evidence_html(document: Mapping[str, Any]) -> str:
     """Render the page of an evidence document (see ``lifecycle.versions.evidence_document``)."""
     wording = Wording.of(document)
+    pictures, effects = _drawn(json.dumps(document, sort_keys=True))
     return _template().render(
         document,
         sections=list(_sections(document["estimates"], wording)),
-        pictures=_pictures(document, wording),
-        effects=_effects(document),
+        pictures=pictures,
+        effects=effects,
         recipe_settings=list(flat_settings((document["provenance"]["recipe"] or {}).get("settings") or {})),
         wording=wording,
     )
@@ -108,6 +110,13 @@ def _matching(pattern: str, estimates: Mapping[str, Any], wording: Wording) -> I
     ends = [name.removeprefix(prefix) for name in estimates if name.startswith(prefix)]
     known = [name for name in attributes if name in ends]
     yield from (prefix + end for end in [*known, *sorted(set(ends) - set(known), key=float)])
+
+
+@lru_cache(maxsize=2)
+def _drawn(content: str) -> tuple[dict[str, dict[str, str]], list[dict[str, Any]]]:
+    """Draw what a document holds, once per content: a dossier's page is made, and then made again to be compared."""
+    document = json.loads(content)
+    return _pictures(document, Wording.of(document)), _effects(document)
 
 
 def _pictures(document: Mapping[str, Any], wording: Wording) -> dict[str, dict[str, str]]:

@@ -17,12 +17,13 @@ import argparse
 import json
 import logging
 import os
+import queue
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
@@ -40,6 +41,7 @@ from readmission_platform.governance.dossier.folder import read_folder
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.signatures import load_key
 from readmission_platform_tests.support import ledger_rounds
+from readmission_platform_tests.support.forking import FORKING
 from readmission_platform_tests.support.home_rounds import Scoring, Training, put_into_production
 from readmission_platform_tests.support.homes import SMALL_COHORT, Home
 from readmission_platform_tests.support.hostile_dossiers import (
@@ -57,7 +59,7 @@ KINDS = ("killed at a step", "killed at random", "raced", "faults")
 DATABASES = ("sqlite", "postgresql")
 MUTATIONS_PER_WAY = 50  # of 12 ways
 FOLDERS, CONTENTS = 450, 80
-Rounds = Iterator[tuple[str, list[str]]]
+DOSSIERS = "dossiers"
 
 
 @dataclass
@@ -88,6 +90,11 @@ class Attempts:
         """Count one attempt."""
         self.tried += 1
         self.problems += [problem] if problem else []
+
+
+Rounds = Iterator[tuple[str, list[str]]]
+Told = Callable[[str, int], None]
+Found = tuple[list[Tally], list[Attempts]]
 
 
 @dataclass(frozen=True)
@@ -205,30 +212,80 @@ def hostile_dossiers(folder: Path, sizes: Sizes, random: Random) -> Iterator[str
         yield problem_with_content(manifest, files, signer, random)
 
 
-def measure(
-    benches: Sequence[Bench], folder: Path, sizes: Sizes, seed: int, told: Callable[[str, int], None]
-) -> tuple[list[Tally], list[Attempts]]:
-    """Try everything; ``told`` hears what is being tried, and how many rounds of it are done."""
-    tallies, attempts = [], []
-    for bench in benches:
-        for name, rounds in bench.rounds(sizes, Random(seed)):
-            tally = Tally(name, bench.database)
-            began = time.monotonic()
-            for number, (kind, found) in enumerate(rounds, start=1):
-                tally.count(kind, found)
-                told(f"{name}, {bench.database}", number)
-            tally.seconds = round(time.monotonic() - began, 1)
-            tallies.append(tally)
-    tried = [(f"ledger mutations found, {bench.database}", bench.mutations(sizes)) for bench in benches]
-    if sizes.folders + sizes.contents:
-        tried.append(("hostile dossiers refused without a traceback", hostile_dossiers(folder, sizes, Random(seed))))
-    for what, each in tried:
-        attempt = Attempts(what)
-        for problem in each:
-            attempt.count(problem)
-            told(what, attempt.tried)
-        attempts.append(attempt)
-    return tallies, attempts
+def measure_on(bench: Bench, sizes: Sizes, seed: int, told: Told) -> Found:
+    """Try everything on a kind of database; ``told`` hears what is being tried, and how many rounds of it are done."""
+    tallies = []
+    for name, rounds in bench.rounds(sizes, Random(seed)):
+        tally = Tally(name, bench.database)
+        began = time.monotonic()
+        for number, (kind, found) in enumerate(rounds, start=1):
+            tally.count(kind, found)
+            told(f"{name}, {bench.database}", number)
+        tally.seconds = round(time.monotonic() - began, 1)
+        tallies.append(tally)
+    return tallies, [_attempted(f"ledger mutations found, {bench.database}", bench.mutations(sizes), told)]
+
+
+def measure_dossiers(folder: Path, sizes: Sizes, seed: int, told: Told) -> Found:
+    """Verify hostile dossiers."""
+    tried = hostile_dossiers(folder, sizes, Random(seed))
+    return [], [_attempted("hostile dossiers refused without a traceback", tried, told)]
+
+
+def _attempted(what: str, tried: Iterator[str | None], told: Told) -> Attempts:
+    attempts = Attempts(what)
+    for problem in tried:
+        attempts.count(problem)
+        told(what, attempts.tried)
+    return attempts
+
+
+def measure(databases: Sequence[str], sizes: Sizes, seed: int, told: Told) -> Found:
+    """Try everything, each kind of database and the dossiers in a process of its own, at the same time.
+
+    Raises
+    ------
+    RuntimeError
+        When one of these processes failed; it has said why.
+    """
+    parts = [*databases, *([DOSSIERS] if sizes.folders + sizes.contents else [])]
+    said = FORKING.Queue()
+    with tempfile.TemporaryDirectory(prefix="invariants-") as folder:
+        running = {part: FORKING.Process(target=_measure_part, args=(part, Path(folder) / part, sizes, seed, said))
+                   for part in parts}  # fmt: skip
+        for process in running.values():
+            process.start()
+        results: dict[str, Found] = {}
+        while len(results) < len(parts):
+            try:
+                part, what, number = said.get(timeout=5)
+            except queue.Empty:
+                failed = [part for part in parts if part not in results and not running[part].is_alive()]
+                if failed and said.empty():
+                    raise RuntimeError(f"{failed[0]}: the process that tried this failed") from None
+                continue
+            if isinstance(what, str):
+                told(what, number)
+            else:
+                results[part] = what
+        for process in running.values():
+            process.join()
+    found = [results[part] for part in parts]
+    return [tally for tallies, _ in found for tally in tallies], [each for _, attempts in found for each in attempts]
+
+
+def _measure_part(part: str, folder: Path, sizes: Sizes, seed: int, said: Any) -> None:
+    warnings.simplefilter("ignore")
+    logging.getLogger("dagster").setLevel(logging.ERROR)
+
+    def told(what: str, number: int) -> None:
+        said.put((part, what, number))
+
+    programs = binaries()
+    with throwaway_server(programs) if part == "postgresql" and programs else nullcontext() as server:
+        found = (measure_dossiers(folder, sizes, seed, told) if part == DOSSIERS
+                 else measure_on(Bench(folder, server), sizes, seed, told))  # fmt: skip
+    said.put((part, found, 0))
 
 
 # ------------------------------------------------------------------------------------------------------------- report
@@ -274,7 +331,7 @@ def to_json(tallies: Sequence[Tally], attempts: Sequence[Attempts]) -> dict[str,
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int], None]]:
+def _progress() -> Iterator[Told]:
     """Show what is being tried: a line that lives on a terminal, a line for each thing in a log."""
     out = console(stderr=True)
     if not out.is_terminal:
@@ -310,24 +367,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Try everything; returns the exit code."""
     asked = _asked(arguments)
     os.environ["PYTHONWARNINGS"] = "ignore"  # for the processes that are killed
-    warnings.simplefilter("ignore")
-    logging.getLogger("dagster").setLevel(logging.ERROR)
     sizes = Sizes(asked.kills, asked.races, asked.home_kills, asked.home_races, asked.mutations, asked.folders,
                   asked.contents)  # fmt: skip
-    programs = binaries()
-    if asked.database != "sqlite" and programs is None:
-        print(
-            "there is no PostgreSQL here: install it (Debian: postgresql), or give --database sqlite", file=sys.stderr
-        )
+    databases = DATABASES if asked.database == "both" else (asked.database,)
+    if "postgresql" in databases and binaries() is None:
+        print("there is no PostgreSQL here: install it, or give --database sqlite", file=sys.stderr)
         return 2
-    with ExitStack() as open_now:
-        folder = Path(open_now.enter_context(tempfile.TemporaryDirectory(prefix="invariants-")))
-        benches = [Bench(folder / "sqlite", None)] if asked.database != "postgresql" else []
-        if asked.database != "sqlite" and programs is not None:
-            server = open_now.enter_context(throwaway_server(programs))
-            benches.append(Bench(folder / "postgresql", server))
-        told = open_now.enter_context(_progress())
-        tallies, attempts = measure(benches, folder, sizes, asked.seed, told)
+    with _progress() as told:
+        tallies, attempts = measure(databases, sizes, asked.seed, told)
     if asked.json:
         print(json.dumps(to_json(tallies, attempts), indent=1))
     else:

@@ -160,15 +160,20 @@ def _places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
             yield from _places(inner, (*place, key))
 
 
-def _mutate(value: Any, random: Random) -> None:
-    """Put something hostile into one place, or take the place away."""
-    *parents, last = random.choice(list(_places(value)))
+def _mutated(content: Any, random: Random) -> Any:
+    """Return JSON with something hostile in one place of it, or without that place."""
+    places = list(_places(content))
+    if not places:
+        return random.choice(HOSTILE)
+    *parents, last = random.choice(places)
+    value = content
     for parent in parents:
         value = value[parent]
     if random.randint(0, 4) == 0:
         del value[last]
     else:
         value[last] = random.choice(HOSTILE)
+    return content
 
 
 def problem_with_content(manifest: bytes, files: Files, signer: Signer, random: Random) -> str | None:
@@ -178,11 +183,10 @@ def problem_with_content(manifest: bytes, files: Files, signer: Signer, random: 
     about: dict[str, Any] = {}
     if name == dossier.LEDGER:
         kinds = sorted({json.loads(line)["kind"] for line in files[name].splitlines()})
-        changed, head = rechained(files, random.choice(kinds), lambda payload: _mutate(payload, random))
+        changed, head = rechained(files, random.choice(kinds), lambda payload: _mutated(payload, random))
         about = {"ledger": head}
     elif name.endswith(".json"):
-        content = json.loads(files[name])
-        _mutate(content, random)
+        content = _mutated(json.loads(files[name]), random)
         changed = {**files, name: dossier.json_bytes(content)}
     else:
         place = random.randint(0, len(files[name]) - 1)

@@ -219,7 +219,7 @@ def test_a_hostile_or_broken_folder_ends_in_refusal_and_one_line(
 
 
 @pytest.mark.slow
-@settings(max_examples=120)
+@settings(max_examples=60)  # `make invariants` tries more
 @given(random=st.randoms(use_true_random=False))
 def test_whatever_a_file_holds_and_whoever_sealed_it_verifying_ends_with_checks(
     contents: tuple[bytes, Files], signer: Signer, random: Random
