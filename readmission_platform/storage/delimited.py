@@ -86,6 +86,8 @@ def read_delimited(content: bytes) -> Delimited:
     if max(content.count(separator.encode()) for separator in SEPARATORS) + breaks > LARGEST_CELLS:
         raise Damaged("file_too_large")
     text, foreign = _decoded(content)
+    if foreign and not text.splitlines()[0].isascii():  # of another encoding too, or no text
+        raise Damaged("file_not_utf8")
     if not text.strip():
         raise Damaged("file_empty")
     said = _SEPARATOR_LINE.match(text)

@@ -75,7 +75,8 @@ def _days(visible: pd.DataFrame, wording: Wording) -> list[str]:
     if behind is None:
         return [] if visible["figure"].eq("rows_received").any() else [f"no {wording.words.delivery} have arrived"]
     if not behind["value"]:
-        count, of = int(behind["value"]), counted(int(behind["n"]), "day")
+        return []
+    count, of = int(behind["value"]), counted(int(behind["n"]), "day")
     return [f"{count} of {of} {'lacks' if count == 1 else 'lack'} files, intake or scores"]
 
 
