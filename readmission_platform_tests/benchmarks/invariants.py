@@ -198,6 +198,7 @@ def hostile_dossiers(folder: Path, sizes: Sizes, random: Random) -> Iterator[str
     """Verify dossiers that were damaged or hold something hostile; yields how one did not end as promised."""
     home = Home.new(folder / "home")
     assert home.command("train", *SMALL_COHORT).code == 3
+    put_into_production(home)  # for a ledger with every kind of event
     made = folder / "dossier"
     outcome = home.command("dossier", "1", "--out", str(made))
     assert outcome.code == 0, outcome.err

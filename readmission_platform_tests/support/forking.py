@@ -1,6 +1,7 @@
 """Other processes for tests, forked from a server that has everything imported already: a fresh one costs seconds.
 
 There is one server for all, because the list of what it imports belongs to the process: of two lists the later counts.
+What is not there is left out without a word, and imported by each process again.
 """
 
 import multiprocessing
@@ -11,7 +12,14 @@ FORKING.set_forkserver_preload(
         "readmission_platform.cli",
         "readmission_platform.launcher",
         "readmission_platform.intake.rows",
-        "readmission_platform.models.readmission_30d.scoring",
+        "readmission_platform.models.scoring",
+        "readmission_platform.models.boosting.contributions",
+        "readmission_platform.models.boosting.crossvalidation",
+        "readmission_platform.models.boosting.effects",
+        "readmission_platform.models.readmission_30d.baseline",
+        "readmission_platform.models.readmission_30d.features",
+        "readmission_platform.models.readmission_30d.model",
+        "readmission_platform.evaluation.estimates.comparison",
         "readmission_platform.evaluation.estimates.evidence",
         "readmission_platform_tests.support.home_rounds",
         "readmission_platform_tests.support.hostile_dossiers",
@@ -19,17 +27,35 @@ FORKING.set_forkserver_preload(
         "readmission_platform_tests.support.racers",
         "readmission_platform_tests.support.vandalism",
         "readmission_platform_tests.support.homes",
+        "dagster._core.execution.execute_in_process",
+        "dagster._core.executor.in_process",
+        "dagster._core.storage.local_compute_log_manager",
+        "dagster._core.storage.root",
+        "dagster._core.storage.runs",
+        "dagster._core.storage.schedules",
+        "dagster._core.storage.sqlite_storage",
         "dagster._daemon.daemon",
-        "deltalake",
+        "dagster_mlflow",
+        "deltalake.fs",
+        "git",
         "hypothesis.extra.pandas",
+        "matplotlib.backends.backend_agg",
+        "matplotlib.figure",
+        "mlflow.sklearn",
         "mlflow.store.model_registry.sqlalchemy_store",
+        "mlflow.store.model_registry.sqlalchemy_workspace_store",
         "mlflow.store.tracking.sqlalchemy_store",
+        "mlflow.store.tracking.sqlalchemy_workspace_store",
+        "mlflow.tracing.export",
+        "mlflow.tracing.processor",
         "opentelemetry.sdk.metrics",
-        "pandera.backends.pandas",
+        "pandera.backends.pandas.register",
         "pandera.pandas",
+        "PIL.Image",
         "pyarrow.dataset",
         "pyarrow.parquet",
         "skops.io",
         "upath.implementations.local",
+        "watchdog.observers.polling",
     ]
 )
