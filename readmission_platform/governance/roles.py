@@ -23,13 +23,18 @@ PERMISSION_TO_ENTER = {"staging": "write_staging", "production": "promote_produc
 
 
 def check_roles(roles: RolesConfig) -> None:
-    """Check that every permission exists.
+    """Check that every permission exists, and that no key belongs to two people.
 
     Raises
     ------
     BadInput
-        Naming the role and the permission that does not exist.
+        Naming the role and the permission that does not exist, or two people with one key.
     """
+    holders: dict[str, str] = {}
+    for who, person in roles.people.items():
+        other = holders.setdefault(person.public_key, who) if person.public_key else who
+        if other != who:
+            raise BadInput(f"{other} and {who} have the same public key: whoever holds it could sign for both.")
     for role, permissions in roles.roles.items():
         unknown = sorted(set(permissions) - set(PERMISSIONS))
         if unknown:

@@ -6,6 +6,7 @@ What belongs here: reading key and roles. What does not: whether a request count
 from dataclasses import replace
 from typing import TypeVar
 
+from readmission_platform.foundation.errors import Refused
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.binding import LOCAL
 from readmission_platform.governance.ledger.ledger import Ledger
@@ -46,4 +47,7 @@ def check_may(permission: str, *, ledger: Ledger, workspace: Workspace) -> None:
         When they do not have it.
     """
     roles = in_force_by(ledger, "roles_adopted").roles
+    if roles is None and workspace.environment != LOCAL:
+        raise Refused(["no roles are in force here: adopt them first (`readmission policy adopt --roles`), then what "
+                       "docs/runbook.md lists"])  # fmt: skip
     check_permitted(workspace.actor, permission, roles, environment_name=workspace.environment)

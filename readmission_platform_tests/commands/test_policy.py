@@ -214,6 +214,7 @@ def test_what_a_decision_reads_takes_effect_by_adoption_and_never_by_another_fil
     assert acted_on() == float(after)
     assert home.command("policy", "show", option, "--json").json[part] == float(after)
     assert "says what the" in home.command("policy", "diff", option).out
+    assert home.command("verify", "1").code == 0, "it was judged by what was in force then"
 
 
 def test_the_roles_in_force_are_shown(lived_home: Home):

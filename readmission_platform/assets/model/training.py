@@ -21,6 +21,7 @@ from readmission_platform.evaluation.leakage import permuted_labels_auroc
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.foundation.steps import reached
 from readmission_platform.foundation.values import digest_of
+from readmission_platform.governance.ledger.binding import LOCAL
 from readmission_platform.governance.promotion.permission import CLAIMED
 from readmission_platform.lifecycle.asking import check_may
 from readmission_platform.lifecycle.training.training_record import cohort_of, model_of, recipe_of, split_of
@@ -67,6 +68,8 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
             check_may("train", ledger=ledger, workspace=workspace)
+            if workspace.environment != LOCAL:  # there the first validation adopts what is missing
+                workspace.policy_in_force(ledger)
         seed = workspace.config.seed if config.seed is None else config.seed
         training = TrainingTable.of(contract, features, split, seed)
         with tracked(workspace.registry, context) as mlflow:

@@ -74,6 +74,11 @@ def score(
         print_json(accounts)
     else:
         summary.show_days(out, accounts)
+        for each in accounts:
+            if each["accepted"] == 0 and each["received"]:
+                out.print(
+                    f"nothing of {each['date']} was accepted: `readmission quarantine show --date {each['date']}`"
+                )
 
 
 def outcomes(

@@ -39,6 +39,7 @@ from readmission_platform.governance.policy.adoptable import (
 )
 from readmission_platform.governance.policy.keys import (
     KEY_CHANGES,
+    administrators,
     change_problem,
     changed,
     is_key_change,
@@ -269,7 +270,8 @@ def ensure_adopted(
     if now.missing:
         wanted = ", ".join(ADOPTABLE[kind].words for kind in now.missing)
         if not (environment.adopt_policy_on_first_use and allowed):
-            raise Refused([f"not in force here: {wanted}; adopt them in this order, each with a signature"])
+            raise Refused([f"not in force here: {wanted}; adopt them in this order, each with a signature "
+                           "(`readmission policy adopt`, docs/runbook.md)"])  # fmt: skip
         signer = demo_signer(ledger, keys)
         for kind in now.missing:
             _adopt_unless_there(ledger, kind, contents[kind], signer, required)
@@ -373,6 +375,8 @@ def _problem(
         return "it was signed to follow another adoption than the last one"
     if isinstance(content, RolesConfig) and (whose := retired_key(content, retired)):
         return f"it gives {whose} a key that was rotated or revoked"
+    if isinstance(content, RolesConfig) and statement.get("demo") is False and not administrators(content):
+        return "nobody with a key could administer any more, and nothing would lead back"
     return _signature_problem(event, content, roles, announced)
 
 

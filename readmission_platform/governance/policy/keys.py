@@ -83,7 +83,8 @@ def change_problem(
         "a rotation names a new key, and a revocation none": (event.kind == ROTATED) != (new is not None),
         "the owner of the new key did not sign": new is not None and not _possessed(event.payload, new),
         "the new key is, or was, a key of somebody here": new in retired or new in _keys(roles),
-        "nobody would be left who may administer": event.kind == REVOKED and not _administered(roles, statement),
+        "nobody would be left who may administer": event.kind == REVOKED
+        and not administrators(roles) - {statement.identity},
     }
     return next((problem for problem, holds in problems.items() if holds), None)
 
@@ -93,6 +94,11 @@ def changed(roles: RolesConfig, event: Event) -> RolesConfig:
     statement = event.payload["statement"]
     person = roles.people[statement["identity"]].model_copy(update={"public_key": statement["new_public_key"]})
     return roles.model_copy(update={"people": {**roles.people, statement["identity"]: person}})
+
+
+def administrators(roles: RolesConfig) -> set[str]:
+    """Return who may administer and has a key to do it with."""
+    return {who for who, person in roles.people.items() if person.public_key and permitted(roles, who, "administer")}
 
 
 def retired_key(roles: RolesConfig, retired: Collection[str]) -> str | None:
@@ -108,8 +114,3 @@ def _possessed(payload: Mapping[str, Any], new: str) -> bool:
 
 def _keys(roles: RolesConfig) -> set[str | None]:
     return {person.public_key for person in roles.people.values()}
-
-
-def _administered(roles: RolesConfig, statement: KeyStatement) -> bool:
-    return any(person.public_key and permitted(roles, who, "administer")
-               for who, person in roles.people.items() if who != statement.identity)  # fmt: skip

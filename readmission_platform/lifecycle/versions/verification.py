@@ -7,11 +7,13 @@ What belongs here: reading bytes and rows again. What does not: what the compari
 from collections.abc import Mapping
 from typing import Any
 
+from readmission_platform.config.model import ModelConfig
 from readmission_platform.foundation.errors import BadInput, GovernanceError, LedgerCorrupt, Refused
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.policy.adoption import everything_in_force
 from readmission_platform.governance.promotion.check import Check
 from readmission_platform.governance.promotion.verification import (
     Recomputed,
@@ -58,8 +60,8 @@ def verify(version: str, *, ledger: Ledger, workspace: Workspace) -> list[Check]
     record = records[version]
     artifact = artifact_digest(workspace.registry.root, record.artifact_path) if record.artifact_path else None
     evidence, estimates = _recomputed(record, records, events, workspace)
-    settings = record.trained.get("model_config")
-    found = Recomputed(artifact, evidence, estimates, settings_alike=settings == digest_of(workspace.config))
+    settings = digest_of(_config_then(record, events, workspace))
+    found = Recomputed(artifact, evidence, estimates, settings_alike=settings == record.trained.get("model_config"))
     checks = verify_version(record, events=events, found=found, required=workspace.required)
     return [chain_check(problem, len(events)), *checks]
 
@@ -82,13 +84,22 @@ def raise_unless_verified(version: str, checks: list[Check]) -> None:
         raise Refused([f"{check.name}: {check.detail}" for check in failed])
 
 
+def _config_then(record: VersionRecord, events: list[Event], workspace: Workspace) -> ModelConfig:
+    """Return the configuration with the evaluation settings that were in force when a version was last validated."""
+    if not record.validations:
+        return workspace.config
+    then = everything_in_force([event for event in events if event.seq < record.validations[-1].seq]).evaluation
+    return workspace.config.model_copy(update=dict(then.content)) if then else workspace.config
+
+
 def _recomputed(
     record: VersionRecord, records: Mapping[str, VersionRecord], events: list[Event], workspace: Workspace
 ) -> tuple[str | None, dict[str, Any] | None]:
     """Return the digest of the evidence rows as they are now, and the estimates made from them."""
     from readmission_platform.evaluation.estimates.rows import InvalidEvidence, digest_rows
 
-    lake, config, schema = workspace.lake, workspace.config, workspace.contract.evidence
+    lake, schema = workspace.lake, workspace.contract.evidence
+    config = _config_then(record, events, workspace)
     rows = evidence_rows(lake, record)
     if rows is None:
         return None, None

@@ -97,6 +97,21 @@ def test_no_later_roles_bring_a_key_back_that_was_rotated_or_revoked(ledger: Led
     assert registered(ledger) == public_key_text(NEW)
 
 
+@pytest.mark.parametrize("change", [{"roles": ("data_scientist",)}, {"public_key": None}])
+def test_roles_that_leave_nobody_who_could_administer_are_refused(ledger: Ledger, change: dict[str, Any]):
+    Scenario(ledger).adopt()
+    people = PEOPLE | {"admin": PEOPLE["admin"].model_copy(update=change)}
+    with pytest.raises(Refused, match="nobody with a key could administer any more"):
+        adopt(ledger, "roles_adopted", RolesConfig(roles=STAFFED_ROLES.roles, people=people), ADMIN)
+
+
+def test_roles_that_give_two_people_one_key_are_refused(ledger: Ledger):
+    same = {"public_key": PEOPLE["clinician"].public_key}
+    people = PEOPLE | {"second": PEOPLE["second"].model_copy(update=same)}
+    with pytest.raises(BadInput, match="clinician and second have the same public key"):
+        adopt(ledger, "roles_adopted", RolesConfig(roles=STAFFED_ROLES.roles, people=people), ADMIN)
+
+
 @pytest.mark.parametrize(
     ("attempt", "why"),
     [
