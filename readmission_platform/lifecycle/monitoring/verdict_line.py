@@ -76,6 +76,8 @@ def _days(visible: pd.DataFrame, wording: Wording) -> list[str]:
         return [] if visible["figure"].eq("rows_received").any() else [f"no {wording.words.delivery} have arrived"]
     if not behind["value"]:
         return []
+    if behind[["value", "n"]].isna().any():  # hidden, as few rows are
+        return ["days lack files, intake or scores"]
     count, of = int(behind["value"]), counted(int(behind["n"]), "day")
     return [f"{count} of {of} {'lacks' if count == 1 else 'lack'} files, intake or scores"]
 

@@ -285,13 +285,15 @@ def test_contradicting_rows_of_a_late_file_take_the_encounter_off_the_list_until
     assert score(home, "--date", day)[0]["accepted"] == 27
 
 
-def test_files_in_other_formats_are_not_read_and_said_to_be(home: Home):
+def test_files_in_other_formats_are_set_aside_and_said_to_be(home: Home):
     day = home.landed()[5]
     (home.path / "landing/discharges" / day / "more.xlsx").write_bytes(b"PK")
     result = home.materialize("daily_discharges", day=day)
     with home.instance() as instance:
         said = [record.user_message for record in instance.all_logs(result.run_id)]
-    assert any("1 files were not read" in message for message in said)
+    assert any("1 whole file" in message and "quarantine list" in message for message in said)
+    lines = home.command("quarantine", "show", "--date", day, "--json").json
+    assert [(line["file"], line["code"]) for line in lines] == [("more.xlsx", "file_not_understood")]
 
 
 def test_a_day_with_a_header_and_no_rows_gives_an_empty_account(home: Home):

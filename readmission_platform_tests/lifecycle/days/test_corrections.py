@@ -9,11 +9,12 @@ from readmission_platform_tests.support.corrections import DAYS, Feed, tried
 from readmission_platform_tests.support.homes import Home
 
 # More: python -m readmission_platform_tests.benchmarks.corrections
-SEQUENCES = 25
+LOSING = (134, 152)  # seeds of sequences after which somebody is lost, unless it is known who was left to whom
+SEQUENCES = (*range(25), *LOSING)
 
 
 def test_at_rest_every_encounter_is_on_exactly_one_list_whatever_was_corrected_and_in_whatever_order():
-    assert {seed: found for seed in range(SEQUENCES) if (found := tried(seed))} == {}
+    assert {seed: found for seed in SEQUENCES if (found := tried(seed))} == {}
 
 
 def test_without_what_was_left_to_another_day_encounters_are_lost(monkeypatch: pytest.MonkeyPatch):
@@ -21,7 +22,7 @@ def test_without_what_was_left_to_another_day_encounters_are_lost(monkeypatch: p
         return [day for day in DAYS if feed.taken.get(day) != feed.revision[day]]
 
     monkeypatch.setattr(Feed, "due", by_files_alone)
-    assert any("is lost" in str(tried(seed)) for seed in range(SEQUENCES))
+    assert all("is lost" in str(tried(seed)) for seed in LOSING)
 
 
 @pytest.mark.parametrize("earlier_first", [True, False])
