@@ -10,9 +10,10 @@ import pytest
 
 from readmission_platform.config.governance import AdditionalGates, GatePolicy
 from readmission_platform.foundation.errors import BadInput, Conflict, Refused
-from readmission_platform.foundation.values import Limits
+from readmission_platform.foundation.values import Limits, digest_of
 from readmission_platform.governance.demo_approver import demo_signer
-from readmission_platform.governance.ledger.ledger import Ledger, Pointer
+from readmission_platform.governance.ledger.chain import ENVIRONMENT, Pointer
+from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.promotion.approvals import sign
 from readmission_platform.governance.promotion.decision import PromotionRequest, apply, decide
 from readmission_platform_tests.support.scenario import (
@@ -238,8 +239,13 @@ def test_in_local_a_demo_approver_takes_a_synthetic_version_to_production(ledger
 def test_two_identities_with_one_key_are_one_approver(ledger: Ledger) -> None:
     people = STAFFED_ROLES.people
     twin = people["second"].model_copy(update={"public_key": people["clinician"].public_key})
+    plain = STAFFED_ROLES.model_copy(update={"people": {**people, "second": twin}}).model_dump(mode="json")
+    statement = {"kind": "roles_adopted", "model": ENVIRONMENT, "digest": digest_of(plain), "follows_seq": 0,
+                 "signer": "admin", "signed_at": "2026-01-01T00:00:00.000000Z", "demo": False}  # fmt: skip
+    content = {"digest": digest_of(plain), "content": plain, "demo": False, **sign(statement, KEYS["admin"])}
+    ledger.append("roles_adopted", content, actor="admin", of_environment=True)  # adopt() refuses such roles
     scenario = Scenario(ledger)
-    scenario.adopt(roles=STAFFED_ROLES.model_copy(update={"people": {**people, "second": twin}}))
+    scenario.adopt(roles=None)
     scenario.train()
     scenario.validate()
     scenario.stage()
