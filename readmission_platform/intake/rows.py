@@ -103,8 +103,9 @@ def take_in(
     good = good.drop(index=conflicts)
     home = good[contract.row].map(accepted_before or {})
     elsewhere = home.notna() & ~home.isin(list(landed))
-    held = good.loc[elsewhere, [day, contract.row]].assign(home=home[elsewhere].astype("str"))
     accepted = _chosen(good[~elsewhere], mended, home, contract)
+    taken = dict(good.loc[accepted, [contract.row, day]].itertuples(index=False, name=None))
+    held = _held(good, home.where(elsewhere, good[contract.row].map(taken)), contract)
     faults = pd.concat([faults, _faults(conflicts, contract.row, "conflicting_rows")], ignore_index=True)
     fate = pd.Series(np.where(rows["repeated"], "duplicate", "quarantined"), index=rows.index, dtype=object)
     fate[good.index] = "duplicate"
@@ -115,7 +116,7 @@ def take_in(
         good.loc[accepted, [*contract.columns, day]].reset_index(drop=True),
         quarantine_lines(pd.concat([whole_file_lines(arrived, contract), lines], ignore_index=True), contract),
         _counted(arrived, rows["number"], fate, day),
-        held.drop_duplicates().reset_index(drop=True),
+        held,
         day,
     )
 
@@ -207,6 +208,13 @@ def _chosen(free: pd.DataFrame, mended: pd.Index, home: pd.Series, contract: Row
                            "mended": free.index.isin(mended), "at": free.index})  # fmt: skip
     first = ranked.sort_values(["moved", "mended", "at"]).drop_duplicates("identifier")
     return free.index[free.index.isin(first["at"])]
+
+
+def _held(good: pd.DataFrame, home: pd.Series, contract: RowContract) -> pd.DataFrame:
+    """Return the sound rows that another day than their own has, of this run or of before, with that day."""
+    left = home.notna() & (home != good[contract.day])
+    rows = good.loc[left, [contract.day, contract.row]].assign(home=home[left].astype("str"))
+    return rows.drop_duplicates().reset_index(drop=True)
 
 
 def _counted(arrived: Sequence[Arrived], number: pd.Series, fate: pd.Series, day: str) -> pd.DataFrame:
