@@ -37,6 +37,8 @@ class LandedFile:
         Whether it ends within its last row: that row is ragged, and later ones may be missing.
     foreign
         Whether its encoding had to be assumed: then only texts that a list has are believed.
+    modified_at
+        When it was changed last (UTC, ISO 8601); the parts of a folder are of one moment.
     """
 
     name: str
@@ -48,6 +50,7 @@ class LandedFile:
     line: int | None = None
     cut_off: bool = False
     foreign: bool = False
+    modified_at: str = ""
 
     def under_names(self, names: Sequence[str]) -> "LandedFile":
         """Return the file with its columns under these names, where they differ in case, blanks or hyphens alone."""
@@ -84,6 +87,17 @@ class Place(NamedTuple):
 
     day: str
     name: str
+
+
+class Delivered(NamedTuple):
+    """When a file was delivered (UTC, ISO 8601): first as the platform saw it, then as the file says.
+
+    Of two files the one that was taken in later is the newer, whatever their own times say; among files that were there
+    at once their own times decide. Two of the same moment are one delivery.
+    """
+
+    first_taken_in: str
+    modified_at: str
 
 
 def sort_out(

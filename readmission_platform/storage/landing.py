@@ -8,7 +8,8 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -72,7 +73,8 @@ class Landing:
         """Read every file of a day, in order of name."""
         # Outcomes are often named by the day they are sent on; which rows they belong to, their content tells.
         named = day if kind == "rows" else None
-        return [self._read(path, day, named, kind) for path in self._files(day, kind)]
+        return [replace(self._read(path, day, named, kind), modified_at=_delivered_at(path, day))
+                for path in self._files(day, kind)]  # fmt: skip
 
     def fingerprint(self, day: str, kind: Kind = "rows") -> str:
         """Return a digest over names and contents of a day's files; empty when there are none."""
@@ -179,6 +181,13 @@ def _is_day(name: str) -> bool:
         return _DAY.fullmatch(name) is not None and bool(date.fromisoformat(name))
     except ValueError:
         return False
+
+
+def _delivered_at(path: Path, day: str) -> str:
+    """Return when a file was changed last (UTC, ISO 8601); the parts of a folder of Spark are of one moment."""
+    of_folder = path.parent / "_SUCCESS"
+    changed = _changed(of_folder if path.parent.name != day and of_folder.is_file() else path)
+    return datetime.fromtimestamp(changed, UTC).isoformat(timespec="microseconds")
 
 
 def _changed(path: Path) -> float:

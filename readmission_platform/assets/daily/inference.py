@@ -227,6 +227,7 @@ def _written(
         written = lake.write(table, scored, partition=(lake.day, days), metadata={"run_id": run_id})
         if complete:
             with workspace.ledger() as ledger:
-                record_days(ledger, table, scored, days, lake=lake, run_id=run_id, actor=workspace.actor)
+                record_days(ledger, table, scored, days, version=written.version, lake=lake, run_id=run_id,
+                            actor=workspace.actor)  # fmt: skip
             reached(f"scoring: {table} recorded")
     return written
