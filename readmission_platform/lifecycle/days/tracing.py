@@ -149,7 +149,9 @@ def _replaced(
 ) -> list[dict[str, Any]]:
     """Return what was shown of a row before its day was scored again, each time that it was something else."""
     table, found = TABLES[kind], []
-    next_of = {each["date"]: _told(each) for each in predictions if each["kind"] == kind}
+    next_of: dict[str, dict[str, Any] | None] = {
+        each["date"]: _told(each) for each in predictions if each["kind"] == kind
+    }
     for before in reversed(replaced_days(ledger, table)):
         if day is not None and before.day != day:
             continue
