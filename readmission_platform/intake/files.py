@@ -5,7 +5,7 @@ rows. What does not: reading bytes (``storage.landed_file``) and judging rows (`
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -98,6 +98,27 @@ class Delivered(NamedTuple):
 
     first_taken_in: str
     modified_at: str
+
+
+def delivered_at(
+    files: Iterable[tuple[str, LandedFile]], before: Mapping[tuple[str, str], Delivered], now: str
+) -> list[Delivered]:
+    """Return when each file of a day was delivered.
+
+    Parameters
+    ----------
+    before
+        By day and digest, when a file that lay there before was taken in first.
+    now
+        When the others are (UTC, ISO 8601).
+    """
+    return [before.get((day, file.digest), Delivered(now, file.modified_at)) for day, file in files]
+
+
+def ages(moments: Sequence[Delivered]) -> dict[int, int]:
+    """Return for each place among the moments how many deliveries are newer."""
+    newest_first = {moment: place for place, moment in enumerate(sorted(set(moments), reverse=True))}
+    return {place: newest_first[moment] for place, moment in enumerate(moments)}
 
 
 def sort_out(

@@ -28,6 +28,8 @@ from readmission_platform.intake.files import (
     Delivered,
     LandedFile,
     Place,
+    ages,
+    delivered_at,
     numbered_rows,
     sort_out,
     whole_file_lines,
@@ -116,8 +118,7 @@ def take_in(
     """
     day = contract.day
     arrived = list(sort_out(landed, contract, taken_before or {}))
-    before = delivered_before or {}
-    moments = [before.get((each.day, each.file.digest), Delivered(now, each.file.modified_at)) for each in arrived]
+    moments = delivered_at(((each.day, each.file) for each in arrived), delivered_before or {}, now)
     rows = numbered_rows(arrived, contract)
     frame, faults = _judged(arrived, rows, contract)
     frame, faults, mended = _released(frame, faults, rows, released, contract)
@@ -125,7 +126,7 @@ def take_in(
     ill_formed = faults.loc[~faults["code"].isin([each.code for each in contract.excluded]), "at"]
     sound = contract.typed(frame[~frame.index.isin(ill_formed)])
     sound = sound.assign(**{day: rows.loc[sound.index, day]})
-    age = _ages(rows.loc[sound.index, "number"], moments)
+    age = rows.loc[sound.index, "number"].map(ages(moments)).astype("int64")
     good = sound[~sound.index.isin(faults["at"])]
     withdrawn = _withdrawn(good, sound.drop(index=good.index), age, contract)
     good = good.drop(index=withdrawn.index)
@@ -218,12 +219,6 @@ def _released(
     for at, column in faults.loc[obeyed, ["at", "column"]].itertuples(index=False):
         mended.loc[at, column] = None
     return mended, faults[~obeyed].reset_index(drop=True), pd.Index(faults.loc[obeyed, "at"].unique())
-
-
-def _ages(number: pd.Series, moments: Sequence[Delivered]) -> pd.Series:
-    """Return for each row how many deliveries are newer than that of its file, by the file's number."""
-    newest_first = {moment: place for place, moment in enumerate(sorted(set(moments), reverse=True))}
-    return number.map({place: newest_first[moment] for place, moment in enumerate(moments)}).astype("int64")
 
 
 def _conflicts(good: pd.DataFrame, mended: pd.Index, age: pd.Series, contract: RowContract) -> pd.Index:

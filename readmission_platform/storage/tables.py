@@ -19,6 +19,7 @@ PERFORMANCE = "live_performance"
 ACCOUNTING, FILES, QUARANTINE = "intake_accounting", "intake_files", "quarantined_rows"
 HELD, CORRECTIONS = "rows_left_to_another_day", "corrected_rows"
 OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE = "outcome_accounting", "quarantined_outcomes"
+OUTCOME_FILES, OUTCOME_CORRECTIONS = "outcome_files", "corrected_outcomes"
 
 # What scoring the same day again changes although every score stays the same.
 CIRCUMSTANCES = ["run_id", "scored_at", "delivered_version", "cohort_version", "outcomes_version"]

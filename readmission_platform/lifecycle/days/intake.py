@@ -83,7 +83,7 @@ def take_in_days(landed: Mapping[str, Sequence[LandedFile]], days: Sequence[str]
         feed,
         accepted_before=_accepted_before(lake, landed),
         taken_before=_taken_before(lake, landed),
-        delivered_before=_delivered_before(lake, landed),
+        delivered_before=delivered_before(lake, FILES, landed),
         now=datetime.now(UTC).isoformat(timespec="microseconds"),
         released=released,
     )
@@ -164,13 +164,21 @@ def _taken_before(lake: ModelLake, landed: Mapping[str, Sequence[LandedFile]]) -
     return dict(zip(first["file_digest"], map(Place, first[lake.day], first["file"]), strict=True))
 
 
-def _delivered_before(lake: ModelLake, landed: Mapping[str, Sequence[LandedFile]]) -> dict[tuple[str, str], Delivered]:
-    """Return by day and digest when each of these files, which lay there before, was taken in first."""
-    if not lake.exists(FILES):
+def delivered_before(
+    lake: ModelLake, table: str, landed: Mapping[str, Sequence[LandedFile]]
+) -> dict[tuple[str, str], Delivered]:
+    """Return by day and digest when each of these files, which lay there before, was taken in first.
+
+    Parameters
+    ----------
+    table
+        The one that keeps it: of files of rows, or of outcomes.
+    """
+    if not lake.exists(table):
         return {}
     there = {(day, file.digest) for day, files in landed.items() for file in files}
     columns = [lake.day, "file_digest", "first_taken_in", "modified_at"]
-    rows = lake.read(FILES, columns=columns, where={lake.day: sorted(landed)})
+    rows = lake.read(table, columns=columns, where={lake.day: sorted(landed)})
     return {
         (day, digest): Delivered(first, changed)
         for day, digest, first, changed in rows[columns].itertuples(index=False, name=None)
