@@ -17,10 +17,10 @@ from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.promotion.approved import approvers
+from readmission_platform.lifecycle.days.identities import known_identities
 from readmission_platform.lifecycle.days.scoring import (
     InputVersions,
-    known_rows,
-    load_scorer,
+    score_rows,
 )
 from readmission_platform.lifecycle.days.seals import replaced_days, replaced_rows, unchanged_rows
 from readmission_platform.lifecycle.workspace import Workspace
@@ -29,7 +29,7 @@ from readmission_platform.storage.tables import CIRCUMSTANCES, CORRECTIONS, PRED
 
 TABLES = {"production": PREDICTIONS, "shadow": SHADOW}
 _SHOWN = ("band", "flagged", "withheld_because", "scored_at", "run_id", "model_version", "artifact_digest")
-_INPUTS = ("delivered_digest", "delivered_version", "cohort_version", "outcomes_version")
+_INPUTS = ("delivered_digest", "delivered_version", "cohort_version", "outcomes_version", "identities_event")
 _CORRECTED = ("older_file", "older_file_row", "newer_file", "newer_file_row", "differing_columns")
 _GATE = ("gate", "result", "observed", "low", "high", "limit", "stage")
 
@@ -105,15 +105,17 @@ def rescored(found: dict[str, Any], row: int, *, ledger: Ledger, workspace: Work
         When the model file is missing or is not the recorded one.
     """
     lake, day = workspace.lake, found["date"]
-    read = InputVersions(found["delivered_version"], found["cohort_version"], found["outcomes_version"])
+    read = InputVersions(
+        found["delivered_version"], found["cohort_version"], found["outcomes_version"],
+        known_identities(ledger, until=found["identities_event"]),
+    )  # fmt: skip
+    record = version_records(*ledger.snapshot())[found["model_version"]]
     try:
         rows = lake.read(lake.names.delivered, version=read.delivered, where={lake.day: [day]})
-        known = known_rows(lake, rows, read)
+        # The whole day again, as it was scored, so that nothing but the inputs can make a difference.
+        again = score_rows(rows, record, read, workspace)[rows[lake.row] == row]
     except TableMissing as error:
         raise BadInput(f"what was read to score {day} is not in the lake any more: {error}") from error
-    record = version_records(*ledger.snapshot())[found["model_version"]]
-    # The whole day again, as it was scored, so that nothing but the inputs can make a difference.
-    again = load_scorer(workspace, record).score(rows, known)[rows[lake.row] == row]
     if again.empty:
         raise BadInput(f"what was read to score {day} does not hold this {lake.contract.words.row}")
     replayed, because = _number(again["risk"].iloc[0]), again["withheld_because"].iloc[0]
@@ -180,7 +182,7 @@ def _corrections(lake: ModelLake, wanted: int, day: str | None) -> list[dict[str
 
 def _described(rows: pd.DataFrame, kind: str, day: str) -> Iterator[dict[str, Any]]:
     for row in rows.to_dict("records"):
-        inputs = {name: _whole(row.get(name)) if name.endswith("version") else row.get(name) for name in _INPUTS}
+        inputs = {name: row.get(name) if name.endswith("digest") else _whole(row.get(name)) for name in _INPUTS}
         contributions = _present(row.get("contributions"))
         yield {
             "kind": kind,
