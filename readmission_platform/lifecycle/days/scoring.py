@@ -5,8 +5,8 @@ a day. What does not: which version scores a day, and who may ask (``assets.dail
 list that the care team is given (``work_lists``).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -45,15 +45,31 @@ class InputVersions:
         return cls(lake.open(lake.names.delivered).version(), cohort, outcomes, identities)
 
 
+@dataclass(frozen=True)
+class DeliveredRows:
+    """The accepted rows of some days, and the table version that they were read at."""
+
+    rows: pd.DataFrame
+    version: int
+
+
+def delivered_now(lake: ModelLake, days: Sequence[str]) -> DeliveredRows:
+    """Return the accepted rows of days as they are now.
+
+    The version first, then its rows: whoever takes in a day in between makes another version, by which the day is seen
+    to have changed since it was scored.
+    """
+    version = lake.open(lake.names.delivered).version()
+    return DeliveredRows(lake.read(lake.names.delivered, version=version, where={lake.day: list(days)}), version)
+
+
 def score_days(
-    delivered: pd.DataFrame, versions: Mapping[str, VersionRecord], *, run_id: str, workspace: Workspace
+    delivered: DeliveredRows, versions: Mapping[str, VersionRecord], *, run_id: str, workspace: Workspace
 ) -> pd.DataFrame:
     """Score each day with its version; each artifact is verified against the ledger before it is loaded.
 
     Parameters
     ----------
-    delivered
-        Accepted rows of some days.
     versions
         The version for each of these days.
 
@@ -65,13 +81,13 @@ def score_days(
     lake = workspace.lake
     with workspace.ledger() as ledger:
         identities = known_identities(ledger)
-    version_of = delivered[lake.day].map({day: record.version for day, record in versions.items()})
+    version_of = delivered.rows[lake.day].map({day: record.version for day, record in versions.items()})
     scored = []
     for record in {record.version: record for record in versions.values()}.values():
-        rows = delivered[version_of == record.version].reset_index(drop=True)
+        rows = delivered.rows[version_of == record.version].reset_index(drop=True)
         if rows.empty:
             continue
-        read = InputVersions.newest(lake, record.cohort_version, identities)
+        read = replace(InputVersions.newest(lake, record.cohort_version, identities), delivered=delivered.version)
         found = score_rows(rows, record, read, workspace)
         scored.append(pd.concat([rows[[lake.row, "entity_key", lake.day]], found], axis=1).assign(
             model_version=record.version, artifact_digest=record.artifact_digest,
@@ -79,7 +95,7 @@ def score_days(
             outcomes_version=pd.array([read.outcomes] * len(rows), dtype="Int64"),
             identities_event=read.identities.event))  # fmt: skip
     listed = ranked(pd.concat(scored, ignore_index=True), workspace.config, day=lake.day)
-    digests = group_digests(delivered, by=lake.day)
+    digests = group_digests(delivered.rows, by=lake.day)
     return listed.assign(
         delivered_digest=listed[lake.day].map(digests), run_id=run_id,
         scored_at=datetime.now(UTC).isoformat(timespec="seconds"),
