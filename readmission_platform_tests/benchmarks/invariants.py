@@ -287,7 +287,7 @@ def _quick_folder() -> str | None:
 
 
 def _measure_part(part: str, folder: Path, sizes: Sizes, seed: int, said: Any) -> None:
-    warnings.simplefilter("ignore")
+    warnings.showwarning = lambda *_, **__: None  # libraries set the filters again
     logging.getLogger("dagster").setLevel(logging.ERROR)
 
     def told(what: str, number: int) -> None:
