@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -258,23 +258,31 @@ def measure(databases: Sequence[str], sizes: Sizes, seed: int, told: Told) -> Fo
                    for part in parts}  # fmt: skip
         for process in running.values():
             process.start()
-        results: dict[str, Found] = {}
-        while len(results) < len(parts):
-            try:
-                part, what, number = said.get(timeout=5)
-            except queue.Empty:
-                failed = [part for part in parts if part not in results and not running[part].is_alive()]
-                if failed and said.empty():
-                    raise RuntimeError(f"{failed[0]}: the process that tried this failed") from None
-                continue
-            if isinstance(what, str):
-                told(what, number)
-            else:
-                results[part] = what
-        for process in running.values():
-            process.join()
+        try:
+            results = _results(running, said, told)
+        finally:
+            for process in running.values():
+                process.terminate()
+                process.join()
     found = [results[part] for part in parts]
     return [tally for tallies, _ in found for tally in tallies], [each for _, attempts in found for each in attempts]
+
+
+def _results(running: Mapping[str, Any], said: Any, told: Told) -> dict[str, Found]:
+    results: dict[str, Found] = {}
+    while len(results) < len(running):
+        try:
+            part, what, number = said.get(timeout=5)
+        except queue.Empty:
+            failed = [part for part, process in running.items() if part not in results and not process.is_alive()]
+            if failed and said.empty():
+                raise RuntimeError(f"{failed[0]}: the process that tried this failed") from None
+            continue
+        if isinstance(what, str):
+            told(what, number)
+        else:
+            results[part] = what
+    return results
 
 
 def _quick_folder() -> str | None:
