@@ -260,9 +260,12 @@ def measure(databases: Sequence[str], sizes: Sizes, seed: int, told: Told) -> Fo
             process.start()
         try:
             results = _results(running, said, told)
+        except BaseException:
+            for process in running.values():
+                process.kill()
+            raise
         finally:
             for process in running.values():
-                process.terminate()
                 process.join()
     found = [results[part] for part in parts]
     return [tally for tallies, _ in found for tally in tallies], [each for _, attempts in found for each in attempts]

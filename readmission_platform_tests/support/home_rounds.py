@@ -67,8 +67,12 @@ class Training:
         return self.violations()
 
     def full_from(self, step: str) -> list[str]:
-        """Let the disk be full for one from a step on."""
-        return _not_told(run_full(self._home, step, *TRAIN).code) + self.violations()
+        """Let the disk be full for one from a step on; once its version is judged, that it was rejected is true."""
+        before = self._trained()
+        code = run_full(self._home, step, *TRAIN).code
+        with self._home.ledger() as ledger:
+            judged = {event.version for event in ledger.events(kind="version_validated")} - before
+        return ([] if code == TRAINED and judged else _not_told(code)) + self.violations()
 
     def without_registry(self) -> list[str]:
         """Let the registry be out of reach: nothing is trained, and that is said."""
