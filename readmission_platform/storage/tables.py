@@ -18,6 +18,7 @@ PERFORMANCE = "live_performance"
 # What became of delivered files and rows.
 ACCOUNTING, FILES, QUARANTINE = "intake_accounting", "intake_files", "quarantined_rows"
 HELD = "rows_left_to_another_day"
+CODE_TRANSLATIONS = "code_translations"
 OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE = "outcome_accounting", "quarantined_outcomes"
 
 # What scoring the same day again changes although every score stays the same.

@@ -4,7 +4,7 @@ What belongs here: the asset of delivered rows and its accounting. What does not
 reading files (``storage.landed_file``), comparing with what was taken in before (``lifecycle.days.intake``), and
 scoring (``assets.daily.inference``).
 
-Five tables hold what became of a day; the accounting is written last, so a day that has its account is there as a
+Six tables hold what became of a day; the accounting is written last, so a day that has its account is there as a
 whole. ``revision`` counts how often the accepted rows of a day have changed.
 """
 
@@ -29,7 +29,7 @@ from readmission_platform.lifecycle.days.intake import COUNTS, ROW_COUNTS, Taken
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.lake import Written
 from readmission_platform.storage.landing import LandedFile
-from readmission_platform.storage.tables import ACCOUNTING, FILES, HELD, QUARANTINE
+from readmission_platform.storage.tables import ACCOUNTING, CODE_TRANSLATIONS, FILES, HELD, QUARANTINE
 
 CHECK, FILES_CHECK = "every_row_accounted_for", "every_file_readable"
 RULE = {CHECK: "On each day the received rows are accepted, quarantined or duplicates; none is lost."}
@@ -91,6 +91,7 @@ def _taken_in(
     lake.write(QUARANTINE, taken.quarantined, partition=partition, metadata=metadata)
     lake.write(FILES, taken.files, partition=partition, metadata=metadata)
     lake.write(HELD, taken.held, partition=partition, metadata=metadata)
+    lake.write(CODE_TRANSLATIONS, taken.translations, partition=partition, metadata=metadata)
     written = lake.write(lake.names.delivered, taken.delivered, partition=(lake.day, days), metadata=metadata)
     done = _Done(taken, written, taken.unbalanced_days(landed))
     if not done.unbalanced:  # else no day of these is there as a whole

@@ -105,6 +105,8 @@ def _show(found: Mapping[str, Any], current: "Workspace") -> None:
             f"{names.cohort} version {each['cohort_version']}, outcomes: {outcomes}",
             soft_wrap=True,
         )
+        for code in each["translated"]:
+            out.print(f"  {code['column']} came as {code['system']} and was translated {code['said']}", soft_wrap=True)
     for version, record in found["versions"].items():
         out.print(f"\n[bold]version {version}[/], {record['state']}, trained on {record['source']} data")
         out.print(summary.make_table(("it rests on", ""), _rests_on(version, found, record)))

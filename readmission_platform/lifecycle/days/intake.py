@@ -40,8 +40,9 @@ class TakenIn:
         One row per day with files: the day, the counts, ``files_digest``, ``accepted_digest``, ``revision``,
         ``times_taken_in`` and ``delivered_version`` (missing where the accepted rows have changed and their version is
         not yet known).
-    quarantined, files, held
-        Lines of the quarantine, the counts of each file, and the rows left to another day (see ``intake.rows.Intake``).
+    quarantined, files, held, translations
+        Lines of the quarantine, the counts of each file, the rows left to another day, and the codes of another system
+        (see ``intake.rows.Intake``).
     """
 
     day: str
@@ -50,6 +51,7 @@ class TakenIn:
     quarantined: pd.DataFrame
     files: pd.DataFrame
     held: pd.DataFrame
+    translations: pd.DataFrame
 
     def accounts_at(self, version: int) -> pd.DataFrame:
         """Return the accounts, with the table version of rows that changed."""
@@ -103,6 +105,7 @@ def take_in_days(landed: Mapping[str, Sequence[LandedFile]], days: Sequence[str]
         taken.quarantined,
         taken.files,
         taken.held,
+        taken.translations,
     )
 
 

@@ -23,6 +23,7 @@ from readmission_platform.lifecycle.days.scoring import (
     load_scorer,
 )
 from readmission_platform.lifecycle.days.seals import unchanged_rows
+from readmission_platform.lifecycle.days.translations import translated_codes
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.lake import TableMissing
 from readmission_platform.storage.tables import PREDICTIONS, SHADOW, ModelLake
@@ -43,7 +44,8 @@ def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict
 
     Returns
     -------
-    ``predictions`` (production before shadow, by day) and ``versions`` (by number, those that scored it).
+    ``predictions`` (production before shadow, by day; ``translated`` says which of the row's codes were, and how) and
+    ``versions`` (by number, those that scored it).
 
     Raises
     ------
@@ -53,6 +55,8 @@ def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict
         When the predictions of one of its days are not those that the ledger recorded.
     """
     predictions = [found for kind in TABLES for found in _predictions(lake, kind, row, day)]
+    for found in predictions:
+        found["translated"] = translated_codes(lake, row, found["date"], found["delivered_version"])
     if not predictions:
         when = f" of {day}" if day else ""
         raise BadInput(

@@ -1,0 +1,60 @@
+"""Codes of another system in the accepted rows: how those of one row were translated, and the shares of some days.
+
+What belongs here: reading what intake recorded (``storage.tables.CODE_TRANSLATIONS``). What does not: translating
+(``intake.translation``), and judging a share against its limit (``assets.feed.delivered``). No code is kept or shown,
+neither as it came nor as it was read.
+"""
+
+from typing import NamedTuple
+
+from readmission_platform.intake.translation import translators
+from readmission_platform.storage.lake import TableMissing
+from readmission_platform.storage.tables import CODE_TRANSLATIONS, ModelLake
+
+
+class TranslatedCode(NamedTuple):
+    """A code of a row that was translated: its column, the system it came in, the way by its name and in words."""
+
+    column: str
+    system: str
+    how: str
+    said: str
+
+
+def translated_codes(lake: ModelLake, row: int, day: str, version: int | None) -> list[dict[str, str]]:
+    """Return which codes of a row were translated, and how, when its day was taken in.
+
+    Parameters
+    ----------
+    version
+        Version of the table of delivered rows that was read; None for the newest.
+
+    Returns
+    -------
+    The fields of ``TranslatedCode`` by name, by column; what is not recorded counts as not translated.
+    """
+    known = translators(lake.contract.feed)
+    if not known or not lake.exists(CODE_TRANSLATIONS):
+        return []
+    lines = lake.read(CODE_TRANSLATIONS, version=_written_with(lake, version), where={lake.day: [day]})
+    lines = lines[lines[lake.row] == row].sort_values("column")
+    return [
+        TranslatedCode(column, known[column].system, how, known[column].ways[how].words)._asdict()
+        for column, how in zip(lines["column"], lines["how"], strict=True)
+        if column in known
+    ]
+
+
+def _written_with(lake: ModelLake, delivered: int | None) -> int | None:
+    """Return the version of the translations that the run wrote which wrote these delivered rows; None if unknown."""
+    if delivered is None:
+        return None
+    run = lake.commit_metadata(lake.names.delivered, delivered).get("readmission.run_id")
+    # Written just before the rows, whenever these are: an interrupted run leaves this table ahead, never behind.
+    for version in range(delivered, lake.open(CODE_TRANSLATIONS).version() + 1):
+        try:
+            if lake.commit_metadata(CODE_TRANSLATIONS, version).get("readmission.run_id") == run:
+                return version
+        except TableMissing:
+            continue
+    return None
