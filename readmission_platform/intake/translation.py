@@ -54,6 +54,34 @@ def translators(contract: "RowContract") -> dict[str, Translator]:
     return {name: pattern.translator for name, pattern in contract.patterns.items() if pattern.translator is not None}
 
 
+KINDS = ("native", "exact", "inexact", "lost")
+
+
+def codes_by_kind(accepted: pd.DataFrame, translations: pd.DataFrame, contract: "RowContract") -> pd.DataFrame:
+    """Count the codes of accepted rows by what became of them.
+
+    Parameters
+    ----------
+    accepted
+        Rows with the contract's day and the columns that have a translator.
+    translations
+        What was translated in them (see ``rows.Intake``).
+
+    Returns
+    -------
+    By day (index): ``native`` (they came in the feed's own system) and, of another system, ``exact``, ``inexact`` and
+    ``lost``.
+    """
+    known = translators(contract)
+    there = accepted[list(known)].notna().sum(axis=1).groupby(accepted[contract.day]).sum()
+    kinds = [known[column].ways[how].kind for column, how in
+             zip(translations["column"], translations["how"], strict=True)]  # fmt: skip
+    of_other = pd.crosstab(translations[contract.day], pd.Series(kinds, index=translations.index, dtype=object))
+    counts = of_other.reindex(index=there.index, columns=KINDS[1:], fill_value=0)
+    native = there - counts["exact"] - counts["inexact"]
+    return counts.assign(native=native)[list(KINDS)].astype("int64")
+
+
 def translate(cells: pd.DataFrame, number: pd.Series, contract: "RowContract") -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read codes of other systems as codes of the feed.
 

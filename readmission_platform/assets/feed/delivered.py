@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
+from readmission_platform.assets.feed.translations import codes_results, codes_rule, codes_taken_in, said_of
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import (
     DATA_TEAM,
@@ -25,6 +26,7 @@ from readmission_platform.assets.presentation import (
 from readmission_platform.evaluation.disclosure import in_words
 from readmission_platform.evaluation.operation.shown import shown_counts
 from readmission_platform.foundation.counting import counted
+from readmission_platform.intake.contract import RowContract
 from readmission_platform.lifecycle.days.intake import COUNTS, ROW_COUNTS, TakenIn, take_in_days
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.lake import Written
@@ -39,10 +41,11 @@ FILES_RULE = {FILES_CHECK: "Every file of the days can be read; one that cannot 
 def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the accepted rows of each day."""
     words, folder = model.words, model.contract.landing.rows
+    translation_rule = codes_rule(model)
 
     @model.daily(
             model.names.delivered, group="inference", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
-            code_version="2", blocking=RULE, warning=FILES_RULE,
+            code_version="3", blocking=RULE, warning=FILES_RULE | translation_rule,
             description=f"The accepted {words.rows} of each day, from the files in `landing/{folder}/<date>/`. Rows "
             "that break the contract of the feed are quarantined with file hash, row number and reason, never with "
             f"values. {words.rows.capitalize()} accepted before are counted as duplicates. A day without a file is "
@@ -61,13 +64,19 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
             context.log.warning(f"skipped: {why}")
             yield nothing_to_check(CHECK, why)
             yield nothing_to_check(FILES_CHECK, why)
+            yield from (nothing_to_check(check, why) for check in translation_rule)
             return
-        _tell(context, done.taken)
+        feed, limits = workspace.contract.feed, workspace.monitoring.translation
+        _tell(context, done.taken, feed)
         yield dg.MaterializeResult(
             value=done.written,
             data_version=dg.DataVersion(done.written.digest),
             metadata={"dates": "as delivered; those of a replay are simulated"},
-            check_results=[_accounted_for(done.taken, done.unbalanced), _readable(done.taken)],
+            check_results=[
+                _accounted_for(done.taken, done.unbalanced),
+                _readable(done.taken),
+                *codes_results(done.taken, feed, limits, translation_rule),
+            ],
         )
 
     return delivered
@@ -99,15 +108,18 @@ def _taken_in(
     return done
 
 
-def _tell(context: dg.AssetExecutionContext, taken: TakenIn) -> None:
+def _tell(context: dg.AssetExecutionContext, taken: TakenIn, feed: RowContract) -> None:
     """Show each day's account on its own partition, and warn of what was set aside."""
     of_day = {
         str(day): reasons_table(lines, ["file", "column", "code", "reason"], counted="lines")
         for day, lines in taken.quarantined.groupby(taken.day)
     }
+    codes, translated = codes_taken_in(taken, feed), set(taken.translations[taken.day])
     for account in _shown_accounts(taken):
         day = account.pop(taken.day)
         aside = {"set aside": of_day[day]} if day in of_day else {}
+        if day in translated:
+            aside["codes"] = dg.MetadataValue.text(said_of(codes.loc[[day]], feed))
         context.add_asset_metadata({**account, **aside}, partition_key=day)
     rows, files = (int(taken.accounts[name].sum()) for name in ("quarantined", "files_quarantined"))
     if rows or files:

@@ -5,9 +5,12 @@ What belongs here: reading what intake recorded (``storage.tables.CODE_TRANSLATI
 neither as it came nor as it was read.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from readmission_platform.intake.translation import translators
+import pandas as pd
+
+from readmission_platform.intake.translation import KINDS, codes_by_kind, translators
 from readmission_platform.storage.lake import TableMissing
 from readmission_platform.storage.tables import CODE_TRANSLATIONS, ModelLake
 
@@ -43,6 +46,17 @@ def translated_codes(lake: ModelLake, row: int, day: str, version: int | None) -
         for column, how in zip(lines["column"], lines["how"], strict=True)
         if column in known
     ]
+
+
+def codes_of_days(lake: ModelLake, days: Sequence[str]) -> pd.DataFrame:
+    """Return what became of the codes of days, as ``intake.translation.codes_by_kind`` counts them; by day."""
+    feed = lake.contract.feed
+    known = translators(feed)
+    if not known or not lake.exists(CODE_TRANSLATIONS) or not lake.exists(lake.names.delivered):
+        return pd.DataFrame(columns=list(KINDS), dtype="int64")
+    of_days = {lake.day: list(days)}
+    accepted = lake.read(lake.names.delivered, columns=[lake.day, *known], where=of_days)
+    return codes_by_kind(accepted, lake.read(CODE_TRANSLATIONS, where=of_days), feed)
 
 
 def _written_with(lake: ModelLake, delivered: int | None) -> int | None:
