@@ -25,12 +25,17 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal, NamedTuple
 
+import numpy as np
+import pandas as pd
+
 from readmission_platform.encounters.icd9 import normal_code
 from readmission_platform.intake.translation import Translated, Translator, Way
 
 How = Literal["exact", "approximate", "one_of_many", "no_map", "unknown"]
 System = Literal["icd9", "icd10", "in_doubt"]
 _LONGEST = 7
+# So many ways at most that a code goes forth: a large category has about as many codes.
+DRAWS = 499
 
 WAYS: Mapping[str, Way] = {
     "exact": Way("by its equivalent", "exact"),
@@ -92,6 +97,26 @@ def forth(code: str, draw: int = 0) -> str | None:
     round_, place = divmod(draw, len(below))
     choices = sorted({line.code for line in _choices(mapping.lines[below[place]])})
     return choices[round_ % len(choices)]
+
+
+def forth_and_back(codes: pd.Series, draws: np.ndarray) -> pd.Series:
+    """Return what ICD-9-CM codes become when a hospital writes them in ICD-10-CM and they are translated.
+
+    Parameters
+    ----------
+    codes
+        Codes in their one spelling, missing ones as None.
+    draws
+        A whole number from 0 for each, which decides among the codes it may be written as (see ``forth``).
+    """
+    found = {pair: _returned(*pair) for pair in set(zip(codes, (draws % DRAWS).tolist(), strict=True))}
+    back = [found[pair] for pair in zip(codes, (draws % DRAWS).tolist(), strict=True)]
+    return pd.Series(back, index=codes.index, name=codes.name, dtype=object)
+
+
+def _returned(code: str | None, draw: int) -> str | None:
+    there = forth(code, draw) if isinstance(code, str) else None
+    return None if there is None else _remembered(there).code
 
 
 def system_of(text: str) -> System | None:

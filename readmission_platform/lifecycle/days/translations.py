@@ -59,6 +59,15 @@ def codes_of_days(lake: ModelLake, days: Sequence[str]) -> pd.DataFrame:
     return codes_by_kind(accepted, lake.read(CODE_TRANSLATIONS, where=of_days), feed)
 
 
+def translated_share(lake: ModelLake, rows: pd.DataFrame) -> float:
+    """Return the share of rows (``row``, ``day``) of which a code came in another system."""
+    if not len(rows) or not translators(lake.contract.feed) or not lake.exists(CODE_TRANSLATIONS):
+        return 0.0
+    of_days = {lake.day: sorted(set(rows["day"]))}
+    lines = lake.read(CODE_TRANSLATIONS, columns=[lake.row, lake.day], where=of_days)
+    return float(rows["row"].isin(lines[lake.row]).mean())
+
+
 def _written_with(lake: ModelLake, delivered: int | None) -> int | None:
     """Return the version of the translations that the run wrote which wrote these delivered rows; None if unknown."""
     if delivered is None:
