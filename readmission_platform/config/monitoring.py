@@ -36,6 +36,13 @@ class PerformanceConfig(Frozen):
     limits: dict[str, Limits] = Field(description="By measure, of everybody in the judged period.")
 
 
+class TranslationConfig(Frozen):
+    """When codes that came in another system are lost, or lose what they say, too often."""
+
+    lost_share: float = Field(ge=0, le=1, description="Share of a day's codes that may be lost in translation.")
+    inexact_share: float = Field(ge=0, le=1, description="Share that may be read as what comes closest.")
+
+
 class RetrainingConfig(Frozen):
     """When training starts by itself; what comes of it is a candidate like any other."""
 
@@ -60,10 +67,11 @@ class DeliveriesConfig(Frozen):
 
 
 class MonitoringConfig(Frozen):
-    """``monitoring.yaml`` of the model: gaps, deliveries, drift, live performance, retraining."""
+    """``monitoring.yaml``: gaps, deliveries, drift, live performance, retraining, translation where there is any."""
 
     gaps: GapConfig
     deliveries: DeliveriesConfig
     drift: DriftConfig
     performance: PerformanceConfig
     retraining: RetrainingConfig
+    translation: TranslationConfig | None = None

@@ -17,6 +17,7 @@ from readmission_platform.encounters.cohort import (
     SOURCE_COLUMNS,
 )
 from readmission_platform.encounters.icd9 import NORMAL_CODE, normal_code
+from readmission_platform.encounters.icd10 import TO_ICD9
 from readmission_platform.encounters.spellings import DECADES, SPELLINGS, USUAL_TEXTS
 from readmission_platform.intake.contract import EventDay, Excluded, Pattern, RowContract, RowWords, Why
 from readmission_platform.intake.rules import LARGEST_EXACT
@@ -56,7 +57,7 @@ VOCABULARIES = {
 }
 OUTCOMES = ("NO", ">30", "<30")
 NULLABLE = frozenset({"race", "weight", "payer_code", "medical_specialty", "diag_1", "diag_2", "diag_3"})
-_ICD9 = Pattern(NORMAL_CODE, "not_icd9", normal_code)
+_ICD9 = Pattern(NORMAL_CODE, "not_icd9", normal_code, TO_ICD9)
 
 
 def _cannot_be_readmitted(encounters: pd.DataFrame) -> "pd.Series[bool]":
@@ -76,7 +77,7 @@ ENCOUNTERS = RowContract(
     patterns=dict.fromkeys(("diag_1", "diag_2", "diag_3"), _ICD9),
     nullable=NULLABLE,
     reasons={
-        "not_icd9": Why("not an ICD-9 code"),
+        "not_icd9": Why("neither an ICD-9-CM nor an ICD-10-CM code"),
         "cannot_be_readmitted": Why(
             "died or went to hospice, so cannot be readmitted",
             "Nothing: the model is not made for them. If the code is wrong, have the source correct it.",

@@ -96,6 +96,15 @@ def category(codes: pd.Series) -> pd.Series:
     return pd.Series([known.get(code) for code in codes], index=codes.index, name=codes.name, dtype=object)
 
 
+def as_recorded(codes: pd.Series) -> pd.Series:
+    """Return each code with the detail that the development data have: ``250.83``, but ``428`` of ``428.23``.
+
+    They give digits for diabetes alone, so nothing was learnt of ``427.31`` that was not learnt of ``427``.
+    """
+    categories = category(codes)
+    return codes.where(categories == "250", categories)
+
+
 def chapter(codes: pd.Series) -> pd.Series:
     """Return the chapter of each code by name: ``supplementary`` for V, ``external`` for E, None if missing."""
     # A few hundred codes describe any number of encounters: look each up once.

@@ -19,6 +19,7 @@ import pandas as pd
 from readmission_platform.intake import rules
 from readmission_platform.intake.rules import CELL_REASONS, LARGEST_EXACT
 from readmission_platform.intake.spellings import folded, is_missing, readings
+from readmission_platform.intake.translation import Translator, translators
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
@@ -29,7 +30,7 @@ MISSING_MARK = "?"
 RESERVED = frozenset({"entity_key", "row_key", "clock", "part", "home", "differing_columns"})
 # Columns that stand beside the day while rows are taken in, in lines of the quarantine, and in accounts.
 BESIDE_THE_DAY = frozenset(
-    "file file_digest number row looked_at repeated identifier outcome ragged column code reason problem received "
+    "file file_digest number row looked_at repeated identifier outcome ragged column code how reason problem received "
     "accepted quarantined duplicate files files_quarantined".split()
 )
 DELIVER = "Have the source deliver a corrected file."
@@ -46,11 +47,13 @@ class Pattern(NamedTuple):
     """A regular expression that the whole of a text has to match, and the code of one that does not.
 
     ``normal`` returns the one spelling of a text, which is what has to match; None where the text has none.
+    ``translator`` reads codes of another system as texts of this one, before anything else is done with them.
     """
 
     expression: str
     code: str
     normal: Callable[[str], str | None] | None = None
+    translator: Translator | None = None
 
 
 class Excluded(NamedTuple):
@@ -288,6 +291,7 @@ def _contradictions(contract: RowContract) -> list[str]:
         "has to be one word": set() if contract.words.row.isidentifier() else {contract.words.row},
         "codes without a reason": codes - set(contract.reasons),
         "codes that every feed has": set(contract.reasons) & set(CELL_REASONS),
+        "translations may miss a value": set(translators(contract)) - contract.nullable,
     }
     return [f"{what}: {', '.join(sorted(names))}" for what, names in found.items() if names]
 
@@ -305,5 +309,6 @@ def _rule_of(contract: RowContract, name: str) -> "pa.Column":
     if name in contract.vocabularies:
         return rules.vocabulary_column(contract.vocabularies[name], nullable=missing)
     if name in contract.patterns:
-        return rules.pattern_column(*contract.patterns[name], nullable=missing)
+        pattern = contract.patterns[name]
+        return rules.pattern_column(pattern.expression, pattern.code, pattern.normal, nullable=missing)
     return rules.short_text_column(nullable=missing)

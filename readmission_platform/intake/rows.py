@@ -36,6 +36,7 @@ from readmission_platform.intake.files import (
 )
 from readmission_platform.intake.quarantine import quarantine_lines, releasable
 from readmission_platform.intake.spellings import is_missing
+from readmission_platform.intake.translation import translate
 
 COUNTS = ["received", "accepted", "quarantined", "duplicate"]
 
@@ -68,6 +69,9 @@ class Intake:
         One row per sound row that a newer delivery corrected: the contract's day and row, the place of both
         (``older_file``, ``older_file_digest``, ``older_file_row``, and the same of the ``newer``), and
         ``differing_columns``, the names of those that differ.
+    translations
+        One row per cell of an accepted row that held a code of another system (see ``translation``): the contract's day
+        and row, ``column`` and ``how``.
     day
         Name of the contract's day.
     """
@@ -77,6 +81,7 @@ class Intake:
     files: pd.DataFrame
     held: pd.DataFrame
     corrections: pd.DataFrame
+    translations: pd.DataFrame
     day: str
 
     @property
@@ -120,7 +125,7 @@ def take_in(
     arrived = list(sort_out(landed, contract, taken_before or {}))
     moments = delivered_at(((each.day, each.file) for each in arrived), delivered_before or {}, now)
     rows = numbered_rows(arrived, contract)
-    frame, faults = _judged(arrived, rows, contract)
+    frame, faults, translations = _judged(arrived, rows, contract)
     frame, faults, mended = _released(frame, faults, rows, released, contract)
     # Beside a broken cell a column is still text, and text such as "5.0" is a whole number to the contract.
     ill_formed = faults.loc[~faults["code"].isin([each.code for each in contract.excluded]), "at"]
@@ -149,12 +154,15 @@ def take_in(
         _counted(arrived, moments, rows["number"], fate, day),
         held,
         _corrections(pd.concat([_replaced(good, accepted, contract), withdrawn]), sound, rows, contract),
+        _translations(translations, good.loc[accepted, [day, contract.row]]),
         day,
     )
 
 
-def _judged(arrived: Sequence[Arrived], rows: pd.DataFrame, contract: RowContract) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows of the files without a fault in the contract's types, and the faults of these rows."""
+def _judged(
+    arrived: Sequence[Arrived], rows: pd.DataFrame, contract: RowContract
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the rows of the files without a fault in the contract's types, their faults, and what was translated."""
     wanted = [*contract.columns, contract.day]
     found = [each.file.cells for each in arrived if each.fault is None and each.file.cells is not None]
     empty = pd.DataFrame(columns=wanted, dtype=object)
@@ -164,6 +172,7 @@ def _judged(arrived: Sequence[Arrived], rows: pd.DataFrame, contract: RowContrac
     place = rows.loc[cells.index]
     ragged = cells.index[[at in uneven for at in zip(place["number"], place["row"], strict=True)]]
     cells = cells.drop(index=ragged)
+    cells, translations = translate(cells, place.loc[cells.index, "number"], contract)
     frame = contract.parse_text(cells[list(contract.columns)])
     broken = contract.broken_rules(frame)
     foreign = place.loc[cells.index, "number"].isin([each.number for each in arrived if each.file.foreign])
@@ -175,7 +184,15 @@ def _judged(arrived: Sequence[Arrived], rows: pd.DataFrame, contract: RowContrac
         *(_faults(frame.index[each.rows(frame)], each.column, each.code) for each in contract.excluded),
         _faults(_of_another_day(told, folder), contract.day, "day_mismatch"),
     ]
-    return frame, pd.concat(faults, ignore_index=True)
+    return frame, pd.concat(faults, ignore_index=True), translations
+
+
+def _translations(translations: pd.DataFrame, accepted: pd.DataFrame) -> pd.DataFrame:
+    """Return what was translated in accepted rows, by their day and identifier."""
+    kept = translations[translations["at"].isin(accepted.index)]
+    named = accepted.loc[kept["at"]].reset_index(drop=True)
+    lines = named.assign(column=kept["column"].to_numpy(), how=kept["how"].to_numpy())
+    return lines.sort_values([*accepted.columns, "column"], kind="stable", ignore_index=True)
 
 
 def _faults(at: pd.Index, column: "str | pd.Series", code: "str | pd.Series") -> pd.DataFrame:

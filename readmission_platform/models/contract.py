@@ -284,6 +284,14 @@ class WatchPart(Protocol):
         """Return the columns as ordered numbers (float64) or as categories (text)."""
         ...
 
+    def translated(self, inputs: pd.DataFrame, draws: np.ndarray) -> pd.DataFrame:
+        """Return inputs as they would be if their codes had come in another system (``feed.patterns``) and been read.
+
+        ``draws`` has a whole number from 0 for each row, which decides between codes that mean the same. A model whose
+        feed translates nothing returns the inputs.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class TrainingTable:

@@ -17,7 +17,7 @@ DRIFT = "drift_report"
 PERFORMANCE = "live_performance"
 # What became of delivered files and rows.
 ACCOUNTING, FILES, QUARANTINE = "intake_accounting", "intake_files", "quarantined_rows"
-HELD, CORRECTIONS = "rows_left_to_another_day", "corrected_rows"
+HELD, CORRECTIONS, CODE_TRANSLATIONS = "rows_left_to_another_day", "corrected_rows", "code_translations"
 OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE = "outcome_accounting", "quarantined_outcomes"
 OUTCOME_FILES, OUTCOME_CORRECTIONS = "outcome_files", "corrected_outcomes"
 

@@ -131,10 +131,10 @@ def test_an_icd_9_code_is_accepted(cells: pd.DataFrame) -> None:
     assert broken_by(cells, {"diag_1": "V57.8", "diag_2": "E878", "diag_3": "8"}) == set()
 
 
-def test_what_is_no_icd_9_code_is_named(cells: pd.DataFrame) -> None:
-    codes = ["I50.9", "428012", "428.", ".5", "V", "diabetes", "250,83", "-428", "428.123", "4 28", "0", "٤٢٨"]
+def test_what_is_no_code_is_named(cells: pd.DataFrame) -> None:
+    codes = ["U99.9", "428012", "428.", ".5", "V", "diabetes", "250,83", "-428", "428.123", "4 28", "0", "٤٢٨"]
     many = cells.iloc[[0] * len(codes)].reset_index(drop=True).assign(diag_2=codes)
-    expected = {(row, "diag_2", "not an ICD-9 code") for row in range(len(codes))}
+    expected = {(row, "diag_2", "neither an ICD-9-CM nor an ICD-10-CM code") for row in range(len(codes))}
     assert lines_of(ENCOUNTERS.broken_rules(ENCOUNTERS.parse_text(many))) == expected
 
 

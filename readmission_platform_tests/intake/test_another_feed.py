@@ -3,6 +3,7 @@
 Columns are called as the intake might call its own, so that nothing of the feed gets lost among them.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from readmission_platform.intake.files import LandedFile
 from readmission_platform.intake.outcomes import OutcomeIntake, outcome_reasons, take_in_outcomes
 from readmission_platform.intake.quarantine import action_for, codes, line_types, releasable
 from readmission_platform.intake.rows import Intake, ReleasedCell, take_in
+from readmission_platform.intake.translation import Translated, Translator, Way, codes_by_kind
 
 SECRET = "Q7391-PERSON"
 DAY, NEXT = "2031-05-06", "2031-05-07"
@@ -71,6 +73,34 @@ def faults(intake: Intake | OutcomeIntake) -> list[tuple[int, str, str]]:
 def knows_nothing_of_encounters(text: str) -> bool:
     words = ["encounter", "discharge", "readmi", "30 day", "icd", *ENCOUNTERS.columns[2:], ENCOUNTERS.entity]
     return not [word for word in words if word in text and word not in STAYS.columns]
+
+
+def of_old_codes(texts: Collection[str]) -> dict[str, Translated]:
+    """Read codes such as X7 of an older system."""
+    return {text: Translated(None if text == "X0" else f"ward {text[1:]}", "new" if text != "X0" else "gone")
+            for text in texts if text.startswith("X")}  # fmt: skip
+
+
+def test_a_feed_may_have_codes_of_another_system_and_says_of_each_accepted_one_what_became_of_it() -> None:
+    old = Translator("the old system", of_old_codes, {"new": Way("as new", "exact"), "gone": Way("not", "lost")})
+    feed = replace(
+        STAYS, patterns={"reason": Pattern("ward [0-9]+", "not_a_ward", translator=old)},
+        nullable=STAYS.nullable | {"reason"}, reasons={**STAYS.reasons, "not_a_ward": Why("no ward")},
+    )  # fmt: skip
+    rows = cells(5).assign(reason=["X7", "ward 2", "X0", "Y3", None])
+    intake = take_in({DAY: [landed(rows)]}, feed)
+    assert intake.accepted["reason"].tolist() == ["ward 7", "ward 2", None, None]
+    assert faults(intake) == [(4, "reason", "not_a_ward")]
+    assert intake.translations.to_numpy().tolist() == [[DAY, 1, "reason", "new"], [DAY, 3, "reason", "gone"]]
+    counts = codes_by_kind(intake.accepted, intake.translations, feed)
+    assert counts.to_dict("index") == {DAY: {"native": 1, "exact": 1, "inexact": 0, "lost": 1}}
+    assert take_in({DAY: [landed(cells(2))]}, STAYS).translations.empty
+
+
+def test_a_column_that_may_not_be_missing_has_no_translator() -> None:
+    old = Translator("the old system", of_old_codes, {})
+    with pytest.raises(ValueError, match="translations may miss a value: reason"):
+        replace(STAYS, patterns={"reason": Pattern(".", "no", translator=old)}, reasons={"no": Why("no")}, excluded=())
 
 
 @settings(max_examples=40)

@@ -390,7 +390,7 @@ def release(*cells: tuple[int, str, str], digest: str = "sha256:a.csv") -> Seque
 
 def test_a_released_cell_counts_as_missing_and_its_row_is_accepted() -> None:
     intake = one(
-        changed(race=SECRET, diag_1="I50"), released=release((1, "race", "unknown_code"), (1, "diag_1", "not_icd9"))
+        changed(race=SECRET, diag_1="U99"), released=release((1, "race", "unknown_code"), (1, "diag_1", "not_icd9"))
     )
     assert counts(intake) == (10, 10, 0, 0)
     assert intake.accepted.loc[0, ["race", "diag_1"]].isna().all()

@@ -270,7 +270,7 @@ COSTS_A_ROW: dict[str, tuple[bytes, str]] = {
     "Latin-1 in free text": (
         csv(CLEAN.assign(medical_specialty=["InternalMedicine", f"K\xf6ln {SECRET}", *["InternalMedicine"] * 2]))
         .decode().encode("latin-1"), "not_utf8"),
-    "ICD-10 among ICD-9": (csv(CLEAN.assign(diag_1=["38.9", "E11.9", "38.9", "38.9"])), "not_icd9"),
+    "no code among codes": (csv(CLEAN.assign(diag_1=["38.9", "E17.9", "38.9", "38.9"])), "not_icd9"),
     "row with a cell more": (lines(lambda rows: [*rows[:2], rows[2] + ",1", *rows[3:]]), "ragged_row"),
 }  # fmt: skip
 
@@ -326,3 +326,57 @@ def test_a_file_that_could_be_read_in_two_ways_is_refused_with_the_line_and_the_
     assert intake.accepted.empty
     assert intake.quarantined[["row", "column", "code"]].to_numpy().tolist() == [[0, line, code]]
     assert SECRET not in intake.quarantined.to_csv()
+
+
+# ------------------------------------------------------------------------------------------------ ICD-10-CM
+
+OF_ICD10 = {"diag_1": ["E11.9", "I50.9", "N18.6", "J44.1", "A41.9", "Z51.11"], "diag_2": "E119", "diag_3": "i10"}
+
+
+def test_a_file_of_icd_10_is_accepted_whole_and_says_of_each_code_how_it_was_translated(tmp_path: Path) -> None:
+    intake = deliver(tmp_path, csv(clean_rows(6).assign(**OF_ICD10)))
+    assert len(intake.accepted) == 6
+    assert intake.quarantined.empty
+    assert intake.accepted["diag_1"].tolist() == ["250", "428.9", "585.6", "491.21", "38.9", "V58.11"]
+    assert set(intake.accepted["diag_2"]) == {"250"}
+    assert set(intake.accepted["diag_3"]) == {"401.9"}
+    said = intake.translations
+    assert list(said.columns) == ["discharge_date", "encounter_id", "column", "how"]
+    assert len(said) == 18
+    first = said[said["column"] == "diag_1"].set_index("encounter_id").loc[intake.accepted["encounter_id"], "how"]
+    assert first.tolist() == ["approximate", "one_of_many", "exact", "one_of_many", "one_of_many", "exact"]
+
+
+def test_encounters_in_icd_9_and_in_icd_10_have_the_same_scores_and_reasons_where_the_codes_say_the_same(
+    tmp_path: Path,
+) -> None:
+    rows = clean_rows(6)
+    ten = deliver(tmp_path / "ten", csv(rows.assign(**OF_ICD10))).accepted
+    nine = {"diag_1": ["250.00", "428.0", "5856", "49121", "038.9", "V5811"], "diag_2": "25000", "diag_3": "401.9"}
+    pd.testing.assert_frame_equal(scores(ten), scores(deliver(tmp_path / "nine", csv(rows.assign(**nine))).accepted))
+
+
+def test_what_cannot_be_translated_is_missing_with_its_reason_and_its_row_stays(tmp_path: Path) -> None:
+    rows = clean_rows(4).assign(diag_1=["U07.1", "I10", "428.0", "E876"], diag_2="486", diag_3="?")
+    intake = deliver(tmp_path, csv(rows))
+    assert len(intake.accepted) == 4
+    assert intake.accepted["diag_1"].isna().tolist() == [True, False, False, True]
+    assert intake.translations["how"].tolist() == ["no_map", "one_of_many", "in_doubt"]
+
+
+def test_another_file_of_the_day_does_not_decide_what_system_a_code_is_of(tmp_path: Path) -> None:
+    rows = clean_rows(2).assign(diag_1=["E876", "250"], diag_2="486", diag_3="?")
+    other = clean_rows(2, first=900_000_000).assign(diag_1=["E876", "E11.9"], diag_2="J189", diag_3="?")
+    deliver(tmp_path, csv(rows), "a.csv")
+    intake = deliver(tmp_path, csv(other), "b.csv")
+    assert intake.accepted["diag_1"].tolist() == ["E876", "250", "276.8", "250"]
+
+
+def test_an_accepted_row_alone_is_told_of_and_no_code_is_kept_twice(tmp_path: Path) -> None:
+    rows = clean_rows(3).assign(diag_1=["I10", "U99.9", "I10"], diag_2=["428.0", "I10", "I10"], diag_3="?")
+    again = rows.iloc[[0]].assign(diag_1="4019", diag_2="4280")
+    intake = deliver(tmp_path, csv(pd.concat([rows, again])))
+    assert len(intake.accepted) == 2
+    accepted = intake.accepted["encounter_id"].tolist()
+    told = [(accepted[0], "diag_1"), (accepted[1], "diag_1"), (accepted[1], "diag_2")]
+    assert list(zip(intake.translations["encounter_id"], intake.translations["column"], strict=True)) == told

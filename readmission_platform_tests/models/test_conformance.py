@@ -18,6 +18,7 @@ from readmission_platform.models.frequent_visits import CONTRACT
 from readmission_platform.models.frequent_visits.cohort import eligible_enrolments, with_matured
 from readmission_platform.models.frequent_visits.data import EnrolmentData
 from readmission_platform.models.frequent_visits.estimator import EnrolmentEstimator
+from readmission_platform.models.frequent_visits.watch import EnrolmentWatch
 
 QUICK = {
     "learning_rate": 0.3,
@@ -318,6 +319,19 @@ class WatchesOutcomes:
 
     def comparable(self, inputs: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         return inputs[columns]
+
+    def translated(self, inputs: pd.DataFrame, draws: np.ndarray) -> pd.DataFrame:
+        return inputs
+
+
+class TranslatesNumbers(EnrolmentWatch):
+    def translated(self, inputs: pd.DataFrame, draws: np.ndarray) -> pd.DataFrame:
+        return inputs.assign(**{inputs.columns[0]: draws})
+
+
+def test_a_translation_that_changes_more_than_codes_is_noticed() -> None:
+    broken = replace(CONTRACT, watch=TranslatesNumbers())
+    assert problem(broken, "watched columns are inputs, one comparable column each") is not None
 
 
 def test_a_watched_column_that_is_no_input_is_noticed() -> None:

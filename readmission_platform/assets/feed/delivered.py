@@ -15,6 +15,7 @@ import dagster as dg
 
 from readmission_platform.assets.feed.delivery_checks import RULES as UNUSUAL_RULES
 from readmission_platform.assets.feed.delivery_checks import delivery_checks
+from readmission_platform.assets.feed.translations import codes_results, codes_rule, codes_taken_in, said_of
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import (
     DATA_TEAM,
@@ -27,12 +28,13 @@ from readmission_platform.assets.presentation import (
 from readmission_platform.evaluation.disclosure import in_words
 from readmission_platform.evaluation.operation.shown import shown_counts
 from readmission_platform.foundation.counting import counted
+from readmission_platform.intake.contract import RowContract
 from readmission_platform.lifecycle.days.intake import COUNTS, ROW_COUNTS, TakenIn, take_in_days
 from readmission_platform.lifecycle.days.unusual import unusual
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.lake import Written
 from readmission_platform.storage.landing import LandedFile
-from readmission_platform.storage.tables import ACCOUNTING, CORRECTIONS, FILES, HELD, QUARANTINE
+from readmission_platform.storage.tables import ACCOUNTING, CODE_TRANSLATIONS, CORRECTIONS, FILES, HELD, QUARANTINE
 
 CHECK, FILES_CHECK = "every_row_accounted_for", "every_file_readable"
 RULE = {CHECK: "On each day the received rows are accepted, quarantined or duplicates; none is lost."}
@@ -42,10 +44,11 @@ FILES_RULE = {FILES_CHECK: "Every file of the days can be read; one that cannot 
 def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the accepted rows of each day."""
     words, folder = model.words, model.contract.landing.rows
+    translation_rule = codes_rule(model)
 
     @model.daily(
             model.names.delivered, group="inference", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
-            code_version="2", blocking=RULE, warning={**FILES_RULE, **UNUSUAL_RULES},
+            code_version="3", blocking=RULE, warning={**FILES_RULE, **UNUSUAL_RULES, **translation_rule},
             description=f"The accepted {words.rows} of each day, from the files in `landing/{folder}/<date>/`. Rows "
             "that break the contract of the feed are quarantined with file hash, row number and reason, never with "
             f"values. {words.rows.capitalize()} accepted before are counted as duplicates. A day without a file is "
@@ -62,10 +65,11 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
         if done is None:
             why = f"no file in landing/{folder} for {days[0]} to {days[-1]}"
             context.log.warning(f"skipped: {why}")
-            for check in (CHECK, FILES_CHECK, *UNUSUAL_RULES):
+            for check in (CHECK, FILES_CHECK, *UNUSUAL_RULES, *translation_rule):
                 yield nothing_to_check(check, why)
             return
-        _tell(context, done.taken)
+        feed, limits = workspace.contract.feed, workspace.monitoring.translation
+        _tell(context, done.taken, feed)
         yield dg.MaterializeResult(
             value=done.written,
             data_version=dg.DataVersion(done.written.digest),
@@ -74,6 +78,7 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
                 _accounted_for(done.taken, done.unbalanced),
                 _readable(done.taken),
                 *delivery_checks(unusual(workspace, days), workspace.monitoring.deliveries, model.words),
+                *codes_results(done.taken, feed, limits, translation_rule),
             ],
         )
 
@@ -99,6 +104,7 @@ def _taken_in(
     lake.write(FILES, taken.files, partition=partition, metadata=metadata)
     lake.write(HELD, taken.held, partition=partition, metadata=metadata)
     lake.write(CORRECTIONS, taken.corrections, partition=partition, metadata=metadata)
+    lake.write(CODE_TRANSLATIONS, taken.translations, partition=partition, metadata=metadata)
     written = lake.write(lake.names.delivered, taken.delivered, partition=(lake.day, days), metadata=metadata)
     done = _Done(taken, written, taken.unbalanced_days(landed))
     if not done.unbalanced:  # else no day of these is there as a whole
@@ -106,15 +112,18 @@ def _taken_in(
     return done
 
 
-def _tell(context: dg.AssetExecutionContext, taken: TakenIn) -> None:
+def _tell(context: dg.AssetExecutionContext, taken: TakenIn, feed: RowContract) -> None:
     """Show each day's account on its own partition, and warn of what was set aside."""
     of_day = {
         str(day): reasons_table(lines, ["file", "column", "code", "reason"], counted="lines")
         for day, lines in taken.quarantined.groupby(taken.day)
     }
+    codes, translated = codes_taken_in(taken, feed), set(taken.translations[taken.day])
     for account in _shown_accounts(taken):
         day = account.pop(taken.day)
         aside = {"set aside": of_day[day]} if day in of_day else {}
+        if day in translated:
+            aside["codes"] = dg.MetadataValue.text(said_of(codes.loc[[day]], feed))
         context.add_asset_metadata({**account, **aside}, partition_key=day)
     rows, files = (int(taken.accounts[name].sum()) for name in ("quarantined", "files_quarantined"))
     if rows or files:

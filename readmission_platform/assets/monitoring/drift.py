@@ -26,7 +26,8 @@ from readmission_platform.evaluation.drift.windows import Window, judged
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.lifecycle.days.identities import known_identities
-from readmission_platform.lifecycle.monitoring.comparable import scored_inputs, training_reference
+from readmission_platform.lifecycle.days.translations import translated_share
+from readmission_platform.lifecycle.monitoring.comparable import scored_inputs, training_references
 from readmission_platform.lifecycle.monitoring.windows import Watched, drift_limits, watched_versions
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing
 from readmission_platform.lifecycle.workspace import Platform, Workspace
@@ -52,7 +53,8 @@ def drift_asset(model: ModelAssets) -> dg.AssetsDefinition:
             description="What the version in production and the one in staging scored, against their own training "
             f"data, by window. A window is as many whole days as hold enough {model.words.rows}. Each is compared "
             "once by Evidently, column by column, and again when late data change it. Fewer are not judged: chance "
-            "alone would look like drift.",
+            "alone would look like drift. Where codes came in another system, as large a share of the training data is "
+            "translated for the comparison.",
     )  # fmt: skip
     def drift_report(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)
@@ -105,7 +107,7 @@ def _measured(each: Watched, context: dg.AssetExecutionContext, workspace: Works
     found = [_no_rows()]
     if not todo:
         return _no_rows()
-    reference = training_reference(lake, each.record, each.columns, config)
+    reference_for = training_references(lake, each.record, each.columns, config)
     wanted = pd.concat([_in_window(each.scored, window) for window in todo])
     with workspace.ledger() as ledger:
         identities = known_identities(ledger)
@@ -118,7 +120,7 @@ def _measured(each: Watched, context: dg.AssetExecutionContext, workspace: Works
             said = f"version {each.record.version}: what was delivered for {days} changed since it was scored"
             context.log.warning(f"{said}; not judged until they are scored again")
             continue
-        measured = measure(reference, given, limits=limits)
+        measured = measure(reference_for(translated_share(lake, given)), given, limits=limits)
         found.append(_rows_of(each.record, window, measured, context.run.run_id))
         if window in each.windows[-PAGES_KEPT:]:
             _keep_page(workspace, each.record, window, measured)

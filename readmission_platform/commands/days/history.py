@@ -120,6 +120,8 @@ def _show_predictions(predictions: list[dict[str, Any]], current: "Workspace") -
             f"{names.cohort} version {each['cohort_version']}, outcomes: {outcomes}",
             soft_wrap=True,
         )
+        for code in each["translated"]:
+            out.print(f"  {code['column']} came as {code['system']} and was translated {code['said']}", soft_wrap=True)
 
 
 def _said(prediction: Mapping[str, Any]) -> str:

@@ -51,6 +51,13 @@ _FIXED = (
         "Share of the rows in a risk band, by the shortest of 1, 7, 14, 28 days in which no band holds 1 to 10",
         _PREDICTIONS,
     ),
+    Figure(
+        "code_share",
+        "share",
+        "Share of the codes that came in the system of the model (native) or were translated to it: exactly, "
+        "inexactly or not at all (lost); by the shortest of 1, 7, 14, 28 days in which none may be of 1 to 10 people",
+        "code_translations",
+    ),
     Figure("days_incomplete", "days", "Days up to yesterday that lack files, intake or scores", "landing zone, lake"),
     Figure("drifted_columns", "columns", "Input columns that drifted in a window", _DRIFT),
     Figure("drifted_share", "share of columns", "The same, of the columns compared", _DRIFT),

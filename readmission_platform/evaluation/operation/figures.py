@@ -95,6 +95,21 @@ def scores(rows: pd.DataFrame, bands: Sequence[str]) -> list[pd.DataFrame]:
     ]
 
 
+def translations(codes: pd.DataFrame, *, of_one: int) -> list[pd.DataFrame]:
+    """Return what became of the codes of accepted rows; nothing where every one came in the system of the model.
+
+    Parameters
+    ----------
+    codes
+        Counts by ``day`` (index), as ``intake.translation.codes_by_kind`` returns them.
+    of_one
+        How many codes one row may have.
+    """
+    if not codes.drop(columns="native").to_numpy().any():
+        return []
+    return [shares("code_share", codes, cohort="codes: {}", of_one=of_one)]
+
+
 def coverage(outcomes: pd.DataFrame, due: pd.Series) -> list[pd.DataFrame]:
     """Return the share of the outcomes due that arrived, by day and over all days together.
 

@@ -14,7 +14,7 @@ from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 PERIODS = (1, 7, 14, 28)
 
 
-def shares(figure: str, counts: pd.DataFrame, *, cohort: str) -> pd.DataFrame:
+def shares(figure: str, counts: pd.DataFrame, *, cohort: str, of_one: int = 1) -> pd.DataFrame:
     """Return the shares, one row per stretch and category: ``figure``, days, ``cohort``, ``value``, ``n``.
 
     The shortest of 1, 7, 14 and 28 days will do, counted back from the newest day, else all days together. Where even
@@ -24,10 +24,12 @@ def shares(figure: str, counts: pd.DataFrame, *, cohort: str) -> pd.DataFrame:
     ----------
     counts : by day (index, text) and category (columns, in their order).
     cohort : how a category becomes a cohort's name, e.g. ``"band: {}"``.
+    of_one : how many of what is counted one person may have: so many times more make a small cell.
     """
     counts = counts[counts.sum(axis=1) > 0].sort_index()
     if counts.empty:
         return no_shares()
+    smallest = (SMALLEST_SHOWN - 1) * of_one + 1
     days = np.array([date.fromisoformat(str(day)).toordinal() for day in counts.index])
     span = int(days[-1] - days[0]) + 1
     while counts.shape[1] > 1:
@@ -35,7 +37,7 @@ def shares(figure: str, counts: pd.DataFrame, *, cohort: str) -> pd.DataFrame:
             # The oldest stretch takes in what is left over, so that none is shorter than the others.
             stretch = np.minimum((days[-1] - days) // length, max(span // length - 1, 0))
             cells = counts.groupby(stretch).sum()
-            if not ((cells > 0) & (cells < SMALLEST_SHOWN)).to_numpy().any():
+            if not ((cells > 0) & (cells < smallest)).to_numpy().any():
                 return _shares_of(figure, cells, _ends(counts.index, stretch), cohort)
         last = [str(name) for name in counts.columns[-2:]]
         counts = counts.drop(columns=last).assign(**{" or ".join(last): counts[last].sum(axis=1)})

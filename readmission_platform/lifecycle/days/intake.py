@@ -41,9 +41,9 @@ class TakenIn:
         One row per day with files: the day, the counts, ``files_digest``, ``accepted_digest``, ``revision``,
         ``times_taken_in`` and ``delivered_version`` (missing where the accepted rows have changed and their version is
         not yet known).
-    quarantined, files, held, corrections
-        Lines of the quarantine, the counts of each file, the rows left to another day, and those that a newer delivery
-        corrected (see ``intake.rows.Intake``).
+    quarantined, files, held, corrections, translations
+        Lines of the quarantine, the counts of each file, the rows left to another day, those that a newer delivery
+        corrected, and the codes of another system (see ``intake.rows.Intake``).
     """
 
     day: str
@@ -53,6 +53,7 @@ class TakenIn:
     files: pd.DataFrame
     held: pd.DataFrame
     corrections: pd.DataFrame
+    translations: pd.DataFrame
 
     def accounts_at(self, version: int) -> pd.DataFrame:
         """Return the accounts, with the table version of rows that changed."""
@@ -109,6 +110,7 @@ def take_in_days(landed: Mapping[str, Sequence[LandedFile]], days: Sequence[str]
         taken.files,
         taken.held,
         taken.corrections,
+        taken.translations,
     )
 
 

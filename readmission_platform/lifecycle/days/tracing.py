@@ -23,6 +23,7 @@ from readmission_platform.lifecycle.days.scoring import (
     score_rows,
 )
 from readmission_platform.lifecycle.days.seals import replaced_days, replaced_rows, unchanged_rows
+from readmission_platform.lifecycle.days.translations import translated_codes
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.lake import TableMissing
 from readmission_platform.storage.tables import CIRCUMSTANCES, CORRECTIONS, PREDICTIONS, SHADOW, ModelLake
@@ -45,8 +46,8 @@ def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict
     Returns
     -------
     ``predictions`` (production before shadow, by day), ``replaced`` (what was shown before a day was scored again,
-    where that was something else; with ``replaced_at``), ``corrections`` (by newer deliveries) and ``versions`` (by
-    number, those that scored it).
+    where that was something else; with ``replaced_at``; of both ``translated`` says which of the row's codes were, and
+    how), ``corrections`` (by newer deliveries) and ``versions`` (by number, those that scored it).
 
     Raises
     ------
@@ -59,6 +60,8 @@ def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict
     """
     predictions = [found for kind in TABLES for found in _predictions(lake, kind, row, day)]
     replaced = [found for kind in TABLES for found in _replaced(lake, ledger, kind, row, day, predictions)]
+    for found in (*predictions, *replaced):
+        found["translated"] = translated_codes(lake, row, found["date"], found["delivered_version"])
     if not predictions and not replaced:
         when = f" of {day}" if day else ""
         raise BadInput(

@@ -3,6 +3,9 @@
 What belongs here: reading, with digests verified. What does not: measuring (``evaluation.drift.stability``).
 """
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
@@ -16,9 +19,18 @@ from readmission_platform.lifecycle.versions.version_facts import EvidenceMissin
 from readmission_platform.storage.lake import TableDamaged, TableMissing
 from readmission_platform.storage.tables import ModelLake
 
+# Shares of translated rows are told apart by so much: what is finer, chance hides, and each costs a reference.
+_STEPS = 20
 
-def training_reference(lake: ModelLake, record: VersionRecord, columns: list[str], config: DriftConfig) -> Reference:
+
+def training_references(
+    lake: ModelLake, record: VersionRecord, columns: list[str], config: DriftConfig
+) -> Callable[[float], Reference]:
     """Return what windows of a version are compared with: its own training data and out-of-fold risks.
+
+    Codes that came in another system are not what the source had: translation alone would look like drift. So the
+    reference is given by the share of a window's rows that were translated, and as large a share of the source's rows
+    is translated in it (``contract.watch.translated``), to the nearest twentieth. The risks stay as they are.
 
     Raises
     ------
@@ -27,13 +39,32 @@ def training_reference(lake: ModelLake, record: VersionRecord, columns: list[str
     """
     training = _training_rows(lake, record)
     risks = recorded_evidence(lake, record)["score"].to_numpy(dtype=np.float64)
-    return reference_of(
-        lake.contract.watch.comparable(training, columns),
-        risks,
-        rows=config.reference_rows,
-        rare_share=config.rare_category_share,
-        seed=record.seed or 0,
-    )
+
+    @cache
+    def reference(twentieths: int) -> Reference:
+        rows = _translated(training, twentieths / _STEPS, lake) if twentieths else training
+        return reference_of(
+            lake.contract.watch.comparable(rows, columns),
+            risks,
+            rows=config.reference_rows,
+            rare_share=config.rare_category_share,
+            seed=record.seed or 0,
+        )
+
+    return lambda translated: reference(round(translated * _STEPS))
+
+
+def _translated(training: pd.DataFrame, share: float, lake: ModelLake) -> pd.DataFrame:
+    """Translate a share of the source's rows, the same ones whenever asked; rows that were delivered are as they came.
+
+    A larger share has the rows of a smaller one among its own.
+    """
+    draws = pd.util.hash_array(training[lake.row].to_numpy())
+    chosen = draws / 2.0**64 < share
+    if lake.day in training:
+        chosen &= training[lake.day].isna().to_numpy()
+    rows = lake.contract.watch.translated(training[chosen], draws[chosen])
+    return pd.concat([rows, training[~chosen]]).loc[training.index]
 
 
 def _training_rows(lake: ModelLake, record: VersionRecord) -> pd.DataFrame:

@@ -13,8 +13,10 @@ import pandas as pd
 from readmission_platform.evaluation.operation import figures as made
 from readmission_platform.governance.ledger.timeline import timeline
 from readmission_platform.intake.outcomes import has_matured
+from readmission_platform.intake.translation import translators
 from readmission_platform.lifecycle.days.progress import Progress, day_states, expected_days, hospital_day, known_days
 from readmission_platform.lifecycle.days.seals import unchanged_rows
+from readmission_platform.lifecycle.days.translations import codes_of_days
 from readmission_platform.lifecycle.monitoring.figure_sources import (
     DRIFT,
     OUTCOMES,
@@ -72,6 +74,7 @@ def _from_lake(workspace: Workspace, span: Range) -> list[pd.DataFrame]:
     return [
         *(made.volumes(volumes) if len(volumes) else []),
         *(made.scores(scores, list(workspace.config.risk_bands)) if len(scores) else []),
+        *made.translations(codes_of_days(lake, span.days), of_one=max(1, len(translators(lake.contract.feed)))),
         *made.coverage(outcomes, _due(volumes, span, workspace.contract.maturity_days)),
         *(made.drift(drift, drift_limits(workspace.monitoring.drift)) if len(drift) else []),
         *(made.performance(performance) if len(performance) else []),

@@ -16,6 +16,8 @@ from readmission_platform.evaluation.operation.figures import MEASURED
 from readmission_platform.evaluation.operation.shown import shown, totals_shown
 from readmission_platform.evaluation.words import Wording
 from readmission_platform.governance.ledger.timeline import timeline
+from readmission_platform.intake.contract import RowContract
+from readmission_platform.intake.translation import translators
 from readmission_platform.lifecycle.monitoring.figure_sources import (
     DRIFT,
     PERFORMANCE,
@@ -91,6 +93,7 @@ def monitor_of(workspace: Workspace, *, days: int = DAYS, now: datetime | None =
         "headlines": _headlines(visible, live, wording),
         "nothing": _nothing(workspace, visible, days),
         "totals": totals_shown(observed),
+        "codes": _codes(visible, workspace.contract.feed),
         "drift": _drift(visible, live),
         "performance": performance_shown(visible, live, settings, wording),
         "alerts": alerts,
@@ -144,6 +147,21 @@ def _headlines(visible: pd.DataFrame, live: str | None, wording: Wording) -> lis
     )
     return [{"figure": name, "label": label, "row": _newest(visible, name, version=version)}
             for name, label, version in chosen]  # fmt: skip
+
+
+def _codes(visible: pd.DataFrame, feed: RowContract) -> dict[str, Any] | None:
+    """Return what became of the codes of the newest days; None where none came in another system."""
+    rows = visible[visible["figure"] == "code_share"]
+    newest = rows[rows["last_day"] == rows["last_day"].max()].set_index("cohort")
+    if newest.empty:
+        return None
+    systems = sorted({translator.system for translator in translators(feed).values()})
+    return {
+        "system": " or ".join(systems),
+        "first_day": newest["first_day"].iloc[0],
+        "last_day": newest["last_day"].iloc[0],
+        "shares": {str(cohort).removeprefix("codes: "): number(value) for cohort, value in newest["value"].items()},
+    }
 
 
 def _drift(visible: pd.DataFrame, live: str | None) -> dict[str, Any] | None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from readmission_platform.models.conformance.subject import FOLDS, KEY, REPLAY_SHARE, Subject
+from readmission_platform.intake.translation import translators
+from readmission_platform.models.conformance.subject import FOLDS, KEY, REPLAY_SHARE, Subject, differing
 from readmission_platform.models.contract import ExplainPart, RobustnessPart
 
 Promise = tuple[str, str | None]
@@ -111,7 +112,12 @@ def _watched(subject: Subject, importance: object) -> str | None:
         values = compared[name]
         if values.dtype != "float64" and not values.dropna().map(lambda value: isinstance(value, str)).all():
             return f"{name} is neither numbers nor texts"
-    return None
+    translated = watch.translated(inputs, np.arange(len(inputs)))
+    if not translated.index.equals(inputs.index) or list(translated.columns) != list(inputs.columns):
+        return "translated inputs are not one row each, in their columns"
+    others = set(inputs.columns) - set(translators(subject.contract.feed))
+    changed = differing(inputs[sorted(others)], translated[sorted(others)])
+    return f"translation changes columns without codes: {', '.join(changed)}" if changed else None
 
 
 def _rules(subject: Subject, robustness: RobustnessPart) -> str | None:

@@ -1,5 +1,6 @@
 """The watch part of this example: which inputs drift is looked for in, as numbers and as categories."""
 
+import numpy as np
 import pandas as pd
 
 from readmission_platform.models.boosting.watched_inputs import as_categories, as_numbers, watched_columns
@@ -22,3 +23,7 @@ class EnrolmentWatch:
         """Return the columns as ordered numbers (float64) or as categories (text)."""
         forms = {name: as_numbers if name in NUMBERS else as_categories for name in columns}
         return pd.DataFrame({name: form(inputs[name]) for name, form in forms.items()}, index=inputs.index)
+
+    def translated(self, inputs: pd.DataFrame, draws: np.ndarray) -> pd.DataFrame:  # part of the contract
+        """Return the inputs: none of them is a code."""
+        return inputs

@@ -20,7 +20,7 @@ from sklearn.preprocessing import TargetEncoder
 from sklearn.utils.validation import check_is_fitted
 
 from readmission_platform.encounters.cohort import DRUG_COLUMNS
-from readmission_platform.encounters.icd9 import category, chapter
+from readmission_platform.encounters.icd9 import as_recorded, category, chapter
 from readmission_platform.models.boosting.soundness import ranges_in, seen_in
 from readmission_platform.models.readmission_30d.inputs import (
     CHAPTER_NAMES,
@@ -176,10 +176,13 @@ def _codes(values: pd.Series, vocabulary: list[str]) -> pd.Series:
 
 def _statistics_values(frame: pd.DataFrame) -> dict[str, pd.Series]:
     """Return the values that target statistics are of."""
-    return {
-        name: category(frame[column]) if name.endswith("_category_rate") else frame[column]
-        for name, column in TARGET_STATISTICS.items()
-    }
+    return {name: _statistics_value(name, frame[column]) for name, column in TARGET_STATISTICS.items()}
+
+
+def _statistics_value(name: str, values: pd.Series) -> pd.Series:
+    if name.endswith("_category_rate"):
+        return category(values)
+    return as_recorded(values) if values.name in DIAGNOSES else values
 
 
 def _places(values: pd.Series, common: list[Any]) -> np.ndarray:

@@ -6,10 +6,12 @@ What does not: the comparison itself (``evaluation.drift.cells``, ``evaluation.d
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from readmission_platform.encounters.cohort import DRUG_COLUMNS
 from readmission_platform.encounters.icd9 import chapter
+from readmission_platform.encounters.icd10 import forth_and_back
 from readmission_platform.models.boosting import watched_inputs as boosting
 from readmission_platform.models.readmission_30d.inputs import (
     CODE_LISTS,
@@ -68,6 +70,13 @@ def _comparable(values: pd.Series) -> pd.Series:
     return boosting.as_categories(values)
 
 
+def as_translated(inputs: pd.DataFrame, draws: np.ndarray) -> pd.DataFrame:
+    """Return inputs with diagnoses that went forth to ICD-10-CM and back; see ``encounters.icd10.forth_and_back``."""
+    # Each column by other draws, so that an encounter's three codes are not all written alike.
+    return inputs.assign(**{name: forth_and_back(inputs[name], draws // (place + 1))
+                            for place, name in enumerate(DIAGNOSES)})  # fmt: skip
+
+
 class ReadmissionWatch:
     """The functions above as the contract asks for them."""
 
@@ -78,3 +87,7 @@ class ReadmissionWatch:
     def comparable(self, inputs: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         """Return columns in comparable form; see the function of the same name."""
         return comparable(inputs, columns)
+
+    def translated(self, inputs: pd.DataFrame, draws: np.ndarray) -> pd.DataFrame:
+        """Return inputs as if their diagnoses had come in ICD-10-CM; see ``as_translated``."""
+        return as_translated(inputs, draws)

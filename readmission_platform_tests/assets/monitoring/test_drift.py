@@ -15,8 +15,10 @@ from readmission_platform.assets.monitoring.drift_results import ALARM_CHECK, JU
 from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform.config.files import monitoring_config
 from readmission_platform.config.monitoring import DriftConfig
+from readmission_platform.encounters.icd9 import normal_code
+from readmission_platform.encounters.icd10 import forth
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
-from readmission_platform.lifecycle.monitoring.comparable import training_reference
+from readmission_platform.lifecycle.monitoring.comparable import training_references
 from readmission_platform.lifecycle.monitoring.windows import columns_of, drift_facts, scored_by, windows_for
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing
 from readmission_platform.models.readmission_30d.watched_inputs import WATCHABLE
@@ -185,12 +187,51 @@ def test_a_column_taken_out_of_the_report_makes_its_windows_unjudged(
     assert drift_facts(home.lake, record_of(home), config_of(home)).unjudged == FULL_WINDOWS
 
 
+def in_icd10(home: Home, days: list[str]) -> None:
+    """Deliver days anew with every diagnosis in ICD-10-CM."""
+    for day in days:
+        for file in (home.path / "landing" / "discharges" / day).glob("*.csv"):
+            cells = pd.read_csv(file, dtype=str, keep_default_na=False)
+            for place, name in enumerate(["diag_1", "diag_2", "diag_3"], start=1):
+                numbers = cells["encounter_id"].astype("int64") * 7 * place
+                cells[name] = [written(code, number) for code, number in zip(cells[name], numbers, strict=True)]
+            cells.to_csv(file, index=False)
+
+
+def written(code: str, number: int) -> str:
+    normal = normal_code(code)
+    return code if normal is None else forth(normal, number) or "U07.1"
+
+
+@pytest.mark.slow
+def test_translation_alone_is_no_drift(judged_home: Home, changing: Callable[[Home], Home]):
+    home = changing(judged_home)
+    in_icd10(home, home.landed())
+    assert home.command("score", "--from", home.landed()[0], "--to", home.landed()[-1]).code == 0
+    assert looked_at(home)[JUDGED_CHECK].passed
+    before, after = (stored(each).set_index(["window", "column", "measure"]) for each in (judged_home, home))
+    assert set(after["digest"]).isdisjoint(before["digest"])  # they were judged again
+    assert not (after["drifted"] & ~before["drifted"].reindex(after.index)).any()
+    assert after.index.get_level_values("column").str.startswith("diag_").any()
+
+
+def test_as_large_a_share_of_the_reference_is_translated_as_of_the_window(lived_home: Home):
+    record = record_of(lived_home)
+    reference = training_references(lived_home.lake, record, ["diag_1", "age"], config_of(lived_home))
+    native, half, whole = (reference(share) for share in (0.01, 0.5, 1.0))
+    assert native is reference(0.0)
+    changed = [float((each.cells["diag_1"] != native.cells["diag_1"]).mean()) for each in (half, whole)]
+    assert 0 < changed[0] < changed[1] < 0.1
+    assert (half.cells["diag_1"] == native.cells["diag_1"])[whole.cells["diag_1"] == native.cells["diag_1"]].all()
+    assert (whole.cells["age"] == native.cells["age"]).all()
+
+
 @pytest.mark.parametrize("changed", ["data_version", "evidence"])
 def test_training_data_that_are_not_the_recorded_ones_are_not_compared_with(lived_home: Home, changed: str):
     record, config = record_of(lived_home), config_of(lived_home)
     value = {"data_version": "sha256:other", "evidence": {**record.evidence, "digest": "sha256:other"}}[changed]
     with pytest.raises(EvidenceMissing):
-        training_reference(lived_home.lake, replace(record, **{changed: value}), ["age"], config)
+        training_references(lived_home.lake, replace(record, **{changed: value}), ["age"], config)
 
 
 def test_a_version_that_cannot_be_compared_is_named_and_fails_the_run(

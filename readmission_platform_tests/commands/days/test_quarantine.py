@@ -20,7 +20,7 @@ def faulty() -> pd.DataFrame:
     """Rows 2 and 3 can be released, row 4 cannot, row 5 has one fault of either kind."""
     cells = CELLS.copy()
     cells.loc[1, "race"] = SECRET
-    cells.loc[2, ["diag_1", "payer_code"]] = ["I50.9", SECRET * 20]
+    cells.loc[2, ["diag_1", "payer_code"]] = ["U99.9", SECRET * 20]
     cells.loc[3, "age"] = SECRET
     cells.loc[4, ["race", "num_medications"]] = SECRET
     return cells

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,13 +20,16 @@ def counts_of(days: dict[int, list[int]]) -> pd.DataFrame:
 
 
 @settings(max_examples=60)
-@given(st.dictionaries(st.integers(0, 100), st.lists(st.integers(0, 40), min_size=4, max_size=4), max_size=40))
-def test_no_stretch_holds_1_to_10_and_every_day_is_in_one(days: dict[int, list[int]]):
+@given(
+    st.dictionaries(st.integers(0, 100), st.lists(st.integers(0, 40), min_size=4, max_size=4), max_size=40),
+    st.integers(1, 4),
+)
+def test_no_stretch_holds_1_to_10_and_every_day_is_in_one(days: dict[int, list[int]], of_one: int):
     counts = counts_of(dict(sorted(days.items())))
-    found = shares("risk_band_share", counts, cohort="band: {}")
+    found = shares("risk_band_share", counts, cohort="band: {}", of_one=of_one)
     if found.empty:
         return
-    people = (found["value"] * found["n"]).round()
+    people = np.ceil((found["value"] * found["n"]).round() / of_one)
     assert not ((people > 0) & (people < SMALLEST_SHOWN)).any()
     stretches = found.groupby(["first_day", "last_day"]).agg(value=("value", "sum"), n=("n", "first"))
     assert (stretches["value"].sub(1).abs() < 1e-9).all()

@@ -23,7 +23,14 @@ def taken_in() -> TakenIn:
     taken = take_in(LANDED, ENCOUNTERS)
     accounts = taken.accounts.assign(delivered_version=pd.array([None, 3], dtype="Int64"))
     return TakenIn(
-        "discharge_date", taken.accepted, accounts, taken.quarantined, taken.files, taken.held, taken.corrections
+        "discharge_date",
+        taken.accepted,
+        accounts,
+        taken.quarantined,
+        taken.files,
+        taken.held,
+        taken.corrections,
+        taken.translations,
     )
 
 

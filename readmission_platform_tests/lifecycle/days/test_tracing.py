@@ -123,3 +123,25 @@ def test_scoring_a_day_again_reads_newer_tables_and_gives_the_same_risks(lived_h
     pd.testing.assert_frame_equal(home.predictions(), before)
     encounter = str(before.query("discharge_date == @day")["encounter_id"].iloc[0])
     assert home.command("trace", encounter, "--replay", "--json").json["replays"][0]["identical"]
+
+
+def test_a_trace_says_which_codes_were_translated_as_the_day_was_then(lived_home: Home, changing: Changing):
+    home = changing(lived_home)
+    day = home.landed()[-1]
+    (file,) = (home.path / "landing" / "discharges" / day).glob("*.csv")
+    cells = pd.read_csv(file, dtype=str, keep_default_na=False)
+    of_icd10 = cells.assign(diag_1="I50.9", diag_2="U07.1", diag_3="250.6")
+    of_icd10.to_csv(file, index=False)
+    assert home.command("score", "--date", day).code == 0
+    encounter = str(home.predictions().query("discharge_date == @day")["encounter_id"].iloc[0])
+    (prediction,) = home.command("trace", encounter, "--json").json["predictions"]
+    assert [(each["column"], each["system"], each["how"]) for each in prediction["translated"]] == [
+        ("diag_1", "ICD-10-CM", "one_of_many"), ("diag_2", "ICD-10-CM", "no_map"),
+    ]  # fmt: skip
+    text = home.command("trace", encounter).out
+    assert "diag_1 came as ICD-10-CM and was translated by one of several codes, chosen by rule" in text
+    assert "I50" not in text
+    of_icd10.assign(diag_1="428.0").to_csv(file, index=False)
+    home.materialize("daily_discharges", day=day)
+    (unchanged,) = home.command("trace", encounter, "--json").json["predictions"]
+    assert unchanged["translated"] == prediction["translated"]
