@@ -121,12 +121,12 @@ def _rows_of(
     """Return the rows that are looked at, and the quarantine lines of files that are not."""
     place, wanted = _place(contract), [contract.row, contract.outcome]
     lines = [pd.DataFrame(columns=[*place, "column", "code"])]
-    rows = [pd.DataFrame(columns=[*place, *_CELLS, "ragged"])]
+    rows = [pd.DataFrame(columns=[*place, *_CELLS, "fault"])]
     for day, landed_file in _files(landed):
         file = landed_file.under_names(wanted)
         fault = unusable(file, wanted, exact=[contract.row]) or (None if day in matured else ("", "not_matured"))
         count = _size(file)
-        numbers = range(1, count + 1) if fault is None or count else [0]
+        numbers = file.row_numbers if fault is None or count else [0]
         numbered = pd.DataFrame({contract.day: day, "file_digest": file.digest, "file": file.name, "row": numbers})
         if fault is not None or file.cells is None:
             lines.append(_lines(numbered, contract, *(fault or ("", "file_unreadable"))))
@@ -135,8 +135,9 @@ def _rows_of(
             lines.append(_lines(numbered.head(1).assign(row=0), contract, "", "file_truncated"))
         if count:
             cells = {ours: file.cells[name].to_numpy(dtype=object) for ours, name in zip(_CELLS, wanted, strict=True)}
-            rows.append(numbered.assign(**cells, ragged=numbered["row"].isin(list(file.ragged))))
-    return pd.concat(rows, ignore_index=True).astype({"row": "int64", "ragged": bool}), pd.concat(lines)
+            faults = numbered["row"].map({row: code for row, (_, code) in file.faults.items()})
+            rows.append(numbered.assign(**cells, fault=faults.astype(object)))
+    return pd.concat(rows, ignore_index=True).astype({"row": "int64"}), pd.concat(lines)
 
 
 def _files(landed: Mapping[str, Sequence[LandedFile]]) -> Iterator[tuple[str, LandedFile]]:
@@ -149,15 +150,15 @@ def _size(file: LandedFile) -> int:
 
 
 def _broken(rows: pd.DataFrame, contract: RowContract) -> pd.DataFrame:
-    """Return the lines of rows that are uneven, lack a value, or hold one that the contract does not know."""
-    whole = rows[~rows["ragged"]]
+    """Return the lines of rows that are no row, lack a value, or hold one that the contract does not know."""
+    whole = rows[rows["fault"].isna()]
     faults = contract.broken_rules(contract.parse_text(whole[["identifier"]].set_axis([contract.row], axis=1)))
     at = whole.index[faults["row"].to_numpy(dtype="int64")]
     outcome = whole["outcome"]
     empty = outcome.map(is_missing).astype(bool)
     other = ~empty & ~outcome.isin(list(_WRITTEN))
     return pd.concat([
-        _lines(rows[rows["ragged"]], contract, "", "ragged_row"),
+        *(_lines(rows[rows["fault"] == code], contract, "", code) for code in rows["fault"].dropna().unique()),
         *(_lines(rows.loc[at[(faults["code"] == code).to_numpy()]], contract, contract.row, code)
           for code in faults["code"].unique()),
         _lines(whole[empty], contract, contract.outcome, "missing_value"),
