@@ -125,12 +125,11 @@ class _Delivery:
         """Return a row for each Encounter that others say they belong to and that the delivery lacks."""
         known = {"", *self.unsound_encounters, *(each.key for each in self.encounters)}
         rows: dict[Place, Row] = {}
-        for kind in (PROCEDURE, REQUEST, OBSERVATION):
-            for each in self.resources.of_type(kind):
-                key = self._stay(each.content)
-                if key not in known:
-                    known.add(key)
-                    rows[each.file, each.number] = (f"{kind}.encounter", "reference_dangling")
+        for each in self.sound:
+            key = self._stay(each.content) if each.type in (PROCEDURE, REQUEST, OBSERVATION) else ""
+            if key not in known:
+                known.add(key)
+                rows[each.file, each.number] = (f"{each.type}.encounter", "reference_dangling")
         return rows
 
     def _stay(self, content: Content) -> str:

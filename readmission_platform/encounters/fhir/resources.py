@@ -85,8 +85,20 @@ def _unpacked(line: dict[str, Any] | str) -> Iterator[tuple[Content, str, tuple[
 
 
 def _validated(resource: Resource) -> Resource:
-    fault = resource.fault or _fault(resource.content, resource.type)
-    return Resource(resource.content, resource.file, resource.number, resource.url, fault)
+    content = resource.content
+    try:
+        fault = resource.fault or _fault(content, resource.type)
+        content = content if fault else _without_nulls(content)
+    except RecursionError:  # elements within elements within elements
+        fault = ("", "not_fhir")
+    return Resource(content, resource.file, resource.number, resource.url, fault)
+
+
+def _without_nulls(value: Any) -> Any:
+    # An element that is null is none: the classes take it for one that is not there.
+    if isinstance(value, Mapping):
+        return {name: _without_nulls(part) for name, part in value.items() if part is not None}
+    return [_without_nulls(part) for part in value if part is not None] if isinstance(value, list) else value
 
 
 def _fault(content: Content, kind: str) -> tuple[str, str] | None:
@@ -97,13 +109,24 @@ def _fault(content: Content, kind: str) -> tuple[str, str] | None:
         return "resourceType", "resource_unknown"
     if kind not in USED:
         return None
+    inside = content.get("contained") or []
+    if not isinstance(inside, list) or not all(map(_is_sound_inside, inside)):
+        return f"{kind}.contained", "not_fhir"
     try:
-        found.model_validate(content)
+        # Of resources within one that have no known type, the classes raise errors of many kinds.
+        found.model_validate({name: value for name, value in content.items() if name != "contained"})
     except ValidationError as error:
         return _path(kind, error), "not_fhir"
     # What changes the meaning of a resource in a way that is not known here forbids to use it.
     changed = next((name for name in ("modifierExtension", "implicitRules") if name in content), None)
     return (f"{kind}.{changed}", "meaning_changed") if changed else None
+
+
+def _is_sound_inside(content: object) -> bool:
+    """Tell whether a resource within another one can be used, or is of a type that is not."""
+    kind = content.get("resourceType") if isinstance(content, dict) else None
+    nested = isinstance(content, dict) and "contained" in content
+    return isinstance(content, dict) and isinstance(kind, str) and not nested and _fault(content, kind) is None
 
 
 def _path(kind: str, error: "Any") -> str:
