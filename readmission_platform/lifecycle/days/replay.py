@@ -56,8 +56,8 @@ def replay(
     Raises
     ------
     BadInput
-        When the feed has no such format, nothing was ingested, the stream has run out, the dates are in the future or before those already
-        delivered, or the landing zone holds a replay of other data.
+        When the feed has no such format, nothing was ingested, the stream has run out, the dates are in the future or
+        before those already delivered, or the landing zone holds a replay of other data.
     """
     contract = lake.contract
     if form not in landing.formats:
