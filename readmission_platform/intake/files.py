@@ -41,6 +41,8 @@ class LandedFile:
         Rows that its reader could not make cells of (theirs are all None), with column and code.
     numbers
         The number of each row in the file, where not every record of the file is a row; else they count from 1.
+    sparse
+        Whether its records name only what has a value: then a column that none names misses its values.
     """
 
     name: str
@@ -54,6 +56,7 @@ class LandedFile:
     foreign: bool = False
     broken: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     numbers: Sequence[int] | None = None
+    sparse: bool = False
 
     @property
     def row_numbers(self) -> Sequence[int]:
@@ -75,6 +78,12 @@ class LandedFile:
         columns = {name: known.get(_plain(name), name) for name in self.cells.columns if name not in names}
         rounded = frozenset(columns.get(name, name) for name in self.rounded)
         return replace(self, cells=self.cells.rename(columns=columns), rounded=rounded)
+
+    def with_columns(self, names: Sequence[str]) -> "LandedFile":
+        """Return the file with these columns, if it is sparse, without values where it does not name them."""
+        if self.cells is None or not self.sparse:
+            return self
+        return replace(self, cells=self.cells.assign(**{name: None for name in names if name not in self.cells}))
 
 
 @dataclass(frozen=True)
@@ -143,7 +152,7 @@ def sort_out(
             places.setdefault(file.digest, []).append(Place(day, file.name))
     in_order = ((day, file) for day in sorted(landed) for file in landed[day])
     for number, (day, landed_file) in enumerate(in_order):
-        file = landed_file.under_names([*contract.columns, contract.day])
+        file = landed_file.under_names([*contract.columns, contract.day]).with_columns(contract.columns)
         fault = unusable(file, contract.columns, optional=[contract.day], exact=contract.exact)
         if file.cells is not None and len(file.cells):
             same, before = places[file.digest], taken_before.get(file.digest)

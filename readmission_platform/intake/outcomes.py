@@ -123,7 +123,7 @@ def _rows_of(
     lines = [pd.DataFrame(columns=[*place, "column", "code"])]
     rows = [pd.DataFrame(columns=[*place, *_CELLS, "fault"])]
     for day, landed_file in _files(landed):
-        file = landed_file.under_names(wanted)
+        file = landed_file.under_names(wanted).with_columns(wanted)
         fault = unusable(file, wanted, exact=[contract.row]) or (None if day in matured else ("", "not_matured"))
         count = _size(file)
         numbers = file.row_numbers if fault is None or count else [0]

@@ -93,7 +93,7 @@ def as_rows(file: JsonFile) -> LandedFile:
         cells, broken = flat_rows(file.lines)
     except Damaged as damage:
         return LandedFile(file.name, file.digest, None, damage.code)
-    return LandedFile(file.name, file.digest, cells, cut_off=file.cut_off, broken=broken)
+    return LandedFile(file.name, file.digest, cells, cut_off=file.cut_off, broken=broken, sparse=True)
 
 
 def file_digest(path: Path) -> str:

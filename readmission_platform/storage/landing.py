@@ -34,6 +34,8 @@ __all__ = ["Kind", "LandedFile", "Landing", "fingerprint_of"]
 # Rows to score, or the outcomes of rows: what a model's two folders hold.
 Kind = Literal["rows", "outcomes"]
 
+# Longer than any file takes to be written: whoever wrote it has given up.
+ABANDONED_HOURS = 24
 UNFINISHED = (".part", ".tmp", ".filepart", ".crdownload")
 # What Spark leaves beside the parts of its output, and where it writes them at first.
 _OF_SPARK = re.compile(r"_SUCCESS|_temporary|_started_\w+|_committed_\w+")
@@ -64,6 +66,22 @@ class Landing:
         """Return the names of everything finished that lies where the folders of days belong."""
         folder = self.folder(kind)
         return sorted(path.name for path in folder.iterdir() if _is_finished(path)) if folder.is_dir() else []
+
+    def beside(self) -> list[Path]:
+        """Return everything finished that lies directly in the landing zone."""
+        return sorted(filter(_is_finished, self.root.iterdir())) if self.root.is_dir() else []
+
+    def abandoned(self, kind: Kind = "rows", *, now: float) -> int:
+        """Count what is still being written by its name, and has not changed for ``ABANDONED_HOURS``.
+
+        Parameters
+        ----------
+        now
+            In seconds since 1970.
+        """
+        folder, oldest = self.folder(kind), now - ABANDONED_HOURS * 3600
+        found = [path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.name.lower().endswith(UNFINISHED)]
+        return sum(0 < _changed(path) < oldest for path in found)
 
     def days(self, kind: Kind = "rows") -> list[str]:
         """Return the days that have at least one file, ascending."""

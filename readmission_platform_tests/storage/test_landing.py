@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import os
 import stat
 import subprocess
@@ -24,6 +25,7 @@ from readmission_platform.intake.sources import LandingFolders
 from readmission_platform.storage import landed_file
 from readmission_platform.storage.landing import Kind, LandedFile, Landing, fingerprint_of
 from readmission_platform_tests.support.bad_deliveries import as_table, clean_rows, csv, in_parquet
+from readmission_platform_tests.support.fhir import discharges as fhir_discharges
 
 DAY = "2024-03-01"
 
@@ -476,6 +478,8 @@ FORMATS: dict[str, bytes] = {
     ".csv": csv(WHOLE),
     ".csv.gz": gzip.compress(csv(WHOLE), mtime=0),
     ".parquet": in_parquet(as_table(WHOLE)),
+    ".jsonl": WHOLE.to_json(orient="records", lines=True).encode(),
+    ".ndjson": "".join(json.dumps(each) + "\n" for each in fhir_discharges(2)).encode(),
 }
 fuzz = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -286,7 +286,7 @@ def test_another_feed_does_not_read_resources_as_rows(tmp_path: Path) -> None:
     put(tmp_path, {"Encounter.ndjson": ndjson(of(CLEAN, "Encounter"))})
     plain = Landing(tmp_path, type(LANDING)(rows="discharges", outcomes="outcomes"))
     told = take_in({DAY: plain.read_day(DAY)}, ENCOUNTERS).quarantined
-    assert set(told["code"]) == {"column_missing"}
+    assert set(told["code"]) == {"column_unknown"}
 
 
 # -------------------------------------------------------------------------------------------------- whatever it may be
