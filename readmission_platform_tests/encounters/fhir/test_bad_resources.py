@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from readmission_platform.encounters.contract import ENCOUNTERS, LANDING
+from readmission_platform.encounters.contract import ENCOUNTERS, FHIR_REASONS, LANDING
 from readmission_platform.encounters.fhir.reading import read_fhir
 from readmission_platform.intake.files import JsonFile
 from readmission_platform.intake.quarantine import codes
@@ -193,6 +193,11 @@ def test_a_resource_that_cannot_be_used_costs_its_row_alone(name: str, tmp_path:
     assert len(intake.accepted) == accepted
     assert aside["reason"].notna().all()
     assert set(aside["code"]) <= codes(ENCOUNTERS).keys()
+
+
+def test_every_code_of_resources_is_tried_out() -> None:
+    of_files = {"no_encounter", "delivery_incomplete"}  # see below
+    assert {code for _, expected, _ in BAD.values() for _, code in expected} >= set(FHIR_REASONS) - of_files
 
 
 def test_rows_are_numbered_as_the_resources_of_their_file(tmp_path: Path) -> None:
