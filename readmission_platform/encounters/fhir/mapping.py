@@ -17,6 +17,7 @@ from readmission_platform.encounters.fhir.resources import Content
 
 _YEAR = timedelta(days=365)
 _VOID = frozenset({"entered-in-error", "cancelled", "not-done", "draft", "preparation", "registered"})
+_NO_ORDERS, _NOT_FOUND = frozenset({"proposal", "plan", "option"}), frozenset({"refuted", "entered-in-error"})
 # Diagnoses of other moments than the discharge, and which of several with the same rank counts.
 _OTHER_ROLES, _ROLES = frozenset({"AD", "CC", "pre-op", "post-op"}), ("DD", "billing", "")
 
@@ -240,7 +241,9 @@ def _visits(stay: Stay, begin: date | None) -> dict[str, str | None]:
 
 def _diagnoses(stay: Stay) -> dict[str, str | None]:
     """Return the number of diagnoses and those of the first three ranks."""
-    listed = [(entry, condition) for entry, condition in stay.diagnoses if _role(entry) not in _OTHER_ROLES]
+    listed = [(entry, condition) for entry, condition in stay.diagnoses
+              if _role(entry) not in _OTHER_ROLES and _is_found(condition)]  # fmt: skip
+    others = [condition for condition in stay.conditions if _is_found(condition)]
     ranked: dict[int, dict[str, set[str | None]]] = {}
     for place, (entry, condition) in enumerate(listed, start=1):
         rank = entry.get("rank") if any("rank" in each for each, _ in listed) else place
@@ -255,7 +258,13 @@ def _diagnoses(stay: Stay) -> dict[str, str | None]:
         found[f"diag_{rank}"] = next(iter(codes))
     # Several roles may repeat a diagnosis.
     same = {str(entry.get("condition", {}).get("reference", place)) for place, (entry, _) in enumerate(listed)}
-    return found | {"number_diagnoses": str(len(same) or len(stay.conditions)) if same or stay.conditions else None}
+    number = len(same) or len(others)
+    return found | {"number_diagnoses": str(number) if number else None}
+
+
+def _is_found(condition: Content) -> bool:
+    status = {coding.get("code") for coding in _codings(condition.get("verificationStatus"))}
+    return not status & _NOT_FOUND
 
 
 def _role(entry: Content) -> str:
@@ -317,7 +326,9 @@ def _interpretation(observation: Content) -> str:
 
 
 def _ordered(stay: Stay) -> list[tuple[Content, Content]]:
-    return [(request, concept) for request, concept in stay.requests if request.get("status") not in _VOID]
+    """Return the requests that were orders to give something."""
+    return [(request, concept) for request, concept in stay.requests if request.get("status") not in _VOID
+            and request.get("intent") not in _NO_ORDERS and not request.get("doNotPerform")]  # fmt: skip
 
 
 def _drugs(stay: Stay) -> dict[str, str]:

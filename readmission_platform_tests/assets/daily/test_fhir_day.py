@@ -50,7 +50,8 @@ def test_the_same_day_as_csv_parquet_and_fhir_has_the_same_risks_and_reasons_and
     files = side_by_side(resources_of(rows, day))
     late = files.pop("Patient.ndjson")
     put(home.path / "landing", files, day)
-    assert home.command("score", "--date", day).code == 0
+    outcome = home.command("score", "--date", day)
+    assert (outcome.code, "Traceback" in outcome.err) == (0, False)
     assert progress(home, day) == "nothing_accepted"
 
     put(home.path / "landing", {"Patient.ndjson": late}, day)
@@ -58,3 +59,5 @@ def test_the_same_day_as_csv_parquet_and_fhir_has_the_same_risks_and_reasons_and
     assert home.command("score", "--date", day).code == 0
     assert progress(home, day) == "complete"
     pd.testing.assert_frame_equal(listed(home, day), expected)
+    traced = home.command("trace", str(expected.index[0]), "--date", day, "--replay")
+    assert traced.code == 0, traced.err

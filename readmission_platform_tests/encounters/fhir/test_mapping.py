@@ -162,6 +162,10 @@ def test_what_was_entered_in_error_or_not_done_does_not_count(tmp_path: Path) ->
         linked("Procedure", id="a", status="not-done"), linked("Procedure", id="b", status="entered-in-error"),
         linked("MedicationRequest", id="c", status="cancelled", intent="order",
                medicationCodeableConcept={"text": "insulin"}),
+        linked("MedicationRequest", id="e", status="active", intent="plan",
+               medicationCodeableConcept={"text": "insulin"}),
+        linked("MedicationRequest", id="f", status="active", intent="order", doNotPerform=True,
+               medicationCodeableConcept={"text": "insulin"}),
         linked("Observation", id="d", status="entered-in-error", code=coded(terms.LOINC, "4548-4"),
                category=[coded(terms.CATEGORY, "laboratory")], valueQuantity={"value": 9, "code": "%"}),
     ]  # fmt: skip
@@ -276,6 +280,14 @@ def test_diagnoses_are_taken_by_rank(
     resources = changed("Encounter", diagnosis=[entry for _, entry in listed])
     row = accepted([*resources, *(condition for condition, _ in listed)], tmp_path)
     assert row[["diag_1", "diag_2", "diag_3", "number_diagnoses"]].tolist() == expected
+
+
+def test_a_diagnosis_that_was_refuted_does_not_count(tmp_path: Path) -> None:
+    listed = [diagnosis("a", (ICD9, "428"), rank=1), diagnosis("b", (ICD9, "250"), rank=2)]
+    listed[0][0]["verificationStatus"] = {"coding": [{"code": "refuted"}]}
+    resources = changed("Encounter", diagnosis=[entry for _, entry in listed])
+    row = accepted([*resources, *(condition for condition, _ in listed)], tmp_path)
+    assert row[["diag_1", "diag_2", "number_diagnoses"]].tolist() == [None, "250", 1]
 
 
 def test_two_diagnoses_of_one_rank_and_role_are_set_aside(tmp_path: Path) -> None:
