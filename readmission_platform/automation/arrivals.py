@@ -27,6 +27,7 @@ from readmission_platform.foundation.counting import counted
 from readmission_platform.lifecycle.days.progress import (
     DayState,
     Progress,
+    abandoned,
     day_states,
     expected_days,
     hospital_day,
@@ -109,13 +110,14 @@ def completeness_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentC
         local = now.astimezone(ZoneInfo(rules.timezone))
         attempt = f"fill-{local.date()}-{local.hour // RETRY_HOURS}"
         requests = scoring_requests(behind, job=jobs.scoring.name, prefix=attempt, longest=gaps.days_per_run)
-        stray = strays(landing, today=now.date())
-        seen = " ".join([_digest(states), *(f"{folder}:{count}" for folder, count in stray.items())])
+        stray, left = strays(workspace, today=hospital_day(rules, now)), abandoned(landing, now=now)
+        counts = [*stray.items(), *((f"left {folder}", count) for folder, count in left.items())]
+        seen = " ".join([_digest(states), *(f"{what}:{count}" for what, count in counts)])
         if seen != context.cursor and days:
             context.update_cursor(seen)
             requests.append(dg.RunRequest(run_key=f"complete-{now.timestamp():.0f}", job_name=jobs.completeness.name))
         if not requests:
-            return dg.SkipReason(completeness(states, stray).description or "")
+            return dg.SkipReason(completeness(states, stray, left).description or "")
         return dg.SensorResult(run_requests=requests)
 
     return sensor

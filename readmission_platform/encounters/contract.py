@@ -16,15 +16,18 @@ from readmission_platform.encounters.cohort import (
     MATURITY_DAYS,
     SOURCE_COLUMNS,
 )
+from readmission_platform.encounters.fhir.reading import is_resource, read_fhir
+from readmission_platform.encounters.fhir.writing import write_fhir
 from readmission_platform.encounters.icd9 import NORMAL_CODE, normal_code
 from readmission_platform.encounters.icd10 import TO_ICD9
 from readmission_platform.encounters.spellings import DECADES, SPELLINGS, USUAL_TEXTS
 from readmission_platform.intake.contract import EventDay, Excluded, Pattern, RowContract, RowWords, Why
 from readmission_platform.intake.rules import LARGEST_EXACT
-from readmission_platform.intake.sources import LandingFolders
+from readmission_platform.intake.sources import LandingFolders, ResourceFormat
 
 # Every model of this feed may read them.
-LANDING = LandingFolders(rows="discharges", outcomes="outcomes", shared=True)
+FHIR = ResourceFormat("fhir", is_resource, read_fhir, write_fhir)
+LANDING = LandingFolders(rows="discharges", outcomes="outcomes", shared=True, resources=FHIR)
 
 # Lowest and highest value of each count, with room beyond what the source shows (IDS_mapping.csv for code
 # lists).
@@ -58,6 +61,23 @@ VOCABULARIES = {
 OUTCOMES = ("NO", ">30", "<30")
 NULLABLE = frozenset({"race", "weight", "payer_code", "medical_specialty", "diag_1", "diag_2", "diag_3"})
 _ICD9 = Pattern(NORMAL_CODE, "not_icd9", normal_code, TO_ICD9)
+# Of deliveries of FHIR resources: of a row, but for the first, which is of the files.
+FHIR_REASONS = {
+    "no_encounter": Why("the resources of the day are there, and no Encounter among them",
+                        "Have the source deliver the Encounters; the day is then taken in again."),
+    "delivery_incomplete": Why("another file of the day's resources cannot be read as a whole, and may speak of it",
+                               "Have the source deliver that file again; the day is then taken in again."),
+    "not_fhir": Why("not a valid resource of FHIR R4"),
+    "resource_unknown": Why("of a type that FHIR R4 does not have"),
+    "meaning_changed": Why("an element that is not known here changes the meaning of the resource",
+                           "Have the source deliver it without modifier extensions and implicit rules."),
+    "reference_dangling": Why("refers to a resource that the files of the day do not have",
+                              "Have the source deliver that resource too; the day is then taken in again."),
+    "resource_conflict": Why("resources contradict each other",
+                             "Have the source say which is right, and deliver that one alone."),
+    "identifier_unclear": Why("several identifiers, and no rule says which of them counts",
+                              "Have the source mark one: by its type (VN, MR) or by the system that the docs name."),
+}  # fmt: skip
 
 
 def _cannot_be_readmitted(encounters: pd.DataFrame) -> "pd.Series[bool]":
@@ -78,6 +98,7 @@ ENCOUNTERS = RowContract(
     nullable=NULLABLE,
     reasons={
         "not_icd9": Why("neither an ICD-9-CM nor an ICD-10-CM code"),
+        **FHIR_REASONS,
         "cannot_be_readmitted": Why(
             "died or went to hospice, so cannot be readmitted",
             "Nothing: the model is not made for them. If the code is wrong, have the source correct it.",

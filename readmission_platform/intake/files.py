@@ -39,6 +39,12 @@ class LandedFile:
         Whether its encoding had to be assumed: then only texts that a list has are believed.
     modified_at
         When it was changed last (UTC, ISO 8601); the parts of a folder are of one moment.
+    broken
+        Rows that its reader could not make cells of (theirs are all None), with column and code.
+    numbers
+        The number of each row in the file, where not every record of the file is a row; else they count from 1.
+    sparse
+        Whether its records name only what has a value: then a column that none names misses its values.
     """
 
     name: str
@@ -51,6 +57,21 @@ class LandedFile:
     cut_off: bool = False
     foreign: bool = False
     modified_at: str = ""
+    broken: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    numbers: Sequence[int] | None = None
+    sparse: bool = False
+
+    @property
+    def row_numbers(self) -> Sequence[int]:
+        """The number of each of its rows, in order; none where it cannot be read."""
+        if self.cells is None:
+            return ()
+        return range(1, len(self.cells) + 1) if self.numbers is None else self.numbers
+
+    @property
+    def faults(self) -> dict[int, tuple[str, str]]:
+        """Column and code of the rows that have no cells, by their number."""
+        return {**dict.fromkeys(self.ragged, ("", "ragged_row")), **self.broken}
 
     def under_names(self, names: Sequence[str]) -> "LandedFile":
         """Return the file with its columns under these names, where they differ in case, blanks or hyphens alone."""
@@ -60,6 +81,35 @@ class LandedFile:
         columns = {name: known.get(_plain(name), name) for name in self.cells.columns if name not in names}
         rounded = frozenset(columns.get(name, name) for name in self.rounded)
         return replace(self, cells=self.cells.rename(columns=columns), rounded=rounded)
+
+    def with_columns(self, names: Sequence[str]) -> "LandedFile":
+        """Return the file with these columns, if it is sparse, without values where it does not name them."""
+        if self.cells is None or not self.sparse:
+            return self
+        return replace(self, cells=self.cells.assign(**{name: None for name in names if name not in self.cells}))
+
+
+@dataclass(frozen=True)
+class JsonFile:
+    """One file of JSON as it landed: what the reader of a feed's own kind of records is given.
+
+    Attributes
+    ----------
+    name, digest
+        As of a ``LandedFile``.
+    lines
+        The object of each line, or the code of why it is none.
+    problem
+        The code of why there are no lines.
+    cut_off
+        Whether it ends within its last line.
+    """
+
+    name: str
+    digest: str
+    lines: Sequence[dict[str, Any] | str] = ()
+    problem: str | None = None
+    cut_off: bool = False
 
 
 def _plain(name: str) -> str:
@@ -137,7 +187,7 @@ def sort_out(
             places.setdefault(file.digest, []).append(Place(day, file.name))
     in_order = ((day, file) for day in sorted(landed) for file in landed[day])
     for number, (day, landed_file) in enumerate(in_order):
-        file = landed_file.under_names([*contract.columns, contract.day])
+        file = landed_file.under_names([*contract.columns, contract.day]).with_columns(contract.columns)
         fault = unusable(file, contract.columns, optional=[contract.day], exact=contract.exact)
         if file.cells is not None and len(file.cells):
             same, before = places[file.digest], taken_before.get(file.digest)
@@ -203,7 +253,7 @@ def numbered_rows(arrived: Sequence[Arrived], contract: RowContract) -> pd.DataF
     parts += [
         pd.DataFrame({
             contract.day: each.day, "file": each.file.name, "file_digest": each.file.digest, "number": each.number,
-            "row": range(1, each.rows + 1), "looked_at": each.fault is None,
+            "row": each.file.row_numbers, "looked_at": each.fault is None,
             "repeated": each.fault == ("", "file_repeated"),
         })
         for each in arrived if each.rows
@@ -226,6 +276,6 @@ def whole_file_lines(arrived: Sequence[Arrived], contract: RowContract) -> pd.Da
         {contract.day: each.day, "file_digest": each.file.digest, "file": each.file.name, "row": row,
          "column": each.fault[0], "code": each.fault[1]}
         for each in arrived if each.fault is not None
-        for row in (range(1, each.rows + 1) if each.rows and each.fault[0] else [0])
+        for row in (each.file.row_numbers if each.rows and each.fault[0] else [0])
     ]  # fmt: skip
     return pd.DataFrame(lines, columns=[contract.day, "file_digest", "file", "row", "column", "code"])

@@ -182,12 +182,12 @@ def _rows_of(
     """Return the rows that are looked at, and the quarantine lines of files that are not."""
     place = _place(contract)
     lines = [pd.DataFrame(columns=[*place, "column", "code"])]
-    rows = [pd.DataFrame(columns=[*place, "number", *_CELLS, "dated", "ragged"])]
+    rows = [pd.DataFrame(columns=[*place, "number", *_CELLS, "dated", "fault"])]
     for number, (day, landed_file) in enumerate(arrived):
         file, fault = _looked_at(landed_file, contract)
         fault = fault or (None if day in matured else ("", "not_matured"))
         count = _size(file)
-        numbers = range(1, count + 1) if fault is None or count else [0]
+        numbers = file.row_numbers if fault is None or count else [0]
         numbered = pd.DataFrame({contract.day: day, "file_digest": file.digest, "file": file.name, "row": numbers})
         if fault is not None or file.cells is None:
             lines.append(_lines(numbered, contract, *(fault or ("", "file_unreadable"))))
@@ -199,10 +199,10 @@ def _rows_of(
             rows.append(
                 pd.concat([numbered, pd.DataFrame(cells, columns=_CELLS)], axis=1).assign(
                     number=number, dated=bool(contract.event and contract.event.column in file.cells),
-                    ragged=numbered["row"].isin(list(file.ragged)),
+                    fault=numbered["row"].map({row: code for row, (_, code) in file.faults.items()}).astype(object),
                 )
             )  # fmt: skip
-    typed = pd.concat(rows, ignore_index=True).astype({"row": "int64", "ragged": bool, "dated": bool})
+    typed = pd.concat(rows, ignore_index=True).astype({"row": "int64", "dated": bool})
     return typed, pd.concat(lines)
 
 
@@ -213,7 +213,9 @@ def _looked_at(file: LandedFile, contract: RowContract) -> tuple[LandedFile, tup
     there = () if named.cells is None else named.cells.columns
     says = event if event in there and contract.outcome not in there else contract.outcome
     optional = [name for name in (contract.outcome, event, REASON) if name]
-    return named, unusable(named, [contract.row, says or contract.outcome], optional, exact=[contract.row])
+    wanted = [contract.row, says or contract.outcome]
+    named = named.with_columns(wanted)
+    return named, unusable(named, wanted, optional, exact=[contract.row])
 
 
 def _names(contract: RowContract) -> list[str]:
@@ -231,8 +233,8 @@ def _size(file: LandedFile) -> int:
 
 
 def _told(rows: pd.DataFrame, contract: RowContract) -> tuple[pd.Series, pd.DataFrame]:
-    """Return the outcome of each row, and the lines of rows that are uneven or tell none that the contract knows."""
-    whole = rows[~rows["ragged"]]
+    """Return the outcome of each row, and the lines of rows that are none or tell none that the contract knows."""
+    whole = rows[rows["fault"].isna()]
     faults = contract.broken_rules(contract.parse_text(whole[["identifier"]].set_axis([contract.row], axis=1)))
     at = whole.index[faults["row"].to_numpy(dtype="int64")]
     read = pd.Series(
@@ -243,7 +245,7 @@ def _told(rows: pd.DataFrame, contract: RowContract) -> tuple[pd.Series, pd.Data
     )  # fmt: skip
     wrong = read[[isinstance(each, str) for each in read]]
     lines = [
-        _lines(rows[rows["ragged"]], contract, "", "ragged_row"),
+        *(_lines(rows[rows["fault"] == code], contract, "", code) for code in rows["fault"].dropna().unique()),
         *(_lines(rows.loc[at[(faults["code"] == code).to_numpy()]], contract, contract.row, code)
           for code in faults["code"].unique()),
         *(_lines(whole.loc[wrong.index[wrong == code]], contract, contract.outcome, code) for code in wrong.unique()),

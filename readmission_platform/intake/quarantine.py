@@ -29,8 +29,9 @@ def codes(contract: RowContract) -> dict[str, Why]:
                           f"Ask the source for the file; a day without {words.rows} is a header alone."),
         "file_not_utf8": Why("not UTF-8 text", "Have the source export the file as UTF-8."),
         "file_truncated": Why("the file is cut off", "Have the source deliver the whole file again."),
-        "file_not_understood": Why("neither CSV nor Parquet by its name, or a folder that Spark has not finished",
-                                   "Have the source deliver CSV (.csv, .tsv, .gz) or Parquet; remove what is no data."),
+        "file_not_understood": Why("neither CSV nor Parquet nor JSON lines, or a folder that Spark has not finished",
+                                   "Have the source export CSV (.csv; Excel: save as CSV UTF-8), .tsv, .parquet or "
+                                   ".ndjson; remove what is no data."),
         "file_unreadable": Why("not a readable CSV, gzip or Parquet file"),
         "dialect_unclear": Why("the header has several kinds of separators, so that cells could be parted in two ways",
                                "Have the source deliver the file with commas, semicolons or tabs alone."),
@@ -52,6 +53,8 @@ def codes(contract: RowContract) -> dict[str, Why]:
                                "Have the source deliver the column as whole numbers of 64 bits, or as text."),
         # Of a row.
         "ragged_row": Why("the row has more or fewer cells than the header"),
+        "not_json": Why("the line is no JSON object, or names a key twice"),
+        "nested_value": Why("the row holds a list or an object where a value belongs"),
         **of_cells,
         **contract.reasons,
         "conflicting_rows": Why(f"rows of the same {words.row} and day contradict each other; none is taken in",

@@ -168,21 +168,23 @@ def _judged(
     empty = pd.DataFrame(columns=wanted, dtype=object)
     cells = pd.concat([empty, *(each.reindex(columns=wanted).astype(object) for each in found)], ignore_index=True)
     cells.index = rows.index[rows["looked_at"]]
-    uneven = {(each.number, row) for each in arrived for row in each.file.ragged}
+    without_cells = {(each.number, row): fault for each in arrived for row, fault in each.file.faults.items()}
     place = rows.loc[cells.index]
-    ragged = cells.index[[at in uneven for at in zip(place["number"], place["row"], strict=True)]]
-    cells = cells.drop(index=ragged)
+    told = [without_cells.get(at) for at in zip(place["number"], place["row"], strict=True)]
+    without = cells.index[[fault is not None for fault in told]]
+    column, code = (pd.Series([fault[part] for fault in told if fault], dtype=object) for part in (0, 1))
+    cells = cells.drop(index=without)
     cells, translations = translate(cells, place.loc[cells.index, "number"], contract)
     frame = contract.parse_text(cells[list(contract.columns)])
     broken = contract.broken_rules(frame)
     foreign = place.loc[cells.index, "number"].isin([each.number for each in arrived if each.file.foreign])
-    told, folder = cells[contract.day], place.loc[cells.index, contract.day]
+    said, folder = cells[contract.day], place.loc[cells.index, contract.day]
     faults = [
-        _faults(ragged, "", "ragged_row"),
+        _faults(without, column, code),
         _faults(frame.index.take(broken["row"].astype("int64").to_numpy()), broken["column"], broken["code"]),
         *(_faults(_of_unclear_text(frame.loc[foreign, name]), name, "not_utf8") for name in _unlisted(contract)),
         *(_faults(frame.index[each.rows(frame)], each.column, each.code) for each in contract.excluded),
-        _faults(_of_another_day(told, folder), contract.day, "day_mismatch"),
+        _faults(_of_another_day(said, folder), contract.day, "day_mismatch"),
     ]
     return frame, pd.concat(faults, ignore_index=True), translations
 

@@ -4,24 +4,50 @@ What belongs here: what a model says of its sources and folders, and what a sour
 any source (the packages that know one have it), and reading folders (``storage.landing``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
+
+from readmission_platform.intake.files import JsonFile, LandedFile
+
+
+@dataclass(frozen=True)
+class ResourceFormat:
+    """Records of JSON that are no rows yet: how the rows of a day are made from them, and they from rows.
+
+    Attributes
+    ----------
+    name
+        As commands call it: "fhir".
+    is_one
+        Tells such a record from a flat row.
+    read
+        Is given all files of such records of a day, which belong together, and the day; returns one file for each.
+    write
+        Is given rows and their day; returns the records.
+    """
+
+    name: str
+    is_one: Callable[[Mapping[str, Any]], bool]
+    read: Callable[[Sequence[JsonFile], str], list[LandedFile]]
+    write: Callable[[pd.DataFrame, str], Iterable[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
 class LandingFolders:
     """Folders of the landing zone, each with a folder a day: rows to score, and their outcomes later.
 
-    Two models may read the same folders only if both say that they are ``shared``.
+    Two models may read the same folders only if both say that they are ``shared``. ``resources`` is a format of
+    records, beside rows, in which they may come.
     """
 
     rows: str
     outcomes: str
     shared: bool = False
+    resources: ResourceFormat | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

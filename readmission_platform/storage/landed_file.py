@@ -1,8 +1,8 @@
 """Reading one landed file: its bytes into text cells, or the code of why that cannot be done.
 
-What belongs here: the formats (delimited text, the same packed, Parquet) and how they are damaged. What does not: the
-dialects of text (``delimited``), finding files (``landing``) and judging rows (``intake.rows``). No error of a reader
-is passed on: such errors quote values.
+What belongs here: the formats (delimited text, JSON, both also packed, Parquet) and how they are damaged. What does
+not: the dialects of text (``delimited``), lines of JSON (``json_lines``), finding files (``landing``) and judging rows
+(``intake.rows``). No error of a reader is passed on: such errors quote values.
 """
 
 import gzip
@@ -21,13 +21,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from readmission_platform.intake.files import LandedFile
+from readmission_platform.intake.files import JsonFile, LandedFile
 from readmission_platform.storage.delimited import LARGEST_BYTES, LARGEST_CELLS, Damaged, read_delimited
+from readmission_platform.storage.json_lines import flat_rows, read_json_lines
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+_DOCUMENTS = (".json", ".json.gz")
+JSON_SUFFIXES = (".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz", *_DOCUMENTS)
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", *JSON_SUFFIXES)
 UNREADABLE, TOO_LARGE = "file_unreadable", "file_too_large"
 _PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
 _DAY_IN_NAME = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})([-_.]?)([0-9]{2})\2([0-9]{2})(?![0-9])")
@@ -42,28 +45,55 @@ _SKIPS_FROM = {16: 2**11, 32: 2**24, 64: 2**53}
 _ROW_LABELS = re.compile(r"__index_level_[0-9]+__")
 
 
-def read_file(path: Path, name: str) -> LandedFile:
-    """Read a file under the name it is shown by; whatever is wrong with it is said by its ``problem``."""
+def read_file(path: Path, name: str) -> LandedFile | JsonFile:
+    """Read a file under the name it is shown by; whatever is wrong with it is said by its ``problem``.
+
+    One of JSON is read into its objects: what they are, only a feed can tell.
+    """
+    lowered, digest = path.name.lower(), ""
+    of_json = lowered.endswith(JSON_SUFFIXES)
     try:
-        with _opened(path) as file:
-            digest = _digest_of(file)
-            file.seek(0)
-            content = file.read(LARGEST_BYTES + 1)
-    except OSError:
-        return LandedFile(name, "", None, UNREADABLE)
-    try:
+        content, digest = _content_of(path)
         if len(content) > LARGEST_BYTES:
             raise Damaged(TOO_LARGE)
         if not content:
             raise Damaged("file_empty")
-        lowered = path.name.lower()
         if lowered.endswith(".parquet"):
             cells, rounded = _parquet(content)
             return LandedFile(name, digest, cells, rounded=rounded)
-        found = read_delimited(_unpacked(content) if lowered.endswith(".gz") else content)
+        text = _unpacked(content) if lowered.endswith(".gz") else content
+        if of_json:
+            lines = read_json_lines(text, document=lowered.endswith(_DOCUMENTS))
+            return JsonFile(name, digest, lines.objects, cut_off=lines.cut_off)
+        found = read_delimited(text)
+    except OSError:
+        return JsonFile(name, "", problem=UNREADABLE) if of_json else LandedFile(name, "", None, UNREADABLE)
     except Damaged as damage:
+        if of_json:
+            return JsonFile(name, digest, problem=damage.code)
         return LandedFile(name, digest, None, damage.code, line=damage.line)
     return LandedFile(name, digest, found.cells, ragged=found.ragged, cut_off=found.cut_off, foreign=found.foreign)
+
+
+def _content_of(path: Path) -> tuple[bytes, str]:
+    with _opened(path) as file:
+        digest = _digest_of(file)
+        file.seek(0)
+        return file.read(LARGEST_BYTES + 1), digest
+
+
+def as_rows(file: JsonFile) -> LandedFile:
+    """Take the objects of a file for rows."""
+    if file.name.lower().endswith(_DOCUMENTS) and file.problem != "day_mismatch":
+        # Lines of rows have a name of their own: what this one holds may be anything.
+        return LandedFile(file.name, file.digest, None, "file_not_understood")
+    if file.problem is not None:
+        return LandedFile(file.name, file.digest, None, file.problem)
+    try:
+        cells, broken = flat_rows(file.lines)
+    except Damaged as damage:
+        return LandedFile(file.name, file.digest, None, damage.code)
+    return LandedFile(file.name, file.digest, cells, cut_off=file.cut_off, broken=broken, sparse=True)
 
 
 def file_digest(path: Path) -> str:

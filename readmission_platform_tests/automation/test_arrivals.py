@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -238,6 +238,39 @@ def test_what_lies_beside_the_folders_of_days_is_reported_because_nobody_would_l
     assert found.metadata["beside the folders of days"].value == 4
     assert "3 entries beside the folders of days in landing/discharges" in (found.description or "")
     assert "1 entry beside the folders of days in landing/outcomes" in (found.description or "")
+
+
+def checked(home: Home):
+    """Run the check of completeness and return what it found."""
+    with home.instance() as instance:
+        from readmission_platform.definitions import build_definitions
+
+        job = build_definitions(settings()).resolve_job_def("completeness_job")
+        return job.execute_in_process(instance=instance).get_asset_check_evaluations()[0]
+
+
+def test_what_lies_in_no_folder_of_any_model_is_reported(home: Home):
+    landing = home.path / "landing"
+    for name in ("discharges_2024-02-28.csv", "Encounter.ndjson"):
+        (landing / name).write_bytes(b"encounter_id\n1\n")
+    (landing / "discharge").mkdir()
+    (landing / "outcomes").mkdir(exist_ok=True)  # a model reads it
+    (landing / "coming.csv.part").write_bytes(b"")
+    found = checked(home)
+    assert not found.passed
+    assert "3 entries directly in landing/ that no model reads" in (found.description or "")
+
+
+def test_a_file_that_nobody_went_on_writing_is_reported_after_a_day(home: Home):
+    folder = home.path / "landing" / "discharges" / home.landed()[-1]
+    for name, hours in (("new.csv.part", 23), ("old.csv.part", 25), ("old.tmp", 48), (".hidden", 48)):
+        (folder / name).write_bytes(b"encounter_id")
+        then = datetime.now(UTC).timestamp() - hours * 3600
+        os.utime(folder / name, (then, then))
+    found = checked(home)
+    assert not found.passed
+    assert found.metadata["left unfinished"].value == 2
+    assert "2 unfinished files in landing/discharges, not changed for 24 hours" in (found.description or "")
 
 
 def test_the_check_looks_once_for_each_change_and_not_at_every_tick(home: Home):

@@ -214,6 +214,17 @@ HEADERS = [
 
 # -------------------------------------------------------------------------------------------------------- wrong rows
 
+
+def _json_line(change: Callable[[str], str]) -> Callable[[Cells], bytes]:
+    """Write JSON lines, and change that of the second row."""
+
+    def make(cells: Cells) -> bytes:
+        first, second, *rest = cells.to_json(orient="records", lines=True).splitlines()
+        return "\n".join([first, change(second), *rest, ""]).encode()
+
+    return make
+
+
 ROWS_AT_FAULT = [
     BadFile("row too long", _line(2, lambda line: f"{line},{SECRET}"), "ragged_row", (2,)),
     BadFile("row too short", _line(2, lambda line: line.rsplit(",", 1)[0]), "ragged_row", (2,)),
@@ -287,6 +298,9 @@ ROWS_AT_FAULT = [
     BadFile("lists parquet", _column("gender", pa.array([[SECRET]] * ROWS)), "unknown_code", ALL, ".parquet"),
     BadFile("bytes parquet", _column("diag_1", pa.array([SECRET.encode()] * ROWS)), "not_icd9", ALL, ".parquet"),
     BadFile("dates parquet", _column("age", pa.array([0] * ROWS, pa.timestamp("ms"))), "unknown_code", ALL, ".parquet"),
+    BadFile("line that is no JSON", _json_line(lambda line: line[:-1] + SECRET), "not_json", (2,), ".jsonl"),
+    BadFile("list for a value", _json_line(lambda line: line.replace('"gender":"Female"', f'"gender":["{SECRET}"]')
+            .replace('"gender":"Male"', f'"gender":["{SECRET}"]')), "nested_value", (2,), ".ndjson"),
     BadFile("code in gz", lambda cells: gzip.compress(_cell("race", SECRET)(cells), mtime=0), "unknown_code", (2,),
             ".csv.gz"),
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from readmission_platform.foundation.counting import counted
 from readmission_platform.lifecycle.days.progress import (
     DayState,
     Progress,
+    abandoned,
     day_states,
     expected_days,
     hospital_day,
@@ -22,6 +23,7 @@ from readmission_platform.lifecycle.days.progress import (
     strays,
 )
 from readmission_platform.lifecycle.workspace import Platform
+from readmission_platform.storage.landing import ABANDONED_HOURS
 from readmission_platform.storage.tables import PREDICTIONS
 
 COMPLETE_CHECK = "every_day_complete"
@@ -47,37 +49,52 @@ def completeness_check(model: ModelAssets) -> dg.AssetChecksDefinition:
         landed = known_days(landing, today=today)
         days = expected_days(landed, workspace.rules, now=now, lookback=gaps.lookback_days)
         states = day_states(workspace, days)
-        return completeness(states, strays(landing, today=today))
+        return completeness(states, strays(workspace, today=today), abandoned(landing, now=now))
 
     return every_day_complete
 
 
-def completeness(states: Sequence[DayState], stray: Mapping[str, int] | None = None) -> dg.AssetCheckResult:
+def completeness(
+    states: Sequence[DayState], stray: Mapping[str, int] | None = None, left: Mapping[str, int] | None = None
+) -> dg.AssetCheckResult:
     """Judge the days expected by now; a missing day is an error, and blocks nothing.
 
     Parameters
     ----------
     stray
-        How much lies beside the folders of days, by folder of the landing zone.
+        How much lies beside the folders of days, by folder of the landing zone; under an empty name, beside those
+        folders.
+    left
+        How much somebody began to write and left, by folder.
     """
-    beside = stray or {}
+    beside, unfinished = stray or {}, left or {}
     behind = [state for state in states if state.progress is not Progress.complete]
     steps = [_ACTION[progress] for progress in dict.fromkeys(state.progress.value for state in behind)]
     steps += [
         f"{counted(count, 'entry', 'entries')} beside the folders of days in landing/{folder} that nobody looks into: "
         "move files into the folder of their day, name folders by a day (YYYY-MM-DD) up to today, remove the rest."
         for folder, count in beside.items()
+        if folder
+    ]
+    if "" in beside:
+        steps.append(f"{counted(beside[''], 'entry', 'entries')} directly in landing/ that no model reads: move files "
+                     "into the folder of their kind and day, remove the rest.")  # fmt: skip
+    steps += [
+        f"{counted(count, 'unfinished file')} in landing/{folder}, not changed for {ABANDONED_HOURS} hours: have the "
+        "source deliver again, and remove what it left."
+        for folder, count in unfinished.items()
     ]
     count = f"{len(states) - len(behind)} of {counted(len(states), 'day')} complete"
     return dg.AssetCheckResult(
         check_name=COMPLETE_CHECK,
-        passed=not behind and not beside,
+        passed=not behind and not beside and not unfinished,
         severity=dg.AssetCheckSeverity.ERROR,
         description=" ".join([_RULE, f"Here: {count}.", *steps]),
         metadata={
             "days expected": len(states),
             "days incomplete": len(behind),
             "beside the folders of days": sum(beside.values()),
+            "left unfinished": sum(unfinished.values()),
             "incomplete": table({"day": state.day, "what is missing": state.progress.value} for state in behind),
         },
     )

@@ -26,6 +26,7 @@ class ReplayConfig(dg.Config):
         default=None, description="First date, YYYY-MM-DD; default: so that the last is yesterday."
     )
     outcomes: bool = Field(default=False, description="Also deliver outcomes of days that are old enough.")
+    form: str = Field(default="csv", description="How the files are written: csv, parquet or, of encounters, fhir.")
 
 
 def replay_job(model: ModelAssets) -> dg.JobDefinition:
@@ -52,6 +53,7 @@ def replay_job(model: ModelAssets) -> dg.JobDefinition:
             today=hospital_day(workspace.rules),
             per_day=workspace.config.daily_rows,
             outcomes=config.outcomes,
+            form=config.form,
         )
         context.add_output_metadata({"written": len(delivered.written), "present": len(delivered.present)})
         return sorted(delivered.written + delivered.present)

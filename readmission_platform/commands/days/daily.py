@@ -22,6 +22,9 @@ def replay(
         str | None, typer.Option(help="First date, YYYY-MM-DD; default: so that the last is yesterday.")
     ] = None,
     outcomes: Annotated[bool, typer.Option("--outcomes", help="Also outcomes of days that are old enough.")] = False,
+    form: Annotated[
+        str, typer.Option("--format", help="How the files are written: csv, parquet or, of encounters, fhir.")
+    ] = "csv",
     as_json: Json = False,
 ) -> None:
     """Deliver days of what was set aside to the landing zone, with simulated dates."""
@@ -29,7 +32,7 @@ def replay(
     from readmission_platform.assets.feed.replay import ReplayConfig
 
     with launching(workspace(make=True), quiet=as_json) as launcher:
-        delivered = lifecycle.replay(launcher, ReplayConfig(days=days, start=start, outcomes=outcomes))
+        delivered = lifecycle.replay(launcher, ReplayConfig(days=days, start=start, outcomes=outcomes, form=form))
     if as_json:
         print_json({"days": delivered, "simulated": True})
     else:

@@ -16,6 +16,7 @@ import pandas as pd
 from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.lifecycle.days.intake import due_again
+from readmission_platform.lifecycle.days.replay import manifest_of
 from readmission_platform.lifecycle.days.seals import changed_days, recorded_digests
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.work_list import FOLDER, made_from
@@ -200,14 +201,28 @@ def stretches(days: Sequence[str], *, longest: int) -> list[list[str]]:
     return found
 
 
-def strays(landing: Landing, *, today: date) -> dict[str, int]:
+def strays(workspace: Workspace, *, today: date) -> dict[str, int]:
     """Count the entries beside the folders of days, by the folder that they lie in: nobody would look into them.
 
-    Of rows and of outcomes: files, and folders that are not named for a day up to today.
+    Of rows and of outcomes: files, and folders that are not named for a day up to today. Of the landing zone itself
+    (under an empty name): files that are not the platform's, and folders that no model reads; while a model is broken,
+    nobody knows which those are.
     """
+    landing = workspace.landing
     kinds: tuple[Kind, ...] = ("rows", "outcomes")
     found = {landing.folder(kind).name: sum(not _is_day_up_to(name, today) for name in landing.entries(kind))
              for kind in kinds}  # fmt: skip
+    zones = [each.landing for each in workspace.platform.workspaces]
+    known = {name for zone in zones for name in (zone.folders.rows, zone.folders.outcomes, manifest_of(zone).name)}
+    broken = bool(workspace.platform.broken)
+    found[""] = sum(path.name not in known and not (broken and path.is_dir()) for path in landing.beside())
+    return {folder: count for folder, count in found.items() if count}
+
+
+def abandoned(landing: Landing, *, now: datetime) -> dict[str, int]:
+    """Count what somebody began to write and left, by the folder of rows or outcomes that it lies in."""
+    kinds: tuple[Kind, ...] = ("rows", "outcomes")
+    found = {landing.folder(kind).name: landing.abandoned(kind, now=now.timestamp()) for kind in kinds}
     return {folder: count for folder, count in found.items() if count}
 
 

@@ -42,6 +42,7 @@ def replay(
     today: date,
     per_day: int,
     outcomes: bool,
+    form: str = "csv",
 ) -> Replayed:
     """Deliver the next stretches of the replay stream as dated files; dates already delivered stay as they are.
 
@@ -49,14 +50,18 @@ def replay(
     ----------
     today
         In the hospital: the last day delivered is before it, and the age of a day is counted from it.
+    form
+        One of the formats of the landing zone; outcomes are always CSV.
 
     Raises
     ------
     BadInput
-        When nothing was ingested, the stream has run out, the dates are in the future or before those already
-        delivered, or the landing zone holds a replay of other data.
+        When the feed has no such format, nothing was ingested, the stream has run out, the dates are in the future or
+        before those already delivered, or the landing zone holds a replay of other data.
     """
     contract = lake.contract
+    if form not in landing.formats:
+        raise BadInput(f"format: {form} is none of {', '.join(landing.formats)}")
     first = start or today - timedelta(days=days)
     if days < 1 or first + timedelta(days=days - 1) >= today:
         raise BadInput("a replay needs at least one day, and its last day has to be before today")
@@ -85,7 +90,7 @@ def replay(
     present = set(landing.days())
     for day in dates:
         if day not in present:
-            landing.write_rows(day, _chunk(stream, delivered[day], per_day)[list(contract.feed.columns)])
+            landing.write_rows(day, _chunk(stream, delivered[day], per_day)[list(contract.feed.columns)], form)
     old = [day for day in dates if has_matured(day, today, contract.maturity_days)]
     for day in old if outcomes else []:
         landing.write_outcomes(day, _chunk(stream, delivered[day], per_day)[[contract.row, contract.outcome]])

@@ -11,6 +11,7 @@ from readmission_platform.encounters.contract import ENCOUNTERS, LANDING
 from readmission_platform.encounters.synthetic import generate
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.intake.rows import take_in
+from readmission_platform.intake.sources import LandingFolders
 from readmission_platform.lifecycle.days.replay import Replayed, replay
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.storage.landing import Landing
@@ -46,8 +47,9 @@ def deliver(
     start: date | None = None,
     outcomes: bool = False,
     today: date = TODAY,
+    form: str = "csv",
 ) -> Replayed:
-    return replay(lake, landing, days=days, start=start, today=today, per_day=PER_DAY, outcomes=outcomes)
+    return replay(lake, landing, days=days, start=start, today=today, per_day=PER_DAY, outcomes=outcomes, form=form)
 
 
 def delivered(landing: Landing) -> list[int]:
@@ -67,6 +69,28 @@ def test_the_last_day_is_yesterday_and_the_days_hold_the_stream_in_its_order(
     assert result.written == landing.days() == ["2024-05-07", "2024-05-08", "2024-05-09"]
     replayed = eligible.loc[eligible["part"] == "replay", "encounter_id"].tolist()
     assert delivered(landing) == replayed[: 3 * PER_DAY]
+
+
+@pytest.mark.parametrize(("form", "name"), [("parquet", "discharges.parquet"), ("fhir", "discharges.ndjson")])
+def test_the_stream_is_the_same_in_every_format(
+    form: str, name: str, lake: ModelLake, landing: Landing, tmp_path: Path
+) -> None:
+    as_csv = Landing(tmp_path / "csv", LANDING)
+    deliver(lake, as_csv, 2)
+    deliver(lake, landing, 2, form=form, outcomes=True)
+    for day in as_csv.days():
+        assert [file.name for file in landing.read_day(day)] == [name]
+        found, expected = (take_in({day: each.read_day(day)}, ENCOUNTERS).accepted for each in (landing, as_csv))
+        pd.testing.assert_frame_equal(found, expected)
+
+
+def test_a_format_that_the_feed_does_not_have_is_bad_input(lake: ModelLake, landing: Landing) -> None:
+    with pytest.raises(BadInput, match="xlsx is none of csv, parquet, fhir"):
+        deliver(lake, landing, 1, form="xlsx")
+    assert landing.days() == []
+    plain = Landing(landing.root, LandingFolders(rows="discharges", outcomes="outcomes"))
+    with pytest.raises(BadInput, match="fhir is none of csv, parquet"):
+        deliver(lake, plain, 1, form="fhir")
 
 
 def test_a_file_of_discharges_holds_no_outcome(lake: ModelLake, landing: Landing) -> None:

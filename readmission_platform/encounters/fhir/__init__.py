@@ -1,0 +1,1 @@
+"""Discharges as FHIR R4 resources."""
