@@ -56,7 +56,7 @@ class LandedFile:
     line: int | None = None
     cut_off: bool = False
     foreign: bool = False
-    modified_at: str = ""
+    modified_at: str = field(default="", compare=False)
     broken: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     numbers: Sequence[int] | None = None
     sparse: bool = False

@@ -245,6 +245,7 @@ def _told(rows: pd.DataFrame, contract: RowContract) -> tuple[pd.Series, pd.Data
     )  # fmt: skip
     wrong = read[[isinstance(each, str) for each in read]]
     lines = [
+        _lines(rows.head(0), contract, "", ""),
         *(_lines(rows[rows["fault"] == code], contract, "", code) for code in rows["fault"].dropna().unique()),
         *(_lines(rows.loc[at[(faults["code"] == code).to_numpy()]], contract, contract.row, code)
           for code in faults["code"].unique()),

@@ -46,7 +46,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 WRITTEN = {
     "jsonl": (ndjson(RECORDS), "d.jsonl"),
     "ndjson": (ndjson(RECORDS), "d.ndjson"),
-    "packed": (gzip.compress(ndjson(RECORDS)), "d.ndjson.gz"),
+    "packed": (gzip.compress(ndjson(RECORDS), mtime=0), "d.ndjson.gz"),
     "every value a text": (CELLS.to_json(orient="records", lines=True).encode(), "d.jsonl"),
     "null for what is missing": (
         pd.DataFrame(RECORDS).astype(object).to_json(orient="records", lines=True).encode(), "d.jsonl"),
@@ -117,7 +117,7 @@ def test_a_key_that_the_contract_does_not_have_is_an_unknown_column(tmp_path: Pa
         (b"\n \n", "d.jsonl", "file_empty"),
         (b"no\nlines\n", "d.jsonl", "file_unreadable"),
         (ndjson(RECORDS).decode().encode("utf-16"), "d.jsonl", "file_not_utf8"),
-        (gzip.compress(ndjson(RECORDS))[:50], "d.jsonl.gz", "file_truncated"),
+        (gzip.compress(ndjson(RECORDS), mtime=0)[:50], "d.jsonl.gz", "file_truncated"),
         (json.dumps(RECORDS).encode(), "d.json", "file_not_understood"),
         (ndjson(RECORDS), "d.json", "file_not_understood"),
     ],
