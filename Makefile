@@ -20,6 +20,12 @@ PACKAGES = $(shell grep -c == requirements.lock)
 # cores, because many tests wait for another process or a lock; each process uses one core.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 ON_EVERY_CORE = -n $$(( $$($(BIN)/python -c "import os; print(os.cpu_count())") + 1 )) --dist loadfile --no-loadscope-reorder
+# Databases of homes wait for the disk at every commit: where memory has room to spare, the homes of tests live there.
+# It is gone when the tests end; PYTEST_ARGS=--basetemp=FOLDER keeps what they leave.
+IN_MEMORY = base=; if [ "$$(awk '/^MemAvailable/ {print ($$2 > 8388608)}' /proc/meminfo 2>/dev/null)" = 1 ] \
+	&& [ "$$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 {print ($$4 > 8388608)}')" = 1 ]; then \
+	memory=$$(mktemp -d /dev/shm/readmission-tests.XXXXXX) && base=--basetemp=$$memory/base \
+	&& trap 'rm -rf -- "$$memory"' EXIT && trap 'exit 130' INT TERM; fi
 SUPPORTED := , sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 # Scripts in .venv name their folder: a checkout that was moved or copied is installed again instead of running the old one.
@@ -73,11 +79,11 @@ reset: ## delete the home with all its state (asks first; YES=1 does not ask)
 
 .PHONY: test
 test: setup ## every test, also the slow end-to-end and fault tests
-	$(PYTEST) $(ON_EVERY_CORE) $(PYTEST_ARGS)
+	@$(IN_MEMORY); $(PYTEST) $(ON_EVERY_CORE) $$base $(PYTEST_ARGS)
 
 .PHONY: test-quick
 test-quick: setup ## the tests without the slow ones
-	$(PYTEST) $(ON_EVERY_CORE) -m "not slow" $(PYTEST_ARGS)
+	@$(IN_MEMORY); $(PYTEST) $(ON_EVERY_CORE) $$base -m "not slow" $(PYTEST_ARGS)
 
 .PHONY: check
 check: setup check-lock ## lint, format, types, layers, lock file

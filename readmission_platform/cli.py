@@ -15,7 +15,7 @@ from readmission_platform.commands import audit as auditing
 from readmission_platform.commands import installation
 from readmission_platform.commands import keys as signing_keys
 from readmission_platform.commands import policy as policies
-from readmission_platform.commands.days import daily, history, monitor, worklist
+from readmission_platform.commands.days import daily, history, identities, monitor, worklist
 from readmission_platform.commands.days import quarantine as quarantining
 from readmission_platform.commands.terminal import advice, command_begins, err, with_model
 from readmission_platform.commands.versions import (
@@ -95,6 +95,12 @@ quarantine.command("list")(with_model(quarantining.list_quarantined))
 quarantine.command("show")(with_model(quarantining.show))
 quarantine.command("release")(with_model(quarantining.release))
 app.add_typer(quarantine, name="quarantine")
+
+who_is_who = typer.Typer(help="Numbers that turn out to be one person.", no_args_is_help=True)
+who_is_who.command("list")(with_model(identities.list_identities))
+who_is_who.command("merge")(with_model(identities.merge))
+who_is_who.command("part")(with_model(identities.part))
+app.add_typer(who_is_who, name="identities")
 
 audit = typer.Typer(help="The ledger's integrity, for the auditor.", no_args_is_help=True)
 audit.command("export-head")(auditing.export_head)

@@ -50,10 +50,20 @@ class GapConfig(Frozen):
     days_per_run: int = Field(ge=1, description="A longer gap is filled in several runs.")
 
 
+class DeliveriesConfig(Frozen):
+    """When a day that was delivered is unusual, so that somebody should ask its source."""
+
+    quarantined_share: float = Field(ge=0, lt=1, description="More of a day's rows than this are not set aside.")
+    volume_ratio: float = Field(gt=1, description="So many times as many rows as usual, or as few, are unusual.")
+    usual_weeks: int = Field(ge=4, description="Usual is what the same day of the week had in so many weeks.")
+    trained_on_share: float = Field(ge=0, lt=1, description="More of a day's rows than this were not trained on.")
+
+
 class MonitoringConfig(Frozen):
-    """``monitoring.yaml`` of the model: gaps, drift, live performance, retraining."""
+    """``monitoring.yaml`` of the model: gaps, deliveries, drift, live performance, retraining."""
 
     gaps: GapConfig
+    deliveries: DeliveriesConfig
     drift: DriftConfig
     performance: PerformanceConfig
     retraining: RetrainingConfig

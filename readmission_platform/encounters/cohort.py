@@ -89,8 +89,9 @@ def with_matured(eligible: pd.DataFrame, matured: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     The columns of ``eligible`` and ``discharge_date``, which is missing for the source's own rows; in the order of the
-    proxy clock. Of a matured discharge ``readmitted`` is ``<30`` or missing: what comes after 30 days is not known. One
-    of the replay part leaves it; one that the source has in its development part already is not added again.
+    proxy clock, and what the source does not have after that by its dates. Of a matured discharge ``readmitted`` is
+    ``<30`` or missing: what comes after 30 days is not known. One of the replay part leaves it and keeps its place; one
+    that the source has in its development part already is not added again.
     """
     source = eligible.assign(discharge_date=pd.Series(None, index=eligible.index, dtype=object))
     known = eligible.loc[eligible["part"] == "development", "encounter_id"]
@@ -102,7 +103,9 @@ def with_matured(eligible: pd.DataFrame, matured: pd.DataFrame) -> pd.DataFrame:
     added = fresh.assign(readmitted_30d=outcome, readmitted=ended, part="development", clock=0.0)
     kept = source[~source["encounter_id"].isin(fresh["encounter_id"])]
     frame = pd.concat([kept, added[list(source.columns)]])
-    frame = frame.sort_values("encounter_id", kind="stable").reset_index(drop=True)
+    place = frame["encounter_id"].map(source["clock"].set_axis(source["encounter_id"])).fillna(1.0)
+    frame = frame.assign(place=place).sort_values(["place", "discharge_date", "encounter_id"], kind="stable")
+    frame = frame.drop(columns="place").reset_index(drop=True)
     frame["clock"] = frame.index / len(frame)
     return frame
 

@@ -13,13 +13,14 @@ from readmission_platform.encounters.cohort import (
     CANNOT_BE_READMITTED,
     DISCHARGE_COLUMNS,
     DRUG_COLUMNS,
+    MATURITY_DAYS,
     SOURCE_COLUMNS,
 )
 from readmission_platform.encounters.fhir.reading import is_resource, read_fhir
 from readmission_platform.encounters.fhir.writing import write_fhir
 from readmission_platform.encounters.icd9 import NORMAL_CODE, normal_code
 from readmission_platform.encounters.spellings import DECADES, SPELLINGS, USUAL_TEXTS
-from readmission_platform.intake.contract import Excluded, Pattern, RowContract, RowWords, Why
+from readmission_platform.intake.contract import EventDay, Excluded, Pattern, RowContract, RowWords, Why
 from readmission_platform.intake.rules import LARGEST_EXACT
 from readmission_platform.intake.sources import LandingFolders, ResourceFormat
 
@@ -103,6 +104,7 @@ ENCOUNTERS = RowContract(
         ),
     },
     excluded=(Excluded("discharge_disposition_id", "cannot_be_readmitted", _cannot_be_readmitted),),
+    event=EventDay("readmission_date", within_days=MATURITY_DAYS),
     words=RowWords(row="encounter", rows="discharges", events="readmissions"),
 )
 

@@ -1,10 +1,12 @@
 """What is known of a patient's past when an encounter ends: one function for training and for scoring.
 
-Only earlier encounters on the proxy clock count. Counting a patient's *total* encounters would leak the
-outcome, because most readmissions within 30 days are themselves a later row of the file.
+Only earlier encounters count. Counting a patient's *total* encounters would leak the outcome, because most readmissions
+within 30 days are themselves a later row of the file.
 
 An encounter with a ``discharge_date`` arrived on that day, and how it ended is known once the 30 days are over. The
-others were known from the start, with their outcome.
+others, which have no dates, were known from the start, with their outcome: they came before all that arrived, in the
+order of their numbers. Among what arrived only dates say what came first, since a new record system starts numbers
+anew; a number orders nothing but the stays of one day.
 """
 
 from datetime import date, timedelta
@@ -59,8 +61,7 @@ def history_by_day(discharges: pd.DataFrame, known: pd.DataFrame) -> pd.DataFram
     """Describe the past of discharges of several days, each from what was known by its day.
 
     The same as ``history_as_of`` day by day, in one pass: what is known of a patient on a day is described as a patient
-    of its own. An encounter that arrives later than its number says is not known before it arrives, and how it ended
-    not before it has matured.
+    of its own, and numbered anew by when it arrived. How an encounter ended is not known before it has matured.
 
     Parameters
     ----------
@@ -73,14 +74,19 @@ def history_by_day(discharges: pd.DataFrame, known: pd.DataFrame) -> pd.DataFram
     of_day = discharges[KNOWN_COLUMNS].assign(as_of=discharges[DAY])
     views = of_day[["entity_key", "as_of"]].drop_duplicates()
     seen = known.assign(place=np.arange(len(known))).merge(views, on="entity_key")
+    seen["arrived"] = seen[DAY].fillna("")  # what was known from the start comes before every day
     # In the order of what is known, since the first row of an encounter counts.
-    seen = seen[seen[DAY].fillna("") <= seen["as_of"]].sort_values("place", kind="stable")
-    both = pd.concat([seen[["as_of", *KNOWN_COLUMNS[:2]]], of_day[["as_of", *KNOWN_COLUMNS[:2]]]], ignore_index=True)
+    seen = seen[seen["arrived"] <= seen["as_of"]].sort_values("place", kind="stable")
+    seen = seen.drop_duplicates(["as_of", "encounter_id"])
+    own = pd.MultiIndex.from_frame(of_day[["as_of", "encounter_id"]])
+    seen = seen[~pd.MultiIndex.from_frame(seen[["as_of", "encounter_id"]]).isin(own)]
+    named = ["as_of", "arrived", *KNOWN_COLUMNS[:2]]
+    both = pd.concat([seen[named], of_day.assign(arrived=of_day["as_of"])[named]], ignore_index=True)
     renamed = pd.DataFrame({
-        "encounter_id": both.groupby(["as_of", "encounter_id"]).ngroup(),  # in order of the numbers, within a day
+        "encounter_id": both.groupby(["as_of", "arrived", "encounter_id"]).ngroup(),  # ascending in this order
         "entity_key": both.groupby(["as_of", "entity_key"]).ngroup(),
     }).to_numpy()  # fmt: skip
-    past = seen.drop(columns=["place", "as_of"]).assign(readmitted=_ended(seen))
+    past = seen.drop(columns=["place", "as_of", "arrived"]).assign(readmitted=_ended(seen))
     past[KNOWN_COLUMNS[:2]] = renamed[: len(seen)]
     of_day[KNOWN_COLUMNS[:2]] = renamed[len(seen) :]
     return history_as_of(of_day, past)

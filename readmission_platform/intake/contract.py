@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 # As files of the platform have it.
 MISSING_MARK = "?"
 # Columns that the platform adds to rows.
-RESERVED = frozenset({"entity_key", "row_key", "clock", "part"})
+RESERVED = frozenset({"entity_key", "row_key", "clock", "part", "home", "differing_columns"})
 # Columns that stand beside the day while rows are taken in, in lines of the quarantine, and in accounts.
 BESIDE_THE_DAY = frozenset(
-    "file file_digest number row looked_at repeated identifier outcome ragged column code reason problem received "
+    "file file_digest number row looked_at repeated identifier outcome fault column code reason problem received "
     "accepted quarantined duplicate files files_quarantined".split()
 )
 DELIVER = "Have the source deliver a corrected file."
@@ -62,6 +62,16 @@ class Excluded(NamedTuple):
     column: str
     code: str
     rows: Callable[[pd.DataFrame], "pd.Series[bool]"]
+
+
+class EventDay(NamedTuple):
+    """The column in which a file of outcomes may say when the event was, instead of 0 or 1.
+
+    The outcome is 1 for an event on the row's day or up to ``within_days`` after it, else 0.
+    """
+
+    column: str
+    within_days: int
 
 
 class RowWords(NamedTuple):
@@ -104,6 +114,8 @@ class RowContract:
         Codes that only this feed has, beside those of ``quarantine.codes``: of its patterns and of what it excludes.
     excluded
         Rows that are well-formed and nevertheless not scored.
+    event
+        How a file of outcomes may say when the event was; None where an outcome is no event.
     words
         How messages speak of rows.
 
@@ -127,6 +139,7 @@ class RowContract:
     nullable: frozenset[str] = frozenset()
     reasons: Mapping[str, Why] = field(default_factory=dict)
     excluded: tuple[Excluded, ...] = ()
+    event: EventDay | None = None
     words: RowWords = field(default_factory=RowWords)
 
     def __post_init__(self) -> None:
@@ -254,7 +267,8 @@ def _ruled(contract: RowContract) -> list[str]:
 def _contradictions(contract: RowContract) -> list[str]:
     columns, ruled = set(contract.columns), _ruled(contract)
     spoken_of = {*ruled, *contract.nullable, *contract.usual_texts, *(each.column for each in contract.excluded)}
-    keys = (contract.row, contract.entity, contract.day, contract.outcome)
+    keys = (contract.row, contract.entity, contract.day, contract.outcome,
+            *((contract.event.column,) if contract.event else ()))  # fmt: skip
     codes = {each.code for each in contract.patterns.values()} | {each.code for each in contract.excluded}
     far = [name for name, limits in contract.whole_numbers.items() if max(map(abs, limits)) > LARGEST_EXACT]
     meant = {text for name, words in contract.spellings.items() for text in words.values()
@@ -266,7 +280,7 @@ def _contradictions(contract: RowContract) -> list[str]:
         "spellings of texts that no list has": meant,
         "usual texts of columns with a rule": set(contract.usual_texts) & set(ruled),
         "missing among the columns": {contract.row, contract.entity} - columns,
-        "two of row, entity, day and outcome": _repeated(keys),
+        "two of row, entity, day, outcome and event": _repeated(keys),
         "may not be missing": {contract.row, contract.entity} & contract.nullable,
         "has to be a whole number": {contract.row} - set(contract.whole_numbers),
         "names that are the platform's": ({*columns, *keys} & RESERVED) | ({contract.day} & BESIDE_THE_DAY),

@@ -5,7 +5,7 @@ rows. What does not: reading bytes (``storage.landed_file``) and judging rows (`
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -37,6 +37,8 @@ class LandedFile:
         Whether it ends within its last row: that row is ragged, and later ones may be missing.
     foreign
         Whether its encoding had to be assumed: then only texts that a list has are believed.
+    modified_at
+        When it was changed last (UTC, ISO 8601); the parts of a folder are of one moment.
     broken
         Rows that its reader could not make cells of (theirs are all None), with column and code.
     numbers
@@ -54,6 +56,7 @@ class LandedFile:
     line: int | None = None
     cut_off: bool = False
     foreign: bool = False
+    modified_at: str = ""
     broken: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     numbers: Sequence[int] | None = None
     sparse: bool = False
@@ -134,6 +137,38 @@ class Place(NamedTuple):
 
     day: str
     name: str
+
+
+class Delivered(NamedTuple):
+    """When a file was delivered (UTC, ISO 8601): first as the platform saw it, then as the file says.
+
+    Of two files the one that was taken in later is the newer, whatever their own times say; among files that were there
+    at once their own times decide. Two of the same moment are one delivery.
+    """
+
+    first_taken_in: str
+    modified_at: str
+
+
+def delivered_at(
+    files: Iterable[tuple[str, LandedFile]], before: Mapping[tuple[str, str], Delivered], now: str
+) -> list[Delivered]:
+    """Return when each file of a day was delivered.
+
+    Parameters
+    ----------
+    before
+        By day and digest, when a file that lay there before was taken in first.
+    now
+        When the others are (UTC, ISO 8601).
+    """
+    return [before.get((day, file.digest), Delivered(now, file.modified_at)) for day, file in files]
+
+
+def ages(moments: Sequence[Delivered]) -> dict[int, int]:
+    """Return for each place among the moments how many deliveries are newer."""
+    newest_first = {moment: place for place, moment in enumerate(sorted(set(moments), reverse=True))}
+    return {place: newest_first[moment] for place, moment in enumerate(moments)}
 
 
 def sort_out(

@@ -1,11 +1,12 @@
 """Taking in the outcomes of delivered rows, by day: which are accepted, repeated, or set aside with a reason.
 
 What belongs here: what a file of outcomes has to look like and when outcomes can be known, as pure decisions about
-rows. What does not: reading files (``storage.landed_file``), the tables that outcomes go into, and what is made of them
-(``evaluation.operation.live``).
+rows. What does not: reading a cell (``told``), reading files (``storage.landed_file``), the tables that outcomes go
+into, and what is made of them (``evaluation.operation.live``).
 
-A file has two columns, the contract's row and its outcome (0 or 1), and one line for each delivered row of the day.
-Failures are reported by column and code, never with the offending value.
+A file has the contract's row and its outcome, or the day of the event, and one line for each delivered row of the day;
+it may give the reason of a correction. Where files contradict each other the newest delivery counts; where one delivery
+contradicts itself nothing is used. Failures are reported by column and code, never with the offending value.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,15 +16,16 @@ from datetime import date
 import pandas as pd
 
 from readmission_platform.intake.contract import RowContract
-from readmission_platform.intake.files import LandedFile, unusable
+from readmission_platform.intake.files import Delivered, LandedFile, ages, delivered_at, unusable
 from readmission_platform.intake.quarantine import codes, line_types
-from readmission_platform.intake.spellings import is_missing
+from readmission_platform.intake.told import FAULTS, outcome_told
 
 COUNTS = ["received", "accepted", "quarantined", "duplicate"]
-# As text, and as a spreadsheet or a data frame with gaps would write it.
-_WRITTEN = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
-# The two columns of a file under names that no contract changes.
-_CELLS = ["identifier", "outcome"]
+# A column of files that are corrections, for a text of whoever corrects.
+REASON = "reason"
+# The columns of a file under names that no contract changes.
+_CELLS = ["identifier", "outcome", "event", "why"]
+_CONFLICT = "conflicting_outcomes"
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,20 @@ class OutcomeIntake:
         One line per broken rule, in the columns of ``quarantine.line_types``. A file that cannot be read has a line for
         row 0, and no rows that count.
     accounts
-        The contract's day and the counts of each day.
+        The contract's day, the counts of each day, and ``contradicted``: of how many rows one delivery tells both
+        outcomes.
+    files
+        One row per file: the contract's day, ``file``, ``file_digest``, ``first_taken_in`` and ``modified_at``.
+    corrections
+        One row per outcome that a newer delivery corrected: the contract's day and row, ``older_file_digest``,
+        ``newer_file_digest``, and the ``correction_reason`` that it gives (None: none).
     """
 
     accepted: pd.DataFrame
     quarantined: pd.DataFrame
     accounts: pd.DataFrame
+    files: pd.DataFrame
+    corrections: pd.DataFrame
 
 
 def has_matured(day: str, today: date, maturity_days: int) -> bool:
@@ -58,9 +68,9 @@ def outcome_reasons(contract: RowContract, *, maturity_days: int) -> dict[str, s
         **{code: why.reason for code, why in codes(contract).items()},
         "not_matured": f"the day is younger than {maturity_days} days, so later {words.events} would be missing; "
         "take it in again then",
-        "not_0_or_1": "neither 0 nor 1",
+        **(FAULTS if contract.event else {"not_0_or_1": FAULTS["not_0_or_1"]}),
         _unknown(contract): f"not among the accepted {words.rows} of the day",
-        "conflicting_outcomes": f"the {words.row} has both outcomes; neither is used: deliver the right one alone",
+        _CONFLICT: f"the {words.row} has both outcomes in one delivery; neither is used: deliver the right one alone",
     }
 
 
@@ -71,6 +81,8 @@ def take_in_outcomes(
     maturity_days: int,
     known_rows: pd.DataFrame,
     matured: Collection[str],
+    delivered_before: Mapping[tuple[str, str], Delivered] | None = None,
+    now: str = "",
 ) -> OutcomeIntake:
     """Judge every row of the outcome files of some days; those of a day together, since they may contradict each other.
 
@@ -84,47 +96,96 @@ def take_in_outcomes(
         The contract's day and row of what was accepted on these days.
     matured
         The days that are old enough for their outcomes to be known; the rows of others are all set aside.
+    delivered_before, now
+        When the files were taken in first; see ``files.delivered_at``.
     """
     day, one = contract.day, [contract.day, "identifier"]
-    rows, lines = _rows_of(landed, contract, matured)
-    broken = _broken(rows, contract)
+    arrived = list(_files(landed))
+    moments = delivered_at(arrived, delivered_before or {}, now)
+    rows, lines = _rows_of(arrived, contract, matured)
+    told, broken = _told(rows, contract)
     usable = rows.drop(index=broken.index)
     usable = usable.assign(
         identifier=pd.to_numeric(usable["identifier"]).astype("int64"),
-        outcome=usable["outcome"].map(_WRITTEN).astype("int8"),
+        outcome=told[usable.index].astype("int8"),
+        age=usable["number"].map(ages(moments)).astype("int64"),
     )
     known = pd.MultiIndex.from_frame(usable[one]).isin(pd.MultiIndex.from_frame(known_rows[[day, contract.row]]))
-    of_row = usable.groupby(one)["outcome"]
-    both = (of_row.transform("min") != of_row.transform("max")).to_numpy(dtype=bool)
-    faults = [
-        _lines(usable[~known], contract, contract.row, _unknown(contract)),
-        _lines(usable[known & both], contract, contract.outcome, "conflicting_outcomes"),
-    ]
-    usable = usable[known & ~both]
+    unknown, usable = usable[~known], usable[known]
+    torn = _torn(usable, one)
+    conflicts, usable = usable[torn], usable[~torn].sort_values("age", kind="stable")
     repeated = usable.duplicated(one)
-    reasons = outcome_reasons(contract, maturity_days=maturity_days)
-    quarantined = pd.concat([lines, broken, *faults], ignore_index=True)
-    types = line_types(contract)
-    quarantined = quarantined.assign(reason=quarantined["code"].map(reasons))[list(types)].astype(types)
-    accepted = usable.loc[~repeated, [*one, "outcome"]].reset_index(drop=True)
+    newest = usable[~repeated].sort_index()
+    faults = [
+        lines,
+        broken,
+        _lines(unknown, contract, contract.row, _unknown(contract)),
+        _lines(conflicts, contract, contract.outcome, _CONFLICT).assign(files=_digests(conflicts, one)),
+    ]
+    quarantined = _with_reasons(pd.concat(faults, ignore_index=True), contract, maturity_days)
+    names = {"identifier": contract.row, "outcome": contract.outcome}
     aside = quarantined.loc[quarantined["row"] > 0, _place(contract)].drop_duplicates()
-    counted = {"accepted": accepted[day], "quarantined": aside[day], "duplicate": usable.loc[repeated, day]}
+    counted = {"accepted": newest[day], "quarantined": aside[day], "duplicate": usable.loc[repeated, day],
+               "contradicted": conflicts.drop_duplicates(one)[day]}  # fmt: skip
     days = pd.DataFrame({day: list(landed), "received": [sum(map(_size, files)) for files in landed.values()]})
     sizes = {name: days[day].map(found.value_counts()).fillna(0).astype("int64") for name, found in counted.items()}
-    named = accepted.rename(columns={"identifier": contract.row, "outcome": contract.outcome})
-    return OutcomeIntake(named, quarantined, days.assign(**sizes))
+    files = pd.DataFrame(
+        [[each, file.name, file.digest, *moment] for (each, file), moment in zip(arrived, moments, strict=True)],
+        columns=[day, "file", "file_digest", *Delivered._fields], dtype=object,
+    )  # fmt: skip
+    return OutcomeIntake(
+        newest[[*one, "outcome"]].rename(columns=names).reset_index(drop=True),
+        quarantined,
+        days.assign(**sizes),
+        files,
+        _corrections(usable[repeated], newest, one).rename(columns=names),
+    )
+
+
+def _torn(usable: pd.DataFrame, one: list[str]) -> pd.Series:
+    """Tell of each row whether the newest delivery tells both outcomes of the same one."""
+    newest = usable["outcome"].where(usable["age"] == usable.groupby(one)["age"].transform("min"))
+    of_row = newest.groupby([usable[name] for name in one])
+    return of_row.transform("min") != of_row.transform("max")
+
+
+def _digests(conflicts: pd.DataFrame, one: list[str]) -> pd.Series:
+    """Return for each row the digests of the files that contradict each other; None where one file does itself."""
+    of_row = conflicts.groupby(one)["file_digest"].unique()
+    told = {key: " and ".join(sorted(found)) if len(found) > 1 else None for key, found in of_row.items()}
+    keys = conflicts[one].itertuples(index=False, name=None)
+    return pd.Series([told[key] for key in keys], index=conflicts.index, dtype=object)
+
+
+def _corrections(older: pd.DataFrame, newest: pd.DataFrame, one: list[str]) -> pd.DataFrame:
+    """Return the outcomes that an older delivery told otherwise, and why they were corrected."""
+    columns = [*one, "outcome", "file_digest", "why"]
+    pairs = older[columns].merge(newest[columns], on=one, suffixes=("", "_newer"))
+    found = pairs.loc[
+        pairs["outcome"] != pairs["outcome_newer"], [*one, "file_digest", "file_digest_newer", "why_newer"]
+    ]
+    named = [*one, "older_file_digest", "newer_file_digest", "correction_reason"]
+    return found.set_axis(named, axis=1).astype({"correction_reason": object}).reset_index(drop=True)
+
+
+def _with_reasons(lines: pd.DataFrame, contract: RowContract, maturity_days: int) -> pd.DataFrame:
+    """Complete quarantine lines with their reasons; those of contradictions name the ``files`` that tell both."""
+    reasons, types = outcome_reasons(contract, maturity_days=maturity_days), line_types(contract)
+    where = lines["files"].map(lambda files: f" ({files})" if isinstance(files, str) else "").astype("str")
+    complete = lines.assign(reason=lines["code"].map(reasons).astype("str") + where)
+    return complete[list(types)].astype(types)
 
 
 def _rows_of(
-    landed: Mapping[str, Sequence[LandedFile]], contract: RowContract, matured: Collection[str]
+    arrived: Sequence[tuple[str, LandedFile]], contract: RowContract, matured: Collection[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows that are looked at, and the quarantine lines of files that are not."""
-    place, wanted = _place(contract), [contract.row, contract.outcome]
+    place = _place(contract)
     lines = [pd.DataFrame(columns=[*place, "column", "code"])]
-    rows = [pd.DataFrame(columns=[*place, *_CELLS, "fault"])]
-    for day, landed_file in _files(landed):
-        file = landed_file.under_names(wanted).with_columns(wanted)
-        fault = unusable(file, wanted, exact=[contract.row]) or (None if day in matured else ("", "not_matured"))
+    rows = [pd.DataFrame(columns=[*place, "number", *_CELLS, "dated", "fault"])]
+    for number, (day, landed_file) in enumerate(arrived):
+        file, fault = _looked_at(landed_file, contract)
+        fault = fault or (None if day in matured else ("", "not_matured"))
         count = _size(file)
         numbers = file.row_numbers if fault is None or count else [0]
         numbered = pd.DataFrame({contract.day: day, "file_digest": file.digest, "file": file.name, "row": numbers})
@@ -134,10 +195,31 @@ def _rows_of(
         if file.cut_off:
             lines.append(_lines(numbered.head(1).assign(row=0), contract, "", "file_truncated"))
         if count:
-            cells = {ours: file.cells[name].to_numpy(dtype=object) for ours, name in zip(_CELLS, wanted, strict=True)}
-            faults = numbered["row"].map({row: code for row, (_, code) in file.faults.items()})
-            rows.append(numbered.assign(**cells, fault=faults.astype(object)))
-    return pd.concat(rows, ignore_index=True).astype({"row": "int64"}), pd.concat(lines)
+            faults = {row: code for row, (_, code) in file.faults.items()}
+            cells = file.cells.reindex(columns=_names(contract)).to_numpy(dtype=object)
+            rows.append(
+                pd.concat([numbered, pd.DataFrame(cells, columns=_CELLS)], axis=1).assign(
+                    number=number, dated=bool(contract.event and contract.event.column in file.cells),
+                    fault=numbered["row"].map(faults).astype(object),
+                )
+            )  # fmt: skip
+    typed = pd.concat(rows, ignore_index=True).astype({"row": "int64", "dated": bool})
+    return typed, pd.concat(lines)
+
+
+def _looked_at(file: LandedFile, contract: RowContract) -> tuple[LandedFile, tuple[str, str] | None]:
+    """Return a file under the contract's names, and why none of its rows is looked at, if so: column(s) and code."""
+    named = file.under_names([name for name in _names(contract) if name])
+    event = contract.event.column if contract.event else None
+    there = () if named.cells is None else named.cells.columns
+    says = event if event in there and contract.outcome not in there else contract.outcome
+    optional = [name for name in (contract.outcome, event, REASON) if name]
+    return named, unusable(named, [contract.row, says or contract.outcome], optional, exact=[contract.row])
+
+
+def _names(contract: RowContract) -> list[str]:
+    """Return what a file calls its columns, in the order of ``_CELLS``; empty for one that it cannot have."""
+    return [contract.row, contract.outcome, contract.event.column if contract.event else "", REASON]
 
 
 def _files(landed: Mapping[str, Sequence[LandedFile]]) -> Iterator[tuple[str, LandedFile]]:
@@ -149,21 +231,25 @@ def _size(file: LandedFile) -> int:
     return 0 if file.cells is None else len(file.cells)
 
 
-def _broken(rows: pd.DataFrame, contract: RowContract) -> pd.DataFrame:
-    """Return the lines of rows that are no row, lack a value, or hold one that the contract does not know."""
+def _told(rows: pd.DataFrame, contract: RowContract) -> tuple[pd.Series, pd.DataFrame]:
+    """Return the outcome of each row, and the lines of rows that are no row or tell none that the contract knows."""
     whole = rows[rows["fault"].isna()]
     faults = contract.broken_rules(contract.parse_text(whole[["identifier"]].set_axis([contract.row], axis=1)))
     at = whole.index[faults["row"].to_numpy(dtype="int64")]
-    outcome = whole["outcome"]
-    empty = outcome.map(is_missing).astype(bool)
-    other = ~empty & ~outcome.isin(list(_WRITTEN))
-    return pd.concat([
+    read = pd.Series(
+        [outcome_told(outcome, happened, day=day, event=contract.event if dated else None)
+         for outcome, happened, dated, day in
+         zip(whole["outcome"], whole["event"], whole["dated"], whole[contract.day], strict=True)],
+        index=whole.index, dtype=object,
+    )  # fmt: skip
+    wrong = read[[isinstance(each, str) for each in read]]
+    lines = [
         *(_lines(rows[rows["fault"] == code], contract, "", code) for code in rows["fault"].dropna().unique()),
         *(_lines(rows.loc[at[(faults["code"] == code).to_numpy()]], contract, contract.row, code)
           for code in faults["code"].unique()),
-        _lines(whole[empty], contract, contract.outcome, "missing_value"),
-        _lines(whole[other], contract, contract.outcome, "not_0_or_1"),
-    ])  # fmt: skip
+        *(_lines(whole.loc[wrong.index[wrong == code]], contract, contract.outcome, code) for code in wrong.unique()),
+    ]  # fmt: skip
+    return read.drop(index=wrong.index), pd.concat(lines)
 
 
 def _unknown(contract: RowContract) -> str:
@@ -176,4 +262,4 @@ def _place(contract: RowContract) -> list[str]:
 
 def _lines(rows: pd.DataFrame, contract: RowContract, column: str, code: str) -> pd.DataFrame:
     """Return one quarantine line for each row, still without the reason, with the rows' index."""
-    return rows[_place(contract)].assign(column=column, code=code)
+    return rows[_place(contract)].assign(column=column, code=code, files=None)

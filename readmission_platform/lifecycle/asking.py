@@ -9,20 +9,29 @@ from typing import TypeVar
 from readmission_platform.foundation.errors import Refused
 from readmission_platform.governance.demo_approver import Signer
 from readmission_platform.governance.ledger.binding import LOCAL
+from readmission_platform.governance.ledger.chain import ENVIRONMENT
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import in_force_by
 from readmission_platform.governance.promotion.case import PromotionRequest
+from readmission_platform.governance.promotion.identities import IdentityRequest
 from readmission_platform.governance.promotion.permission import Kind, asked_of, check_permitted, sign_request
 from readmission_platform.governance.promotion.quarantine_releases import ReleaseRequest
 from readmission_platform.governance.promotion.rollback import RollbackRequest
 from readmission_platform.governance.signatures import load_key
 from readmission_platform.lifecycle.workspace import Workspace
 
-Request = TypeVar("Request", PromotionRequest, RollbackRequest, ReleaseRequest)
+Request = TypeVar("Request", PromotionRequest, RollbackRequest, ReleaseRequest, IdentityRequest)
 
 
-def signed(request: Request, kind: Kind, *, ledger: Ledger, workspace: Workspace) -> Request:
+def signed(
+    request: Request, kind: Kind, *, ledger: Ledger, workspace: Workspace, of_environment: bool = False
+) -> Request:
     """Return a request signed with the key of whoever acts (READMISSION_KEY); without one, or in local, it is a claim.
+
+    Parameters
+    ----------
+    of_environment
+        What is asked for concerns every model.
 
     Raises
     ------
@@ -33,7 +42,7 @@ def signed(request: Request, kind: Kind, *, ledger: Ledger, workspace: Workspace
     if key is None or workspace.environment == LOCAL:
         return request
     signer = Signer(workspace.actor, load_key(key))
-    asked = asked_of(kind, ledger.model, request)
+    asked = asked_of(kind, ENVIRONMENT if of_environment else ledger.model, request)
     statement = sign_request(asked, signer, installation=ledger.binding.installation, now=ledger.now())
     return replace(request, signed=statement)
 

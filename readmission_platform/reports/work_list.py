@@ -126,6 +126,20 @@ def write_work_list(found: WorkList, folder: Path) -> Mapping[str, Path]:
     return {"page": folder / PAGE, "csv": folder / TABLE, "parquet": folder / DATA}
 
 
+def take_back_work_list(folder: Path) -> bool:
+    """Remove the list of a day of which nobody is left; tells whether there was one."""
+    if not folder.is_symlink() and not folder.exists():
+        return False
+    with _one_writer(folder.parent):
+        if folder.is_symlink():
+            folder.unlink()
+        else:  # in a home that was copied
+            shutil.rmtree(folder)
+        for left in folder.parent.glob(f"{_aside(folder)}*"):
+            left.unlink() if left.is_symlink() else shutil.rmtree(left)
+    return True
+
+
 def made_from(folder: Path) -> str | None:
     """Return the digest of the predictions that the list of a day is made of; None where a file of it is missing."""
     if not all((folder / name).is_file() for name in (PAGE, TABLE, DATA, MADE_FROM)):

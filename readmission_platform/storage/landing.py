@@ -9,7 +9,8 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -94,13 +95,15 @@ class Landing:
         """Read every file of a day, in order of name."""
         # Outcomes are often named by the day they are sent on; which rows they belong to, their content tells.
         named = day if kind == "rows" else None
-        found = [self._read(path, day, named, kind) for path in self._files(day, kind)]
+        paths = self._files(day, kind)
+        found = [self._read(path, day, named, kind) for path in paths]
         parts = [file for file in found if isinstance(file, JsonFile) and self._holds(file, kind) is not False]
         if any(self._holds(file, kind) for file in parts) and self.folders.resources is not None:
             read = dict(zip(map(id, parts), self.folders.resources.read(parts, day), strict=True))
         else:
             read = {}
-        return [read.get(id(file)) or as_rows(file) if isinstance(file, JsonFile) else file for file in found]
+        files = [read.get(id(file)) or as_rows(file) if isinstance(file, JsonFile) else file for file in found]
+        return [replace(file, modified_at=_delivered_at(path, day)) for path, file in zip(paths, files, strict=True)]
 
     def fingerprint(self, day: str, kind: Kind = "rows") -> str:
         """Return a digest over names and contents of a day's files; empty when there are none."""
@@ -230,6 +233,13 @@ def _is_day(name: str) -> bool:
         return _DAY.fullmatch(name) is not None and bool(date.fromisoformat(name))
     except ValueError:
         return False
+
+
+def _delivered_at(path: Path, day: str) -> str:
+    """Return when a file was changed last (UTC, ISO 8601); the parts of a folder of Spark are of one moment."""
+    of_folder = path.parent / "_SUCCESS"
+    changed = _changed(of_folder if path.parent.name != day and of_folder.is_file() else path)
+    return datetime.fromtimestamp(changed, UTC).isoformat(timespec="microseconds")
 
 
 def _changed(path: Path) -> float:

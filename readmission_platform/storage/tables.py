@@ -17,11 +17,12 @@ DRIFT = "drift_report"
 PERFORMANCE = "live_performance"
 # What became of delivered files and rows.
 ACCOUNTING, FILES, QUARANTINE = "intake_accounting", "intake_files", "quarantined_rows"
-HELD = "rows_left_to_another_day"
+HELD, CORRECTIONS = "rows_left_to_another_day", "corrected_rows"
 OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE = "outcome_accounting", "quarantined_outcomes"
+OUTCOME_FILES, OUTCOME_CORRECTIONS = "outcome_files", "corrected_outcomes"
 
 # What scoring the same day again changes although every score stays the same.
-CIRCUMSTANCES = ["run_id", "scored_at", "delivered_version", "cohort_version", "outcomes_version"]
+CIRCUMSTANCES = ["run_id", "scored_at", "delivered_version", "cohort_version", "outcomes_version", "identities_event"]
 
 
 class ModelLake(Lake):

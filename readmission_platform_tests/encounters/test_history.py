@@ -143,6 +143,37 @@ def test_what_was_known_from_the_start_knows_nothing_of_what_arrived_later() -> 
     assert_same(history_of(rows, rows).iloc[1:], alone)
 
 
+def test_what_arrives_is_ordered_by_its_dates_also_when_a_new_series_of_numbers_starts_low() -> None:
+    before = frame_of(stays("<30", ">30", "<30")).assign(encounter_id=[5001, 5002, 5003])
+    arrived = frame_of(stays(None, None, None)).assign(encounter_id=[9000, 7, 3]).drop(columns="readmitted")
+    arrived["discharge_date"] = ["2024-01-01", "2024-03-01", "2024-03-09"]
+    known = pd.concat([before, arrived.assign(readmitted_30d=[1.0, None, None])], ignore_index=True)
+    described = history_of(arrived, known)
+    assert described["prior_encounters"].tolist() == [3, 4, 5]
+    assert described["prior_readmissions_30d"].tolist() == [2, 3, 3]
+    assert described["previous_outcome"].tolist() == ["<30", "<30", None]
+    assert described["previous_time_in_hospital"].tolist() == [3, 1, 2]
+
+
+@settings(max_examples=60)
+@given(rows=ENCOUNTERS, data=st.data())
+def test_with_dates_any_numbers_give_the_history_that_numbers_in_order_of_time_would(
+    rows: Rows, data: st.DataObject
+) -> None:
+    days = [f"2024-01-{data.draw(st.integers(1, 4)):02d}" for _ in rows]
+    frame = frame_of(rows).assign(discharge_date=days).drop(columns="readmitted")
+    in_time = frame.sort_values(["discharge_date", "encounter_id"], kind="stable")
+    numbered = in_time.assign(encounter_id=range(1, len(frame) + 1)).drop(columns="discharge_date")
+    assert_same(history_of(in_time, in_time), history_as_of(numbered, numbered))
+
+
+def test_an_encounter_that_is_known_from_before_and_delivered_again_is_no_past_stay_of_itself() -> None:
+    before = frame_of(stays(">30", "<30")).assign(discharge_date=None)
+    again = before.iloc[[1]].assign(discharge_date="2024-01-01").drop(columns="readmitted")
+    described = history_of(again, pd.concat([before, again], ignore_index=True))
+    assert described["prior_encounters"].tolist() == [1]
+
+
 def test_two_discharges_of_a_patient_on_one_day_know_of_each_other_only_backwards() -> None:
     discharges = frame_of(stays(None, None)).drop(columns="readmitted")
     described = history_as_of(discharges, discharges.iloc[:0].assign(readmitted=None))

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from readmission_platform.lifecycle.days.progress import Progress, day_states
+from readmission_platform_tests.support.home_rounds import put_into_production
 from readmission_platform_tests.support.homes import MODEL, Home
 from readmission_platform_tests.support.interrupted_day import TABLES, Day, deliveries
 from readmission_platform_tests.support.interruption import run_for, run_until
@@ -19,9 +20,11 @@ RANDOM_KILLS = 10  # `make invariants` tries more
 
 
 @pytest.fixture(scope="module")
-def changing_day(lived_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Day:
-    home = lived_home.copy(tmp_path_factory.mktemp("interrupted") / "home")
-    return Day.of(home, home.landed()[8])
+def changing_day(small_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Day:
+    home = small_home.copy(tmp_path_factory.mktemp("interrupted") / "home")
+    put_into_production(home)
+    assert home.command("replay", "--days", "3").code == 0
+    return Day.of(home, home.landed()[1])
 
 
 def assert_as_if_undisturbed(day: Day, name: str) -> None:
@@ -43,7 +46,8 @@ def test_a_kill_at_any_step_of_writing_a_day_leaves_whole_partitions_and_a_repea
         changing_day.deliver(name)
         assert run_until(changing_day.home, step, *changing_day.command).code == -9, f"not killed at {step!r}"
         assert changing_day.torn() == []
-        assert_as_if_undisturbed(changing_day, name)
+        if not step.endswith("about to be written"):  # until then nothing has changed since the step before
+            assert_as_if_undisturbed(changing_day, name)
 
 
 def test_a_kill_at_ten_random_moments_leaves_whole_partitions_and_a_repeat_gives_identical_rows(changing_day: Day):

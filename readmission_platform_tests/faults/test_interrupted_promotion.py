@@ -90,9 +90,12 @@ def test_a_kill_at_any_step_leaves_one_version_and_a_restart_converges(
     record_property: Callable[[str, object], None],
 ) -> None:
     home: Home = request.getfixturevalue(start)
-    steps = every_step(placed(home.copy(tmp_path / "undisturbed" / "home")), command)
+    undisturbed = placed(home.copy(tmp_path / "undisturbed" / "home"))
+    steps = every_step(undisturbed, command)
     record_property("steps", len(steps))
     assert len(steps) >= 8
+    if "READMISSION_LEDGER_URL" in undisturbed.variables:
+        steps = [step for step in steps if "ledger" in step]  # at the others the ledger's database plays no part
     for number, step in enumerate(steps):
         hit = placed(home.copy(tmp_path / str(number) / "home"))
         ended = run_until(hit, step, *command)

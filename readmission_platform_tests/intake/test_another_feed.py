@@ -196,7 +196,7 @@ def test_rows_that_contradict_each_other_are_named_by_the_column_of_the_feed() -
 
 def test_outcomes_have_the_columns_the_days_and_the_words_of_the_feed() -> None:
     known = pd.DataFrame({"admitted_on": DAY, "file": [1, 2, 3, 4]})
-    told = pd.DataFrame([["1", "0"], ["2", "1"], ["2", "1"], ["3", "0"], ["3", "1"], ["9", "1"], ["4", "yes"]],
+    told = pd.DataFrame([["1", "0"], ["2", "1"], ["2", "1"], ["3", "0"], ["3", "1"], ["9", "1"], ["4", "perhaps"]],
                         columns=["file", "died"], dtype=object)  # fmt: skip
     young = pd.DataFrame([["5", "0"]], columns=["file", "died"], dtype=object)
     intake = take_in_outcomes(
@@ -237,8 +237,8 @@ def test_every_code_of_a_feed_without_words_of_its_own_is_explained_in_neutral_w
     [
         ({"columns": (*STAYS.columns, "age")}, "columns named twice: age"),
         ({"row": "stay"}, "missing among the columns: stay"),
-        ({"row": "person"}, "two of row, entity, day and outcome: person"),
-        ({"day": "died"}, "two of row, entity, day and outcome: died"),
+        ({"row": "person"}, "two of row, entity, day, outcome and event: person"),
+        ({"day": "died"}, "two of row, entity, day, outcome and event: died"),
         ({"day": "received"}, "names that are the platform's: received"),
         ({"outcome": "entity_key"}, "names that are the platform's: entity_key"),
         ({"nullable": frozenset({"file"})}, "may not be missing: file"),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -170,3 +171,80 @@ def test_no_line_of_the_quarantine_holds_a_value() -> None:
     secret = "pneumonia-of-J-Doe"
     intake = taken_in(file_of([(secret, "1"), ("1", secret)]))
     assert not intake.quarantined.astype(str).apply(lambda column: column.str.contains(secret)).to_numpy().any()
+
+
+def told(outcome: str, event: str | None = None) -> int | str:
+    """Take in one outcome of ``DAY``, and return it or the code that it was set aside with."""
+    cells = {"encounter_id": ["1"], "readmitted_30d": [outcome], "readmission_date": [event]}
+    if event is None:
+        del cells["readmission_date"]
+    elif outcome == "no column":
+        del cells["readmitted_30d"]
+    intake = taken_in(LandedFile("a.csv", "sha256:a", pd.DataFrame(cells, dtype=object)))
+    return accepted(intake).get(1, *intake.quarantined["code"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *((text, 1) for text in ("1", "1.0", "1.00", " 1 ", "yes", "Yes", "Y", "true", "TRUE", "t")),
+        *((text, 0) for text in ("0", "0.0", "0.00", "no", "NO", "n", "false", "False", "F")),
+        *((text, "missing_value") for text in ("", "?", "NA", "nan", "None")),
+        *((text, "not_0_or_1") for text in ("2", "-1", "1.000", "10", "1,0", "<30", ">30", "maybe", "2024-03-09")),
+    ],
+)
+def test_an_outcome_is_read_as_people_and_programs_write_it(text: str, expected: int | str) -> None:
+    assert told(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("outcome", "event", "expected"),
+    [
+        ("no column", "2024-03-01", 1),
+        ("no column", "2024-03-31", 1),
+        ("no column", "2024-04-01", 0),
+        ("no column", "2024-03-09 04:12", 1),
+        ("no column", "2024-03-09T04:12:00Z", 1),
+        ("no column", "", 0),
+        ("no column", "NaT", 0),
+        ("no column", "2024-02-29", "date_before_the_day"),
+        ("no column", "03/09/2024", "not_a_date"),
+        ("no column", "2024-03-32", "not_a_date"),
+        ("no column", "20240309", "not_a_date"),
+        ("1", "2024-03-09", 1),
+        ("0", "2024-04-09", 0),
+        ("1", "", 1),
+        ("", "2024-03-09", 1),
+        ("0", "2024-03-09", "outcome_contradicts_date"),
+        ("1", "2024-04-09", "outcome_contradicts_date"),
+        ("maybe", "2024-03-09", "not_0_or_1"),
+    ],
+)
+def test_the_date_of_the_return_may_stand_for_the_outcome(outcome: str, event: str, expected: int | str) -> None:
+    assert told(outcome, event) == expected
+
+
+def correction(*rows: tuple[str, str], why: str | None = None, name: str = "b.csv", at: str = "2") -> LandedFile:
+    cells = pd.DataFrame(rows, columns=["encounter_id", "readmitted_30d"], dtype=object)
+    cells = cells if why is None else cells.assign(reason=why)
+    return LandedFile(name, f"sha256:{name}", cells, modified_at=at)
+
+
+@pytest.mark.parametrize("why", [None, "coded by mistake"])
+def test_a_newer_delivery_corrects_an_outcome_and_its_reason_is_kept(why: str | None) -> None:
+    first = file_of([("1", "0"), ("2", "1"), ("3", "0"), ("4", "0")])
+    intake = taken_in(first, correction(("3", "1"), why=why))
+    assert accepted(intake) == {1: 0, 2: 1, 3: 1, 4: 0}
+    assert account(intake) == (5, 4, 0, 1)
+    (found,) = intake.corrections.replace({np.nan: None}).to_dict("records")
+    assert found == {"discharge_date": DAY, "encounter_id": 3, "older_file_digest": "sha256:a.csv",
+                     "newer_file_digest": "sha256:b.csv", "correction_reason": why}  # fmt: skip
+
+
+def test_contradictory_files_of_one_delivery_are_named_by_both_digests_and_cost_one_encounter() -> None:
+    whole = [("1", "0"), ("2", "1"), ("3", "0"), ("4", "0")]
+    intake = taken_in(file_of(whole), correction(("3", "1"), at=""))
+    assert accepted(intake) == {1: 0, 2: 1, 4: 0}
+    assert intake.accounts["contradicted"].tolist() == [1]
+    assert len(intake.quarantined) == 2
+    assert intake.quarantined["reason"].str.endswith(" (sha256:a.csv and sha256:b.csv)").all()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from readmission_platform.encounters.cohort import CANNOT_BE_READMITTED, DISCHARGE_COLUMNS
 from readmission_platform.encounters.contract import ENCOUNTERS, NULLABLE, RANGES
-from readmission_platform.intake.files import Place
+from readmission_platform.intake.files import Delivered, Place
 from readmission_platform.intake.quarantine import action_for, codes, line_types, quarantine_lines, releasable
 from readmission_platform.intake.rows import Intake, LandedFile, ReleasedCell
 from readmission_platform.intake.rows import take_in as take_in_rows
@@ -242,6 +242,58 @@ def test_rows_of_a_day_that_contradict_each_other_are_all_set_aside(column: str)
     assert IDS[0] not in accepted_ids(several)
 
 
+def test_of_rows_that_contradict_each_other_the_newer_delivery_counts_and_what_it_changed_is_recorded() -> None:
+    update = CLEAN.iloc[[0]].assign(time_in_hospital="9", race="?")
+    files = [landed(CLEAN, modified_at="2024-03-02T06"), landed(update, name="0_update", modified_at="2024-03-02T09")]
+    for order in (files, files[::-1]):
+        intake = take_in({DAY: order})
+        assert counts(intake) == (11, 10, 0, 1)
+        accepted = intake.accepted.set_index("encounter_id").loc[IDS[0]]
+        assert (accepted["time_in_hospital"], accepted["race"]) == (9, None)
+        (correction,) = intake.corrections.to_dict("records")
+        assert (correction["encounter_id"], correction["discharge_date"]) == (IDS[0], DAY)
+        assert (correction["older_file"], correction["older_file_row"]) == ("a.csv", 1)
+        assert (correction["newer_file"], correction["newer_file_row"]) == ("0_update", 1)
+        assert correction["differing_columns"] == "race, time_in_hospital"
+
+
+def test_what_was_taken_in_later_is_newer_whatever_the_times_of_the_files_say() -> None:
+    update = CLEAN.iloc[[0]].assign(time_in_hospital="9")
+    files = {DAY: [landed(CLEAN, modified_at="2024-03-09"), landed(update, name="b", modified_at="2024-03-01")]}
+    first = take_in({DAY: files[DAY][:1]}, now="2024-03-09T06")
+    seen = {(DAY, digest): Delivered(*moments) for digest, *moments in first.files[
+        ["file_digest", "first_taken_in", "modified_at"]].itertuples(index=False, name=None)}  # fmt: skip
+    for now in ("2024-03-09T08", "2024-03-10T08"):
+        again = take_in(files, delivered_before=seen, now=now)
+        assert again.accepted.set_index("encounter_id")["time_in_hospital"].loc[IDS[0]] == 9
+        seen |= {(DAY, "sha256:b"): Delivered(now, "")}
+    assert take_in(files).accepted["time_in_hospital"].tolist() == CLEAN["time_in_hospital"].astype("int64").tolist()
+
+
+def test_a_newer_delivery_that_contradicts_itself_settles_nothing() -> None:
+    updates = pd.concat([CLEAN.head(1).assign(time_in_hospital=days) for days in ("8", "9")], ignore_index=True)
+    intake = take_in({DAY: [landed(CLEAN, modified_at="1"), landed(updates, name="b", modified_at="2")]})
+    assert counts(intake) == (12, 9, 3, 0)
+
+
+def test_a_newer_row_that_is_broken_corrects_nothing() -> None:
+    update = CLEAN.iloc[[0]].assign(time_in_hospital="900")
+    intake = take_in({DAY: [landed(CLEAN, modified_at="1"), landed(update, name="b", modified_at="2")]})
+    assert (counts(intake), len(intake.corrections)) == ((11, 10, 1, 0), 0)
+
+
+@pytest.mark.parametrize(("died_later", "expected"), [(True, (11, 9, 1, 1)), (False, (11, 10, 1, 0))])
+def test_whoever_is_said_to_have_died_by_the_newer_delivery_comes_off_the_list(
+    died_later: bool, expected: tuple[int, ...]
+) -> None:
+    died = CLEAN.iloc[[0]].assign(discharge_disposition_id="11")
+    files = [landed(CLEAN, modified_at="2"), landed(died, name="b", modified_at="3" if died_later else "1")]
+    intake = take_in({DAY: files})
+    assert (counts(intake), IDS[0] in accepted_ids(intake)) == (expected, not died_later)
+    assert intake.corrections["differing_columns"].tolist() == (["discharge_disposition_id"] if died_later else [])
+    assert faults(intake) == [(1, "discharge_disposition_id", "cannot_be_readmitted")]
+
+
 def test_a_contradiction_on_another_day_is_a_duplicate_of_what_was_accepted_first() -> None:
     other = CLEAN.iloc[[0]].assign(time_in_hospital="9")
     intake = take_in({DAY: [landed(CLEAN)], NEXT: [landed(other, name="b")]})
@@ -253,6 +305,7 @@ def test_an_encounter_stays_on_the_day_it_was_accepted_on_whatever_is_taken_in_a
     assert accepted_ids(take_in(both)) == IDS
     before = dict.fromkeys(IDS[:3], NEXT)
     together = take_in(both, accepted_before=before)
+    assert together.corrections.empty
     assert (accepted_ids(together), accepted_ids(together, NEXT)) == (IDS[3:], IDS[:3])
     alone = take_in({DAY: both[DAY]}, accepted_before=before)
     assert accepted_ids(alone) == IDS[3:]

@@ -36,7 +36,7 @@ FORKING.set_forkserver_preload(
         "dagster._core.storage.sqlite_storage",
         "dagster._daemon.daemon",
         "dagster_mlflow",
-        "deltalake.fs",
+        "deltalake",
         "git",
         "hypothesis.extra.pandas",
         "matplotlib.backends.backend_agg",

@@ -20,7 +20,7 @@ from readmission_platform.reports.work_list import made_from
 from readmission_platform.storage.artifacts import artifact_digest
 from readmission_platform_tests.support.homes import MODEL, SMALL_COHORT, Home
 from readmission_platform_tests.support.interrupted_day import Day, days_of, deliver_twice, deliveries
-from readmission_platform_tests.support.interruption import ended, run_for, run_full, run_until, start
+from readmission_platform_tests.support.interruption import Ended, ended, run_for, run_full, run_until, start
 
 TRAIN = ("train", *SMALL_COHORT, "--json")
 TRAINED = 3  # so few encounters do not pass every gate
@@ -59,7 +59,7 @@ class Training:
 
     def killed_at(self, step: str) -> list[str]:
         """Kill one at a step."""
-        return _not_killed(run_until(self._home, step, *TRAIN).code, step) + self.violations()
+        return _not_killed(run_until(self._home, step, *TRAIN), step) + self.violations()
 
     def killed_after(self, share: float) -> list[str]:
         """Kill one after a share of the time that it takes."""
@@ -67,8 +67,12 @@ class Training:
         return self.violations()
 
     def full_from(self, step: str) -> list[str]:
-        """Let the disk be full for one from a step on."""
-        return _not_told(run_full(self._home, step, *TRAIN).code) + self.violations()
+        """Let the disk be full for one from a step on; once its version is judged, that it was rejected is true."""
+        before = self._trained()
+        code = run_full(self._home, step, *TRAIN).code
+        with self._home.ledger() as ledger:
+            judged = {event.version for event in ledger.events(kind="version_validated")} - before
+        return ([] if code == TRAINED and judged else _not_told(code)) + self.violations()
 
     def without_registry(self) -> list[str]:
         """Let the registry be out of reach: nothing is trained, and that is said."""
@@ -146,7 +150,7 @@ class Scoring:
     def killed_at(self, step: str) -> list[str]:
         """Kill the scoring of the other delivery at a step."""
         self._deliver()
-        return _not_killed(run_until(self._home, step, *self.day.command).code, step) + self.violations()
+        return _not_killed(run_until(self._home, step, *self.day.command), step) + self.violations()
 
     def killed_after(self, share: float) -> list[str]:
         """Kill it after a share of the time that it takes."""
@@ -201,8 +205,10 @@ class Scoring:
         self.day.deliver(self._name)
 
 
-def _not_killed(code: int, step: str) -> list[str]:
-    return [] if code == KILLED else [f"it was not killed at {step!r} but ended with {code}"]
+def _not_killed(ended: Ended, step: str) -> list[str]:
+    if ended.code == KILLED:
+        return []
+    return [f"it was not killed at {step!r} but ended with {ended.code}: {ended.err[-2000:]}"]
 
 
 def _not_told(code: int) -> list[str]:

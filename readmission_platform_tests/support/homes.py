@@ -166,7 +166,9 @@ class Home:
         lake = self.lake
         rows = lake.read(table)
         with self.ledger() as ledger:
-            record_days(ledger, table, rows, sorted(set(rows[lake.day])), lake=lake, run_id="run", actor=ACTOR)
+            version = lake.open(table).version()
+            record_days(ledger, table, rows, sorted(set(rows[lake.day])), version=version, lake=lake, run_id="run",
+                        actor=ACTOR)  # fmt: skip
 
     @property
     def stages(self) -> dict[str, str | None]:

@@ -4,6 +4,7 @@ The steps are those that ``foundation.steps`` tells; the child process listens a
 """
 
 import contextlib
+import faulthandler
 import itertools
 import logging
 import os
@@ -20,12 +21,16 @@ from readmission_platform_tests.support.forking import FORKING
 from readmission_platform_tests.support.homes import Home
 
 PATIENCE = 180
+HANGS = 124  # as the code of ``timeout`` is
 _NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended (negative: the signal that killed it), its steps and seconds, and what it said of errors."""
+    """How a command ended (negative: the signal that killed it), its steps and seconds, and what it said of errors.
+
+    One that hangs has the code ``HANGS``, and its errors say where.
+    """
 
     code: int
     steps: list[str]
@@ -128,23 +133,19 @@ def start(
 
 
 def ended(started: Started, seconds: float | None = None) -> Ended:
-    """Wait for a command, or kill it after some time.
-
-    Raises
-    ------
-    TimeoutError
-        When it should have ended by itself and did not.
-    """
+    """Wait for a command, or kill it after some time; one that should have ended by itself has said where it hangs."""
     process = started.process
     process.join(timeout=PATIENCE if seconds is None else seconds)
+    hangs = seconds is None and process.is_alive()
+    if hangs:
+        os.kill(process.pid, signal.SIGUSR1)  # it says where it is
+        process.join(5)
     if process.is_alive():
         process.kill()
         process.join()
-        if seconds is None:
-            raise TimeoutError("the command did not end")
     took = time.monotonic() - started.began
     steps, err = (_taken(path) for path in (started.trace, started.trace.with_suffix(".said")))
-    return Ended(int(process.exitcode or 0), steps.splitlines(), took, err)
+    return Ended(HANGS if hangs else int(process.exitcode or 0), steps.splitlines(), took, err)
 
 
 def _taken(path: Path) -> str:
@@ -164,6 +165,7 @@ def _live(
     said = os.open(os.devnull if then is fill_the_disk else trace.with_suffix(".said"), os.O_WRONLY | os.O_CREAT)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(said, 2)
+    faulthandler.register(signal.SIGUSR1, file=2)
     os.environ.clear()
     os.environ.update(environment)
     settings.cache_clear()

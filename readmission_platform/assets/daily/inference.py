@@ -31,7 +31,7 @@ from readmission_platform.foundation.steps import reached
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.lifecycle.days.accounts import shown_outputs
-from readmission_platform.lifecycle.days.scoring import score_days
+from readmission_platform.lifecycle.days.scoring import delivered_now, score_days
 from readmission_platform.lifecycle.days.seals import record_days
 from readmission_platform.lifecycle.versions.stages import check_was_live, trusted_version
 from readmission_platform.lifecycle.workspace import Platform, Workspace
@@ -57,20 +57,22 @@ def shadow_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the predictions in the shadow."""
 
     @model.daily(
-            SHADOW, inputs={"delivered": model.names.delivered},
-        group="inference", owners=[PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"}, code_version="2",
-            deps=[STAGING], blocking={SHADOW_CHECK: RULES[SHADOW_CHECK]}, warning={AGREEMENT_CHECK: AGREEMENT_RULE},
+            SHADOW, group="inference", owners=[PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"}, code_version="3",
+            deps=[model.names.delivered, STAGING], blocking={SHADOW_CHECK: RULES[SHADOW_CHECK]},
+            warning={AGREEMENT_CHECK: AGREEMENT_RULE},
             # The work list does not wait for the shadow, and the shadow is compared with the list of the same day.
             op_tags={"dagster/priority": "-1"},
             description="What the version in staging says of the same days: for comparison only, never on a work list.",
     )  # fmt: skip
-    def shadow_predictions(
-        context: dg.AssetExecutionContext, delivered: pd.DataFrame, platform: dg.ResourceParam[Platform]
-    ) -> Iterator[Any]:
+    def shadow_predictions(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
             events, pointers = ledger.snapshot()
-        record = None if delivered.empty else trusted_version("staging", events, pointers)
+        delivered = delivered_now(workspace.lake, context.partition_keys)
+        record = None if delivered.rows.empty else trusted_version("staging", events, pointers)
+        if delivered.rows.empty and _has_predictions(workspace.lake, SHADOW, context.partition_keys):
+            yield _emptied(SHADOW, context, workspace, nothing_to_check(AGREEMENT_CHECK, "nothing is left of the days"))
+            return
         if record is None:
             why = "no version is in staging, or nothing was delivered"
             context.log.info(f"skipped: {why}")
@@ -81,7 +83,7 @@ def shadow_asset(model: ModelAssets) -> dg.AssetsDefinition:
         scored = score_days(delivered, versions, run_id=context.run.run_id, workspace=workspace)
         agrees = agreement_check(workspace.lake, scored, context.partition_keys, workspace.config)
         _tell(context, scored, workspace.lake)
-        yield _result(scored, delivered, SHADOW, context, workspace, agrees)
+        yield _result(scored, delivered.rows, SHADOW, context, workspace, agrees)
 
     return shadow_predictions
 
@@ -90,9 +92,8 @@ def predictions_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the predictions that make the work list."""
 
     @model.daily(
-            PREDICTIONS, inputs={"delivered": model.names.delivered},
-        group="inference", owners=[CARE_TEAM, PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"},
-            code_version="2", deps=[PRODUCTION], blocking={SCORED_CHECK: RULES[SCORED_CHECK]},
+            PREDICTIONS, group="inference", owners=[CARE_TEAM, PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"},
+            code_version="3", deps=[model.names.delivered, PRODUCTION], blocking={SCORED_CHECK: RULES[SCORED_CHECK]},
             description="The predictions of each day: calibrated risk, why, rank, band, and the flag for the care "
             "team's capacity. What the model cannot score soundly is withheld, marked and not ranked: judge it by "
             "hand. A day is first scored with the version in production, read once when the run starts; scored again "
@@ -101,13 +102,16 @@ def predictions_asset(model: ModelAssets) -> dg.AssetsDefinition:
     def daily_predictions(
         context: dg.AssetExecutionContext,
         config: ScoringConfig,
-        delivered: pd.DataFrame,
         platform: dg.ResourceParam[Platform],
     ) -> Iterator[Any]:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
             events, pointers = ledger.snapshot()
-        days = () if delivered.empty else context.partition_keys
+        delivered = delivered_now(workspace.lake, context.partition_keys)
+        if delivered.rows.empty and _has_predictions(workspace.lake, PREDICTIONS, context.partition_keys):
+            yield _emptied(PREDICTIONS, context, workspace)
+            return
+        days = () if delivered.rows.empty else context.partition_keys
         chosen = _versions_for(days, config, events, pointers, workspace)
         if not chosen:
             why = "no version is in production (see the promotion job), or nothing was delivered"
@@ -116,9 +120,22 @@ def predictions_asset(model: ModelAssets) -> dg.AssetsDefinition:
             return
         scored = score_days(delivered, chosen, run_id=context.run.run_id, workspace=workspace)
         _tell(context, scored, workspace.lake)
-        yield _result(scored, delivered, PREDICTIONS, context, workspace)
+        yield _result(scored, delivered.rows, PREDICTIONS, context, workspace)
 
     return daily_predictions
+
+
+def _has_predictions(lake: ModelLake, table: str, days: Sequence[str]) -> bool:
+    return lake.exists(table) and not lake.read(table, columns=[lake.day], where={lake.day: list(days)}).empty
+
+
+def _emptied(
+    table: str, context: dg.AssetExecutionContext, workspace: Workspace, *more: dg.AssetCheckResult
+) -> dg.MaterializeResult:
+    """Take the predictions back of days of which a correction has left no row: whoever moved is listed elsewhere."""
+    nobody = workspace.lake.read(table, where={workspace.lake.day: list(context.partition_keys)}).head(0)
+    context.log.warning("nothing is left of these days: their predictions are taken back")
+    return _result(nobody, nobody, table, context, workspace, *more)
 
 
 def _versions_for(
@@ -227,6 +244,7 @@ def _written(
         written = lake.write(table, scored, partition=(lake.day, days), metadata={"run_id": run_id})
         if complete:
             with workspace.ledger() as ledger:
-                record_days(ledger, table, scored, days, lake=lake, run_id=run_id, actor=workspace.actor)
+                record_days(ledger, table, scored, days, version=written.version, lake=lake, run_id=run_id,
+                            actor=workspace.actor)  # fmt: skip
             reached(f"scoring: {table} recorded")
     return written

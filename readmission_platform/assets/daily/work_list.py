@@ -17,7 +17,7 @@ from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.accounts import shown_outputs
 from readmission_platform.lifecycle.days.work_lists import work_lists
 from readmission_platform.lifecycle.workspace import Platform
-from readmission_platform.reports.work_list import FOLDER, JUDGE_BY_HAND, WorkList, write_work_list
+from readmission_platform.reports.work_list import FOLDER, JUDGE_BY_HAND, WorkList, take_back_work_list, write_work_list
 from readmission_platform.storage.tables import PREDICTIONS
 
 WORK_LIST = "work_list"
@@ -41,6 +41,9 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
             lists = work_lists(workspace, ledger, days=context.partition_keys)
+        for day in set(context.partition_keys) - {each.day for each in lists}:
+            if take_back_work_list(workspace.reports / FOLDER / day):
+                context.log.warning(f"the list of {day} is taken back: nobody of that day is left")
         if not lists:
             why = "there are no predictions of this day; `readmission score` makes them"
             context.log.warning(f"skipped: {why}")

@@ -4,7 +4,7 @@ What belongs here: the asset of delivered rows and its accounting. What does not
 reading files (``storage.landed_file``), comparing with what was taken in before (``lifecycle.days.intake``), and
 scoring (``assets.daily.inference``).
 
-Five tables hold what became of a day; the accounting is written last, so a day that has its account is there as a
+Six tables hold what became of a day; the accounting is written last, so a day that has its account is there as a
 whole. ``revision`` counts how often the accepted rows of a day have changed.
 """
 
@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
+from readmission_platform.assets.feed.delivery_checks import RULES as UNUSUAL_RULES
+from readmission_platform.assets.feed.delivery_checks import delivery_checks
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import (
     DATA_TEAM,
@@ -26,10 +28,11 @@ from readmission_platform.evaluation.disclosure import in_words
 from readmission_platform.evaluation.operation.shown import shown_counts
 from readmission_platform.foundation.counting import counted
 from readmission_platform.lifecycle.days.intake import COUNTS, ROW_COUNTS, TakenIn, take_in_days
+from readmission_platform.lifecycle.days.unusual import unusual
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.lake import Written
 from readmission_platform.storage.landing import LandedFile
-from readmission_platform.storage.tables import ACCOUNTING, FILES, HELD, QUARANTINE
+from readmission_platform.storage.tables import ACCOUNTING, CORRECTIONS, FILES, HELD, QUARANTINE
 
 CHECK, FILES_CHECK = "every_row_accounted_for", "every_file_readable"
 RULE = {CHECK: "On each day the received rows are accepted, quarantined or duplicates; none is lost."}
@@ -42,7 +45,7 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
 
     @model.daily(
             model.names.delivered, group="inference", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
-            code_version="2", blocking=RULE, warning=FILES_RULE,
+            code_version="2", blocking=RULE, warning={**FILES_RULE, **UNUSUAL_RULES},
             description=f"The accepted {words.rows} of each day, from the files in `landing/{folder}/<date>/`. Rows "
             "that break the contract of the feed are quarantined with file hash, row number and reason, never with "
             f"values. {words.rows.capitalize()} accepted before are counted as duplicates. A day without a file is "
@@ -59,15 +62,19 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
         if done is None:
             why = f"no file in landing/{folder} for {days[0]} to {days[-1]}"
             context.log.warning(f"skipped: {why}")
-            yield nothing_to_check(CHECK, why)
-            yield nothing_to_check(FILES_CHECK, why)
+            for check in (CHECK, FILES_CHECK, *UNUSUAL_RULES):
+                yield nothing_to_check(check, why)
             return
         _tell(context, done.taken)
         yield dg.MaterializeResult(
             value=done.written,
             data_version=dg.DataVersion(done.written.digest),
             metadata={"dates": "as delivered; those of a replay are simulated"},
-            check_results=[_accounted_for(done.taken, done.unbalanced), _readable(done.taken)],
+            check_results=[
+                _accounted_for(done.taken, done.unbalanced),
+                _readable(done.taken),
+                *delivery_checks(unusual(workspace, days), workspace.monitoring.deliveries, model.words),
+            ],
         )
 
     return delivered
@@ -91,6 +98,7 @@ def _taken_in(
     lake.write(QUARANTINE, taken.quarantined, partition=partition, metadata=metadata)
     lake.write(FILES, taken.files, partition=partition, metadata=metadata)
     lake.write(HELD, taken.held, partition=partition, metadata=metadata)
+    lake.write(CORRECTIONS, taken.corrections, partition=partition, metadata=metadata)
     written = lake.write(lake.names.delivered, taken.delivered, partition=(lake.day, days), metadata=metadata)
     done = _Done(taken, written, taken.unbalanced_days(landed))
     if not done.unbalanced:  # else no day of these is there as a whole

@@ -19,6 +19,7 @@ from readmission_platform.evaluation.disclosure import in_words, shown_share
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.intake.sources import Loaded, SourceRequest
+from readmission_platform.lifecycle.days.identities import known_identities
 from readmission_platform.lifecycle.days.outcomes import matured_rows
 from readmission_platform.lifecycle.days.progress import hospital_day
 from readmission_platform.lifecycle.days.replay import SOURCE_COHORT, days_of_other_replays
@@ -155,7 +156,10 @@ def cohort_asset(model: ModelAssets) -> dg.AssetsDefinition:
         source = contract.data.cohort(raw, key=workspace.pseudonym_key, replay_share=workspace.config.replay_share)
         digest = frame_digest(source)
         matured = _matured(workspace, digest)
+        with workspace.ledger() as ledger:
+            identities = known_identities(ledger)
         studied = contract.data.with_matured(source, matured if config.matured else matured.head(0))
+        studied = studied.assign(entity_key=identities.named(studied["entity_key"]))
         # The replay goes by what the source holds, which training on matured rows does not change.
         studied.attrs = {**raw.attrs, SOURCE_COHORT: digest}
         flow = contract.data.flow(raw, studied)

@@ -26,7 +26,14 @@ from readmission_platform.lifecycle.days.accounts import counts_taken_in
 from readmission_platform.lifecycle.days.outcomes import COUNTS, recorded_outcomes, take_in_outcome_days
 from readmission_platform.lifecycle.days.progress import hospital_day
 from readmission_platform.lifecycle.workspace import Platform
-from readmission_platform.storage.tables import OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE, OUTCOMES, ModelLake
+from readmission_platform.storage.tables import (
+    OUTCOME_ACCOUNTING,
+    OUTCOME_CORRECTIONS,
+    OUTCOME_FILES,
+    OUTCOME_QUARANTINE,
+    OUTCOMES,
+    ModelLake,
+)
 
 CHECK = "every_outcome_accounted_for"
 RULE = {CHECK: "Received outcomes are accepted, quarantined or duplicates; none is lost."}
@@ -41,8 +48,9 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
             deps=[model.names.delivered], blocking=RULE,
             description=f"Which {words.rows} were {words.positive}, by day, from the files in "
             f"`landing/{folder}/<date>/`. A day younger than {maturity} days is refused: later {words.events} have "
-            f"not happened yet. Rows of unknown {words.rows}, with other values than 0 and 1, or that contradict "
-            "each other are quarantined with a code, never with values. A day without a file is skipped and keeps "
+            f"not happened yet. Rows of unknown {words.rows}, that tell no outcome, or that "
+            "contradict each other in one delivery are quarantined with a code, never with values; else the newer "
+            "delivery counts. A day without a file is skipped and keeps "
             "what it has.",
     )  # fmt: skip
     def outcomes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
@@ -54,20 +62,22 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
             context.log.warning(f"skipped: {why}")
             yield nothing_to_check(CHECK, why)
             return
-        accepted, accounts, quarantined = take_in_outcome_days(found, lake, hospital_day(workspace.rules))
+        taken = take_in_outcome_days(found, lake, hospital_day(workspace.rules))
         written: dict[str, Any] = {"partition": (lake.day, list(found)), "metadata": {"run_id": context.run.run_id}}
-        lake.write(OUTCOME_QUARANTINE, quarantined, **written)
-        lake.write(OUTCOME_ACCOUNTING, accounts, **written)
+        lake.write(OUTCOME_QUARANTINE, taken.quarantined, **written)
+        lake.write(OUTCOME_FILES, taken.files, **written)
+        lake.write(OUTCOME_CORRECTIONS, taken.corrections, **written)
+        lake.write(OUTCOME_ACCOUNTING, taken.accounts, **written)
         kept = recorded_outcomes(lake, [day for day in days if day not in found])
         yield dg.MaterializeResult(
-            value=pd.concat([accepted, kept], ignore_index=True),
-            data_version=dg.DataVersion(frame_digest(accepted)),
+            value=pd.concat([taken.accepted, kept], ignore_index=True),
+            data_version=dg.DataVersion(frame_digest(taken.accepted)),
             metadata={
-                "days": table(_shown_days(accounts, lake)),
-                "quarantined": reasons_table(quarantined, [lake.day, "column", "code", "reason"], counted="rows"),
+                "days": table(_shown_days(taken.accounts, lake)),
+                "quarantined": reasons_table(taken.quarantined, [lake.day, "column", "code", "reason"], counted="rows"),
                 "dates": "as delivered; those of a replay are simulated",
             },
-            check_results=[_accounted_for(accounts, accepted)],
+            check_results=[_accounted_for(taken.accounts, taken.accepted)],
         )
 
     return outcomes

@@ -25,6 +25,7 @@ from readmission_platform.evaluation.drift.stability import DRIFT, RISK, Measure
 from readmission_platform.evaluation.drift.windows import Window, judged
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.lifecycle.days.identities import known_identities
 from readmission_platform.lifecycle.monitoring.comparable import scored_inputs, training_reference
 from readmission_platform.lifecycle.monitoring.windows import Watched, drift_limits, watched_versions
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing
@@ -106,7 +107,9 @@ def _measured(each: Watched, context: dg.AssetExecutionContext, workspace: Works
         return _no_rows()
     reference = training_reference(lake, each.record, each.columns, config)
     wanted = pd.concat([_in_window(each.scored, window) for window in todo])
-    inputs = scored_inputs(lake, each.record, wanted, each.columns)
+    with workspace.ledger() as ledger:
+        identities = known_identities(ledger)
+    inputs = scored_inputs(lake, each.record, wanted, each.columns, identities)
     limits = {column: drift_limits(config).of(column, DRIFT) for column in [*each.columns, RISK]}
     for done, window in enumerate(todo, start=1):
         given = _in_window(inputs, window)

@@ -3,7 +3,7 @@
 ``replay`` delivers discharges, ``score`` takes them in and scores them, ``outcomes`` takes in what became of them.
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, checked_day, launching, out, print_json, workspace
 from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import BadInput
+
+if TYPE_CHECKING:
+    from readmission_platform.lifecycle.workspace import Workspace
 
 
 def replay(
@@ -77,11 +80,17 @@ def score(
         print_json(accounts)
     else:
         summary.show_days(out, accounts)
-        for each in accounts:
-            if each["accepted"] == 0 and each["received"]:
-                out.print(
-                    f"nothing of {each['date']} was accepted: `readmission quarantine show --date {each['date']}`"
-                )
+    _check_something_accepted(current, landed)
+
+
+def _check_something_accepted(current: "Workspace", days: list[str]) -> None:
+    from readmission_platform.lifecycle.days.progress import Progress, day_states
+
+    without = [each.day for each in day_states(current, days) if each.progress is Progress.nothing_accepted]
+    if without:
+        raise BadInput(
+            f"nothing of {', '.join(without)} was accepted; `readmission quarantine show --date {without[0]}` says why"
+        )
 
 
 def outcomes(

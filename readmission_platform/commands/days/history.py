@@ -63,11 +63,8 @@ def trace(
     check_reader(current)
     with current.ledger() as ledger:
         found = tracing.trace(row, day=day, ledger=ledger, lake=current.lake)
-        again = (
-            [tracing.rescored(each, row, ledger=ledger, workspace=current) for each in found["predictions"]]
-            if replay
-            else []
-        )
+        every = [*found["predictions"], *found["replaced"]]
+        again = [tracing.rescored(each, row, ledger=ledger, workspace=current) for each in every] if replay else []
     if as_json:
         print_json(found | ({"replays": again} if replay else {}))
     else:
@@ -88,13 +85,31 @@ def _check_date(day: str) -> None:
 
 
 def _show(found: Mapping[str, Any], current: "Workspace") -> None:
+    _show_predictions(found["predictions"], current)
+    if found["replaced"]:
+        out.print("\nshown before, until the day was scored again:")
+        _show_predictions(found["replaced"], current)
+    for each in found["corrections"]:
+        out.print(
+            f"{each['date']}: {escape(each['newer_file'])} corrected {each['differing_columns']} of "
+            f"{escape(each['older_file'])}",
+            soft_wrap=True,
+        )
+    for version, record in found["versions"].items():
+        out.print(f"\n[bold]version {version}[/], {record['state']}, trained on {record['source']} data")
+        out.print(summary.make_table(("it rests on", ""), _rests_on(version, found, record)))
+
+
+def _show_predictions(predictions: list[dict[str, Any]], current: "Workspace") -> None:
     names = current.contract.names
-    for each in found["predictions"]:
+    for each in predictions:
         listed = "to be followed up" if each["flagged"] else "not to be followed up"
         if each["status"] == "withheld":
             listed = "to be judged by hand"
         if each["kind"] == "shadow":
             listed = "in the shadow: seen by nobody"
+        if "replaced_at" in each:
+            listed += f", until {_minute(each['replaced_at'])}"
         out.print(f"[bold]{each['date']}[/], version {each['model_version']}: {_said(each)}, {listed}")
         if each["contributions"]:
             out.print(f"  log odds: {_made_of(each['contributions'])}", soft_wrap=True)
@@ -105,9 +120,6 @@ def _show(found: Mapping[str, Any], current: "Workspace") -> None:
             f"{names.cohort} version {each['cohort_version']}, outcomes: {outcomes}",
             soft_wrap=True,
         )
-    for version, record in found["versions"].items():
-        out.print(f"\n[bold]version {version}[/], {record['state']}, trained on {record['source']} data")
-        out.print(summary.make_table(("it rests on", ""), _rests_on(version, found, record)))
 
 
 def _said(prediction: Mapping[str, Any]) -> str:
@@ -123,7 +135,7 @@ def _made_of(contributions: Mapping[str, Any]) -> str:
 
 def _rests_on(version: str, found: Mapping[str, Any], record: Mapping[str, Any]) -> list[tuple[str, str]]:
     training, data = record["training"], record["data"]
-    entries = [each["put_into_stage_by"] for each in found["predictions"]
+    entries = [each["put_into_stage_by"] for each in [*found["predictions"], *found["replaced"]]
                if each["model_version"] == version and each["put_into_stage_by"]]  # fmt: skip
     moves = {entry["event"]: f"event {entry['event']}, {entry['kind'].replace('_', ' ')} by {entry['by']} at "
              f"{entry['at'][:19]}: {entry['reason']}" for entry in entries}  # fmt: skip

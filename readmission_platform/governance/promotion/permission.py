@@ -27,7 +27,9 @@ from readmission_platform.governance.promotion.case import Condition, condition
 from readmission_platform.governance.roles import permitted
 from readmission_platform.governance.signatures import is_signed_by, sign
 
-Kind = Literal["version_promoted", "version_rolled_back", "quarantine_released"]
+Kind = Literal[
+    "version_promoted", "version_rolled_back", "quarantine_released", "identities_merged", "identities_parted"
+]
 # A request is decided on at once; what waits longer was not meant for this moment. Clocks differ a little.
 _VALID_FOR = timedelta(minutes=15)
 _CLOCK_TOLERANCE = timedelta(minutes=5)

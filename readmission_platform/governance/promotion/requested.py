@@ -1,19 +1,21 @@
 """Whether whoever an act is recorded of really asked for it: the signed request, looked at again.
 
-What belongs here: pure functions over recorded promotions, rollbacks and releases of rows. What does not: deciding
-about a request (``permission``). In ``local`` who acts is a claim, and nothing is checked.
+What belongs here: pure functions over recorded promotions, rollbacks, releases of rows and changes of identities. What
+does not: deciding about a request (``permission``). In ``local`` who acts is a claim, and nothing is checked.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from readmission_platform.governance.ledger.binding import LOCAL, environment_of, installation_of
-from readmission_platform.governance.ledger.chain import Event, moves_of
+from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event, moves_of
 from readmission_platform.governance.policy.adoption import roles_in_force
 from readmission_platform.governance.promotion.approved import PROMOTED, ROLLED_BACK
 from readmission_platform.governance.promotion.check import Check
+from readmission_platform.governance.promotion.identities import MERGED, PARTED, PERMISSION
 from readmission_platform.governance.promotion.permission import (
     Asked,
+    Kind,
     actor_permitted,
     request_problem,
     used_requests,
@@ -28,7 +30,7 @@ def unasked(event: Event, events: Sequence[Event]) -> str | None:
     Parameters
     ----------
     event
-        A promotion, a rollback or a release of rows.
+        A promotion, a rollback, a release of rows or a change of identities.
     events
         All events of the model and its environment, in order.
     """
@@ -59,6 +61,18 @@ def proper_releases(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if event.kind == RELEASED and unasked(event, events) is None]
 
 
+def proper_identity_changes(events: Sequence[Event]) -> list[Event]:
+    """Return the joinings and partings of identities that were asked for by somebody who might, in order.
+
+    Parameters
+    ----------
+    events
+        All events of the model and its environment, in order.
+    """
+    return [event for event in events if event.kind in (MERGED, PARTED) and event.model == ENVIRONMENT
+            and unasked(event, events) is None]  # fmt: skip
+
+
 def requests_check(version: str, events: Sequence[Event]) -> Check:
     """Check that every move of a version was asked for in a signed statement by somebody who might."""
     name = "signed_requests"
@@ -81,6 +95,10 @@ def _asked(event: Event) -> tuple[Asked, str]:
     if event.kind == RELEASED:
         what = {name: said.get(name) for name in ("day", "file_digest", "rows")}
         return Asked(RELEASED, event.model, what, event.actor, reason, signed), "release"
+    if event.kind in (MERGED, PARTED):
+        what = {name: said.get(name) for name in (("retired", "kept") if event.kind == MERGED else ("event",))}
+        kind: Kind = MERGED if event.kind == MERGED else PARTED
+        return Asked(kind, event.model, what, event.actor, reason, signed), PERMISSION
     if event.kind == ROLLED_BACK:
         return Asked(ROLLED_BACK, event.model, {"to_version": event.version}, event.actor, reason, signed), "rollback"
     stage = said.get("to_stage")

@@ -7,6 +7,7 @@ not: the decisions about rows, and writing the tables (``assets.feed.delivered``
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ import pandas as pd
 from readmission_platform.foundation.pseudonyms import pseudonyms
 from readmission_platform.governance.promotion.quarantine_releases import released_cells
 from readmission_platform.governance.promotion.requested import proper_releases
-from readmission_platform.intake.files import Place
+from readmission_platform.intake.files import Delivered, Place
 from readmission_platform.intake.rows import ReleasedCell, take_in
 from readmission_platform.intake.rules import whole_numbers
 from readmission_platform.lifecycle.workspace import Workspace
@@ -40,8 +41,9 @@ class TakenIn:
         One row per day with files: the day, the counts, ``files_digest``, ``accepted_digest``, ``revision``,
         ``times_taken_in`` and ``delivered_version`` (missing where the accepted rows have changed and their version is
         not yet known).
-    quarantined, files, held
-        Lines of the quarantine, the counts of each file, and the rows left to another day (see ``intake.rows.Intake``).
+    quarantined, files, held, corrections
+        Lines of the quarantine, the counts of each file, the rows left to another day, and those that a newer delivery
+        corrected (see ``intake.rows.Intake``).
     """
 
     day: str
@@ -50,6 +52,7 @@ class TakenIn:
     quarantined: pd.DataFrame
     files: pd.DataFrame
     held: pd.DataFrame
+    corrections: pd.DataFrame
 
     def accounts_at(self, version: int) -> pd.DataFrame:
         """Return the accounts, with the table version of rows that changed."""
@@ -80,6 +83,8 @@ def take_in_days(landed: Mapping[str, Sequence[LandedFile]], days: Sequence[str]
         feed,
         accepted_before=_accepted_before(lake, landed),
         taken_before=_taken_before(lake, landed),
+        delivered_before=delivered_before(lake, FILES, landed),
+        now=datetime.now(UTC).isoformat(timespec="microseconds"),
         released=released,
     )
     accepted = taken.accepted
@@ -103,6 +108,7 @@ def take_in_days(landed: Mapping[str, Sequence[LandedFile]], days: Sequence[str]
         taken.quarantined,
         taken.files,
         taken.held,
+        taken.corrections,
     )
 
 
@@ -156,6 +162,28 @@ def _taken_before(lake: ModelLake, landed: Mapping[str, Sequence[LandedFile]]) -
     )
     first = rows[(rows["received"] > 0) & (rows["problem"].fillna("") != REPEATED)]
     return dict(zip(first["file_digest"], map(Place, first[lake.day], first["file"]), strict=True))
+
+
+def delivered_before(
+    lake: ModelLake, table: str, landed: Mapping[str, Sequence[LandedFile]]
+) -> dict[tuple[str, str], Delivered]:
+    """Return by day and digest when each of these files, which lay there before, was taken in first.
+
+    Parameters
+    ----------
+    table
+        The one that keeps it: of files of rows, or of outcomes.
+    """
+    if not lake.exists(table):
+        return {}
+    there = {(day, file.digest) for day, files in landed.items() for file in files}
+    columns = [lake.day, "file_digest", "first_taken_in", "modified_at"]
+    rows = lake.read(table, columns=columns, where={lake.day: sorted(landed)})
+    return {
+        (day, digest): Delivered(first, changed)
+        for day, digest, first, changed in rows[columns].itertuples(index=False, name=None)
+        if (day, digest) in there
+    }
 
 
 def _stored(lake: ModelLake, days: Sequence[str], *, like: pd.DataFrame) -> pd.DataFrame:

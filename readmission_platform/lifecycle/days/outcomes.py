@@ -5,7 +5,8 @@ what was taken in (``assets.feed.outcomes``).
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
@@ -15,28 +16,42 @@ from readmission_platform.evaluation.operation.shown import shown_outcome_counts
 from readmission_platform.intake.files import LandedFile
 from readmission_platform.intake.outcomes import has_matured, take_in_outcomes
 from readmission_platform.lifecycle.days.accounts import counts_taken_in
+from readmission_platform.lifecycle.days.intake import delivered_before
 from readmission_platform.lifecycle.days.progress import FIRST_DAY
 from readmission_platform.storage.landing import Landing, fingerprint_of
-from readmission_platform.storage.tables import OUTCOME_ACCOUNTING, OUTCOMES, ModelLake
+from readmission_platform.storage.tables import OUTCOME_ACCOUNTING, OUTCOME_FILES, OUTCOMES, ModelLake
 
 COUNTS = ["expected", "received", "accepted", "quarantined", "duplicate"]
+CONTRADICTED = "contradicted"
 
 
-def take_in_outcome_days(
-    found: Mapping[str, Sequence[LandedFile]], lake: ModelLake, today: date
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Take in the files of days; returns accepted outcomes, the account of each day, and quarantine lines."""
+@dataclass(frozen=True)
+class OutcomesTakenIn:
+    """What is to be written of the outcomes of some days: as in ``OutcomeIntake``, the accepted with their entity."""
+
+    accepted: pd.DataFrame
+    accounts: pd.DataFrame
+    quarantined: pd.DataFrame
+    files: pd.DataFrame
+    corrections: pd.DataFrame
+
+
+def take_in_outcome_days(found: Mapping[str, Sequence[LandedFile]], lake: ModelLake, today: date) -> OutcomesTakenIn:
+    """Take in the files of days."""
     contract, day = lake.contract, lake.day
     delivered = delivered_rows(lake, list(found))
     intake = take_in_outcomes(
         found, contract.feed, maturity_days=contract.maturity_days, known_rows=delivered,
         matured={each for each in found if has_matured(each, today, contract.maturity_days)},
+        delivered_before=delivered_before(lake, OUTCOME_FILES, found),
+        now=datetime.now(UTC).isoformat(timespec="microseconds"),
     )  # fmt: skip
     accepted = intake.accepted.merge(delivered, on=[day, lake.row])[list(no_outcomes(lake).columns)]
     expected = intake.accounts[day].map(delivered.groupby(day).size()).fillna(0).astype("int64")
     digests = [fingerprint_of((file.name, file.digest) for file in files) for files in found.values()]
     accounts = intake.accounts.assign(expected=expected, files_digest=digests)
-    return accepted, accounts[[day, *COUNTS, "files_digest"]], intake.quarantined
+    accounts = accounts[[day, *COUNTS, CONTRADICTED, "files_digest"]]
+    return OutcomesTakenIn(accepted, accounts, intake.quarantined, intake.files, intake.corrections)
 
 
 def no_outcomes(lake: ModelLake) -> pd.DataFrame:
@@ -82,21 +97,26 @@ def day_maturity(lake: ModelLake, *, today: date, coverage: float) -> pd.DataFra
     ----------
     coverage
         Share of a day's outcomes without which the day has not matured: those that come first are not like the rest.
+        One that its source contradicts has come.
 
     Returns
     -------
-    Indexed by day (text, ascending): ``expected`` and ``known`` rows, ``coverage``, ``due`` (it is old enough) and
-    ``matured``.
+    Indexed by day (text, ascending): ``expected`` and ``known`` rows, ``contradicted`` ones, ``coverage``, ``due`` (it
+    is old enough) and ``matured``.
     """
     if not lake.exists(lake.names.delivered):
-        return pd.DataFrame({name: [] for name in ("expected", "known", "coverage", "due", "matured")})
+        return pd.DataFrame({name: [] for name in ("expected", "known", CONTRADICTED, "coverage", "due", "matured")})
     one, outcomes = [lake.day, lake.row], no_outcomes(lake)
     delivered = lake.read(lake.names.delivered, columns=one)
     if lake.exists(OUTCOMES):
         outcomes = lake.read(OUTCOMES, columns=one)
     known = pd.MultiIndex.from_frame(delivered[one]).isin(pd.MultiIndex.from_frame(outcomes[one]))
     days = delivered.assign(known=known).groupby(lake.day).agg(expected=(lake.row, "size"), known=("known", "sum"))
-    days["coverage"] = days["known"] / days["expected"]
+    days[CONTRADICTED] = 0
+    if lake.exists(OUTCOME_ACCOUNTING):
+        told = lake.read(OUTCOME_ACCOUNTING, columns=[lake.day, CONTRADICTED]).set_index(lake.day)[CONTRADICTED]
+        days[CONTRADICTED] = told.reindex(days.index).fillna(0).astype("int64")
+    days["coverage"] = (days["known"] + days[CONTRADICTED]) / days["expected"]
     days["due"] = [has_matured(str(day), today, lake.contract.maturity_days) for day in days.index]
     days["matured"] = days["due"] & (days["coverage"] >= coverage)
     return days

@@ -129,6 +129,8 @@ def day_states(workspace: Workspace, days: Sequence[str]) -> list[DayState]:
             day in unsettled or (scored.get(day, -1) < written and (day >= began or in_shadow.get(day, -1) < written))
         ):
             progress = Progress.to_score
+        elif not account.accepted and day in {*scored, *in_shadow, *unsettled}:
+            progress = Progress.to_score  # everybody has moved to other days, and is on the list of this one still
         elif not account.accepted and (account.quarantined or account.files == account.files_quarantined):
             progress = Progress.nothing_accepted
         states.append(DayState(day, progress, fingerprint, account.times))
@@ -141,8 +143,7 @@ def _unsettled(workspace: Workspace, days: Sequence[str]) -> set[str]:
         changed = [changed_days(workspace.lake, ledger, table, days=days) for table in (PREDICTIONS, SHADOW)]
         recorded = recorded_digests(ledger, PREDICTIONS)
     folder = workspace.reports / FOLDER
-    listed = {day: digest for day in days if (digest := recorded.get(day)) is not None}
-    return set().union(*changed, (day for day, digest in listed.items() if made_from(folder / day) != digest))
+    return set().union(*changed, (day for day in days if day in recorded and made_from(folder / day) != recorded[day]))
 
 
 class _Account(NamedTuple):

@@ -5,8 +5,8 @@ a day. What does not: which version scores a day, and who may ask (``assets.dail
 list that the care team is given (``work_lists``).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -14,6 +14,8 @@ import pandas as pd
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.foundation.frames import group_digests
 from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.governance.promotion.identities import NOBODY_JOINED, Identities
+from readmission_platform.lifecycle.days.identities import known_identities
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.models.scoring import Scorer
 from readmission_platform.storage.artifacts import load_artifact
@@ -22,35 +24,52 @@ from readmission_platform.storage.tables import OUTCOMES, ModelLake
 
 @dataclass(frozen=True)
 class InputVersions:
-    """The Delta versions a run reads: every row of a prediction names them, so that it can be scored again.
+    """The Delta versions a run reads, and who was who: every row of a prediction names them, to be scored again.
 
-    There may be no outcomes yet.
+    There may be no outcomes yet. ``identities`` is not a version but what the ledger says up to an event.
     """
 
     delivered: int
     cohort: int
     outcomes: int | None
+    identities: Identities = NOBODY_JOINED
 
     @classmethod
-    def newest(cls, lake: ModelLake, cohort: int) -> "InputVersions":
+    def newest(cls, lake: ModelLake, cohort: int, identities: Identities = NOBODY_JOINED) -> "InputVersions":
         """Return the newest versions there are, but of the cohort the one that the scoring version was trained on.
 
         Whoever trains on another source replaces the cohort, and that of another source would know nothing of the
         entities whom the version in production scores.
         """
         outcomes = lake.open(OUTCOMES).version() if lake.exists(OUTCOMES) else None
-        return cls(lake.open(lake.names.delivered).version(), cohort, outcomes)
+        return cls(lake.open(lake.names.delivered).version(), cohort, outcomes, identities)
+
+
+@dataclass(frozen=True)
+class DeliveredRows:
+    """The accepted rows of some days, and the table version that they were read at."""
+
+    rows: pd.DataFrame
+    version: int
+
+
+def delivered_now(lake: ModelLake, days: Sequence[str]) -> DeliveredRows:
+    """Return the accepted rows of days as they are now.
+
+    The version first, then its rows: whoever takes in a day in between makes another version, by which the day is seen
+    to have changed since it was scored.
+    """
+    version = lake.open(lake.names.delivered).version()
+    return DeliveredRows(lake.read(lake.names.delivered, version=version, where={lake.day: list(days)}), version)
 
 
 def score_days(
-    delivered: pd.DataFrame, versions: Mapping[str, VersionRecord], *, run_id: str, workspace: Workspace
+    delivered: DeliveredRows, versions: Mapping[str, VersionRecord], *, run_id: str, workspace: Workspace
 ) -> pd.DataFrame:
     """Score each day with its version; each artifact is verified against the ledger before it is loaded.
 
     Parameters
     ----------
-    delivered
-        Accepted rows of some days.
     versions
         The version for each of these days.
 
@@ -60,24 +79,34 @@ def score_days(
     what they were made with.
     """
     lake = workspace.lake
-    version_of = delivered[lake.day].map({day: record.version for day, record in versions.items()})
+    with workspace.ledger() as ledger:
+        identities = known_identities(ledger)
+    version_of = delivered.rows[lake.day].map({day: record.version for day, record in versions.items()})
     scored = []
     for record in {record.version: record for record in versions.values()}.values():
-        rows = delivered[version_of == record.version].reset_index(drop=True)
+        rows = delivered.rows[version_of == record.version].reset_index(drop=True)
         if rows.empty:
             continue
-        read = InputVersions.newest(lake, record.cohort_version)
-        found = load_scorer(workspace, record).score(rows, known_rows(lake, rows, read))
+        read = replace(InputVersions.newest(lake, record.cohort_version, identities), delivered=delivered.version)
+        found = score_rows(rows, record, read, workspace)
         scored.append(pd.concat([rows[[lake.row, "entity_key", lake.day]], found], axis=1).assign(
             model_version=record.version, artifact_digest=record.artifact_digest,
             delivered_version=read.delivered, cohort_version=read.cohort,
-            outcomes_version=pd.array([read.outcomes] * len(rows), dtype="Int64")))  # fmt: skip
+            outcomes_version=pd.array([read.outcomes] * len(rows), dtype="Int64"),
+            identities_event=read.identities.event))  # fmt: skip
     listed = ranked(pd.concat(scored, ignore_index=True), workspace.config, day=lake.day)
-    digests = group_digests(delivered, by=lake.day)
+    digests = group_digests(delivered.rows, by=lake.day)
     return listed.assign(
         delivered_digest=listed[lake.day].map(digests), run_id=run_id,
         scored_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
+
+
+def score_rows(rows: pd.DataFrame, record: VersionRecord, read: InputVersions, workspace: Workspace) -> pd.DataFrame:
+    """Score rows with a version, from what is known of their entities as it was read; raises ``ArtifactRefused``."""
+    known = known_rows(workspace.lake, rows, read)
+    named = rows.assign(entity_key=read.identities.named(rows["entity_key"]))
+    return load_scorer(workspace, record).score(named, known)
 
 
 def load_scorer(workspace: Workspace, record: VersionRecord) -> Scorer:
@@ -92,9 +121,9 @@ def known_rows(lake: ModelLake, delivered: pd.DataFrame, read: InputVersions) ->
 
     Of the replay stream nothing is known but what arrived. A delivered row whose outcome has matured counts as
     development from then on; it is known from its day, as it was before. Outcomes come along; from which day on that of
-    a delivered row is known is for the model's history to say.
+    a delivered row is known is for the model's history to say. Who was joined has the pseudonym that is kept.
     """
-    data, entities = lake.contract.data, sorted(set(delivered["entity_key"]))
+    data, entities = lake.contract.data, sorted(read.identities.everybody(delivered["entity_key"]))
     columns = [lake.row, "entity_key", *data.history_columns]
     stored = {field.name for field in lake.open(lake.names.cohort, read.cohort).schema().fields}
     development = lake.read(
@@ -115,7 +144,8 @@ def known_rows(lake: ModelLake, delivered: pd.DataFrame, read: InputVersions) ->
         )
         ended = outcomes.set_index(lake.row)[lake.outcome].astype("float64")
     arrived = arrived.assign(**dict.fromkeys(data.source_columns), **{lake.outcome: arrived[lake.row].map(ended)})
-    return pd.concat([development.assign(**{lake.day: None}), arrived], ignore_index=True)
+    known = pd.concat([development.assign(**{lake.day: None}), arrived], ignore_index=True)
+    return known.assign(entity_key=read.identities.named(known["entity_key"]))
 
 
 def ranked(scored: pd.DataFrame, config: ModelConfig, *, day: str) -> pd.DataFrame:

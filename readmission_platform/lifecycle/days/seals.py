@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -29,12 +30,69 @@ class PredictionsChanged(GovernanceError):
 
 
 def record_days(
-    ledger: Ledger, table: str, rows: pd.DataFrame, days: Sequence[str], *, lake: ModelLake, run_id: str, actor: str
+    ledger: Ledger,
+    table: str,
+    rows: pd.DataFrame,
+    days: Sequence[str],
+    *,
+    version: int,
+    lake: ModelLake,
+    run_id: str,
+    actor: str,
 ) -> None:
-    """Record the predictions of days as they were written, in one event; a day without rows has none any more."""
+    """Record the predictions of days as they were written, in one event; a day without rows has none any more.
+
+    Parameters
+    ----------
+    version
+        That of the lake's table which has them.
+    """
     digests = day_digests(rows, day=lake.day, row=lake.row)
-    content = {"table": table, "run_id": run_id, "days": {day: digests.get(day) for day in days}}
-    ledger.append(SCORED, content, actor=actor)
+    of_days = {day: digests.get(day) for day in days}
+    ledger.append(SCORED, {"table": table, "version": version, "run_id": run_id, "days": of_days}, actor=actor)
+
+
+class Replaced(NamedTuple):
+    """Predictions of a day that were scored again: their table version and digest, and when others took their place."""
+
+    day: str
+    version: int
+    digest: str
+    replaced_at: str
+
+
+def replaced_days(ledger: Ledger, table: str) -> list[Replaced]:
+    """Return what was recorded of days before their predictions of now, in the order of recording."""
+    found: list[Replaced] = []
+    latest: dict[str, tuple[int, str | None]] = {}
+    for event in ledger.events(kind=SCORED):
+        if event.payload["table"] != table:
+            continue
+        for day, digest in event.payload["days"].items():
+            version, before = latest.get(day, (0, None))
+            if before is not None and before != digest:
+                found.append(Replaced(day, version, before, event.at))
+            latest[day] = (int(event.payload["version"]), digest)
+    return found
+
+
+def replaced_rows(lake: ModelLake, table: str, replaced: Replaced) -> pd.DataFrame:
+    """Return the predictions of a day as they were shown before.
+
+    Raises
+    ------
+    TableMissing, TableDamaged
+        When the lake does not keep that version any more.
+    PredictionsChanged
+        When it holds others than were recorded.
+    """
+    rows = lake.read(table, version=replaced.version, where={lake.day: [replaced.day]})
+    if day_digests(rows, day=lake.day, row=lake.row).get(replaced.day) != replaced.digest:
+        raise PredictionsChanged(
+            f"version {replaced.version} of {table}, which {replaced.day} was shown from, is not what the ledger "
+            "recorded: restore the lake from the last backup"
+        )
+    return rows
 
 
 def recorded_digests(ledger: Ledger, table: str) -> dict[str, str | None]:

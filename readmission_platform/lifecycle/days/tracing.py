@@ -17,19 +17,20 @@ from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.promotion.approved import approvers
+from readmission_platform.lifecycle.days.identities import known_identities
 from readmission_platform.lifecycle.days.scoring import (
     InputVersions,
-    known_rows,
-    load_scorer,
+    score_rows,
 )
-from readmission_platform.lifecycle.days.seals import unchanged_rows
+from readmission_platform.lifecycle.days.seals import replaced_days, replaced_rows, unchanged_rows
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.lake import TableMissing
-from readmission_platform.storage.tables import PREDICTIONS, SHADOW, ModelLake
+from readmission_platform.storage.tables import CIRCUMSTANCES, CORRECTIONS, PREDICTIONS, SHADOW, ModelLake
 
 TABLES = {"production": PREDICTIONS, "shadow": SHADOW}
 _SHOWN = ("band", "flagged", "withheld_because", "scored_at", "run_id", "model_version", "artifact_digest")
-_INPUTS = ("delivered_digest", "delivered_version", "cohort_version", "outcomes_version")
+_INPUTS = ("delivered_digest", "delivered_version", "cohort_version", "outcomes_version", "identities_event")
+_CORRECTED = ("older_file", "older_file_row", "newer_file", "newer_file_row", "differing_columns")
 _GATE = ("gate", "result", "observed", "low", "high", "limit", "stage")
 
 
@@ -43,7 +44,9 @@ def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict
 
     Returns
     -------
-    ``predictions`` (production before shadow, by day) and ``versions`` (by number, those that scored it).
+    ``predictions`` (production before shadow, by day), ``replaced`` (what was shown before a day was scored again,
+    where that was something else; with ``replaced_at``), ``corrections`` (by newer deliveries) and ``versions`` (by
+    number, those that scored it).
 
     Raises
     ------
@@ -51,9 +54,12 @@ def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict
         When the row was never scored, or not on this day.
     PredictionsChanged
         When the predictions of one of its days are not those that the ledger recorded.
+    TableMissing, TableDamaged
+        When the lake has lost what was shown before.
     """
     predictions = [found for kind in TABLES for found in _predictions(lake, kind, row, day)]
-    if not predictions:
+    replaced = [found for kind in TABLES for found in _replaced(lake, ledger, kind, row, day, predictions)]
+    if not predictions and not replaced:
         when = f" of {day}" if day else ""
         raise BadInput(
             f"there is no prediction{when} for this {lake.contract.words.row}; `readmission score` scores a day"
@@ -62,13 +68,16 @@ def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict
         unchanged_rows(lake, ledger, table, days={found["date"] for found in predictions if found["kind"] == kind})
     events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
-    for found in predictions:
+    every = [*predictions, *replaced]
+    for found in every:
         found["put_into_stage_by"] = _promotion(found, events)
     signed = approvers(events)
-    scored_by = sorted({found["model_version"] for found in predictions})
+    scored_by = sorted({found["model_version"] for found in every})
     return {
         lake.row: row,
         "predictions": predictions,
+        "replaced": replaced,
+        "corrections": _corrections(lake, row, day),
         "versions": {
             version: _version(records[version], events, signed) for version in scored_by if version in records
         },
@@ -96,15 +105,17 @@ def rescored(found: dict[str, Any], row: int, *, ledger: Ledger, workspace: Work
         When the model file is missing or is not the recorded one.
     """
     lake, day = workspace.lake, found["date"]
-    read = InputVersions(found["delivered_version"], found["cohort_version"], found["outcomes_version"])
+    read = InputVersions(
+        found["delivered_version"], found["cohort_version"], found["outcomes_version"],
+        known_identities(ledger, until=found["identities_event"]),
+    )  # fmt: skip
+    record = version_records(*ledger.snapshot())[found["model_version"]]
     try:
         rows = lake.read(lake.names.delivered, version=read.delivered, where={lake.day: [day]})
-        known = known_rows(lake, rows, read)
+        # The whole day again, as it was scored, so that nothing but the inputs can make a difference.
+        again = score_rows(rows, record, read, workspace)[rows[lake.row] == row]
     except TableMissing as error:
         raise BadInput(f"what was read to score {day} is not in the lake any more: {error}") from error
-    record = version_records(*ledger.snapshot())[found["model_version"]]
-    # The whole day again, as it was scored, so that nothing but the inputs can make a difference.
-    again = load_scorer(workspace, record).score(rows, known)[rows[lake.row] == row]
     if again.empty:
         raise BadInput(f"what was read to score {day} does not hold this {lake.contract.words.row}")
     replayed, because = _number(again["risk"].iloc[0]), again["withheld_because"].iloc[0]
@@ -127,13 +138,55 @@ def _predictions(lake: ModelLake, kind: str, wanted: int, day: str | None) -> It
     if not lake.exists(table):
         return
     rows = lake.read(table, where={lake.day: [day]} if day else None)
+    yield from _described(rows[rows[lake.row] == wanted].sort_values(lake.day), kind, lake.day)
+
+
+def _replaced(
+    lake: ModelLake,
+    ledger: Ledger,
+    kind: str,
+    wanted: int,
+    day: str | None,
+    predictions: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return what was shown of a row before its day was scored again, each time that it was something else."""
+    table, found = TABLES[kind], []
+    next_of: dict[str, dict[str, Any] | None] = {
+        each["date"]: _told(each) for each in predictions if each["kind"] == kind
+    }
+    for before in reversed(replaced_days(ledger, table)):
+        if day is not None and before.day != day:
+            continue
+        rows = replaced_rows(lake, table, before)
+        shown = next(_described(rows[rows[lake.row] == wanted], kind, lake.day), None)
+        told = None if shown is None else _told(shown)
+        if shown is not None and told != next_of.get(before.day):
+            found.append(shown | {"replaced_at": before.replaced_at})
+        next_of[before.day] = told
+    return found[::-1]
+
+
+def _told(prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a prediction says, without the circumstances of its making."""
+    return {name: value for name, value in prediction.items() if name not in (*CIRCUMSTANCES, "delivered_digest")}
+
+
+def _corrections(lake: ModelLake, wanted: int, day: str | None) -> list[dict[str, Any]]:
+    """Return what newer deliveries of its day changed of a row: the names of columns, never values."""
+    if not lake.exists(CORRECTIONS):
+        return []
+    rows = lake.read(CORRECTIONS, where={lake.day: [day]} if day else None)
     rows = rows[rows[lake.row] == wanted].sort_values(lake.day)
+    return [{"date": row[lake.day], **{name: row[name] for name in _CORRECTED}} for row in rows.to_dict("records")]
+
+
+def _described(rows: pd.DataFrame, kind: str, day: str) -> Iterator[dict[str, Any]]:
     for row in rows.to_dict("records"):
-        inputs = {name: _whole(row.get(name)) if name.endswith("version") else row.get(name) for name in _INPUTS}
+        inputs = {name: row.get(name) if name.endswith("digest") else _whole(row.get(name)) for name in _INPUTS}
         contributions = _present(row.get("contributions"))
         yield {
             "kind": kind,
-            "date": row[lake.day],
+            "date": row[day],
             "risk": _number(row["risk"]),
             "rank": _whole(row["rank"]),
             "status": row["status"],

@@ -10,6 +10,7 @@ from readmission_platform.config.monitoring import DriftConfig
 from readmission_platform.evaluation.drift.stability import RISK, Reference, reference_of
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.governance.promotion.identities import Identities
 from readmission_platform.lifecycle.days.scoring import InputVersions, known_rows
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing, recorded_evidence
 from readmission_platform.storage.lake import TableDamaged, TableMissing
@@ -46,7 +47,9 @@ def _training_rows(lake: ModelLake, record: VersionRecord) -> pd.DataFrame:
     return rows
 
 
-def scored_inputs(lake: ModelLake, record: VersionRecord, scored: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+def scored_inputs(
+    lake: ModelLake, record: VersionRecord, scored: pd.DataFrame, columns: list[str], identities: Identities
+) -> pd.DataFrame:
     """Return what a version was given for rows it scored: the delivered row and the history known on that day.
 
     Parameters
@@ -61,7 +64,8 @@ def scored_inputs(lake: ModelLake, record: VersionRecord, scored: pd.DataFrame, 
     contract = lake.contract
     delivered = lake.read(lake.names.delivered, where={lake.day: sorted(set(scored["day"]))})
     given = delivered[delivered[lake.row].isin(scored["row"])].reset_index(drop=True)
-    known = known_rows(lake, given, InputVersions.newest(lake, record.cohort_version))
+    known = known_rows(lake, given, InputVersions.newest(lake, record.cohort_version, identities))
+    given = given.assign(entity_key=identities.named(given["entity_key"]))
     inputs = contract.watch.comparable(contract.data.inputs_of(given, known), columns)
     identified = given[[lake.row, lake.day]].rename(columns={lake.row: "row", lake.day: "day"})
     return pd.concat([identified, inputs], axis=1).merge(scored[["row", RISK]], on="row", how="left")

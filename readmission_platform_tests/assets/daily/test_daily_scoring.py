@@ -269,18 +269,43 @@ def test_every_day_of_a_run_shows_its_own_account(lived_home: Home):
         assert (shown["received"], shown["accepted"], shown["files"], shown["revision"]) == (27, 27, 1, 1)
 
 
-def test_contradicting_rows_of_a_late_file_take_the_encounter_off_the_list_until_the_source_says_which_is_right(
+def test_a_correction_as_a_second_file_keeps_the_patient_on_the_list_and_what_was_shown_before_traceable(home: Home):
+    day = home.landed()[5]
+    encounter = landed(home, day)["encounter_id"].iloc[0]
+    (shown,) = home.command("trace", encounter, "--json").json["predictions"]
+    deliver(home, day, landed(home, day).head(1).assign(number_inpatient="4"), name="a_late.csv")
+    account = score(home, "--date", day)[0]
+    assert (account["received"], account["accepted"], account["duplicate"]) == (28, 27, 1)
+    found = home.command("trace", encounter, "--replay", "--json").json
+    ((now,), (before,)) = found["predictions"], found["replaced"]
+    assert now["risk"] != shown["risk"]
+    assert {name: before[name] for name in shown} == shown
+    assert before["replaced_at"] > now["scored_at"]
+    assert [each["identical"] for each in found["replays"]] == [True, True]
+    assert [(each["newer_file"], each["differing_columns"]) for each in found["corrections"]] == [
+        ("a_late.csv", "number_inpatient")
+    ]  # fmt: skip
+    said = home.command("trace", encounter).out
+    assert "shown before" in said
+    assert "a_late.csv corrected number_inpatient of discharges.csv" in said
+    score(home, "--date", day)  # again the same: nothing else was shown in between
+    assert len(home.command("trace", encounter, "--json").json["replaced"]) == 1
+
+
+def test_rows_of_one_file_that_contradict_each_other_take_the_encounter_off_the_list_until_the_source_says_which(
     home: Home,
 ):
     day = home.landed()[5]
-    late = landed(home, day).head(1).assign(time_in_hospital="59")
+    first = landed(home, day).head(1)
+    late = pd.concat([first.assign(time_in_hospital=days) for days in ("58", "59")])
     deliver(home, day, late, name="late.csv")
     account = score(home, "--date", day)[0]
-    assert (account["received"], account["accepted"], account["quarantined"]) == (28, 26, 2)
+    assert (account["received"], account["accepted"], account["quarantined"]) == (29, 26, 3)
     lines = home.lake.read("quarantined_rows", where={"discharge_date": [day]})
     assert sorted(zip(lines["file"], lines["code"], strict=True)) == [
-        ("discharges.csv", "conflicting_rows"), ("late.csv", "conflicting_rows"),
+        ("discharges.csv", "conflicting_rows"), ("late.csv", "conflicting_rows"), ("late.csv", "conflicting_rows"),
     ]  # fmt: skip
+    assert home.command("trace", first["encounter_id"].iloc[0], "--json").json["replaced"]
     (home.path / "landing/discharges" / day / "late.csv").unlink()
     assert score(home, "--date", day)[0]["accepted"] == 27
 

@@ -98,6 +98,30 @@ def test_what_cannot_be_used_is_set_aside_and_the_rest_counts(hospital: Hospital
         hospital.home.path / "dagster") and SECRET_VALUE.encode() in path.read_bytes()]  # fmt: skip
 
 
+def test_a_correction_in_a_second_file_changes_that_outcome_alone_and_the_day_stays_matured(hospital: Hospital):
+    cells = hospital.outcomes_of(FIRST)
+    hospital.deliver(FIRST, cells)
+    take_in(hospital, "--date", FIRST)
+    before = recorded(hospital, FIRST)
+    changed = cells.head(1).assign(readmitted_30d=1 - cells["readmitted_30d"].iloc[0], reason="chart review")
+    changed.to_csv(hospital.home.path / "landing/outcomes" / FIRST / "a_correction.csv", index=False)
+    (account,) = take_in(hospital, "--date", FIRST)
+    assert (account["accepted"], account["duplicate"], account["coverage"]) == (40, 1, 1.0)
+    number = int(changed["encounter_id"].iloc[0])
+    assert recorded(hospital, FIRST) == before | {number: 1 - before[number]}
+    (found,) = hospital.home.lake.read("corrected_outcomes").to_dict("records")
+    assert (found["encounter_id"], found["correction_reason"]) == (number, "chart review")
+
+
+def test_an_outcome_that_one_delivery_tells_in_two_ways_is_unknown_and_the_day_matures_all_the_same(hospital: Hospital):
+    cells = hospital.outcomes_of(FIRST)
+    torn = pd.concat([cells.head(3), cells.head(3).assign(readmitted_30d=1 - cells["readmitted_30d"].head(3))])
+    hospital.deliver(FIRST, pd.concat([torn, cells.iloc[3:]]))
+    take_in(hospital, "--date", FIRST)
+    day = day_maturity(hospital.home.lake, today=TODAY, coverage=0.95).loc[FIRST]
+    assert (day["known"], day["contradicted"], day["matured"]) == (37, 3, True)
+
+
 def test_a_day_younger_than_thirty_days_is_refused_and_may_be_taken_in_later(hospital: Hospital):
     young = days_ago(20)
     hospital.go_on([young])

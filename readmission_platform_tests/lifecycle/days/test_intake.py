@@ -22,7 +22,9 @@ LANDED = {
 def taken_in() -> TakenIn:
     taken = take_in(LANDED, ENCOUNTERS)
     accounts = taken.accounts.assign(delivered_version=pd.array([None, 3], dtype="Int64"))
-    return TakenIn("discharge_date", taken.accepted, accounts, taken.quarantined, taken.files, taken.held)
+    return TakenIn(
+        "discharge_date", taken.accepted, accounts, taken.quarantined, taken.files, taken.held, taken.corrections
+    )
 
 
 def test_days_whose_rows_are_all_where_they_should_be_are_balanced():
