@@ -30,7 +30,7 @@ MISSING_MARK = "?"
 RESERVED = frozenset({"entity_key", "row_key", "clock", "part", "home", "differing_columns"})
 # Columns that stand beside the day while rows are taken in, in lines of the quarantine, and in accounts.
 BESIDE_THE_DAY = frozenset(
-    "file file_digest number row looked_at repeated identifier outcome ragged column code how reason problem received "
+    "file file_digest number row looked_at repeated identifier outcome fault column code how reason problem received "
     "accepted quarantined duplicate files files_quarantined".split()
 )
 DELIVER = "Have the source deliver a corrected file."

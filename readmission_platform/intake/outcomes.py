@@ -195,11 +195,12 @@ def _rows_of(
         if file.cut_off:
             lines.append(_lines(numbered.head(1).assign(row=0), contract, "", "file_truncated"))
         if count:
+            faults = {row: code for row, (_, code) in file.faults.items()}
             cells = file.cells.reindex(columns=_names(contract)).to_numpy(dtype=object)
             rows.append(
                 pd.concat([numbered, pd.DataFrame(cells, columns=_CELLS)], axis=1).assign(
                     number=number, dated=bool(contract.event and contract.event.column in file.cells),
-                    fault=numbered["row"].map({row: code for row, (_, code) in file.faults.items()}).astype(object),
+                    fault=numbered["row"].map(faults).astype(object),
                 )
             )  # fmt: skip
     typed = pd.concat(rows, ignore_index=True).astype({"row": "int64", "dated": bool})
