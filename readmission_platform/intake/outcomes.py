@@ -108,12 +108,12 @@ def take_in_outcomes(
     usable = usable.assign(
         identifier=pd.to_numeric(usable["identifier"]).astype("int64"),
         outcome=told[usable.index].astype("int8"),
-        age=usable["number"].map(ages(moments)).astype("int64"),
+        newer=usable["number"].map(ages(moments)).astype("int64"),
     )
     known = pd.MultiIndex.from_frame(usable[one]).isin(pd.MultiIndex.from_frame(known_rows[[day, contract.row]]))
     unknown, usable = usable[~known], usable[known]
     torn = _torn(usable, one)
-    conflicts, usable = usable[torn], usable[~torn].sort_values("age", kind="stable")
+    conflicts, usable = usable[torn], usable[~torn].sort_values("newer", kind="stable")
     repeated = usable.duplicated(one)
     newest = usable[~repeated].sort_index()
     faults = [
@@ -144,7 +144,7 @@ def take_in_outcomes(
 
 def _torn(usable: pd.DataFrame, one: list[str]) -> pd.Series:
     """Tell of each row whether the newest delivery tells both outcomes of the same one."""
-    newest = usable["outcome"].where(usable["age"] == usable.groupby(one)["age"].transform("min"))
+    newest = usable["outcome"].where(usable["newer"] == usable.groupby(one)["newer"].transform("min"))
     of_row = newest.groupby([usable[name] for name in one])
     return of_row.transform("min") != of_row.transform("max")
 

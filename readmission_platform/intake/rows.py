@@ -258,9 +258,9 @@ def _chosen(free: pd.DataFrame, mended: pd.Index, home: pd.Series, age: pd.Serie
     # First the day it was accepted on before, then whole rows before mended ones, then the earliest day; of a day the
     # newest delivery, then the order of arrival.
     ranked = pd.DataFrame({"identifier": free[contract.row], "moved": free[contract.day] != home[free.index],
-                           "mended": free.index.isin(mended), "day": free[contract.day], "age": age[free.index],
+                           "mended": free.index.isin(mended), "day": free[contract.day], "newer": age[free.index],
                            "at": free.index})  # fmt: skip
-    first = ranked.sort_values(["moved", "mended", "day", "age", "at"]).drop_duplicates("identifier")
+    first = ranked.sort_values(["moved", "mended", "day", "newer", "at"]).drop_duplicates("identifier")
     return free.index[free.index.isin(first["at"])]
 
 

@@ -117,11 +117,18 @@ def known_with(study: SmallStudy, discharges: pd.DataFrame) -> pd.DataFrame:
 
 
 def day_by_day(discharges: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """The history of each day on its own, from what had arrived by then."""
+    """The history of each day on its own, from what had arrived by then, numbered in the order in which it did."""
     described = []
     for day, rows in discharges.groupby("discharge_date"):
         earlier = known[[arrived is None or arrived <= day for arrived in known["discharge_date"]]]
-        described.append(history_as_of(rows, earlier))
+        earlier = earlier[earlier["entity_key"].isin(rows["entity_key"])].drop_duplicates("encounter_id")
+        earlier = earlier[~earlier["encounter_id"].isin(rows["encounter_id"])]
+        arrived = [("" if day_of is None else day_of, number) for each in (earlier, rows)
+                   for day_of, number in zip(each["discharge_date"], each["encounter_id"], strict=True)]  # fmt: skip
+        place = {key: number for number, key in enumerate(sorted(arrived), start=1)}
+        named = [each.assign(encounter_id=[place[key] for key in keys]) for each, keys in
+                 ((earlier, arrived[: len(earlier)]), (rows, arrived[len(earlier) :]))]  # fmt: skip
+        described.append(history_as_of(named[1], named[0]))
     return pd.concat(described).loc[discharges.index]
 
 
@@ -132,8 +139,9 @@ def test_many_days_at_once_get_the_history_that_each_has_on_its_own(small_study:
     together = history_by_day(discharges, known)
     alone = day_by_day(discharges, known)
     pd.testing.assert_frame_equal(together, alone, check_exact=True)
-    in_order = history_as_of(discharges.drop(columns="discharge_date"), known)
-    assert (together["prior_encounters"] < in_order["prior_encounters"]).any()  # some arrived too late to be known
+    by_number = history_as_of(discharges.drop(columns="discharge_date"), known)
+    assert (together["prior_encounters"] < by_number["prior_encounters"]).any()  # some arrived too late to be known
+    assert (together["prior_encounters"] > by_number["prior_encounters"]).any()  # others sooner than numbered
 
 
 ARRIVALS = st.lists(

@@ -209,7 +209,8 @@ def test_what_lies_in_one_days_folder_keeps_no_other_day_from_being_scored_and_i
     (home.path / "landing/discharges/2023-01-01").symlink_to("2023-01-01")
     assert score(home, "--date", other)[0]["scored"] == 27
     assert score(home, "--date", day)[0]["scored"] == 27
-    assert score(home, "--date", "2023-01-01")[0]["files_quarantined"] == 1
+    assert home.command("score", "--date", "2023-01-01").code == 2
+    assert account_of(home, "2023-01-01")["files_quarantined"] == 1
     lines = home.lake.read("quarantined_rows", where={"discharge_date": [day, "2023-01-01"]})
     assert sorted(zip(lines["file"], lines["code"], strict=True)) == [
         ("2023-01-01", "folder_unreadable"), ("circle.csv", "file_unreadable"),
@@ -330,8 +331,9 @@ def test_a_day_with_a_header_and_no_rows_gives_an_empty_account(home: Home):
 def test_what_the_outcome_columns_of_a_file_say_never_reaches_a_score(home: Home):
     day = home.landed()[5]
     deliver(home, day, landed(home, day).assign(readmitted="<30"))
-    account = score(home, "--date", day)[0]
-    assert account["quarantined"] == account["received"] == 27
+    outcome = home.command("score", "--date", day)
+    assert (outcome.code, f"nothing of {day} was accepted" in outcome.err) == (2, True)
+    assert account_of(home, day)["quarantined"] == account_of(home, day)["received"] == 27
 
 
 def test_each_prediction_says_which_artifact_made_it_from_which_rows(lived_home: Home):

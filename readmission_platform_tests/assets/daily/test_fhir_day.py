@@ -51,7 +51,8 @@ def test_the_same_day_as_csv_parquet_and_fhir_has_the_same_risks_and_reasons_and
     late = files.pop("Patient.ndjson")
     put(home.path / "landing", files, day)
     outcome = home.command("score", "--date", day)
-    assert (outcome.code, "Traceback" in outcome.err) == (0, False)
+    assert (outcome.code, "Traceback" in outcome.err) == (2, False)
+    assert f"nothing of {day} was accepted" in outcome.err
     assert progress(home, day) == "nothing_accepted"
 
     put(home.path / "landing", {"Patient.ndjson": late}, day)

@@ -197,9 +197,9 @@ def test_a_day_without_files_is_skipped_with_the_reason(hospital: Hospital):
     assert f"no files in landing/outcomes for {FIRST}" in outcome.err
 
 
-def test_a_day_that_is_not_over_is_refused_in_one_line(hospital: Hospital):
-    hospital.deliver(days_ago(0), hospital.outcomes_of(FIRST))
-    outcome = hospital.home.command("outcomes", "--date", days_ago(0))
+def test_a_day_that_has_not_begun_anywhere_is_refused_in_one_line(hospital: Hospital):
+    hospital.deliver(days_ago(-2), hospital.outcomes_of(FIRST))
+    outcome = hospital.home.command("outcomes", "--date", days_ago(-2))
     assert (outcome.code, len(outcome.err.strip().splitlines())) == (2, 1)
 
 

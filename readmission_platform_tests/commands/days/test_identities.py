@@ -105,13 +105,18 @@ def test_a_dry_run_shows_the_conditions_and_changes_nothing(home: Home):
         (("merge", "x", "y", "--reason", "r"), 2, "no number of a patient"),
         (("merge", "1", "2", "--reason", "r"), 2, "nothing is known of a patient"),
         (("merge", "1", "2"), 2, "--reason"),
-        (("part", "3", "--reason", "r"), 3, "has joined nobody"),
     ],
 )
 def test_bad_input_is_one_line_and_its_code(lived_home: Home, arguments: tuple[str, ...], code: int, said: str):
     outcome = lived_home.command("identities", *arguments)
     assert outcome.code == code
     assert said in " ".join(outcome.err.split())
+
+
+def test_what_was_not_joined_cannot_be_parted(home: Home):
+    outcome = home.command("identities", "part", "3", "--reason", "r")
+    assert outcome.code == 3
+    assert "has joined nobody" in " ".join(outcome.err.split())
 
 
 def test_a_person_is_not_joined_with_itself_however_long_the_chain(home: Home):
