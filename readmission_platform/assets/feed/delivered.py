@@ -4,7 +4,7 @@ What belongs here: the asset of delivered rows and its accounting. What does not
 reading files (``storage.landed_file``), comparing with what was taken in before (``lifecycle.days.intake``), and
 scoring (``assets.daily.inference``).
 
-Six tables hold what became of a day; the accounting is written last, so a day that has its account is there as a
+Seven tables hold what became of a day; the accounting is written last, so a day that has its account is there as a
 whole. ``revision`` counts how often the accepted rows of a day have changed.
 """
 
