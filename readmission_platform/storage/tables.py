@@ -18,6 +18,7 @@ PERFORMANCE = "live_performance"
 # What became of delivered files and rows.
 ACCOUNTING, FILES, QUARANTINE = "intake_accounting", "intake_files", "quarantined_rows"
 HELD, CORRECTIONS, CODE_TRANSLATIONS = "rows_left_to_another_day", "corrected_rows", "code_translations"
+UNUSUAL = "unusual_days"
 OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE = "outcome_accounting", "quarantined_outcomes"
 OUTCOME_FILES, OUTCOME_CORRECTIONS = "outcome_files", "corrected_outcomes"
 

@@ -9,6 +9,7 @@ whole. ``revision`` counts how often the accepted rows of a day have changed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -30,11 +31,20 @@ from readmission_platform.evaluation.operation.shown import shown_counts
 from readmission_platform.foundation.counting import counted
 from readmission_platform.intake.contract import RowContract
 from readmission_platform.lifecycle.days.intake import COUNTS, ROW_COUNTS, TakenIn, take_in_days
-from readmission_platform.lifecycle.days.unusual import unusual
+from readmission_platform.lifecycle.days.unusual import named_days, unusual
 from readmission_platform.lifecycle.workspace import Platform, Workspace
+from readmission_platform.models.contract import Words
 from readmission_platform.storage.lake import Written
 from readmission_platform.storage.landing import LandedFile
-from readmission_platform.storage.tables import ACCOUNTING, CODE_TRANSLATIONS, CORRECTIONS, FILES, HELD, QUARANTINE
+from readmission_platform.storage.tables import (
+    ACCOUNTING,
+    CODE_TRANSLATIONS,
+    CORRECTIONS,
+    FILES,
+    HELD,
+    QUARANTINE,
+    UNUSUAL,
+)
 
 CHECK, FILES_CHECK = "every_row_accounted_for", "every_file_readable"
 RULE = {CHECK: "On each day the received rows are accepted, quarantined or duplicates; none is lost."}
@@ -77,7 +87,7 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
             check_results=[
                 _accounted_for(done.taken, done.unbalanced),
                 _readable(done.taken),
-                *delivery_checks(unusual(workspace, days), workspace.monitoring.deliveries, model.words),
+                *_usual(workspace, done.taken, model.words, run_id=context.run.run_id),
                 *codes_results(done.taken, feed, limits, translation_rule),
             ],
         )
@@ -110,6 +120,15 @@ def _taken_in(
     if not done.unbalanced:  # else no day of these is there as a whole
         lake.write(ACCOUNTING, taken.accounts_at(written.version), partition=partition, metadata=metadata)
     return done
+
+
+def _usual(workspace: Workspace, taken: TakenIn, words: Words, *, run_id: str) -> Iterator[dg.AssetCheckResult]:
+    """Judge the days that were taken in, keep what is unusual, and yield the checks that name it."""
+    lake, days = workspace.lake, [str(day) for day in taken.accounts[taken.day]]
+    found = unusual(workspace, days)
+    lake.write(UNUSUAL, found.found, partition=(lake.day, days), metadata={"run_id": run_id})
+    named = named_days(lake, now=datetime.now(UTC))
+    yield from delivery_checks(named, found, workspace.monitoring.deliveries, words, day=lake.day)
 
 
 def _tell(context: dg.AssetExecutionContext, taken: TakenIn, feed: RowContract) -> None:

@@ -7,15 +7,14 @@ None of them stops a day: a list of whoever arrived is better than none.
 from collections.abc import Iterator
 
 import dagster as dg
+import pandas as pd
 
 from readmission_platform.assets.presentation import check_result, hideable, table
 from readmission_platform.config.monitoring import DeliveriesConfig
 from readmission_platform.evaluation.disclosure import shown_cells
-from readmission_platform.foundation.counting import counted
-from readmission_platform.lifecycle.days.unusual import Unusual
+from readmission_platform.lifecycle.days.unusual import NEW, SERIES, SOUND, VOLUME, Unusual
 from readmission_platform.models.contract import Words
 
-SOUND, VOLUME, SERIES, NEW = "most_rows_accepted", "volume_as_usual", "numbers_continue", "rows_are_new"
 RULES = {
     SOUND: "On no day is more than the agreed share of the rows set aside.",
     VOLUME: "No day has far fewer or far more rows than such a day of the week has had.",
@@ -24,43 +23,41 @@ RULES = {
 }
 
 
-def delivery_checks(found: Unusual, limits: DeliveriesConfig, words: Words) -> Iterator[dg.AssetCheckResult]:
-    """Yield the four checks; a day that was unusual is named for a week, or until it is delivered soundly."""
-    yield _result(
-        SOUND, found, found.set_aside, f"more than {limits.quarantined_share:.0%} set aside",
-        "`readmission quarantine list` says why. Whoever is set aside is on no work list.",
-    )  # fmt: skip
-    described = [f"{day} ({how})" for day, how in found.volume.items()]
-    yield _result(
-        VOLUME, found, described, "unusual volume",
-        "Ask the source whether the export was cut off or holds other days or wards; deliver the day again.",
-    )  # fmt: skip
-    yield _result(
-        SERIES, found, found.jumped, "another series of numbers",
-        f"Ask whether the record system has changed. {words.rows.capitalize()} are ordered by their days, so no history"
-        f" is lost by it; if a {words.entity} has a new number too, join the two: `readmission identities merge`.",
-    )  # fmt: skip
-    many = [day for day, count in found.trained_on.items() if count > limits.trained_on_share * found.accepted[day]]
-    cells = {f"{day}": count for day, count in found.trained_on.items()}
-    shown = hideable(shown_cells(cells, total=sum(found.accepted[day] for day in cells)))
-    yield _result(
-        NEW, found, many, "many that the version in production was trained on",
-        "Ask the source whether an old export was sent again. They are scored, and counted neither in live performance "
-        "nor in retraining.",
-        trained_on=table({"day": day, "trained on before": count} for day, count in shown.items()),
-    )  # fmt: skip
+def delivery_checks(
+    named: pd.DataFrame, taken: Unusual, limits: DeliveriesConfig, words: Words, *, day: str
+) -> Iterator[dg.AssetCheckResult]:
+    """Yield the four checks.
 
-
-def _result(
-    name: str, found: Unusual, days: list[str], what: str, action: str, **more: dg.MetadataValue
-) -> dg.AssetCheckResult:
-    said = f"{what}: {', '.join(days)}"
-    return check_result(
-        name,
-        not days,
-        observed=said if days else f"{counted(len(found.judged), 'day')}, none unusual",
-        rule=f"{RULES[name]} Here {said}." if days else RULES[name],
-        action=action,
-        severity=dg.AssetCheckSeverity.WARN,
-        more={name.replace("_", " "): value for name, value in more.items()},
-    )
+    Parameters
+    ----------
+    named
+        What stands of the days taken in lately (``lifecycle.days.unusual.named_days``), those of now among them.
+    taken
+        What was found of the days taken in now.
+    day
+        Name of the column with the day.
+    """
+    said = {
+        SOUND: (f"more than {limits.quarantined_share:.0%} set aside",
+                "`readmission quarantine list` says why. Whoever is set aside is on no work list."),
+        VOLUME: ("unusual volume",
+                 "Ask the source whether the export was cut off or holds other days or wards; deliver the day again."),
+        SERIES: ("another series of numbers",
+                 f"Ask whether the record system has changed. {words.rows.capitalize()} are ordered by their days, so"
+                 f" no history is lost by it; if a {words.entity} has a new number too, join the two: `readmission "
+                 "identities merge`."),
+        NEW: ("many that the version in production was trained on",
+              "Ask the source whether an old export was sent again. They are scored, and counted neither in live "
+              "performance nor in retraining."),
+    }  # fmt: skip
+    counts = hideable(shown_cells(taken.trained_on, total=sum(taken.accepted[each] for each in taken.trained_on)))
+    more = {NEW: {"trained on before": table({"day": each, words.rows: count} for each, count in counts.items())}}
+    for name, (what, action) in said.items():
+        of_kind = named[named["kind"] == name]
+        days = [f"{each} ({how})" if how else str(each) for each, how in zip(of_kind[day], of_kind["how"], strict=True)]
+        listed = f"{what}: {', '.join(days)}"
+        yield check_result(
+            name, not days, observed=listed if days else "none unusual", action=action,
+            rule=f"{RULES[name]} Here {listed}." if days else RULES[name],
+            severity=dg.AssetCheckSeverity.WARN, more=more.get(name),
+        )  # fmt: skip

@@ -1,78 +1,100 @@
-"""What is unusual of the days taken in last: their volume, the share set aside, their numbers, rows trained on before.
+"""What is unusual of days taken in: their volume, the share set aside, their numbers, rows trained on before.
 
-What belongs here: reading what these days are compared with. What does not: the comparisons (``intake.usual``,
-``intake.series``) and the checks that say so (``assets.feed.delivery_checks``).
+What belongs here: reading what these days are compared with, and keeping what was found. What does not: the comparisons
+(``intake.usual``, ``intake.series``) and the checks that say so (``assets.feed.delivery_checks``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
 
+from readmission_platform.config.monitoring import DeliveriesConfig
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.intake.series import days_that_jumped
 from readmission_platform.intake.usual import unusual_days
-from readmission_platform.lifecycle.days.progress import hospital_day, known_days
 from readmission_platform.lifecycle.workspace import Workspace
-from readmission_platform.storage.tables import ACCOUNTING, ModelLake
+from readmission_platform.storage.tables import ACCOUNTING, UNUSUAL, ModelLake
 
-# A day that was unusual is named for a week, unless it is delivered again: the next day's run must not hide it.
-NAMED_DAYS = 7
+SOUND, VOLUME, SERIES, NEW = "most_rows_accepted", "volume_as_usual", "numbers_continue", "rows_are_new"
+# A day is named for so long after it was taken in, unless it is delivered again: the next run must not hide it.
+NAMED_FOR = timedelta(days=7)
 _LATEST = 0.9  # where on the clock the latest rows of the source begin
 
 
 @dataclass(frozen=True)
 class Unusual:
-    """The days judged, and those of them that are unusual.
+    """What is unusual of the days that were taken in now.
 
     Attributes
     ----------
-    judged
-        The days taken in now, and those of the week up to the last one that has landed.
-    set_aside
-        Days on which too large a share of the rows was set aside.
-    volume
-        Days with far fewer or far more rows than usual: which of the two.
-    jumped
-        Days whose row numbers do not go on from those before.
+    found
+        One row per day and kind: the contract's day, ``kind`` (name of a check), ``how`` (text, may be empty) and
+        ``found_at`` (UTC, ISO 8601).
     trained_on
         How many of a day's accepted rows the version in production was trained on; days with any.
     accepted
-        Rows accepted by day, of the days judged.
+        Rows accepted by day.
     """
 
-    judged: list[str]
-    set_aside: list[str]
-    volume: dict[str, str]
-    jumped: list[str]
+    found: pd.DataFrame
     trained_on: dict[str, int]
     accepted: dict[str, int]
 
 
 def unusual(workspace: Workspace, days: Sequence[str]) -> Unusual:
-    """Judge the days that were taken in now, and again those of the last week."""
+    """Judge the days that were taken in now."""
     lake, limits = workspace.lake, workspace.monitoring.deliveries
-    landed = known_days(workspace.landing, today=hospital_day(workspace.rules))
-    last = date.fromisoformat(max([*landed[-1:], *days]))
-    week = [(last - timedelta(days=back)).isoformat() for back in range(NAMED_DAYS)]
-    wanted = sorted({*days, *week})
-    first = date.fromisoformat(wanted[0]) - timedelta(weeks=limits.usual_weeks)
-    span = [(first + timedelta(days=place)).isoformat() for place in range((last - first).days + 1)]
-    accounts = lake.read(ACCOUNTING, where={lake.day: span}).set_index(lake.day) if lake.exists(ACCOUNTING) else (
-        pd.DataFrame(columns=["received", "accepted", "quarantined"]))  # fmt: skip
-    judged = [day for day in wanted if day in accounts.index]
-    received = {str(day): int(count) for day, count in accounts["received"].items()}
-    counts = accounts.loc[judged]
-    rows = lake.read(lake.names.delivered, columns=[lake.row, lake.day], where={lake.day: span})
+    judged = sorted(days)
+    first, last = date.fromisoformat(judged[0]) - timedelta(weeks=limits.usual_weeks), date.fromisoformat(judged[-1])
+    span = {lake.day: [(first + timedelta(days=place)).isoformat() for place in range((last - first).days + 1)]}
+    counted = ["received", "accepted", "quarantined"]
+    accounts = pd.DataFrame(columns=counted)
+    if lake.exists(ACCOUNTING):  # else this was the first run, and rows were lost in it
+        accounts = lake.read(ACCOUNTING, columns=[lake.day, *counted], where=span).set_index(lake.day)
+    rows = lake.read(lake.names.delivered, columns=[lake.row, lake.day], where=span)
+    trained_on = _trained_on(workspace, rows[rows[lake.day].isin(judged)])
+    kinds = list(_kinds(accounts, rows, judged, trained_on, limits, lake))
+    found = pd.DataFrame(kinds, columns=[lake.day, "kind", "how"], dtype=object)
+    counts = accounts["accepted"].reindex(judged).fillna(0)
     return Unusual(
-        judged,
-        list(counts.index[counts["quarantined"] > limits.quarantined_share * counts["received"]].astype(str)),
-        unusual_days(judged, received, ratio=limits.volume_ratio, weeks=limits.usual_weeks),
-        days_that_jumped(rows, day=lake.day, row=lake.row, judged=judged, earlier=_latest_numbers(lake)),
-        _trained_on(workspace, rows[rows[lake.day].isin(judged)]),
-        {str(day): int(count) for day, count in counts["accepted"].items()},
+        found.assign(found_at=datetime.now(UTC).isoformat(timespec="seconds")),
+        trained_on,
+        {str(day): int(count) for day, count in counts.items()},
     )
+
+
+def named_days(lake: ModelLake, *, now: datetime) -> pd.DataFrame:
+    """Return what was found unusual lately and still stands, as in ``Unusual.found``, by day."""
+    from pyarrow import compute
+
+    since = (now - NAMED_FOR).isoformat(timespec="seconds")
+    # Delta opens only the days that can hold any, of what may be years.
+    rows = lake.open(UNUSUAL).to_pandas(filters=compute.field("found_at") >= since)
+    return rows.sort_values([lake.day, "kind"], ignore_index=True)
+
+
+def _kinds(
+    accounts: pd.DataFrame,
+    rows: pd.DataFrame,
+    judged: Sequence[str],
+    trained_on: dict[str, int],
+    limits: DeliveriesConfig,
+    lake: ModelLake,
+) -> Iterator[tuple[str, str, str]]:
+    there = [day for day in judged if day in accounts.index]
+    received = {str(day): int(count) for day, count in accounts["received"].items()}
+    for day, how in unusual_days(there, received, ratio=limits.volume_ratio, weeks=limits.usual_weeks).items():
+        yield day, VOLUME, how
+    jumped = days_that_jumped(rows, day=lake.day, row=lake.row, judged=there, earlier=_latest_numbers(lake))
+    yield from ((day, SERIES, "") for day in jumped)
+    for day in there:
+        counts = accounts.loc[day]
+        if counts["quarantined"] > limits.quarantined_share * counts["received"]:
+            yield day, SOUND, ""
+        if trained_on.get(day, 0) > limits.trained_on_share * counts["accepted"]:
+            yield day, NEW, ""
 
 
 def _latest_numbers(lake: ModelLake) -> pd.Series:
