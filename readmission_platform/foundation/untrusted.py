@@ -26,7 +26,7 @@ def read_json(content: bytes | str) -> Any:
     """
     text = content if isinstance(content, str) else content.decode("utf-8")
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_with_single_names)
+        value = json.loads(text, parse_constant=refuse_constant, object_pairs_hook=with_single_names)
     except RecursionError as error:
         raise ValueError(f"nested more than {MAX_DEPTH} deep") from error
     level = [value]
@@ -61,11 +61,13 @@ def _inside(value: Any) -> Iterator[Any]:
         raise ValueError("a whole number is too large")
 
 
-def _refuse_constant(name: str) -> None:
+def refuse_constant(name: str) -> None:
+    """Refuse NaN and infinities, which ``json`` would read; for its ``parse_constant``."""
     raise ValueError(f"{name} is no JSON")
 
 
-def _with_single_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def with_single_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object in which no name occurs twice, else raise ValueError; for ``object_pairs_hook``."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name occurs twice")

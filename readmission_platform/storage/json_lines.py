@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from readmission_platform.foundation.untrusted import refuse_constant, with_single_names
 from readmission_platform.storage.delimited import LARGEST_CELLS, Damaged
 
 NOT_JSON = "not_json"
@@ -86,24 +87,16 @@ def _object(line: bytes) -> dict[str, Any] | str:
     """Return the object that a line holds, or the code of why it holds none."""
     try:
         found = json.loads(
-            line.decode("utf-8"), parse_float=Decimal, parse_constant=_refused, object_pairs_hook=_without_repetition
+            line.decode("utf-8"),
+            parse_float=Decimal,
+            parse_constant=refuse_constant,
+            object_pairs_hook=with_single_names,
         )
         # A half of a pair of characters can be escaped, and is no text.
         json.dumps(found, ensure_ascii=False, default=str).encode("utf-8")
     except (ValueError, RecursionError):  # of which those of JSON and of UTF-8 are kinds
         return NOT_JSON
     return found if isinstance(found, dict) else NOT_JSON
-
-
-def _refused(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is repeated")
-    return found
 
 
 def _text(value: object) -> str | None:
