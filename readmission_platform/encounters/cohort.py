@@ -31,6 +31,10 @@ SOURCE_COLUMNS = [
 
 # A file of discharges has no outcome yet.
 DISCHARGE_COLUMNS = [column for column in SOURCE_COLUMNS if column != "readmitted"]
+# How the patient's previous stay ended, as it is known at this admission, in the words of ``readmitted``. The source
+# says it in the row of that stay; a delivery may say it in this column, and where not, dates do.
+PREVIOUS_RETURN = "previous_return"
+FEED_COLUMNS = [*DISCHARGE_COLUMNS, PREVIOUS_RETURN]
 
 DIED = frozenset({11, 19, 20, 21})
 HOSPICE = frozenset({13, 14})
@@ -61,18 +65,36 @@ def eligible_encounters(
 
     Returns
     -------
-    The source's columns less ``patient_nbr``, plus ``entity_key``, ``clock`` (position in [0, 1)), ``part``
-    (``development`` or ``replay``) and ``readmitted_30d`` (0 or 1).
+    The source's columns less ``patient_nbr``, plus ``entity_key``, ``previous_return`` (see ``previous_returns``),
+    ``clock`` (position in [0, 1)), ``part`` (``development`` or ``replay``) and ``readmitted_30d`` (0 or 1).
     """
     kept = raw.loc[~raw["discharge_disposition_id"].isin(excluded)]
     kept = kept.sort_values("encounter_id", kind="stable").reset_index(drop=True)
-    frame = kept.drop(columns="patient_nbr")
+    frame = kept.drop(columns="patient_nbr").assign(**{PREVIOUS_RETURN: previous_returns(kept)})
     frame.insert(1, "entity_key", pseudonyms(kept["patient_nbr"], key, purpose="patient"))
     frame["clock"] = frame.index / len(frame)
     replayed = int(len(frame) * replay_share)
     frame["part"] = ["development"] * (len(frame) - replayed) + ["replay"] * replayed
     frame["readmitted_30d"] = (frame["readmitted"] == "<30").astype("int8")
     return frame
+
+
+def previous_returns(encounters: pd.DataFrame) -> pd.Series:
+    """Return how the previous stay of each encounter's patient ended, which is a fact once this one has begun.
+
+    Parameters
+    ----------
+    encounters
+        The source's columns; only those that count.
+
+    Returns
+    -------
+    ``<30``, ``>30`` or ``NO`` as the source says of the previous stay, missing at a patient's first; the index of
+    ``encounters``.
+    """
+    ordered = encounters.sort_values("encounter_id", kind="stable")
+    before = ordered.groupby("patient_nbr", sort=False)["readmitted"].shift()
+    return before.astype(object).mask(before.isna(), None).reindex(encounters.index)
 
 
 def with_matured(eligible: pd.DataFrame, matured: pd.DataFrame) -> pd.DataFrame:
@@ -83,8 +105,8 @@ def with_matured(eligible: pd.DataFrame, matured: pd.DataFrame) -> pd.DataFrame:
     eligible
         As ``eligible_encounters`` returns it.
     matured
-        Accepted discharges: the source's columns less ``patient_nbr`` and ``readmitted``, plus ``entity_key``,
-        ``discharge_date`` (text) and ``readmitted_30d`` (0 or 1).
+        Accepted discharges: the source's columns less ``patient_nbr`` and ``readmitted``, plus ``previous_return``,
+        ``entity_key``, ``discharge_date`` (text) and ``readmitted_30d`` (0 or 1).
 
     Returns
     -------

@@ -11,9 +11,10 @@ import pandas as pd
 
 from readmission_platform.encounters.cohort import (
     CANNOT_BE_READMITTED,
-    DISCHARGE_COLUMNS,
     DRUG_COLUMNS,
+    FEED_COLUMNS,
     MATURITY_DAYS,
+    PREVIOUS_RETURN,
     SOURCE_COLUMNS,
 )
 from readmission_platform.encounters.fhir.reading import is_resource, read_fhir
@@ -85,17 +86,18 @@ def _cannot_be_readmitted(encounters: pd.DataFrame) -> "pd.Series[bool]":
 
 
 ENCOUNTERS = RowContract(
-    columns=tuple(DISCHARGE_COLUMNS),
+    columns=tuple(FEED_COLUMNS),
     row="encounter_id",
     entity="patient_nbr",
     day="discharge_date",
     outcome="readmitted_30d",
     whole_numbers=RANGES,
-    vocabularies=VOCABULARIES,
+    vocabularies={**VOCABULARIES, PREVIOUS_RETURN: OUTCOMES},
     spellings=SPELLINGS,
     usual_texts=USUAL_TEXTS,
     patterns=dict.fromkeys(("diag_1", "diag_2", "diag_3"), _ICD9),
-    nullable=NULLABLE,
+    nullable=NULLABLE | {PREVIOUS_RETURN},
+    optional=frozenset({PREVIOUS_RETURN}),
     reasons={
         "not_icd9": Why("neither an ICD-9-CM nor an ICD-10-CM code"),
         **FHIR_REASONS,
@@ -111,5 +113,9 @@ ENCOUNTERS = RowContract(
 
 # The source also says how each encounter ended.
 ENCOUNTERS_WITH_OUTCOME = replace(
-    ENCOUNTERS, columns=tuple(SOURCE_COLUMNS), vocabularies={**VOCABULARIES, "readmitted": OUTCOMES}
+    ENCOUNTERS,
+    columns=tuple(SOURCE_COLUMNS),
+    vocabularies={**VOCABULARIES, "readmitted": OUTCOMES},
+    nullable=NULLABLE,
+    optional=frozenset(),
 )

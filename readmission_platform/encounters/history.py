@@ -3,10 +3,11 @@
 Only earlier encounters count. Counting a patient's *total* encounters would leak the outcome, because most readmissions
 within 30 days are themselves a later row of the file.
 
-An encounter with a ``discharge_date`` arrived on that day, and how it ended is known once the 30 days are over. The
-others, which have no dates, were known from the start, with their outcome: they came before all that arrived, in the
-order of their numbers. Among what arrived only dates say what came first, since a new record system starts numbers
-anew; a number orders nothing but the stays of one day.
+An encounter with a ``discharge_date`` arrived on that day. How it ended is known at the patient's next admission, which
+is itself the return or comes after the 30 days; what was told of it counts once the 30 days are over. The others, which
+have no dates, were known from the start, with their outcome: they came before all that arrived, in the order of their
+numbers. Among what arrived only dates say what came first, since a new record system starts numbers anew; a number
+orders nothing but the stays of one day.
 """
 
 from datetime import date, timedelta
@@ -14,7 +15,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from readmission_platform.encounters.cohort import MATURITY_DAYS
+from readmission_platform.encounters.cohort import MATURITY_DAYS, PREVIOUS_RETURN
 
 DAY = "discharge_date"
 
@@ -35,7 +36,9 @@ KNOWN_COLUMNS = [
     "time_in_hospital",
     "number_inpatient",
     "discharge_disposition_id",
+    PREVIOUS_RETURN,
 ]
+_NUMBERS = ["time_in_hospital", "number_inpatient", "discharge_disposition_id"]
 
 
 def history_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
@@ -61,7 +64,7 @@ def history_by_day(discharges: pd.DataFrame, known: pd.DataFrame) -> pd.DataFram
     """Describe the past of discharges of several days, each from what was known by its day.
 
     The same as ``history_as_of`` day by day, in one pass: what is known of a patient on a day is described as a patient
-    of its own, and numbered anew by when it arrived. How an encounter ended is not known before it has matured.
+    of its own, and numbered anew by when it arrived. How an encounter ended is known as ``_ended`` tells.
 
     Parameters
     ----------
@@ -86,26 +89,51 @@ def history_by_day(discharges: pd.DataFrame, known: pd.DataFrame) -> pd.DataFram
         "encounter_id": both.groupby(["as_of", "arrived", "encounter_id"]).ngroup(),  # ascending in this order
         "entity_key": both.groupby(["as_of", "entity_key"]).ngroup(),
     }).to_numpy()  # fmt: skip
-    past = seen.drop(columns=["place", "as_of", "arrived"]).assign(readmitted=_ended(seen))
-    past[KNOWN_COLUMNS[:2]] = renamed[: len(seen)]
-    of_day[KNOWN_COLUMNS[:2]] = renamed[len(seen) :]
-    return history_as_of(of_day, past)
+    rows = pd.concat([seen, of_day.assign(**{DAY: of_day["as_of"]})], ignore_index=True)
+    rows[KNOWN_COLUMNS[:2]] = renamed
+    ended = rows.assign(readmitted=_ended(rows))
+    asked = ended[len(seen) :].set_index(of_day.index)
+    return history_as_of(asked, ended[: len(seen)])
 
 
-def _ended(seen: pd.DataFrame) -> pd.Series:
+def _ended(rows: pd.DataFrame) -> pd.Series:
     """Tell how each encounter ended as far as that was known ``as_of`` a day.
 
-    Of one that arrived as a discharge, ``readmitted_30d`` says whether the patient was back within 30 days. Where not,
-    any later encounter of the patient came after more than 30.
+    Of one that arrived as a discharge, in this order: a return that was told of and has matured; what the patient's
+    next encounter says of it; that there was none, told and matured; the days until the next admission. Of one that was
+    known from the start, what its source says.
+
+    Parameters
+    ----------
+    rows
+        Encounters, of each ``entity_key`` in the order of ``encounter_id``.
     """
-    nothing = pd.Series(None, index=seen.index, dtype=object)
-    ended = seen["readmitted"].astype(object) if "readmitted" in seen else nothing
-    if "readmitted_30d" not in seen:
-        return ended.where(~_is_dated(seen))
-    matures = {day: (date.fromisoformat(day) + timedelta(days=MATURITY_DAYS)).isoformat()
-               for day in seen[DAY].dropna().unique()}  # fmt: skip
-    matured = seen[DAY].map(matures).fillna("9999") <= seen["as_of"]
-    return ended.where(~_is_dated(seen), seen["readmitted_30d"].map({1: "<30", 0: ">30"}).where(matured))
+    told = pd.Series(None, index=rows.index, dtype=object)
+    if "readmitted_30d" in rows:
+        matures = {day: (date.fromisoformat(day) + timedelta(days=MATURITY_DAYS)).isoformat()
+                   for day in rows[DAY].dropna().unique()}  # fmt: skip
+        matured = rows[DAY].map(matures).fillna("9999") <= rows["as_of"]
+        told = rows["readmitted_30d"].map({1: "<30", 0: ">30"}).where(matured)
+    said, days = _at_next_admission(rows)
+    counted = days.map(lambda gone: "<30" if gone <= MATURITY_DAYS else ">30", na_action="ignore")
+    ended = told.where(told == "<30").fillna(said).fillna(told).fillna(counted)
+    dated = _is_dated(rows)
+    return ended.where(dated, rows["readmitted"].astype(object)) if "readmitted" in rows else ended.where(dated)
+
+
+def _at_next_admission(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return what the patient's next encounter says of each one, and the days from its discharge to that admission.
+
+    The days are missing where one of the two has no date, and where stays overlap by more than a day: a stay counts as
+    one day at least, so that one within the day of the discharge before begins, by its length, the day before.
+    """
+    ordered = rows.sort_values(["entity_key", "encounter_id"], kind="stable")
+    left = pd.to_datetime(ordered[DAY])
+    came = left - pd.to_timedelta(ordered["time_in_hospital"].astype("float64"), unit="D")
+    later = pd.DataFrame({"said": ordered[PREVIOUS_RETURN].astype(object), "came": came})
+    following = later.groupby(ordered["entity_key"], sort=False).shift(-1)
+    days = (following["came"] - left).dt.days
+    return following["said"].reindex(rows.index), days.where(days >= -1).reindex(rows.index)
 
 
 def _is_dated(rows: pd.DataFrame) -> pd.Series:
@@ -118,7 +146,7 @@ def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame
     Parameters
     ----------
     encounters
-        Rows to describe: ``encounter_id``, ``entity_key`` and the columns of a discharge.
+        Rows to describe: ``KNOWN_COLUMNS``.
     known
         Every encounter known; may include ``encounters`` themselves and later ones, which are ignored. A
         column ``readmitted`` tells how an encounter ended, where that is known. ``<30`` and ``>30`` are known
@@ -169,6 +197,6 @@ def history_as_of(encounters: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame
 def _with_outcome(rows: pd.DataFrame) -> pd.DataFrame:
     outcome = rows["readmitted"] if "readmitted" in rows.columns else None
     # Said explicitly, because a frame without rows (the first day of all) has no types to go by.
-    numbers = [column for column in KNOWN_COLUMNS if column not in ("encounter_id", "entity_key")]
-    typed = rows[KNOWN_COLUMNS].astype({"encounter_id": "int64"}).astype(dict.fromkeys(numbers, "float64"))
+    typed = rows[[*KNOWN_COLUMNS[:2], *_NUMBERS]].astype({"encounter_id": "int64"})
+    typed = typed.astype(dict.fromkeys(_NUMBERS, "float64"))
     return typed.assign(outcome=pd.Series(outcome, index=rows.index, dtype=object))

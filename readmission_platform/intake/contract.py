@@ -113,6 +113,8 @@ class RowContract:
     nullable
         Columns that may miss a value. Columns with no rule hold short texts and may miss a value too, but for
         ``entity``.
+    optional
+        Columns that a file may leave out; all its values are then missing.
     reasons
         Codes that only this feed has, beside those of ``quarantine.codes``: of its patterns and of what it excludes.
     excluded
@@ -140,6 +142,7 @@ class RowContract:
     usual_texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     patterns: Mapping[str, Pattern] = field(default_factory=dict)
     nullable: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
     reasons: Mapping[str, Why] = field(default_factory=dict)
     excluded: tuple[Excluded, ...] = ()
     event: EventDay | None = None
@@ -155,6 +158,11 @@ class RowContract:
         """The columns in which a number that was rounded is another one: identifiers and whole numbers."""
         return frozenset({self.row, self.entity, *self.whole_numbers})
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns that every file has to name."""
+        return tuple(name for name in self.columns if name not in self.optional)
+
     def may_miss(self, column: str) -> bool:
         """Tell whether a cell of this column may be empty."""
         return column in self.nullable or (
@@ -162,8 +170,8 @@ class RowContract:
         )
 
     def missing_columns(self, frame: pd.DataFrame) -> list[str]:
-        """Return the contract's columns that a frame lacks, in order."""
-        return [name for name in self.columns if name not in frame.columns]
+        """Return the required columns that a frame lacks, in order."""
+        return [name for name in self.required if name not in frame.columns]
 
     def parse_text(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Turn a frame of text cells into the contract's types, and texts into the one spelling of their value.
@@ -269,7 +277,13 @@ def _ruled(contract: RowContract) -> list[str]:
 
 def _contradictions(contract: RowContract) -> list[str]:
     columns, ruled = set(contract.columns), _ruled(contract)
-    spoken_of = {*ruled, *contract.nullable, *contract.usual_texts, *(each.column for each in contract.excluded)}
+    spoken_of = {
+        *ruled,
+        *contract.nullable,
+        *contract.optional,
+        *contract.usual_texts,
+        *(each.column for each in contract.excluded),
+    }
     keys = (contract.row, contract.entity, contract.day, contract.outcome,
             *((contract.event.column,) if contract.event else ()))  # fmt: skip
     codes = {each.code for each in contract.patterns.values()} | {each.code for each in contract.excluded}
@@ -291,6 +305,7 @@ def _contradictions(contract: RowContract) -> list[str]:
         "has to be one word": set() if contract.words.row.isidentifier() else {contract.words.row},
         "codes without a reason": codes - set(contract.reasons),
         "codes that every feed has": set(contract.reasons) & set(CELL_REASONS),
+        "left out, and may not be missing": {name for name in contract.optional if not contract.may_miss(name)},
         "translations may miss a value": set(translators(contract)) - contract.nullable,
     }
     return [f"{what}: {', '.join(sorted(names))}" for what, names in found.items() if names]

@@ -188,7 +188,8 @@ def sort_out(
     in_order = ((day, file) for day in sorted(landed) for file in landed[day])
     for number, (day, landed_file) in enumerate(in_order):
         file = landed_file.under_names([*contract.columns, contract.day]).with_columns(contract.columns)
-        fault = unusable(file, contract.columns, optional=[contract.day], exact=contract.exact)
+        optional = [contract.day, *contract.optional]
+        fault = unusable(file, contract.required, optional=optional, exact=contract.exact)
         if file.cells is not None and len(file.cells):
             same, before = places[file.digest], taken_before.get(file.digest)
             if contract.day in file.cells.columns:

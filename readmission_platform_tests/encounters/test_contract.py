@@ -191,13 +191,21 @@ def test_missing_columns_are_listed_in_the_order_of_the_source() -> None:
     assert ENCOUNTERS_WITH_OUTCOME.missing_columns(frame) == ["race", "gender", "readmitted"]
 
 
+def test_what_a_delivery_may_leave_out_is_not_missing_and_is_checked_where_it_is_there(cells: pd.DataFrame) -> None:
+    assert ENCOUNTERS.missing_columns(cells) == []
+    assert broken_by(cells.assign(previous_return="<30"), {"previous_return": SECRET}) == {
+        (2, "previous_return", "unknown code")
+    }
+    assert broken_by(cells.assign(previous_return=None), {"previous_return": ">30"}) == set()
+
+
 def test_a_frame_without_rows_breaks_no_rule(cells: pd.DataFrame) -> None:
     assert ENCOUNTERS.broken_rules(ENCOUNTERS.parse_text(cells.iloc[:0])).empty
 
 
 def test_the_outcome_is_one_of_the_three_the_source_knows() -> None:
     assert ENCOUNTERS_WITH_OUTCOME.vocabularies["readmitted"] == ("NO", ">30", "<30")
-    assert ENCOUNTERS.vocabularies == VOCABULARIES
+    assert ENCOUNTERS.vocabularies == {**VOCABULARIES, "previous_return": ("NO", ">30", "<30")}
     raw = generate(encounters=200, seed=3).head(3)
     raw.loc[1, "readmitted"] = "no"
     assert ENCOUNTERS_WITH_OUTCOME.broken_rules(raw).to_dict("records") == [

@@ -1,6 +1,7 @@
 """History: only the past counts, however the known encounters are arranged."""
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from readmission_platform.encounters.cohort import eligible_encounters
 from readmission_platform.encounters.history import HISTORY_COLUMNS, KNOWN_COLUMNS, history_as_of, history_of
+from readmission_platform.encounters.synthetic import generate
 
 Rows = list[dict[str, Any]]
 
@@ -27,7 +30,8 @@ ENCOUNTERS = st.lists(ENCOUNTER, min_size=1, max_size=14, unique_by=lambda row: 
 
 
 def frame_of(rows: Rows) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=[*KNOWN_COLUMNS, "readmitted"]).astype({"readmitted": object})
+    columns = [*KNOWN_COLUMNS, "readmitted"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(["readmitted", "previous_return"], object))
 
 
 def past_in_plain_python(asked: Mapping[str, Any], rows: Rows) -> list[Any]:
@@ -121,20 +125,81 @@ def discharges(*days: str | None, outcomes: list[int | None]) -> pd.DataFrame:
     return rows.assign(readmitted_30d=pd.Series(outcomes, dtype="float64"))
 
 
-@pytest.mark.parametrize(("outcome", "told"), [(1, "<30"), (0, ">30"), (None, None)])
-def test_how_a_daily_discharge_ended_is_history_from_the_day_it_matured(outcome: int | None, told: str | None) -> None:
+@pytest.mark.parametrize(("outcome", "told"), [(1, "<30"), (0, ">30")])
+def test_how_a_daily_discharge_ended_is_history_from_the_day_it_matured(outcome: int, told: str) -> None:
     rows = discharges(None, "2024-01-01", "2024-01-31", outcomes=[None, outcome, None])
     described = history_of(rows.iloc[2:].drop(columns=["readmitted", "readmitted_30d"]), rows).iloc[0]
     assert described["previous_outcome"] == told
-    assert described["prior_readmissions_30d"] == 1 + (outcome or 0)
+    assert described["prior_readmissions_30d"] == 1 + outcome
 
 
-def test_before_it_matured_it_is_a_stay_without_an_outcome_in_scoring_and_in_training() -> None:
-    rows = discharges(None, "2024-01-01", "2024-01-30", outcomes=[None, 1, 0])
+def test_what_was_told_before_it_matured_counts_neither_in_scoring_nor_in_training() -> None:
+    rows = discharges(None, "2024-01-01", "2024-01-30", outcomes=[None, 1, 0]).assign(previous_return="NO")
     scored = history_of(rows.iloc[2:].drop(columns=["readmitted", "readmitted_30d"]), rows).iloc[0]
     assert scored["previous_outcome"] is None
     assert (scored["prior_encounters"], scored["prior_readmissions_30d"]) == (2, 1)
     assert history_of(rows, rows).iloc[2].equals(scored)
+
+
+@pytest.mark.parametrize(
+    ("left", "stay", "known"),
+    [
+        ("2024-01-09", 3, "<30"),  # came back on the 6th, after five days
+        ("2024-02-03", 3, "<30"),  # after thirty days
+        ("2024-02-04", 3, ">30"),  # after thirty-one
+        ("2024-02-03", 2, ">30"),
+        ("2024-01-01", 1, "<30"),  # back and discharged again on the day of the discharge
+        ("2024-01-05", 9, None),  # stays that overlap are no return
+    ],
+)
+def test_an_early_return_is_a_fact_at_the_next_admission_by_its_dates(left: str, stay: int, known: str | None) -> None:
+    rows = discharges(None, "2024-01-01", left, outcomes=[None, None, None])
+    rows.loc[2, "time_in_hospital"] = stay
+    described = history_of(rows, rows).iloc[2]
+    assert described["previous_outcome"] == known
+    assert described["prior_readmissions_30d"] == 1 + (known == "<30")
+    scored = history_of(rows.iloc[2:].drop(columns=["readmitted", "readmitted_30d"]), rows).iloc[0]
+    assert scored.equals(described)
+
+
+@pytest.mark.parametrize(
+    ("told", "said", "known"),
+    [
+        (None, "<30", "<30"),
+        (None, ">30", ">30"),
+        (None, "NO", None),  # the source knows of none, and contradicts itself: nothing is taken from it
+        (0, "<30", "<30"),
+        (1, ">30", "<30"),  # back within 30 days somewhere else
+        (0, None, ">30"),  # a return that was planned, say, and does not count
+        (None, None, "<30"),  # by the dates
+    ],
+)
+def test_what_was_told_of_a_return_and_what_an_admission_says_count_before_dates(
+    told: int | None, said: str | None, known: str | None
+) -> None:
+    rows = discharges(None, "2024-01-01", "2024-02-02", outcomes=[None, told, None])
+    rows["previous_return"] = [None, None, said]
+    assert history_of(rows, rows).iloc[2]["previous_outcome"] == known
+
+
+def test_the_second_of_two_stays_of_a_day_knows_how_the_first_ended() -> None:
+    rows = discharges(None, "2024-01-05", "2024-01-05", outcomes=[None, None, None]).assign(time_in_hospital=1)
+    described = history_of(rows.iloc[1:].drop(columns=["readmitted", "readmitted_30d"]), rows)
+    assert described["previous_outcome"].tolist() == ["<30", "<30"]
+    assert described["prior_readmissions_30d"].tolist() == [1, 2]
+
+
+def test_replayed_patients_with_a_past_have_the_history_that_training_would_give_them() -> None:
+    eligible = eligible_encounters(generate(encounters=3_000, seed=5), key=b"any", replay_share=0.3)
+    trained = history_of(eligible, eligible)
+    arrived = eligible[eligible["part"] == "replay"]
+    days = [(date(2024, 1, 1) + timedelta(days=place // 27)).isoformat() for place in range(len(arrived))]
+    arrived = arrived.assign(discharge_date=days)
+    before = eligible[eligible["part"] == "development"].assign(discharge_date=None)
+    known = pd.concat([before, arrived.assign(readmitted=None)], ignore_index=True)
+    served = history_of(arrived.drop(columns=["readmitted", "readmitted_30d"]), known)
+    assert (served["prior_encounters"] > 0).sum() > 200
+    assert_same(served, trained.loc[served.index])
 
 
 def test_what_was_known_from_the_start_knows_nothing_of_what_arrived_later() -> None:
@@ -150,8 +215,8 @@ def test_what_arrives_is_ordered_by_its_dates_also_when_a_new_series_of_numbers_
     known = pd.concat([before, arrived.assign(readmitted_30d=[1.0, None, None])], ignore_index=True)
     described = history_of(arrived, known)
     assert described["prior_encounters"].tolist() == [3, 4, 5]
-    assert described["prior_readmissions_30d"].tolist() == [2, 3, 3]
-    assert described["previous_outcome"].tolist() == ["<30", "<30", None]
+    assert described["prior_readmissions_30d"].tolist() == [2, 3, 4]
+    assert described["previous_outcome"].tolist() == ["<30", "<30", "<30"]
     assert described["previous_time_in_hospital"].tolist() == [3, 1, 2]
 
 
@@ -161,9 +226,12 @@ def test_with_dates_any_numbers_give_the_history_that_numbers_in_order_of_time_w
     rows: Rows, data: st.DataObject
 ) -> None:
     days = [f"2024-01-{data.draw(st.integers(1, 4)):02d}" for _ in rows]
-    frame = frame_of(rows).assign(discharge_date=days).drop(columns="readmitted")
+    said = [data.draw(st.sampled_from(["<30", ">30", "NO"])) for _ in rows]
+    frame = frame_of(rows).assign(discharge_date=days, previous_return=said).drop(columns="readmitted")
     in_time = frame.sort_values(["discharge_date", "encounter_id"], kind="stable")
     numbered = in_time.assign(encounter_id=range(1, len(frame) + 1)).drop(columns="discharge_date")
+    ended = numbered.groupby("entity_key")["previous_return"].shift(-1)
+    numbered = numbered.assign(readmitted=ended)
     assert_same(history_of(in_time, in_time), history_as_of(numbered, numbered))
 
 

@@ -88,7 +88,7 @@ def test_whatever_is_wrong_with_a_file_no_row_is_lost_and_none_is_taken_twice(
     intake = take_in({DAY: files}, accepted_before=before)
     assert counts(intake)[0] == len(cells)
     accepted = intake.accepted
-    assert list(accepted.columns) == [*DISCHARGE_COLUMNS, "discharge_date"]
+    assert list(accepted.columns) == [*ENCOUNTERS.columns, "discharge_date"]
     assert (accepted.dtypes[NUMBERS] == "int64").all()
     assert accepted["encounter_id"].is_unique
     assert not set(accepted["encounter_id"]) & set(before)

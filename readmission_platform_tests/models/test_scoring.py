@@ -108,7 +108,10 @@ def in_days(encounters: pd.DataFrame, days: int, *, seed: int) -> pd.DataFrame:
     """Discharges on dates that have nothing to do with their numbers: what came first may arrive last."""
     generator = np.random.default_rng(seed)
     dates = [f"2024-01-{day:02d}" for day in range(1, days + 1)]
-    return discharged(encounters).assign(discharge_date=generator.choice(dates, size=len(encounters)))
+    return discharged(encounters).assign(
+        discharge_date=generator.choice(dates, size=len(encounters)),
+        previous_return=generator.choice(["<30", ">30", "NO"], size=len(encounters)),
+    )
 
 
 def known_with(study: SmallStudy, discharges: pd.DataFrame) -> pd.DataFrame:
@@ -117,7 +120,10 @@ def known_with(study: SmallStudy, discharges: pd.DataFrame) -> pd.DataFrame:
 
 
 def day_by_day(discharges: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """The history of each day on its own, from what had arrived by then, numbered in the order in which it did."""
+    """The history of each day on its own, from what had arrived by then, numbered in the order in which it did.
+
+    How what arrived ended is what the patient's next discharge says of it.
+    """
     described = []
     for day, rows in discharges.groupby("discharge_date"):
         earlier = known[[arrived is None or arrived <= day for arrived in known["discharge_date"]]]
@@ -128,7 +134,11 @@ def day_by_day(discharges: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
         place = {key: number for number, key in enumerate(sorted(arrived), start=1)}
         named = [each.assign(encounter_id=[place[key] for key in keys]) for each, keys in
                  ((earlier, arrived[: len(earlier)]), (rows, arrived[len(earlier) :]))]  # fmt: skip
-        described.append(history_as_of(named[1], named[0]))
+        both = pd.concat(named).sort_values("encounter_id")
+        said = both.groupby("entity_key")["previous_return"].shift(-1).set_axis(both["encounter_id"])
+        ended = [each.assign(readmitted=each["encounter_id"].map(said).where(
+            each["discharge_date"].notna(), each.get("readmitted"))) for each in named]  # fmt: skip
+        described.append(history_as_of(ended[1], ended[0]))
     return pd.concat(described).loc[discharges.index]
 
 
@@ -161,12 +171,13 @@ def test_whatever_arrives_on_whichever_day_many_days_at_once_are_each_day_on_its
 ) -> None:
     discharges = pd.DataFrame([
         {"encounter_id": number, "entity_key": patient, "time_in_hospital": days, "number_inpatient": number % 4,
-         "discharge_disposition_id": days, "discharge_date": f"2024-01-0{day}"}
+         "discharge_disposition_id": days, "discharge_date": f"2024-01-0{day}",
+         "previous_return": ["<30", ">30", "NO"][number % 3]}
         for number, patient, days, day in arrivals
     ])  # fmt: skip
     development = [
         {"encounter_id": number, "entity_key": patient, "time_in_hospital": days, "number_inpatient": number % 3,
-         "discharge_disposition_id": days, "discharge_date": None, "readmitted": outcome}
+         "discharge_disposition_id": days, "discharge_date": None, "readmitted": outcome, "previous_return": None}
         for number, patient, days, outcome in earlier
     ]  # fmt: skip
     rows = [*development, *discharges.assign(readmitted=None).to_dict("records")]

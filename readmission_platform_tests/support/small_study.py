@@ -1,5 +1,6 @@
 """A small synthetic study with a trained model: what tests of training and scoring start from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -55,7 +56,7 @@ def make_small_study(*, encounters: int, seed: int) -> SmallStudy:
     return SmallStudy(raw, eligible, development, inputs, labels, folds, fitted)
 
 
-def text_cells(encounters: pd.DataFrame) -> pd.DataFrame:
+def text_cells(encounters: pd.DataFrame, columns: Sequence[str] = DISCHARGE_COLUMNS) -> pd.DataFrame:
     """The cells of a file of discharges, as they stand in the file."""
-    discharges = encounters[DISCHARGE_COLUMNS].astype(object)
+    discharges = encounters[list(columns)].astype(object)
     return discharges.where(discharges.notna(), "?").map(str).reset_index(drop=True)

@@ -13,7 +13,7 @@ from datetime import date
 
 import pandas as pd
 
-from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS
+from readmission_platform.encounters.cohort import FEED_COLUMNS
 from readmission_platform.encounters.fhir import terminology as terms
 from readmission_platform.encounters.fhir.mapping import Stay, Unclear, cells_of, number_of, period
 from readmission_platform.encounters.fhir.resources import (
@@ -69,7 +69,7 @@ def read_fhir(files: Sequence[JsonFile], day: str) -> list[LandedFile]:
 def _landed(place: int, file: JsonFile, rows: Mapping[int, Row]) -> LandedFile:
     if file.problem is not None:
         return LandedFile(file.name, file.digest, None, file.problem)
-    columns = [*DISCHARGE_COLUMNS, DAY]
+    columns = [*FEED_COLUMNS, DAY]
     numbers = sorted(rows)
     made = [row if isinstance(row, dict) else {} for row in (rows[number] for number in numbers)]
     cells = pd.DataFrame(

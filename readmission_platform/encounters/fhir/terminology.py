@@ -9,7 +9,7 @@ codes of the National Uniform Billing Committee; US Core; LOINC; RxNorm ingredie
 
 from collections.abc import Mapping
 
-from readmission_platform.encounters.cohort import DRUG_COLUMNS
+from readmission_platform.encounters.cohort import DRUG_COLUMNS, PREVIOUS_RETURN
 
 # Of the project's own systems and extensions. It is a name, and nothing lies there.
 BASE = "https://readmission.example/fhir"
@@ -79,7 +79,7 @@ CLASSES = {
 VISIT_COUNTS = ("number_outpatient", "number_emergency", "number_inpatient")
 # What the Encounter may state in an extension of ours, which then counts.
 STATED = (*VISIT_COUNTS, "num_lab_procedures", "num_procedures", "num_medications", "number_diagnoses", "change",
-          "diabetesMed")  # fmt: skip
+          "diabetesMed", PREVIOUS_RETURN)  # fmt: skip
 
 GENDERS = {"male": "Male", "female": "Female", "other": "Unknown/Invalid", "unknown": "Unknown/Invalid"}
 RACES = {

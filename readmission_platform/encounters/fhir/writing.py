@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.encounters.cohort import DRUG_COLUMNS
+from readmission_platform.encounters.cohort import DRUG_COLUMNS, PREVIOUS_RETURN
 from readmission_platform.encounters.fhir import terminology as terms
 from readmission_platform.encounters.fhir.mapping import treatment
 from readmission_platform.encounters.icd9 import normal_code
@@ -99,6 +99,7 @@ def _encounter(row: dict[str, Any], name: str, patient: str, day: str) -> dict[s
     derived = treatment({drug: row[drug] for drug in DRUG_COLUMNS})
     stated = [*terms.VISIT_COUNTS, *(column for column, value in derived.items() if value != row[column])]
     stated += ["num_medications"] if _taken(row) > int(row["num_medications"]) else []
+    stated += [PREVIOUS_RETURN] if row.get(PREVIOUS_RETURN) is not None else []
     stated += ["number_diagnoses"] if len(_ranks(row)) != int(row["number_diagnoses"]) else []
     encounter: dict[str, Any] = {
         "resourceType": "Encounter",

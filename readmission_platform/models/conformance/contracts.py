@@ -36,7 +36,7 @@ def _disagreement(contract: ModelContract) -> str | None:
         return "the feed does not bring the row and the entity"
     if {feed.day, feed.outcome} & set(feed.columns):
         return "the feed's columns hold the day or the outcome, which arrive otherwise"
-    if set(feed.columns) - set(raw.columns):
+    if set(feed.required) - set(raw.columns):
         return "raw rows lack columns of the feed"
     if (raw.row, raw.entity) != (feed.row, feed.entity):
         return "raw rows and delivered rows name their row and entity differently"

@@ -31,9 +31,12 @@ class ReadmissionData:
         return hospital_cohort.cohort_flow(raw, cohort)
 
     def as_delivered(self, raw: pd.DataFrame) -> pd.DataFrame:
-        """Return encounters as discharges, with how they ended."""
+        """Return encounters as discharges, with how they ended and what was known of the stay before at admission."""
         ended = (raw["readmitted"] == "<30").astype("int8")
-        return raw[hospital_cohort.DISCHARGE_COLUMNS].assign(readmitted_30d=ended)
+        counted = raw[~raw["discharge_disposition_id"].isin(hospital_cohort.CANNOT_BE_READMITTED)]
+        known = hospital_cohort.previous_returns(counted).reindex(raw.index)
+        delivered = raw.assign(**{hospital_cohort.PREVIOUS_RETURN: known})
+        return delivered[hospital_cohort.FEED_COLUMNS].assign(readmitted_30d=ended)
 
     def inputs_of(self, rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
         """Return ``MODEL_INPUTS``, history taken from the encounters known; see ``encounters.history.history_of``."""
