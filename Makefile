@@ -137,6 +137,10 @@ model-development: setup ## what was tried for the readmission model, each varia
 replay-report: setup ## the shipped recipe on the replay stream, which no choice was based on
 	$(BIN)/python -m readmission_platform_tests.benchmarks.replay_stream $(WITH_ARCHIVE)
 
+.PHONY: known-past
+known-past: setup ## what it changes that an early return is known at the next admission; JSON=1
+	@$(BIN)/python -m readmission_platform_tests.benchmarks.known_past $(WITH_ARCHIVE) $(if $(JSON),--json)
+
 .PHONY: icd10-quality
 icd10-quality: setup ## what translation from ICD-10-CM does to the readmission model; JSON=1
 	@$(BIN)/python -m readmission_platform_tests.benchmarks.icd10_quality $(WITH_ARCHIVE) $(if $(JSON),--json)

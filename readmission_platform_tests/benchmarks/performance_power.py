@@ -35,17 +35,16 @@ from readmission_platform.config.environment import settings
 from readmission_platform.config.files import model_config, monitoring_config
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.monitoring import PerformanceConfig
-from readmission_platform.encounters.cohort import MATURITY_DAYS, eligible_encounters, subgroups
+from readmission_platform.encounters.cohort import MATURITY_DAYS, eligible_encounters
 from readmission_platform.encounters.sources import load_synthetic, load_uci
-from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.evaluation.operation.live import ALL, SEEN, UNSEEN
 from readmission_platform.intake.sources import SourceRequest
-from readmission_platform.lifecycle.days.scoring import DAY, ranked
+from readmission_platform.lifecycle.days.scoring import DAY
 from readmission_platform.lifecycle.monitoring.live_verdicts import ESTIMATE, MEASURED, WORSE, Periods
 from readmission_platform.models.readmission_30d import CONTRACT
+from readmission_platform_tests.benchmarks.streams import Stream, listed, train
 from readmission_platform_tests.support.homes import MODEL
 
-FIRST_DAY = date(2024, 1, 1)
 MORE = 1.6
 Disturb = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -74,7 +73,7 @@ DISTURBANCES: dict[str, tuple[Disturb | None, float]] = {
 
 
 @dataclass(frozen=True)
-class Stream:
+class Scored:
     """What one model scored by day, with all outcomes: the rows that live performance reads."""
 
     setting: str
@@ -108,22 +107,10 @@ def scored_stream(raw: pd.DataFrame, model: ModelConfig, *, key: bytes, seed: in
     if stand_in:
         later = len(development) - int(len(development) * model.replay_share)
         development, stream = development.iloc[:later], development.iloc[later:].reset_index(drop=True)
-    folds = entity_folds(development["entity_key"], folds=model.folds).to_numpy()
-    labels = development["readmitted_30d"].to_numpy()
-    inputs = CONTRACT.data.inputs_of(development, development)
-    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.settings, seed=seed).model
-    whole = len(stream) - len(stream) % model.daily_rows
-    days = [(FIRST_DAY + timedelta(days=place // model.daily_rows)).isoformat() for place in range(whole)]
-    arrived = stream.head(whole).assign(**{DAY: days})
-    known = pd.concat([development.assign(**{DAY: None}), arrived.assign(readmitted=None)], ignore_index=True)
-    risks = CONTRACT.estimator.score(fitted, CONTRACT.data.inputs_of(arrived.drop(columns="readmitted"), known))
-    listed = ranked(arrived[[DAY, "encounter_id"]].assign(risk=risks), model)
-    rows = listed.merge(arrived[["encounter_id", "entity_key", "gender", "race", "age", "readmitted_30d"]])
-    seen = set(development.loc[folds != 0, "entity_key"])
-    rows = pd.concat([rows.drop(columns=["gender", "race"]), subgroups(rows)], axis=1)
-    return rows.rename(columns={"risk": "score", "readmitted_30d": "label"}).assign(
-        seen=rows["entity_key"].isin(seen), month=rows[DAY].str[:7]
-    )
+    trained = train(development, model, seed=seed)
+    arriving = Stream.of(development, stream, per_day=model.daily_rows)
+    risks = CONTRACT.estimator.score(trained.fitted.model, arriving.served())
+    return listed(arriving, risks, model, seen=trained.seen)
 
 
 def disturbed(rows: pd.DataFrame, disturb: Disturb | None, since: float, *, seed: int) -> pd.DataFrame:
@@ -165,7 +152,7 @@ class Trial:
                 "raised_in": self.raised_in, "measures": self.measures, "figures": rows}  # fmt: skip
 
 
-def tried(stream: Stream, name: str, rules: PerformanceConfig, model: ModelConfig, *, seed: int) -> Trial:
+def tried(stream: Scored, name: str, rules: PerformanceConfig, model: ModelConfig, *, seed: int) -> Trial:
     """Look at a stream month by month until it is found worse; the last look is at everything."""
     disturb, since = DISTURBANCES[name]
     seen = list(looks(disturbed(stream.rows, disturb, since, seed=seed), rules, model))
@@ -236,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         frame = raw.frame if raw else load_synthetic(SourceRequest(rows=asked.encounters, seed=7 + number)).frame
         key = f"performance power, hospital {number}".encode()
         rows = scored_stream(frame, model, key=key, seed=model.seed + number, stand_in=raw is not None)
-        stream = Stream(f"hospital {number}", rows)
+        stream = Scored(f"hospital {number}", rows)
         for name in DISTURBANCES if number < asked.disturbed_seeds else ["undisturbed"]:
             trials.append(tried(stream, name, rules, model, seed=number))
             log.print(f"{stream.setting}, {name}: {trials[-1].raised_in or 'not found worse'}")
