@@ -23,6 +23,7 @@ from readmission_platform.commands.versions import (
     dossier,
     evidence,
     promotion,
+    recalibration,
     recovery,
     reproduce,
     review,
@@ -40,6 +41,7 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": training.run,
     "train": training.train,
+    "recalibrate": recalibration.recalibrate,
     "demo-blocked": training.demo_blocked,
     "status": promotion.status,
     "gates": promotion.gates,

@@ -17,6 +17,7 @@ from readmission_platform.assets.feed.outcomes import outcomes_asset
 from readmission_platform.assets.model.features import features_asset, split_asset
 from readmission_platform.assets.model.model_card import model_card_asset
 from readmission_platform.assets.model.promotion import stage_assets
+from readmission_platform.assets.model.recalibration import recalibrated_asset
 from readmission_platform.assets.model.reproduction import reproduction_asset
 from readmission_platform.assets.model.study import study_asset
 from readmission_platform.assets.model.training import candidate_asset
@@ -71,6 +72,7 @@ def model_definitions(entry: ModelEntry, current: Settings, rules: EnvironmentCo
             features_asset(model),
             split_asset(model),
             candidate_asset(model),
+            recalibrated_asset(model),
             validation_asset(model),
             model_card_asset(model),
             reproduction_asset(model),

@@ -247,6 +247,30 @@ def train(
         return version_records(*ledger.snapshot())[str(trained.version)]
 
 
+def recalibrate(
+    launcher: Launcher, version: str | None, *, additional_gates: Mapping[str, Any] | None = None
+) -> VersionRecord:
+    """Recalibrate a version, by default the one in production, and judge what comes of it; returns its record.
+
+    Raises
+    ------
+    GateFailed
+        Only when no version came of it; a version whose gates failed is returned, rejected.
+    Refused
+        When too few outcomes have matured.
+    """
+    from readmission_platform.assets.model.recalibration import RECALIBRATED_MODEL, RecalibratedConfig
+    from readmission_platform.assets.model.validation import VALIDATION, ValidationConfig
+
+    judged = ValidationConfig(additional_gates=dict(additional_gates or {}))
+    asked = RecalibratedConfig(version=version)
+    trained = launcher.recorded(
+        "recalibration_job", "version_trained", assets={RECALIBRATED_MODEL: asked, VALIDATION: judged}
+    )
+    with launcher.workspace.ledger() as ledger:
+        return version_records(*ledger.snapshot())[str(trained.version)]
+
+
 def promote(launcher: Launcher, config: PromotionConfig) -> None:
     """Run ``promotion_job``."""
     launcher.launch("promotion_job", ops={PROMOTION_OP: config})

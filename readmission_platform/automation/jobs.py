@@ -14,9 +14,11 @@ from readmission_platform.assets.feed.completeness import COMPLETE_CHECK
 from readmission_platform.assets.feed.ingestion import SourceConfig
 from readmission_platform.assets.feed.replay import replay_job
 from readmission_platform.assets.model.promotion import promotion_job
+from readmission_platform.assets.model.recalibration import RECALIBRATED_MODEL
 from readmission_platform.assets.model.reproduction import REPRODUCTION, ReproductionConfig
 from readmission_platform.assets.model.rollback import rollback_job
 from readmission_platform.assets.model.study import STUDY, StudyConfig
+from readmission_platform.assets.model.validation import VALIDATION
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.monitoring.figures import FIGURES
 from readmission_platform.storage.tables import DRIFT, OUTCOMES, PERFORMANCE, PREDICTIONS
@@ -29,6 +31,7 @@ class ModelJobs:
     """The jobs of one model."""
 
     training: Job
+    recalibration: Job
     promotion: Job
     reproduction: Job
     study: Job
@@ -67,11 +70,19 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
             "training",
             "training",
             # A version is reproduced and studied when somebody asks for it, and it has to be named.
-            dg.AssetSelection.groups(*groups) - assets(REPRODUCTION, STUDY),
+            dg.AssetSelection.groups(*groups) - assets(RECALIBRATED_MODEL, REPRODUCTION, STUDY),
             "From the source to a judged candidate. Start here: 'Materialize all' cannot mix these assets with the "
             f"daily ones. The launchpad is filled in for the source {default_source.source}; another source of the "
             "model may want the path of an archive. A failing gate fails the run, and nothing moves.",
             **{model.names.raw: default_source},
+        ),
+        recalibration=job(
+            "recalibration",
+            "training",
+            assets(RECALIBRATED_MODEL, VALIDATION),
+            "Keep the model of the version in production, or of the one named in the launchpad, and correct its risks "
+            f"by the latest {words.rows} whose outcome is known. The candidate that comes of it is judged by every "
+            "gate; nothing moves.",
         ),
         promotion=promotion_job(model),
         reproduction=job(

@@ -1,7 +1,10 @@
 """Retraining: a training that starts by itself, because of an alarm or because it is Sunday.
 
-What belongs here: when a training is requested, and with which data. What does not: what becomes of the version; it is
-a candidate like any other, and only the staging sensor and the gates take it further.
+Where risks no longer mean what they say while the model still ranks as well as it should, a recalibration is tried
+first: it changes least. If that did not help, the next alarm trains.
+
+What belongs here: when a training or a recalibration is requested, and with which data. What does not: what becomes of
+the version; it is a candidate like any other, and only the staging sensor and the gates take it further.
 
 Neither starts a training while another one runs, nor while a version in staging still collects its days in the shadow:
 a newer candidate would take its place and the days would start again, so that with one training a week and fourteen
@@ -23,8 +26,9 @@ from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.config.monitoring import MonitoringConfig, RetrainingConfig
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.versions import VersionRecord
-from readmission_platform.lifecycle.monitoring.live_verdicts import worse_measures
+from readmission_platform.lifecycle.monitoring.live_verdicts import matured_events, worse_measures
 from readmission_platform.lifecycle.monitoring.windows import drift_facts
+from readmission_platform.lifecycle.training.recalibration import RECALIBRATED
 from readmission_platform.lifecycle.versions.shadow_days import days_in_the_shadow
 from readmission_platform.lifecycle.versions.stages import Stage, live_version
 from readmission_platform.lifecycle.workspace import Platform
@@ -34,6 +38,8 @@ WHY_TAG, MEASURES_TAG, REPLACES_TAG = (
     f"readmission/retraining_{name}" for name in ("because", "measures", "of_version")
 )
 MINIMUM_SECONDS = 600
+# Measures that slope and intercept can mend. The Brier score falls with either, and discrimination is judged apart.
+CALIBRATION = frozenset({"observed_expected", "calibration_slope", "brier", "brier_skill"})
 
 
 def retraining_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig) -> dg.SensorDefinition:
@@ -41,13 +47,13 @@ def retraining_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentCon
 
     @dg.sensor(
         name=model.named("retraining_sensor"),
-        job=jobs.training,
+        jobs=[jobs.training, jobs.recalibration],
         minimum_interval_seconds=MINIMUM_SECONDS,
         default_status=status_of(rules.retraining_running),
         tags=model.tags,
         description="Requests a training when drift_report has an alarm for the version in production or "
-        "live_performance found it worse than its limits, unless something was trained within the cool-down. Promotes "
-        "nothing: the result is a candidate.",
+        "live_performance found it worse than its limits, unless something was trained within the cool-down. When only "
+        "calibration is worse, it requests a recalibration first. Promotes nothing: the result is a candidate.",
     )
     def sensor(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
@@ -66,6 +72,7 @@ def retraining_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentCon
         held_back = (
             cooling_down(trained, monitoring.retraining, now=now)
             or busy(context.instance, jobs.training.name)
+            or busy(context.instance, jobs.recalibration.name)
             or collecting(lake, waiting, needed=workspace.promotion_rules.shadow_days_required)
         )
         if held_back:
@@ -74,6 +81,10 @@ def retraining_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentCon
         # A run that failed before there was a version may be requested again, but not before tomorrow.
         day = now.astimezone(ZoneInfo(rules.timezone)).date()
         key = f"retraining-{record.version}-{trained[-1].seq}-{day}"
+        if because == "performance" and calls_for_recalibration(lake, record, measures, trained, monitoring):
+            return dg.RunRequest(
+                run_key=key, job_name=jobs.recalibration.name, tags={**tags, REPLACES_TAG: record.version}
+            )
         return request(context.instance, model, jobs, record, run_key=key, tags=tags)
 
     return sensor
@@ -124,6 +135,23 @@ def confirmed(lake: ModelLake, record: VersionRecord, monitoring: MonitoringConf
     return "_and_".join(name for name, calls in found.items() if calls), measures
 
 
+def calls_for_recalibration(
+    lake: ModelLake,
+    record: VersionRecord,
+    measures: Sequence[str],
+    trained: Sequence[Event],
+    monitoring: MonitoringConfig,
+) -> bool:
+    """Tell whether only calibration got worse, enough events have matured, and no recalibration was tried before."""
+    if (
+        not set(measures) <= CALIBRATION
+        or matured_events(lake, record.version) < monitoring.recalibration.min_positives
+    ):
+        return False
+    since = next(place for place, event in enumerate(trained) if event.version == record.version)
+    return not any(RECALIBRATED in event.payload for event in trained[since + 1 :])
+
+
 def cooling_down(trained: Sequence[Event], settings: RetrainingConfig, *, now: datetime) -> str | None:
     """Say that the last training is too recent for another one, or return None.
 
@@ -169,6 +197,7 @@ def request(
     return dg.RunRequest(
         run_key=run_key,
         run_config={"ops": {op: {"config": source}}},
+        job_name=jobs.training.name,
         tags={**tags, REPLACES_TAG: record.version},
     )
 

@@ -48,7 +48,8 @@ class Impact(Frozen):
 class Modification(Frozen):
     """One thing that may change: within which ranges, why, how it is verified, and its impact.
 
-    ``ranges`` are by the name of what training records: ``seed``, ``rows.<source>``, ``settings.<name>``.
+    ``ranges`` are by the name of what training records: ``seed``, ``rows.<source>``, ``settings.<name>``, and
+    ``recalibration.slope`` and ``recalibration.intercept`` of a version that keeps another one's model.
     """
 
     what: str = Field(min_length=1)

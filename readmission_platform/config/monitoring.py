@@ -50,6 +50,13 @@ class RetrainingConfig(Frozen):
     regularly: str = Field(description="Cron expression of the regular training, in the environment's time zone.")
 
 
+class RecalibrationConfig(Frozen):
+    """What a recalibration is fitted on."""
+
+    rows: int = Field(ge=1000, description="The latest so many rows whose outcome is known.")
+    min_positives: int = Field(ge=50, description="So many events have to have matured since the training.")
+
+
 class GapConfig(Frozen):
     """How far back missing days are looked for."""
 
@@ -67,11 +74,12 @@ class DeliveriesConfig(Frozen):
 
 
 class MonitoringConfig(Frozen):
-    """``monitoring.yaml``: gaps, deliveries, drift, live performance, retraining, translation where there is any."""
+    """``monitoring.yaml``: gaps, deliveries, drift, performance, retraining, recalibration, translation if any."""
 
     gaps: GapConfig
     deliveries: DeliveriesConfig
     drift: DriftConfig
     performance: PerformanceConfig
     retraining: RetrainingConfig
+    recalibration: RecalibrationConfig
     translation: TranslationConfig | None = None

@@ -214,6 +214,13 @@ class EstimatorPart(Protocol):
         """Return calibrated probabilities, shape (rows,)."""
         ...
 
+    def recalibrated(self, model: Any, slope: float, intercept: float) -> Any:
+        """Return a model that ranks as this one does, with the log odds of its risks r corrected.
+
+        They become ``slope * logit(r) + intercept``. The model that is given stays as it is.
+        """
+        ...
+
     def unsound(self, model: Any, inputs: pd.DataFrame, risk: np.ndarray) -> list[str | None]:
         """Say for each row why it cannot be scored soundly, without any of its values; None where it can."""
         ...

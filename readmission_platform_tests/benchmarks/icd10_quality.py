@@ -51,9 +51,8 @@ from readmission_platform.evaluation.estimates.ranking import (
     squared_errors,
     weighted_sum,
 )
+from readmission_platform.evaluation.estimates.recalibration import corrected, correction
 from readmission_platform.intake.sources import SourceRequest
-from readmission_platform.models.boosting.crossvalidation import correction
-from readmission_platform.models.boosting.recalibrated import corrected
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.models.readmission_30d.inputs import DIAGNOSES
 

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler, TargetEncoder
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.history import HISTORY_COLUMNS
 from readmission_platform.encounters.icd9 import category
-from readmission_platform.models.boosting.recalibrated import logit
+from readmission_platform.evaluation.estimates.calibration import logit
 from readmission_platform.models.readmission_30d.features import EncounterEncoder, categorical_mask, monotone_directions
 from readmission_platform.models.readmission_30d.inputs import DIAGNOSES
 

@@ -82,7 +82,7 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
                 found.fitted.model,
                 version=version,
                 form=contract.estimator.artifact,
-                signature=_signature(training.frame[list(contract.inputs)], found.fitted.scores),
+                signature=signature_of(training.frame[list(contract.inputs)], found.fitted.scores),
                 tags={"dagster_run_id": context.run.run_id},
                 title=words.title,
             )
@@ -162,7 +162,7 @@ def _recorded(
     lake, contract, model = workspace.lake, workspace.contract, found.fitted.model
     rows = evidence_of(contract, training, found.fitted.scores, workspace.pseudonym_key, baselines=found.baselines)
     measured = measured_on(training, model, stored, workspace, development_of(cohort))
-    explained = _explained(contract, model, training)
+    explained = explained_by(contract, model, training)
     table_version = lake.open(lake.names.features).version()
     return {
         "run_id": context.run.run_id,
@@ -171,7 +171,7 @@ def _recorded(
         "source": features.attrs["source"],
         "limit_set": features.attrs["limits"],
         "artifact": {"path": stored.path, "digest": stored.digest},
-        "evidence": _kept_evidence(lake, rows, stored.version, context.run.run_id),
+        "evidence": kept_evidence(lake, rows, stored.version, context.run.run_id),
         "data": {"table": lake.names.features, "table_version": table_version, "digest": frame_digest(features)},
         # What scoring knows of the entities besides the days that arrived.
         "cohort_table": {"table": lake.names.cohort, "table_version": lake.open(lake.names.cohort).version()},
@@ -196,7 +196,7 @@ def _recorded(
     }
 
 
-def _explained(contract: ModelContract, model: Any, training: TrainingTable) -> Explained:
+def explained_by(contract: ModelContract, model: Any, training: TrainingTable) -> Explained:
     """Explain the model on its test entities, where the contract can."""
     if contract.explain is None:
         return Explained(document={}, importance={})
@@ -206,7 +206,7 @@ def _explained(contract: ModelContract, model: Any, training: TrainingTable) -> 
     )
 
 
-def _kept_evidence(lake: ModelLake, rows: pd.DataFrame, version: str, run_id: str) -> dict[str, Any]:
+def kept_evidence(lake: ModelLake, rows: pd.DataFrame, version: str, run_id: str) -> dict[str, Any]:
     """Write the evidence rows and return where they are, with their digest."""
     from readmission_platform.evaluation.estimates.rows import digest_rows
 
@@ -220,7 +220,7 @@ def _kept_evidence(lake: ModelLake, rows: pd.DataFrame, version: str, run_id: st
     return {"table": EVIDENCE, "table_version": written.version, "digest": digest}
 
 
-def _signature(inputs: pd.DataFrame, scores: np.ndarray) -> Any:
+def signature_of(inputs: pd.DataFrame, scores: np.ndarray) -> Any:
     """Describe the model's inputs by name and type; no row is stored."""
     from mlflow.models import infer_signature
 

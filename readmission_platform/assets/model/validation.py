@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from readmission_platform.assets.model.evidence_metadata import report_metadata
+from readmission_platform.assets.model.recalibration import RECALIBRATED_MODEL
 from readmission_platform.assets.model.training import CANDIDATE
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import PLATFORM_TEAM, plain, table
@@ -53,7 +54,8 @@ def validation_asset(model: ModelAssets) -> dg.AssetsDefinition:
     rules = {**dict.fromkeys(names, judged), OTHER_GATES: f"All other gates of the policy. {judged}"}
 
     @model.asset(
-            VALIDATION, group="validation", owners=[PLATFORM_TEAM], kinds={"python"}, deps=[CANDIDATE], blocking=rules,
+            VALIDATION, group="validation", owners=[PLATFORM_TEAM], kinds={"python"},
+            deps=[CANDIDATE, RECALIBRATED_MODEL], blocking=rules,
             output_required=True,
             description="The evidence about a version, judged by the gates of the policy in force. Metrics with 95 % "
             f"intervals (bootstrap over {model.words.entities}) are computed from the version's stored out-of-fold "

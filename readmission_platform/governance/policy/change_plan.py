@@ -58,6 +58,7 @@ def outside_of(plan: ChangePlan, trained: Mapping[str, Any]) -> list[str]:
         "seed": trained.get("seed"),
         f"rows.{source}": cohort.get("rows"),
         **_flat("settings", recipe.get("settings")),
+        **_correction(trained.get("recalibrated")),
     }
     return [
         *_unlike_before(plan.unchanged, recipe, source),
@@ -136,8 +137,9 @@ def _flow(recorded: object) -> list[tuple[str, Any]]:
 
 
 def _out_of_range(ranges: Mapping[str, Span], recorded: Mapping[str, Any]) -> Iterator[str]:
-    # The sizes of the other sources say nothing about this one; its own is among what was recorded.
-    wanted = [name for name in ranges if not name.startswith("rows.")]
+    # The sizes of the other sources say nothing about this one; its own is among what was recorded, and so is the
+    # correction of a version that is recalibrated.
+    wanted = [name for name in ranges if not name.startswith(("rows.", "recalibration."))]
     for name in dict.fromkeys([*recorded, *wanted]):
         span, value = ranges.get(name), _number(recorded.get(name))
         if span is None:
@@ -180,6 +182,13 @@ def _flat(prefix: str, value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         return {prefix: value}
     return {name: each for key, part in value.items() for name, each in _flat(f"{prefix}.{key}", part).items()}
+
+
+def _correction(recalibrated: object) -> dict[str, Any]:
+    """Return the correction of a version that keeps another one's model; nothing of a version that was fitted."""
+    if recalibrated is None:
+        return {}
+    return {f"recalibration.{name}": _mapping(recalibrated).get(name) for name in ("slope", "intercept")}
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

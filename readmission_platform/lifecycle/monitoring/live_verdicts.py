@@ -160,6 +160,14 @@ def worse_measures(lake: ModelLake, version: str) -> list[str]:
     return sorted(rows["measure"])
 
 
+def matured_events(lake: ModelLake, version: str) -> int:
+    """Return how many events the judged period of a version has; 0 when it was not judged or they are few."""
+    if not lake.exists(PERFORMANCE):
+        return 0
+    rows = lake.read(PERFORMANCE, where={"version": [version], "period": [JUDGED], "kind": [MEASURED]})
+    return int(rows.loc[rows["cohort"] == ALL, "positives"].fillna(0).max()) if len(rows) else 0
+
+
 def latest_days(rows: pd.DataFrame, days: int) -> pd.DataFrame:
     """Return the rows of the latest so many days that there are rows of."""
     return rows[rows["day"].isin(sorted(set(rows["day"]))[-days:])]

@@ -13,8 +13,8 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from readmission_platform.evaluation.estimates.calibration import recalibration
-from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier, corrected
+from readmission_platform.evaluation.estimates.recalibration import cross_fitted
+from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier
 from readmission_platform.models.contract import CrossValidated, Progress
 
 
@@ -66,22 +66,5 @@ def cross_validate(
         for done, _ in enumerate(pool.map(fit_fold, range(count)), start=1):
             progress(done, count)
 
-    scores = np.empty(len(inputs))
-    corrections = []
-    for fold in range(count):
-        held_out = folds == fold
-        slope, intercept = correction(raw[~held_out], labels[~held_out])
-        scores[held_out] = corrected(raw[held_out], slope, intercept)
-        corrections.append((slope, intercept))
-    slope, intercept = corrections[0]
-    return CrossValidated(RecalibratedClassifier(pipelines[0], slope, intercept), scores)
-
-
-def correction(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Return slope and intercept of the log odds that make scores (rows,) most likely, to the last digits.
-
-    Scores that separate the outcomes completely have no such correction, and keep their log odds: the leakage checks
-    and gates see to such a model.
-    """
-    intercept, slope = recalibration(labels=labels, scores=scores)
-    return (slope, intercept) if np.isfinite(slope) else (1.0, 0.0)
+    found = cross_fitted(raw, labels, folds)
+    return CrossValidated(RecalibratedClassifier(pipelines[0], found.slope, found.intercept), found.scores)

@@ -59,6 +59,10 @@ class BoostingEstimator(ABC):
 
         return score(model, inputs)
 
+    def recalibrated(self, model: Any, slope: float, intercept: float) -> Any:
+        """Return the model with the log odds of its risks corrected once more; trees and reasons stay."""
+        return model.further(slope, intercept)
+
     def dump(self, model: Any) -> bytes:
         """Return the model as the bytes of its file."""
         return artifact.dump(model)

@@ -63,8 +63,8 @@ class BoostingExplanation:
 
     def explainer(self, model: Any) -> Callable[[pd.DataFrame, np.ndarray], tuple[list[str], list[str]]]:
         """Return a function from inputs and their risks to reasons in words and contributions as JSON, one a row."""
+        from readmission_platform.evaluation.estimates.calibration import logit
         from readmission_platform.models.boosting.contributions import Explainer
-        from readmission_platform.models.boosting.recalibrated import logit
 
         explainer, encoder = Explainer(model), model.classifier[0]
 
@@ -189,8 +189,9 @@ class BoostingExplanation:
 
 def _contributions(model: Any, inputs: pd.DataFrame) -> tuple[Any, float]:
     """Return contributions, and the largest difference in log odds from the risks they explain."""
+    from readmission_platform.evaluation.estimates.calibration import logit
     from readmission_platform.models.boosting.contributions import Explainer
-    from readmission_platform.models.boosting.recalibrated import logit, score
+    from readmission_platform.models.boosting.recalibrated import score
 
     found = Explainer(model).explain(inputs)
     return found, float(np.abs(found.log_odds - logit(score(model, inputs))).max())

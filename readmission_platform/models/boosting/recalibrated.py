@@ -1,7 +1,7 @@
 """A classifier whose log odds are corrected by a slope and an intercept.
 
-What belongs here: log odds, and the classifier. What does not: where slope and intercept come from
-(``crossvalidation``).
+What belongs here: the classifier. What does not: where slope and intercept come from (``crossvalidation``, and
+``evaluation.estimates.recalibration``).
 """
 
 from typing import Self
@@ -12,19 +12,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, ClassifierTags, Tags
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-# Scores this close to 0 or 1 have no finite logit.
-_CLIP = 1e-6
-
-
-def logit(scores: np.ndarray) -> np.ndarray:
-    """Return log odds of probabilities, clipped away from 0 and 1."""
-    clipped = np.clip(scores, _CLIP, 1 - _CLIP)
-    return np.asarray(np.log(clipped / (1 - clipped)))
-
-
-def corrected(scores: np.ndarray, slope: float, intercept: float) -> np.ndarray:
-    """Return probabilities (rows,) whose log odds are those of the scores, corrected."""
-    return np.asarray(1 / (1 + np.exp(-(slope * logit(scores) + intercept))))
+from readmission_platform.evaluation.estimates.calibration import logit
+from readmission_platform.evaluation.estimates.recalibration import corrected
 
 
 def clipped_log_odds(log_odds: np.ndarray) -> np.ndarray:
@@ -49,6 +38,10 @@ class RecalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     def classes_(self) -> np.ndarray:
         """Class labels, 0 and 1."""
         return np.array([0, 1])
+
+    def further(self, slope: float, intercept: float) -> "RecalibratedClassifier":
+        """Return the same classifier with the log odds of these risks corrected once more."""
+        return RecalibratedClassifier(self.classifier, slope * self.slope, slope * self.intercept + intercept)
 
     def fit(self, frame: pd.DataFrame, labels: np.ndarray) -> Self:
         """Fit the classifier; slope and intercept are given, not learnt here."""

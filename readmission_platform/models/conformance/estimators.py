@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from readmission_platform.evaluation.estimates.metrics import auroc
+from readmission_platform.evaluation.estimates.recalibration import corrected
 from readmission_platform.evaluation.leakage import permuted_labels_auroc
 from readmission_platform.models.conformance.subject import Subject
 
@@ -32,6 +33,7 @@ def promises(subject: Subject) -> Iterator[Promise]:
     yield "the model to ship gives the scores of its test entities", _another_model(subject)
     yield "a row's risk does not depend on the rows beside it", _depends_on_neighbours(subject)
     yield "the same seed gives the same bits", _unseeded(subject)
+    yield "a recalibrated model ranks as before, and its log odds are the corrected ones", _recalibrated(subject)
     yield "an artifact round-trips bit for bit", _artifact(subject)
     yield "an artifact of a foreign type is refused", _foreign(subject)
     yield "features have names", _features(subject)
@@ -102,6 +104,16 @@ def _unseeded(subject: Subject) -> str | None:
         return "the models to ship differ"
     folds = int(subject.folds.max()) + 1
     return None if told == [(done, folds) for done in range(1, folds + 1)] else "progress is not told fold by fold"
+
+
+def _recalibrated(subject: Subject) -> str | None:
+    estimator, rows = subject.contract.estimator, subject.inputs[subject.test]
+    model = estimator.recalibrated(subject.fitted.model, 0.8, 0.3)
+    apart = np.abs(estimator.score(model, rows) - corrected(subject.risk[subject.test], 0.8, 0.3)).max()
+    if apart > 1e-9:
+        return f"risks are {apart:.1e} from the corrected ones"
+    same = np.array_equal(estimator.score(subject.fitted.model, rows), subject.risk[subject.test])
+    return None if same else "the model that was recalibrated gives other risks than before"
 
 
 def _artifact(subject: Subject) -> str | None:

@@ -16,9 +16,10 @@ from sklearn.preprocessing import FunctionTransformer
 from skops.io import dumps, loads
 from threadpoolctl import threadpool_limits
 
+from readmission_platform.evaluation.estimates.calibration import logit
 from readmission_platform.models.boosting import contributions
 from readmission_platform.models.boosting.contributions import BoostingExplainer, Explainer
-from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier, logit, score
+from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier, score
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.models.readmission_30d.features import feature_names
 from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import root
 
-from readmission_platform.models.boosting.crossvalidation import correction
-from readmission_platform.models.boosting.recalibrated import corrected, logit
+from readmission_platform.evaluation.estimates.calibration import logit
+from readmission_platform.evaluation.estimates.recalibration import corrected, correction
 
 
 def solved(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ from sklearn.metrics import roc_auc_score
 from skops.io import dumps, get_untrusted_types, loads
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier, logit, score
+from readmission_platform.evaluation.estimates.calibration import logit
+from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier, score
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.models.readmission_30d.model import build_pipeline
 from readmission_platform_tests.support.small_study import OVERCONFIDENT, SETTINGS, SmallStudy

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from readmission_platform.encounters.cohort import CANNOT_BE_READMITTED, DRUG_COLUMNS
+from readmission_platform.evaluation.estimates.calibration import logit
 from readmission_platform.models.boosting.contributions import Contributions, Explainer
 from readmission_platform.models.boosting.reasons import LEAST, LOWERING, by_concept, reasons
-from readmission_platform.models.boosting.recalibrated import logit, score
+from readmission_platform.models.boosting.recalibrated import score
 from readmission_platform.models.readmission_30d.concepts import ADMITTED_AS, CAME_FROM, CONCEPTS, DISCHARGED
 from readmission_platform.models.readmission_30d.explanation import EXPLANATION, known_specialties_only
 from readmission_platform.models.readmission_30d.features import EncounterEncoder, feature_names
