@@ -258,11 +258,20 @@ class _Validated(Payload):
     additional_gates: dict[Label, Any] | None = None
 
 
+class _CountedOut(Shape):
+    event: Annotated[int, Field(ge=1, le=MAX_WHOLE)]
+    columns: list[Label] = Field(max_length=2000)
+    until: Label
+    by: Identity
+    demo: bool
+
+
 class _Moved(Payload):
     to_stage: Stage
     moves: dict[Stage, Identity | None]
     approvals: list[Annotated[int, Field(ge=1, le=MAX_WHOLE)]] = Field(default=[], max_length=1000)
     approvals_required: Annotated[int, Field(ge=1, le=1000)] | None = None
+    drift_accepted: list[_CountedOut] = Field(default=[], max_length=1000)
     policy_digest: Digest | None = None
     reason: Text = ""
     request: dict[str, Any] | None = None
@@ -342,6 +351,7 @@ PAYLOADS: Mapping[str, type[Payload]] = {
     "version_trained": _Trained,
     "version_validated": _Validated,
     "version_approved": _Signed,
+    "drift_accepted": _Signed,
     "version_promoted": _Moved,
     "version_rolled_back": _Moved,
     "version_studied": _Studied,
