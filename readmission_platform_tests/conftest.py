@@ -137,7 +137,7 @@ def demonstration(challenged_home: Home, moments: Moments) -> tuple[Home, Outcom
 
 @pytest.fixture(scope="session")
 def shadowed_home(challenged_home: Home, moments: Moments) -> Home:
-    """Version 1 is in production, version 2 in staging, and it scored the last three days in the shadow."""
+    """Version 1 is in production, version 2 in staging; it scored the last days in the shadow, and that was judged."""
 
     def live(path: Path) -> Outcome:
         home = challenged_home.copy(path)
@@ -146,6 +146,7 @@ def shadowed_home(challenged_home: Home, moments: Moments) -> Home:
             home,
             ("promote", "--version", "2", "--to-stage", "staging"),
             ("score", "--from", days[0], "--to", days[-1]),
+            ("drift", "judge"),
         )
 
     return moments.lived("shadowed", live)[0]

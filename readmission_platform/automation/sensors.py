@@ -94,9 +94,7 @@ def production_promotion_sensor(model: ModelAssets, jobs: ModelJobs, rules: Envi
             return dg.SkipReason(f"version {approved.version}: {days} of {asked.shadow_days_required} shadow days")
         drift = drift_facts(workspace.lake, record, workspace.monitoring.drift)
         if drift.closed == 0 or drift.unjudged:
-            why = (
-                "no window of rows is full" if drift.closed == 0 else "monitoring_job has not judged the latest windows"
-            )
+            why = "no window of rows is full" if drift.closed == 0 else "the latest windows are not judged"
             return dg.SkipReason(f"version {approved.version}: {why}")
         config = PromotionConfig(
             version=approved.version, to_stage=Stage.production, replace=approved.saw_incumbent, reason="approved"
