@@ -39,6 +39,7 @@ app = typer.Typer(
 )
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": training.run,
+    "demo-year": training.demo_year,
     "train": training.train,
     "demo-blocked": training.demo_blocked,
     "status": promotion.status,

@@ -151,16 +151,20 @@ def from_the_future(scenario: Scenario) -> None:
     accept(scenario, issued_at=(scenario.ledger.now() + timedelta(days=2)).isoformat())
 
 
+def measured(column: str, seen: float, limit: float, up_to: float) -> dict[str, Any]:
+    return {"column": column, "measure": "drift", "seen": seen, "limit": limit, "up_to": up_to}
+
+
 def of_more_than_was_seen(scenario: Scenario) -> None:
-    accept(scenario, columns=[dict(column="payer_code", measure="drift", seen=1.1, limit=0.2, up_to=9.0)])
+    accept(scenario, columns=[measured("payer_code", 1.1, 0.2, 9.0)])
 
 
 def by_limits_of_its_own(scenario: Scenario) -> None:
-    accept(scenario, columns=[dict(column="payer_code", measure="drift", seen=1.1, limit=5.0, up_to=6.1)])
+    accept(scenario, columns=[measured("payer_code", 1.1, 5.0, 6.1)])
 
 
 def of_the_predicted_risks(scenario: Scenario) -> None:
-    accept(scenario, columns=[dict(column="risk", measure="drift", seen=0.3, limit=0.2, up_to=0.5)])
+    accept(scenario, columns=[measured("risk", 0.3, 0.2, 0.5)])
 
 
 def without_a_reason(scenario: Scenario) -> None:
