@@ -361,6 +361,9 @@ PAYLOADS: Mapping[str, type[Payload]] = {
 
 # Each is judged by all before it; a hospital adopts a few in a year.
 _MOST_RULES = 2000
+# A hospital accepts drift a few times in a year; each is judged by what was in force then.
+_MOST_ACCEPTANCES = 500
+_ACCEPTANCES = frozenset({"drift_accepted", "drift_acceptance_withdrawn"})
 _RULES = frozenset({*ADOPTABLE, *KEY_CHANGES, "demo_approver_created"})
 
 
@@ -374,6 +377,8 @@ def check_payloads(events: Sequence[Event]) -> None:
     """
     if sum(event.kind in _RULES for event in events) > _MOST_RULES:
         raise BadInput(f"it holds more than {_MOST_RULES} adoptions")
+    if sum(event.kind in _ACCEPTANCES for event in events) > _MOST_ACCEPTANCES:
+        raise BadInput(f"it holds more than {_MOST_ACCEPTANCES} acceptances of drift")
     for event in events:
         if event.kind.startswith("version_") and (event.version is None or event.model == ENVIRONMENT):
             raise BadInput(f"event {event.seq} ({event.kind}) is about no version of a model")

@@ -12,9 +12,10 @@ Whoever may approve a version may accept drift, and nobody who trained it. Like 
 whenever it is used, by the roles and limits in force at that moment, and a day is over when it is over in UTC.
 """
 
+import math
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -23,16 +24,12 @@ from pydantic import ConfigDict, Field, ValidationError
 from readmission_platform.config.monitoring import DriftConfig
 from readmission_platform.evaluation.drift.stability import DRIFT, MISSING, UNSEEN
 from readmission_platform.foundation.values import Frozen
-from readmission_platform.governance.demo_approver import DEMO_ROLE
-from readmission_platform.governance.ledger.binding import environment_of, installation_of
+from readmission_platform.governance.demo_approver import ANNOUNCED, DEMO_ROLE, demo_keys
+from readmission_platform.governance.ledger.binding import LOCAL, environment_of, installation_of
 from readmission_platform.governance.ledger.chain import Event, utc_text
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoptable import InForce
-from readmission_platform.governance.policy.adoption import (
-    announced_demo_keys,
-    demonstrations_count,
-    everything_in_force,
-)
+from readmission_platform.governance.policy.adoption import adoptions_with_effect, demonstrations_count, in_force_of
 from readmission_platform.governance.promotion.case import Condition, condition
 from readmission_platform.governance.promotion.check import Check
 from readmission_platform.governance.promotion.drift_withdrawals import WITHDRAWN
@@ -255,6 +252,49 @@ def check_acceptance(
     return [problem for problem, holds in problems.items() if holds]
 
 
+class _Acceptances:
+    """Every acceptance of a ledger, judged by what was in force at any moment of it; that is worked out once."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._given = [event for event in events if event.kind == ACCEPTED]
+        if not self._given:
+            return
+        self._adopted = adoptions_with_effect(events)
+        self._records = version_records(events, {})
+        self._environment, self._installation = environment_of(events), installation_of(events)
+        self._announced = [event for event in events if event.kind == ANNOUNCED and self._environment == LOCAL]
+        self._withdrawn = {
+            str(event.payload.get("nonce")): event.seq
+            for event in reversed(events)
+            if event.kind == WITHDRAWN and unasked(event, events) is None
+        }
+
+    def before(self, seq: float, now: datetime) -> list[Acceptance]:
+        """Return those recorded before an event, each with why it did not count at that moment."""
+        given = [event for event in self._given if event.seq < seq]
+        if not given:
+            return []
+        in_force = in_force_of(entry for entry in self._adopted if entry[0].seq < seq)
+        counts = demonstrations_count(in_force)
+        demo = demo_keys(event for event in self._announced if event.seq < seq) if counts else {}
+        found: list[Acceptance] = []
+        for event in given:
+            problems = check_acceptance(
+                event.payload, record=self._records.get(event.version or ""), in_force=in_force, registered_keys=demo,
+                environment=self._environment, installation=self._installation, now=now,
+            )  # fmt: skip
+            acceptance = _read(event)
+            withdrawn = self._withdrawn.get(acceptance.nonce, math.inf)
+            if acceptance.version != event.version:
+                problems.append("it is recorded of another version")
+            if withdrawn < seq:
+                problems.append(f"it was withdrawn in event {withdrawn}")
+            if any(acceptance.nonce == each.nonce for each in found):
+                problems.append("it was recorded before")
+            found.append(replace(acceptance, problems=tuple(problems)))
+        return found
+
+
 def acceptances(events: Sequence[Event], *, now: datetime) -> list[Acceptance]:
     """Return every acceptance in order, each with why it does not count now.
 
@@ -263,32 +303,7 @@ def acceptances(events: Sequence[Event], *, now: datetime) -> list[Acceptance]:
     events
         All events of one model and its environment, in order.
     """
-    given = [event for event in events if event.kind == ACCEPTED]
-    if not given:
-        return []
-    now_in_force = everything_in_force(events)
-    demo = announced_demo_keys(events) if demonstrations_count(now_in_force) else {}
-    records = version_records(events, {})
-    withdrawn = {
-        str(event.payload.get("nonce")): event.seq
-        for event in events
-        if event.kind == WITHDRAWN and unasked(event, events) is None
-    }
-    found: list[Acceptance] = []
-    for event in given:
-        problems = check_acceptance(
-            event.payload, record=records.get(event.version or ""), in_force=now_in_force, registered_keys=demo,
-            environment=environment_of(events), installation=installation_of(events), now=now,
-        )  # fmt: skip
-        acceptance = _read(event)
-        if acceptance.version != event.version:
-            problems.append("it is recorded of another version")
-        if acceptance.nonce in withdrawn:
-            problems.append(f"it was withdrawn in event {withdrawn[acceptance.nonce]}")
-        if any(acceptance.nonce == each.nonce for each in found):
-            problems.append("it was recorded before")
-        found.append(Acceptance(**{**vars(acceptance), "problems": tuple(problems)}))
-    return found
+    return _Acceptances(events).before(math.inf, now)
 
 
 def counting(events: Sequence[Event], version: str, *, now: datetime) -> list[Acceptance]:
@@ -330,15 +345,43 @@ def counted_in(promotion: Event, events: Sequence[Event]) -> tuple[list[Acceptan
     events
         All events of the model and its environment, in order.
     """
+    return _counted_in(promotion, _Acceptances(events)) if _listed(promotion) else ([], [])
+
+
+def improper_acceptances(events: Sequence[Event]) -> dict[int, str]:
+    """Say by event which acceptances did not count when they were recorded: nobody who may gave them."""
+    known, found = _Acceptances(events), {}
+    for event in events:
+        if event.kind == ACCEPTED:
+            last = known.before(event.seq + 1, datetime.fromisoformat(event.at))[-1]
+            if last.problems:
+                found[event.seq] = f"the acceptance of drift in event {event.seq}: {', '.join(last.problems)}"
+    return found
+
+
+def acceptance_checks(version: str, events: Sequence[Event]) -> Iterator[Check]:
+    """Check the acceptances of a version, and those that its promotions counted."""
+    given = {event.seq: event for event in events if event.kind == ACCEPTED and event.version == version}
+    promotions = [event for event in events if event.kind == "version_promoted" and event.version == version]
+    if not given and not any(_listed(event) for event in promotions):
+        return
+    known = _Acceptances(events)
+    problems = [said for seq, said in improper_acceptances(events).items() if seq in given]
+    problems += [problem for event in promotions for problem in _counted_in(event, known)[1]]
+    detail = "; ".join(problems) or "; ".join(_read(event).says() for event in given.values())
+    yield Check("accepted_drift", "integrity", "fail" if problems else "pass", detail)
+
+
+def _listed(promotion: Event) -> list[Any]:
     listed = promotion.payload.get("drift_accepted")
-    named = [each.get("event") for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
-    if not named:
-        return [], []
-    before = [event for event in events if event.seq < promotion.seq]
-    known = {each.event: each for each in acceptances(before, now=datetime.fromisoformat(promotion.at))}
+    return [each.get("event") for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+
+
+def _counted_in(promotion: Event, known: _Acceptances) -> tuple[list[Acceptance], list[str]]:
     valid, problems = [], []
-    for seq in named:
-        found = known.get(seq) if isinstance(seq, int) else None
+    then = {each.event: each for each in known.before(promotion.seq, datetime.fromisoformat(promotion.at))}
+    for seq in _listed(promotion):
+        found = then.get(seq) if isinstance(seq, int) else None
         if found is None or found.version != promotion.version:
             problems.append(f"event {promotion.seq} counted event {seq}, which accepts no drift of this version")
         elif found.problems:
@@ -346,31 +389,6 @@ def counted_in(promotion: Event, events: Sequence[Event]) -> tuple[list[Acceptan
         else:
             valid.append(found)
     return valid, problems
-
-
-def improper_acceptances(events: Sequence[Event]) -> dict[int, str]:
-    """Say by event which acceptances did not count when they were recorded; nobody who may recorded them."""
-    found = {}
-    for place, event in enumerate(events):
-        if event.kind == ACCEPTED:
-            (*_, last) = acceptances(events[: place + 1], now=datetime.fromisoformat(event.at))
-            if last.problems:
-                found[event.seq] = f"the acceptance of drift in event {event.seq}: {', '.join(last.problems)}"
-    return found
-
-
-def acceptance_checks(version: str, events: Sequence[Event]) -> Iterable[Check]:
-    """Check the acceptances of a version, and those that its promotions counted."""
-    given = [event for event in events if event.kind == ACCEPTED and event.version == version]
-    if not given:
-        return
-    improper = {seq: said for seq, said in improper_acceptances(events).items() if seq in {e.seq for e in given}}
-    problems = list(improper.values())
-    for event in events:
-        if event.kind == "version_promoted" and event.version == version:
-            problems += counted_in(event, events)[1]
-    detail = "; ".join(problems) or "; ".join(_read(event).says() for event in given)
-    yield Check("accepted_drift", "integrity", "fail" if problems else "pass", detail)
 
 
 def _within_rule(each: AcceptedColumn, config: DriftConfig) -> bool:
