@@ -22,6 +22,7 @@ from readmission_platform.assets.feed.replay import ReplayConfig
 from readmission_platform.assets.model.promotion import PromotionConfig
 from readmission_platform.automation.retraining import busy, collecting, confirmed, cooling_down, source_of
 from readmission_platform.foundation.errors import BadInput, Refused
+from readmission_platform.foundation.steps import reached
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.promotion.drift_acceptances import counting
 from readmission_platform.launcher import Launcher
@@ -156,6 +157,7 @@ class _Year:
             return
         self.tell(name)
         work()
+        reached(f"demonstration: {name}")
         self.plan.done.append(name)
         _keep(self.workspace, self.plan)
 

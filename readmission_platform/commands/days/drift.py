@@ -31,7 +31,11 @@ def list_drift(
         return
     for each in drifted:
         windows = each["windows"]
-        days = f"{windows[0]['first_day']} to {windows[-1]['last_day']}" if windows else "no window was judged yet"
+        days = (
+            f"{windows[0]['first_day']} to {windows[-1]['last_day']}"
+            if windows
+            else "the latest windows are not judged yet"
+        )
         out.print(f"[bold]version {each['version']}[/] in {each['state']}: {days}")
         if each["drifted"]:
             rows = (_measured(one) for one in each["drifted"])
