@@ -150,7 +150,8 @@ class _Year:
         self._step(f"monitor {named}", lambda: lifecycle.monitor(self.launcher))
         if self._in(Stage.staging) is not None:
             self._step(f"decide about production on {last}", self._bring_to_production)
-        self._step(f"decide about training on {last}", lambda: self._train_if_called_for(last))
+        if last < self.plan.dates[-1]:  # a version that is trained at the end would never score a day
+            self._step(f"decide about training on {last}", lambda: self._train_if_called_for(last))
 
     def _step(self, name: str, work: Callable[[], object]) -> None:
         if name in self.plan.done:

@@ -64,8 +64,12 @@ def test_accepted_drift_is_something_to_look_at_and_no_trouble():
 
 
 def test_beside_accepted_drift_an_alarm_names_the_other_columns():
-    columns = [("column_drifted", 1.0, "column: age"), ("column_drifted", 1.0, "column: race"),
-               ("column_drift_accepted", 1.0, "column: age"), ("column_drift_accepted", 0.0, "column: race")]  # fmt: skip
+    columns = [
+        ("column_drifted", 1.0, "column: age"),
+        ("column_drifted", 1.0, "column: race"),
+        ("column_drift_accepted", 1.0, "column: age"),
+        ("column_drift_accepted", 0.0, "column: race"),
+    ]
     found = judged(("drift_alarm", 1.0, "all"), *columns, accepted=("age until 2026-04-01",))
     assert found["text"] == "Not all is well"
     assert "training data (race)" in found["more"]
