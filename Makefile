@@ -41,7 +41,7 @@ WITH_ARCHIVE = $(if $(ARCHIVE),--archive "$(ARCHIVE_PATH)")
 .PHONY: help
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
-	@printf '\nVariables: MODEL=name SOURCE=name (synthetic, uci, ...) ARCHIVE=path ENCOUNTERS=n SEED=n PYTHON=python3.12 READMISSION_HOME=folder READMISSION_MODELS=names\n'
+	@printf '\nVariables: MODEL=name SOURCE=name (synthetic, uci, ...) ARCHIVE=path ENCOUNTERS=n SEED=n DAYS=n PYTHON=python3.12 READMISSION_HOME=folder READMISSION_MODELS=names\n'
 
 .PHONY: setup
 setup: $(STAMP) ## install everything into .venv and prepare the home (two to four minutes, 1.7 GB, once)
@@ -63,6 +63,10 @@ mlflow: setup ## the MLflow UI: runs, metrics, registered versions
 .PHONY: demo-blocked
 demo-blocked: setup ## see a failing gate stop a model, and undo it
 	$(BIN)/readmission demo-blocked $(OF_MODEL) $(WITH_ARCHIVE)
+
+.PHONY: demo-year
+demo-year: setup ## a year lived through at once, in a home of its own (var-year): outcomes, drift, a second version
+	READMISSION_HOME="$(or $(READMISSION_HOME),$(CURDIR)/var-year)" $(BIN)/readmission demo-year $(OF_MODEL) $(WITH_ARCHIVE) $(if $(DAYS),--days $(DAYS))
 
 .PHONY: reset
 reset: ## delete the home with all its state (asks first; YES=1 does not ask)

@@ -15,7 +15,7 @@ from readmission_platform.commands import audit as auditing
 from readmission_platform.commands import installation
 from readmission_platform.commands import keys as signing_keys
 from readmission_platform.commands import policy as policies
-from readmission_platform.commands.days import daily, history, identities, monitor, worklist
+from readmission_platform.commands.days import daily, drift, history, identities, monitor, worklist
 from readmission_platform.commands.days import quarantine as quarantining
 from readmission_platform.commands.terminal import advice, command_begins, err, with_model
 from readmission_platform.commands.versions import (
@@ -40,6 +40,7 @@ app = typer.Typer(
 )
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": training.run,
+    "demo-year": training.demo_year,
     "train": training.train,
     "recalibrate": recalibration.recalibrate,
     "demo-blocked": training.demo_blocked,
@@ -103,6 +104,13 @@ who_is_who.command("list")(with_model(identities.list_identities))
 who_is_who.command("merge")(with_model(identities.merge))
 who_is_who.command("part")(with_model(identities.part))
 app.add_typer(who_is_who, name="identities")
+
+drifting = typer.Typer(help="What differs from the training data, and what of it is accepted.", no_args_is_help=True)
+drifting.command("list")(with_model(drift.list_drift))
+drifting.command("judge")(with_model(drift.judge))
+drifting.command("accept")(with_model(drift.accept))
+drifting.command("withdraw")(with_model(drift.withdraw))
+app.add_typer(drifting, name="drift")
 
 audit = typer.Typer(help="The ledger's integrity, for the auditor.", no_args_is_help=True)
 audit.command("export-head")(auditing.export_head)

@@ -5,6 +5,7 @@ the steps from data to predictions. What does not: what the jobs do, and how res
 """
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,12 +34,16 @@ from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.lifecycle.days.progress import check_days
 from readmission_platform.lifecycle.days.replay import check_continues
+from readmission_platform.lifecycle.monitoring.acceptance import accept_everything_as_demo
 from readmission_platform.lifecycle.versions.stages import Stage
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.tables import PREDICTIONS
 
-SHADOW_DAYS = 3
 PRODUCTION_DAYS = 14
+DEMO_ACCEPTANCE = (
+    "demonstration: the replay is later than the training data and differs from it in these columns; nobody has looked "
+    "at what that means for patients"
+)
 PROCESS_TAG, HOST_TAG = "readmission/process", "readmission/host"
 
 Progress = Callable[[str, float], None]
@@ -299,6 +304,23 @@ def score(launcher: Launcher, days: Sequence[str], *, version: str | None = None
     launcher.launch("scoring_job", assets={PREDICTIONS: ScoringConfig(version=version, reason=reason)}, days=days)
 
 
+def monitor(launcher: Launcher) -> None:
+    """Run ``monitoring_job``: drift of what was scored, and performance on what has matured."""
+    launcher.launch("monitoring_job")
+
+
+def days_until_judged(workspace: Workspace) -> int:
+    """Return how many days of the replay a version scores in the shadow: those asked for, and a window of rows."""
+    window = math.ceil(workspace.monitoring.drift.window_rows / workspace.config.daily_rows)
+    return max(workspace.promotion_rules.shadow_days_required, window)
+
+
+def accept_drift_as_demo(workspace: Workspace, version: str) -> Event | None:
+    """Let the demo approver accept what has drifted of a version, as a clinician would; None when nothing has."""
+    with workspace.ledger() as ledger:
+        return accept_everything_as_demo(version, DEMO_ACCEPTANCE, ledger=ledger, workspace=workspace)
+
+
 @dataclass(frozen=True)
 class WholeLife:
     """What ``run`` did: the version, and the days it scored in the shadow and in production."""
@@ -327,9 +349,12 @@ def whole_life(launcher: Launcher, source: SourceConfig) -> WholeLife:
         launcher,
         PromotionConfig(version=record.version, to_stage=Stage.staging, reason="every candidate gate passed"),
     )
-    days = replay(launcher, ReplayConfig(days=SHADOW_DAYS + PRODUCTION_DAYS))
-    shadow, live = days[:SHADOW_DAYS], days[SHADOW_DAYS:]
+    first = days_until_judged(workspace)
+    days = replay(launcher, ReplayConfig(days=first + PRODUCTION_DAYS))
+    shadow, live = days[:first], days[first:]
     score(launcher, shadow)
+    monitor(launcher)
+    accept_drift_as_demo(workspace, record.version)
     promote(
         launcher,
         PromotionConfig(

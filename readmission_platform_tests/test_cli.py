@@ -10,6 +10,7 @@ import pytest
 
 from readmission_platform.cli import COMMANDS
 from readmission_platform.encounters.contract import ENCOUNTERS_WITH_OUTCOME
+from readmission_platform_tests.conftest import PRODUCTION_DAYS, SHADOW_DAYS
 from readmission_platform_tests.support.homes import COHORT, MODEL, Home, Outcome
 
 STAGES = {"staging", "production"}
@@ -113,7 +114,8 @@ def test_replay_reports_its_days_and_that_they_are_simulated(lived_home: Home, c
     # The days are there already: nothing is written twice.
     before = {day: (home.path / "landing/discharges" / day / "discharges.csv").stat().st_mtime_ns
               for day in home.landed()}  # fmt: skip
-    found = home.command("replay", "--start", home.landed()[0], "--days", "17", "--json").json
+    days = str(SHADOW_DAYS + PRODUCTION_DAYS)
+    found = home.command("replay", "--start", home.landed()[0], "--days", days, "--json").json
     assert found == {"days": home.landed(), "simulated": True}
     assert before == {day: (home.path / "landing/discharges" / day / "discharges.csv").stat().st_mtime_ns
                       for day in home.landed()}  # fmt: skip

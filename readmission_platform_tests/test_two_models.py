@@ -46,6 +46,7 @@ def stage_and_promote(home: Home, model: str, version: str) -> None:
         home,
         of(model, "promote", "--version", version, "--to-stage", "staging"),
         of(model, "score", "--from", days[0], "--to", days[-1]),
+        of(model, "drift", "judge"),
         of(model, "approve", "--version", version, "--reason", "shown"),
         of(model, "promote", "--from-stage", "staging", "--replace", "--reason", "shown"),
     )
@@ -58,7 +59,7 @@ def landed(home: Home, model: str) -> list[str]:
 
 @pytest.fixture(scope="session")
 def both_home(trained_home: Home, moments: Moments) -> Home:
-    """Version 1 of both models is in production after three days in the shadow; a month more of each has landed."""
+    """Version 1 of both models is in production after its days in the shadow; a month more of each has landed."""
 
     def lived(path: Path) -> Outcome:
         home = trained_home.copy(path).having(READMISSION_MODELS=f"{MODEL},{OTHER}")

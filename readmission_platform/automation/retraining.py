@@ -26,6 +26,7 @@ from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.config.monitoring import MonitoringConfig, RetrainingConfig
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.governance.promotion.drift_acceptances import Acceptance, counting
 from readmission_platform.lifecycle.monitoring.live_verdicts import matured_events, worse_measures
 from readmission_platform.lifecycle.monitoring.windows import drift_facts
 from readmission_platform.lifecycle.training.recalibration import RECALIBRATED
@@ -64,9 +65,10 @@ def retraining_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentCon
             record = live_version(ledger, Stage.production.value)
             waiting = live_version(ledger, Stage.staging.value)
             trained = ledger.events(kind="version_trained")
+            accepted = counting(ledger.events(), record.version, now=ledger.now()) if record else []
         if record is None:
             return dg.SkipReason("no version is in production")
-        because, measures = confirmed(lake, record, monitoring)
+        because, measures = confirmed(lake, record, monitoring, accepted)
         if not because:
             return dg.SkipReason(f"version {record.version} has no drift alarm and is not worse on matured outcomes")
         held_back = (
@@ -127,9 +129,14 @@ def regular_training_schedule(
     return schedule
 
 
-def confirmed(lake: ModelLake, record: VersionRecord, monitoring: MonitoringConfig) -> tuple[str, Sequence[str]]:
-    """Say what calls for a training: ``drift``, ``performance``, both or nothing; and the measures that got worse."""
-    drift = drift_facts(lake, record, monitoring.drift)
+def confirmed(
+    lake: ModelLake, record: VersionRecord, monitoring: MonitoringConfig, accepted: Sequence[Acceptance] = ()
+) -> tuple[str, Sequence[str]]:
+    """Say what calls for a training: ``drift``, ``performance``, both or nothing; and the measures that got worse.
+
+    Drift that was ``accepted`` calls for none by itself; the regular training goes on.
+    """
+    drift = drift_facts(lake, record, monitoring.drift, accepted)
     measures = worse_measures(lake, record.version)
     found = {"drift": len(drift.drifted) >= drift.alarm_windows, "performance": bool(measures)}
     return "_and_".join(name for name, calls in found.items() if calls), measures

@@ -14,6 +14,8 @@ from readmission_platform.automation.jobs import ModelJobs
 from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
+from readmission_platform.governance.promotion.drift_acceptances import ACCEPTED
+from readmission_platform.lifecycle.monitoring.windows import drift_facts
 from readmission_platform.lifecycle.versions.reconciliation import differences, record_once
 from readmission_platform.lifecycle.versions.shadow_days import days_in_the_shadow
 from readmission_platform.lifecycle.versions.stages import Stage, live_version
@@ -84,15 +86,21 @@ def production_promotion_sensor(model: ModelAssets, jobs: ModelJobs, rules: Envi
             asked = workspace.promotion_rules
             approved = approved_in_staging(ledger, needed=asked.approvals_required)
             record = live_version(ledger, Stage.staging.value)
+            accepted = max((event.seq for event in ledger.events(kind=ACCEPTED)), default=0)
         if approved is None or record is None:
             return dg.SkipReason("no version in staging has the approvals it needs")
         days = days_in_the_shadow(workspace.lake, record)
         if days < asked.shadow_days_required:
             return dg.SkipReason(f"version {approved.version}: {days} of {asked.shadow_days_required} shadow days")
+        drift = drift_facts(workspace.lake, record, workspace.monitoring.drift)
+        if drift.closed == 0 or drift.unjudged:
+            why = "no window of rows is full" if drift.closed == 0 else "the latest windows are not judged"
+            return dg.SkipReason(f"version {approved.version}: {why}")
         config = PromotionConfig(
             version=approved.version, to_stage=Stage.production, replace=approved.saw_incumbent, reason="approved"
         )
-        return _promotion(model, config, f"production-{approved.version}-{approved.seq}-{days}")
+        # Drift that was accepted since the last refusal is a reason to ask again.
+        return _promotion(model, config, f"production-{approved.version}-{approved.seq}-{days}-{accepted}")
 
     return sensor
 

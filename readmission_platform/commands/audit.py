@@ -96,23 +96,24 @@ def verify(
     elif report.ok:
         _show(report)
     if improper:
-        raise VerificationFailed(f"the ledger is whole, and a stage is not as it should be: {report.problem}")
+        raise VerificationFailed(f"the ledger is whole, and what it records was not properly done: {report.problem}")
     if not report.ok:
         raise LedgerCorrupt(f"the ledger is corrupt: {report.problem}", seq=report.first_bad_seq or 0)
 
 
 def _improper(report: "AuditReport", events: "Sequence[Event]") -> dict[int, str]:
-    """Say by the event that moved it which stage of which model holds a version that was not properly put there."""
+    """Say by event what was not properly done: a version put into its stage, or drift accepted."""
     from readmission_platform.governance.ledger.chain import ENVIRONMENT
+    from readmission_platform.governance.promotion.drift_acceptances import improper_acceptances
     from readmission_platform.lifecycle.versions.stages import pointer_problems
 
-    return {
-        pointers[stage].seq: f"{model}: {problem}"
-        for model, pointers in report.pointers.items()
-        for stage, problem in pointer_problems(
-            [event for event in events if event.model in (model, ENVIRONMENT)], pointers
-        ).items()
-    }
+    found: dict[int, str] = {}
+    for model, pointers in report.pointers.items():
+        ours = [event for event in events if event.model in (model, ENVIRONMENT)]
+        placed = pointer_problems(ours, pointers)
+        found |= {pointers[stage].seq: f"{model}: {problem}" for stage, problem in placed.items()}
+        found |= {seq: f"{model}: {problem}" for seq, problem in improper_acceptances(ours).items()}
+    return found
 
 
 def _show(report: "AuditReport") -> None:

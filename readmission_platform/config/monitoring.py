@@ -19,6 +19,7 @@ class DriftConfig(Frozen):
     drifted_columns: int = Field(ge=1, description="A window has drifted when so many columns have.")
     alarm_windows: int = Field(ge=1, description="Alarm when so many ...")
     of_windows: int = Field(ge=1, description="... of the latest windows have drifted.")
+    acceptance_days: int = Field(ge=1, le=366, description="Drift of named columns is accepted for so long at most.")
 
     @model_validator(mode="after")
     def _an_alarm_is_possible(self) -> "DriftConfig":

@@ -13,6 +13,7 @@ from readmission_platform.governance.ledger.chain import ENVIRONMENT
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import in_force_by
 from readmission_platform.governance.promotion.case import PromotionRequest
+from readmission_platform.governance.promotion.drift_withdrawals import WithdrawalRequest
 from readmission_platform.governance.promotion.identities import IdentityRequest
 from readmission_platform.governance.promotion.permission import Kind, asked_of, check_permitted, sign_request
 from readmission_platform.governance.promotion.quarantine_releases import ReleaseRequest
@@ -20,7 +21,7 @@ from readmission_platform.governance.promotion.rollback import RollbackRequest
 from readmission_platform.governance.signatures import load_key
 from readmission_platform.lifecycle.workspace import Workspace
 
-Request = TypeVar("Request", PromotionRequest, RollbackRequest, ReleaseRequest, IdentityRequest)
+Request = TypeVar("Request", PromotionRequest, RollbackRequest, ReleaseRequest, IdentityRequest, WithdrawalRequest)
 
 
 def signed(

@@ -15,6 +15,7 @@ _CONTENTS = {
     "model_card.json": "what people wrote for the model card; every figure on it comes from evidence.json",
     "gates.json": "the gates it was judged by, with results",
     "approvals.json": "who approved it, each statement with its signature",
+    "accepted_drift.json": "which drift of it was accepted, by whom and until when, each statement with its signature",
     "policy.json": "the gate policy in force, and the one it was judged by, each with its signature",
     "roles.json": "the roles and public keys in force, with their signature",
     "change_plan.json": "the change plan in force, with its signature",

@@ -24,7 +24,8 @@ NOT_A_NUMBER = "cannot be judged"
 _MEASURES = {DRIFT: "Evidently's stability index", MISSING: "missing values"}
 ALARM_ACTION = (
     "Look at the columns named, in Evidently's page and at the source: new codes, an interface that changed, another "
-    "population. If it persists, train on current data; until then weigh whether the list can still be relied on."
+    "population. If it persists, train on what has matured, recalibrate, or have it accepted until a day (`readmission "
+    "drift accept`); until then weigh whether the list can still be relied on."
 )
 
 

@@ -27,7 +27,7 @@ DAGSTER = Path(sys.executable).parent / "dagster"
 MONITORING = ("job", "execute", "-m", "readmission_platform.definitions", "-j", "monitoring_job")
 DAILY = 27
 YEAR = 367  # 9,934 encounters at 27 a day; the last day is not full and stays out
-SHADOW_DAYS = 3
+SHADOW_DAYS = 8
 DAY_OF = 30
 
 
@@ -70,6 +70,7 @@ def lived_in(folder: Path, source: list[str]) -> Path:
     days = Landing(home / "landing", LANDING).days()
     spent(home, READMISSION, "score", "--from", days[0], "--to", days[SHADOW_DAYS - 1])
     spent(home, READMISSION, "approve", "--version", "1", "--reason", "measured")
+    spent(home, READMISSION, "drift", "judge")
     spent(home, READMISSION, "promote", "--version", "1", "--to-stage", "production")
     return home
 

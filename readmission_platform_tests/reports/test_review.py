@@ -12,6 +12,7 @@ import pytest
 from readmission_platform.evaluation.words import Wording
 from readmission_platform.lifecycle.versions.review import review_of
 from readmission_platform.reports.review import count, figure, interval, review_html, signed
+from readmission_platform_tests.conftest import SHADOW_DAYS
 from readmission_platform_tests.support.homes import MODEL, Home
 
 
@@ -116,9 +117,9 @@ def test_digests_runs_trainer_and_the_exact_commands_are_there(page: str, values
 
 def test_the_days_in_the_shadow_are_listed_with_their_agreement(page: str, values: dict[str, Any], shadowed_home: Home):
     days = [each["day"] for each in values["shadow"]["days"]]
-    assert days == shadowed_home.landed()[-3:]
+    assert days == shadowed_home.landed()[-SHADOW_DAYS:]
     assert all(each["compared"] and each["rank_correlation"] for each in values["shadow"]["days"])
-    assert "3 complete days of 3 required" in text_of(page)
+    assert f"{SHADOW_DAYS} complete days of 3 required" in text_of(page)
 
 
 def test_no_encounter_patient_or_pseudonym_is_on_the_page(page: str, shadowed_home: Home):

@@ -15,6 +15,7 @@ from readmission_platform.assets.presentation import check_result, picture, tabl
 from readmission_platform.evaluation.disclosure import rough_count
 from readmission_platform.evaluation.drift.windows import DriftLimits, Verdict, alarming, completely_judged, verdicts
 from readmission_platform.evaluation.words import Words
+from readmission_platform.governance.promotion.drift_acceptances import ceilings
 from readmission_platform.lifecycle.monitoring.windows import Watched
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.drift import alarm_sentence, drift_folder, page_path, window_table
@@ -28,17 +29,21 @@ WINDOWS_SHOWN = 60
 def alarm_result(
     watched: Sequence[Watched], rows: pd.DataFrame, limits: DriftLimits, words: Words
 ) -> dg.AssetCheckResult:
-    """Return the check on the alarm: of each version what drifted, by how much, and what to do; only ever a warning."""
+    """Return the check on the alarm: of each version what drifted, by how much, and what to do; only ever a warning.
+
+    What somebody who may has accepted is no alarm; it is named, with the day until which it is.
+    """
     told, alarms = [], 0
     for each in watched:
         ours = of_version(each, rows)
-        found = verdicts(ours, limits)
+        found = verdicts(ours, limits, ceilings(each.accepted))
         drifted = alarming(found, limits)
         alarms += bool(drifted)
         named = (each.record.version, each.stage)
         told.append(
             alarm_sentence(*named, drifted, ours, words) if drifted else _calm_sentence(each, found, limits, words)
         )
+        told += [f"Accepted: {acceptance.says()}." for acceptance in each.accepted]
     return dg.AssetCheckResult(
         check_name=ALARM_CHECK,
         passed=alarms == 0,
@@ -47,6 +52,7 @@ def alarm_result(
         metadata={
             "rule": ALARM_RULE,
             "versions with an alarm": alarms,
+            "accepted": sum(len(each.accepted) for each in watched),
             "limits": dg.MetadataValue.json(asdict(limits)),
         },
     )
@@ -103,7 +109,7 @@ def drift_metadata(
         shown[f"{named}, collecting"] = (
             f"about {rough_count(each.collecting)} of {workspace.monitoring.drift.window_rows} rows"
         )
-        found = verdicts(ours, limits)
+        found = verdicts(ours, limits, ceilings(each.accepted))
         if found:
             shown |= {f"{named}, {what}": value for what, value in _shown(each, ours, found, workspace).items()}
     return shown
@@ -124,11 +130,14 @@ def _shown(each: Watched, rows: pd.DataFrame, found: Sequence[Verdict], workspac
 def _window_line(verdict: Verdict) -> dict[str, Any]:
     return {"window": verdict.window, "first day": verdict.first_day, "last day": verdict.last_day,
             "rows": rough_count(verdict.rows), "drifted": "yes" if verdict.drifted else "no",
-            "columns": ", ".join(verdict.columns)}  # fmt: skip
+            "columns": ", ".join(verdict.columns), "accepted": ", ".join(verdict.accepted)}  # fmt: skip
 
 
 def _picture(found: Sequence[Verdict], columns: int) -> dg.MetadataValue:
     from readmission_platform.reports.pictures.evidence import drift_png
 
-    windows = [{"window": each.window, "share": len(each.columns) / columns, "drifted": each.drifted} for each in found]
+    windows = [
+        {"window": each.window, "share": len(each.columns + each.accepted) / columns, "drifted": each.drifted}
+        for each in found
+    ]
     return picture(drift_png(windows), "Share of the watched columns that drifted, by window")

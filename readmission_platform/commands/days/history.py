@@ -42,6 +42,7 @@ def _grounds(period: "Period") -> str:
     said = [f"{period.how} by {period.by}", f"evidence {_short(period.evidence_digest)}"]
     if period.approved_by:
         said.insert(1, f"approved by {', '.join(period.approved_by)}")
+    said += [f"drift accepted: {each}" for each in period.drift_accepted]
     if period.reason:
         said.append(f"reason: {period.reason}")
     return escape("\n".join(said))

@@ -99,6 +99,71 @@ def _show_run(found: dict[str, Any], record: "VersionRecord", current: "Workspac
                      "fails."))  # fmt: skip
 
 
+def demo_year(
+    days: Annotated[int | None, typer.Option(help="Simulated days, up to yesterday; default 365.")] = None,
+    source: Source = None,
+    archive: Archive = None,
+    rows: Annotated[
+        int | None,
+        typer.Option("--encounters", "--rows", help="Rows of a generated source; default: as many as the days take."),
+    ] = None,
+    seed: Seed = 7,
+    retrain_every: Annotated[
+        int,
+        typer.Option(help="Simulated days between regular trainings; in operation the schedule says how often."),
+    ] = 120,
+    show: Annotated[bool, typer.Option("--open", help="Open the monitoring page in the browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Live through a year at once: days, outcomes, drift, retraining, a second version, the monitoring page."""
+    from readmission_platform import demonstration
+    from readmission_platform.launcher import GateFailed
+    from readmission_platform.lifecycle.monitoring.page import monitor_of, write_monitor
+
+    began, current = time.monotonic(), workspace(make=True)
+    plan = demonstration.begun(current)
+    if plan is None:
+        wanted = 365 if days is None else days
+        rows = rows or demonstration.encounters_for(wanted, current.config.daily_rows)
+        config = source_config(current, source, archive, rows, seed)
+        plan = demonstration.begin(current, config, days=wanted, retrain_every=retrain_every)
+    elif days is not None and days != plan.days:
+        raise BadInput(f"--days: this home demonstrates {counted(plan.days, 'day')} from {plan.start} on already")
+    said = f"{counted(plan.days, 'simulated day')}, {plan.dates[0]} to {plan.dates[-1]}"
+    if not as_json:
+        out.print(f"{said}; interrupted, the same command goes on", soft_wrap=True)
+
+    def tell(step: str) -> None:
+        if not as_json:
+            out.print(f"[dim]{time.monotonic() - began:5.0f} s[/]  {step}", soft_wrap=True, highlight=False)
+
+    with launching(current, quiet=True) as launcher:
+        try:
+            demonstration.live_through(launcher, plan, tell)
+        except GateFailed as error:
+            raise Refused([f"{error}; `readmission status` and `readmission gates VERSION` say why"]) from error
+    page = monitor_of(current, days=plan.days + 1)
+    written = write_monitor(current, page)
+    status = summary.status(current)
+    found = {
+        "model": current.name, "source": plan.source["source"], "first_day": plan.dates[0],
+        "last_day": plan.dates[-1], "simulated": True, "trained_on_day": plan.trained,
+        "stages": {stage: held["version"] for stage, held in status["stages"].items()},
+        "states": {each["version"]: each["state"] for each in status["versions"]},
+        "standing": page["standing"]["text"], "why": page["standing"]["more"], "page": str(written),
+        "seconds": round(time.monotonic() - began, 1),
+    }  # fmt: skip
+    if as_json:
+        print_json(found)
+    else:
+        versions = ", ".join(f"{version} {state}" for version, state in found["states"].items())
+        out.print(f"\nVersions: {versions} (approved by the demo approver, see `readmission timeline`)")
+        out.print(f"{found['standing']}: {found['why']}", markup=False, soft_wrap=True)
+        out.print(f"{written}\n{found['seconds']:.0f} s", markup=False, soft_wrap=True)
+    if show:
+        typer.launch(written.absolute().as_uri())
+
+
 def train(
     source: Source = None,
     archive: Archive = None,

@@ -5,12 +5,16 @@ A score that is not a number counts as drifted: what cannot be judged is not in 
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from readmission_platform.evaluation.drift.stability import DRIFT, MISSING, RISK, UNSEEN
+
+# By column and measure, up to which score drift has been accepted.
+Accepted = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,10 @@ def judged(rows: pd.DataFrame, limits: DriftLimits) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one judged window comes to: its drifted columns, and whether they make it a drifted one."""
+    """What one judged window comes to: its drifted columns, and whether they make it a drifted one.
+
+    ``accepted`` are columns that have drifted no further than was accepted; they are not among ``columns``.
+    """
 
     window: int
     first_day: str
@@ -102,12 +109,26 @@ class Verdict:
     rows: int
     columns: tuple[str, ...]
     drifted: bool
+    accepted: tuple[str, ...] = ()
 
 
-def verdicts(rows: pd.DataFrame, limits: DriftLimits) -> list[Verdict]:
+def is_accepted(rows: pd.DataFrame, accepted: Accepted) -> pd.Series:
+    """Tell of judged rows which have drifted, and no further than was accepted; a score that is not a number has not.
+
+    Parameters
+    ----------
+    rows
+        ``column``, ``measure``, ``score``, ``drifted``, of one version.
+    """
+    up_to = [accepted.get(key, -math.inf) for key in zip(rows["column"], rows["measure"], strict=True)]
+    return rows["drifted"] & (rows["score"].astype("float64") <= pd.Series(up_to, index=rows.index, dtype="float64"))
+
+
+def verdicts(rows: pd.DataFrame, limits: DriftLimits, accepted: Accepted | None = None) -> list[Verdict]:
     """Judge the windows of one version, in their order.
 
-    A window has drifted when enough columns have, each by whichever measure, or when the predicted risks have.
+    A window has drifted when enough columns have, each by whichever measure, or when the predicted risks have. A
+    column counts unless each of its measures that drifted was accepted.
 
     Parameters
     ----------
@@ -115,8 +136,11 @@ def verdicts(rows: pd.DataFrame, limits: DriftLimits) -> list[Verdict]:
         ``window``, ``first_day``, ``last_day``, ``rows``, ``column``, ``measure``, ``score``.
     """
     found = []
-    for number, window in judged(rows, limits).groupby("window", sort=True):
-        columns = tuple(dict.fromkeys(window.loc[window["drifted"], "column"]))
+    marked = judged(rows, limits)
+    marked = marked.assign(accepted=is_accepted(marked, accepted or {}))
+    for number, window in marked.groupby("window", sort=True):
+        columns = tuple(dict.fromkeys(window.loc[window["drifted"] & ~window["accepted"], "column"]))
+        allowed = dict.fromkeys(window.loc[window["accepted"], "column"])
         inputs = [column for column in columns if column != RISK]
         first = window.iloc[0]
         found.append(
@@ -127,6 +151,7 @@ def verdicts(rows: pd.DataFrame, limits: DriftLimits) -> list[Verdict]:
                 rows=int(first["rows"]),
                 columns=columns,
                 drifted=RISK in columns or len(inputs) >= limits.drifted_columns,
+                accepted=tuple(column for column in allowed if column not in columns),
             )
         )
     return found

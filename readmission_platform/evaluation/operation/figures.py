@@ -9,14 +9,21 @@ Columns: ``figure``, ``unit``, ``first_day``, ``last_day`` (text, YYYY-MM-DD, bo
 ("measured" or "estimate"), ``value``, ``low``, ``high`` (95 % interval where there is one), ``n`` (out of how many).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.drift.stability import DRIFT, RISK
-from readmission_platform.evaluation.drift.windows import DriftLimits, alarming, judged, verdicts
+from readmission_platform.evaluation.drift.windows import (
+    Accepted,
+    DriftLimits,
+    alarming,
+    is_accepted,
+    judged,
+    verdicts,
+)
 from readmission_platform.evaluation.operation.catalogue import CATALOGUE
 from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.shares import shares
@@ -131,15 +138,28 @@ def coverage(outcomes: pd.DataFrame, due: pd.Series) -> list[pd.DataFrame]:
     ]
 
 
-def drift(report: pd.DataFrame, limits: DriftLimits) -> list[pd.DataFrame]:
-    """Return what drifted by version and window, from the rows of ``drift_report``, by the limits in force."""
+def drift(
+    report: pd.DataFrame, limits: DriftLimits, accepted: Mapping[str, Accepted] | None = None
+) -> list[pd.DataFrame]:
+    """Return what drifted by version and window, from the rows of ``drift_report``, by the limits in force.
+
+    Parameters
+    ----------
+    accepted
+        By version, what is accepted now: it has drifted, and raises no alarm.
+    """
+    allowed = accepted or {}
     report = report.assign(version=report["version"].astype(str))
     keys = ["version", "window"]
     ends = report.groupby(keys)[["first_day", "last_day", "rows"]].first().rename(columns={"rows": "n"})
-    windows = pd.concat([_alarms(rows, limits, version) for version, rows in report.groupby("version")])
+    by_version = [(str(version), rows) for version, rows in report.groupby("version")]
+    windows = pd.concat([_alarms(rows, limits, version, allowed.get(version, {})) for version, rows in by_version])
     of_rows = judged(report, limits)
+    counted_out = [is_accepted(rows, allowed.get(str(version), {})) for version, rows in of_rows.groupby("version")]
+    of_rows = of_rows.assign(accepted=pd.concat(counted_out))
     inputs = of_rows[of_rows["column"] != RISK]
     drifted = inputs.groupby([*keys, "column"])["drifted"].any()
+    ours = inputs[inputs["drifted"]].groupby([*keys, "column"])["accepted"].all()
     index = of_rows[of_rows["measure"] == DRIFT].set_index([*keys, "column"])["score"]
     risk = index[index.index.get_level_values("column") == RISK].droplevel("column")
     named: dict[str, pd.Series] = {
@@ -151,16 +171,17 @@ def drift(report: pd.DataFrame, limits: DriftLimits) -> list[pd.DataFrame]:
         "column_stability_limit": pd.Series(limits.column_score, index=ends.index),
     }
     by_column = {"column_stability_index": index[index.index.get_level_values("column") != RISK],
-                 "column_drifted": drifted.astype(int)}  # fmt: skip
+                 "column_drifted": drifted.astype(int),
+                 "column_drift_accepted": ours.astype(int)}  # fmt: skip
     return [
         *(_joined(name, values, ends) for name, values in named.items()),
         *(_joined(name, values, ends, cohort="column: {}") for name, values in by_column.items()),
     ]
 
 
-def _alarms(rows: pd.DataFrame, limits: DriftLimits, version: object) -> pd.DataFrame:
-    """Tell at which windows of a version the alarm was on."""
-    found = verdicts(rows, limits)
+def _alarms(rows: pd.DataFrame, limits: DriftLimits, version: str, accepted: Accepted) -> pd.DataFrame:
+    """Tell at which windows of a version the alarm was on, but for what is accepted now."""
+    found = verdicts(rows, limits, accepted)
     alarm = [bool(alarming(found[: place + 1], limits)) for place in range(len(found))]
     return pd.DataFrame({"version": version, "window": [each.window for each in found], "alarm": alarm})
 

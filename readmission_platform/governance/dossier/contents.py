@@ -1,4 +1,4 @@
-"""What a dossier repeats of the ledger for readers: approvals, policy, roles, change plan, reproduction.
+"""What a dossier repeats of the ledger for readers: approvals, accepted drift, policy, roles, plan, reproduction.
 
 What belongs here: pure functions from events to the content of these files. Making a dossier writes what they return,
 and verifying one compares. What does not: the seal (``dossier``), and figures
@@ -8,7 +8,14 @@ and verifying one compares. What does not: the seal (``dossier``), and figures
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from readmission_platform.governance.dossier.manifest import APPROVALS, PLAN, POLICY, REPRODUCTION, ROLES
+from readmission_platform.governance.dossier.manifest import (
+    ACCEPTED_DRIFT,
+    APPROVALS,
+    PLAN,
+    POLICY,
+    REPRODUCTION,
+    ROLES,
+)
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.policy.adoptable import Adopted
@@ -36,6 +43,9 @@ def repeated(record: VersionRecord, events: Sequence[Event]) -> dict[str, Any]:
     }
     if now.plan is not None:
         files[PLAN] = {"in_force": _adopted(now.plan, events)}
+    accepted = [_signed(event) for event in _about(record, events, "drift_accepted")]
+    if accepted:
+        files[ACCEPTED_DRIFT] = accepted
     reproductions = list(_about(record, events, "version_reproduced"))
     if reproductions:
         files[REPRODUCTION] = _recorded(reproductions[-1]) | {"recorded_by": reproductions[-1].actor}

@@ -34,13 +34,14 @@ CARD_PAGE, CARD_TEXT, REPORT = "model_card.html", "model_card.md", "evidence_rep
 CARD_WORDS = "model_card.json"
 DOCUMENT, GATES, APPROVALS, LEDGER = "evidence.json", "gates.json", "approvals.json", "ledger.jsonl"
 POLICY, ROLES, PLAN, REPRODUCTION = "policy.json", "roles.json", "change_plan.json", "reproduction.json"
+ACCEPTED_DRIFT = "accepted_drift.json"
 ROWS, CHAMPION_ROWS = "evidence_rows.parquet", "champion_rows.parquet"
 ROW_FILES = (ROWS, CHAMPION_ROWS)
 PAGES = (README, CARD_PAGE, CARD_TEXT, REPORT)
 
 REQUIRED = (*PAGES, CARD_WORDS, DOCUMENT, GATES, APPROVALS, LEDGER, POLICY, ROLES, ROWS)
 # There when there is something to put into them.
-OPTIONAL = (PLAN, REPRODUCTION, CHAMPION_ROWS)
+OPTIONAL = (PLAN, REPRODUCTION, ACCEPTED_DRIFT, CHAMPION_ROWS)
 
 _SIGNED = {"statement", "signature", "public_key"}
 FileName = Annotated[str, Field(max_length=100, pattern=r"^[\w.]+$")]

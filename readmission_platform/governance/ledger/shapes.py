@@ -258,11 +258,20 @@ class _Validated(Payload):
     additional_gates: dict[Label, Any] | None = None
 
 
+class _CountedOut(Shape):
+    event: Annotated[int, Field(ge=1, le=MAX_WHOLE)]
+    columns: list[Label] = Field(max_length=2000)
+    until: Label
+    by: Identity
+    demo: bool
+
+
 class _Moved(Payload):
     to_stage: Stage
     moves: dict[Stage, Identity | None]
     approvals: list[Annotated[int, Field(ge=1, le=MAX_WHOLE)]] = Field(default=[], max_length=1000)
     approvals_required: Annotated[int, Field(ge=1, le=1000)] | None = None
+    drift_accepted: list[_CountedOut] = Field(default=[], max_length=1000)
     policy_digest: Digest | None = None
     reason: Text = ""
     request: dict[str, Any] | None = None
@@ -342,6 +351,7 @@ PAYLOADS: Mapping[str, type[Payload]] = {
     "version_trained": _Trained,
     "version_validated": _Validated,
     "version_approved": _Signed,
+    "drift_accepted": _Signed,
     "version_promoted": _Moved,
     "version_rolled_back": _Moved,
     "version_studied": _Studied,
@@ -351,6 +361,9 @@ PAYLOADS: Mapping[str, type[Payload]] = {
 
 # Each is judged by all before it; a hospital adopts a few in a year.
 _MOST_RULES = 2000
+# A hospital accepts drift a few times in a year; each is judged by what was in force then.
+_MOST_ACCEPTANCES = 500
+_ACCEPTANCES = frozenset({"drift_accepted", "drift_acceptance_withdrawn"})
 _RULES = frozenset({*ADOPTABLE, *KEY_CHANGES, "demo_approver_created"})
 
 
@@ -364,6 +377,8 @@ def check_payloads(events: Sequence[Event]) -> None:
     """
     if sum(event.kind in _RULES for event in events) > _MOST_RULES:
         raise BadInput(f"it holds more than {_MOST_RULES} adoptions")
+    if sum(event.kind in _ACCEPTANCES for event in events) > _MOST_ACCEPTANCES:
+        raise BadInput(f"it holds more than {_MOST_ACCEPTANCES} acceptances of drift")
     for event in events:
         if event.kind.startswith("version_") and (event.version is None or event.model == ENVIRONMENT):
             raise BadInput(f"event {event.seq} ({event.kind}) is about no version of a model")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from readmission_platform.governance.ledger.chain import STAGES, Event
 from readmission_platform.governance.promotion.approved import approvers
+from readmission_platform.governance.promotion.drift_acceptances import counted_in
 
 How = Literal["promotion", "rollback"]
 
@@ -18,7 +19,8 @@ class Period:
     """One version in one stage; ``until`` is None while it lasts.
 
     ``approved_by`` are the people whose signed approvals counted. A rollback needs none: it names those of the
-    promotion that brought the version into the stage before. ``seq`` is the ledger's event.
+    promotion that brought the version into the stage before. ``drift_accepted`` says which drift the promotion counted
+    out, by whom it was accepted and until when. ``seq`` is the ledger's event.
     """
 
     stage: str
@@ -28,6 +30,7 @@ class Period:
     how: How
     by: str
     approved_by: tuple[str, ...]
+    drift_accepted: tuple[str, ...]
     evidence_digest: str | None
     artifact_digest: str | None
     policy_digest: str | None
@@ -67,7 +70,8 @@ def timeline(events: Sequence[Event]) -> list[Period]:
                 periods[place] = replace(periods[place], until=event.at, ended_by_seq=event.seq)
             if moves[stage] is not None:
                 current[stage] = len(periods)
-                periods.append(_began(event, stage, str(moves[stage]), replaced, trained, signed, periods))
+                accepted = tuple(each.says() for each in counted_in(event, events)[0])
+                periods.append(_began(event, stage, str(moves[stage]), replaced, trained, signed, accepted, periods))
     return periods
 
 
@@ -78,6 +82,7 @@ def _began(
     replaced: str | None,
     trained: Mapping[str, Event],
     signed: Mapping[int, str],
+    accepted: tuple[str, ...],
     before: list[Period],
 ) -> Period:
     how: How = "rollback" if event.kind == "version_rolled_back" else "promotion"
@@ -96,6 +101,7 @@ def _began(
         how=how,
         by=event.actor,
         approved_by=approved,
+        drift_accepted=accepted,
         evidence_digest=_digest(content.get("evidence")),
         artifact_digest=_digest(content.get("artifact")),
         policy_digest=policy if isinstance(policy, str) else None,

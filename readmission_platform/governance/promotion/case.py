@@ -41,7 +41,8 @@ class DriftFacts:
 
     ``collecting`` counts the rows that wait for a window of ``window_rows``. Of the latest ``of_windows``
     closed windows, ``unjudged`` have no judgement of the rows they hold now; ``drifted`` names those that have
-    drifted, and ``columns`` what has in them. ``alarm_windows`` of them are an alarm.
+    drifted, and ``columns`` what has in them. ``alarm_windows`` of them are an alarm. What was ``accepted`` is not
+    among them: the columns, and the events (``acceptances``) by which they are.
     """
 
     closed: int
@@ -52,6 +53,8 @@ class DriftFacts:
     columns: tuple[str, ...]
     alarm_windows: int
     of_windows: int
+    accepted: tuple[str, ...] = ()
+    acceptances: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from readmission_platform.governance.policy.change_plan import limits_missed, ou
 from readmission_platform.governance.policy.gates import GateResult, warnings_of
 from readmission_platform.governance.promotion.approvals import check_approval, used_nonces
 from readmission_platform.governance.promotion.case import Case, Condition, condition
+from readmission_platform.governance.promotion.drift_acceptances import Acceptance, counting
 
 STATE_BEFORE = {"staging": "candidate", "production": "staging"}
 _NO_RULES = "no promotion rules are in force"
@@ -25,7 +26,12 @@ _NEW_REVIEW = (
     "Train a version inside the plan, or have the change reviewed and a plan that allows it adopted with a signature: "
     "readmission policy adopt --plan."
 )
-_LOOK_AT_DRIFT = "Run monitoring_job, then decide again."
+_LOOK_AT_DRIFT = "Run monitoring_job (`readmission drift judge`), then decide again."
+_WAY_ON = (
+    "Find out what changed (`readmission drift list` names it, docs/alerts.md says more). An interface is repaired at "
+    "its source. A changed population: train on what has matured, recalibrate, or have it accepted until a day "
+    "(`readmission drift accept`)."
+)
 
 
 def ledger_intact(events: Sequence[Event], pointers: Mapping[str, Pointer]) -> Condition:
@@ -167,28 +173,41 @@ def shadow_days(case: Case) -> Condition:
     return condition("shadow_days", is_count and days >= needed, detail, "Score more days in the shadow first.")
 
 
-def no_drift_alarm(case: Case) -> Condition:
-    """The rows it scored resemble its own training data, as far as there are enough of them to tell.
+def no_drift_alarm(case: Case) -> tuple[Condition, list[Acceptance]]:
+    """The rows it scored resemble its own training data, but for what somebody who may has accepted.
 
-    Fewer rows than a window block nothing: there may be few shadow days. A window that is full and not judged
-    does, because somebody has to look before the version treats patients.
+    One rule for every version, the first one and those that replace it. Fewer rows than a window are *insufficient* and
+    block: chance alone would look like drift, and a version that waits in the shadow loses nothing. Where there are
+    fewer windows than make an alarm, none of them may have drifted. A window that is full and not judged blocks too,
+    because somebody has to look before the version treats patients.
+
+    Returns
+    -------
+    The condition, and the acceptances by which drift was counted out. They are judged here once more.
     """
     name, drift = "no_drift_alarm", case.facts.drift
     if drift is None:
-        return condition(name, False, "what it scored could not be compared with its training data", _LOOK_AT_DRIFT)
+        what = "what it scored could not be compared with its training data"
+        return condition(name, False, what, _LOOK_AT_DRIFT), []
     if drift.closed == 0:
         detail = f"collecting: {drift.collecting} of the {drift.window_rows} rows of a window"
-        return condition(name, True, detail, "")
+        action = "Score more days in the shadow until a window is full, then run monitoring_job."
+        return Condition(name, "insufficient", detail, action, blocks=True), []
     latest = min(drift.closed, drift.of_windows)
     if drift.unjudged:
         detail = f"{drift.unjudged} of the latest {latest} windows not judged"
-        return condition(name, False, detail, _LOOK_AT_DRIFT)
-    detail = f"{len(drift.drifted)} of the latest {latest} windows drifted, alarm from {drift.alarm_windows}"
+        return condition(name, False, detail, _LOOK_AT_DRIFT), []
+    alarm_from = min(drift.alarm_windows, latest)
+    detail = f"{len(drift.drifted)} of the latest {latest} windows drifted, alarm from {alarm_from}"
     if drift.drifted:
         detail += f" (window {', '.join(map(str, drift.drifted))}: {', '.join(drift.columns)})"
-    holds = len(drift.drifted) < drift.alarm_windows
-    action = "Find out what changed (drift_report names it); train on data like today's, or wait until it ends."
-    return condition(name, holds, detail, action)
+    valid = counting(case.events, case.record.version, now=case.now) if drift.acceptances else []
+    counted_out = [each for each in valid if each.event in drift.acceptances]
+    if drift.accepted:
+        said = "; ".join(each.says() for each in counted_out) or f"{', '.join(drift.accepted)}, by nobody who may"
+        detail += f"; accepted drift: {said}"
+    holds = len(drift.drifted) < alarm_from and len(counted_out) == len(drift.acceptances)
+    return condition(name, holds, detail, _WAY_ON), counted_out
 
 
 def champion_compared(case: Case) -> Condition:

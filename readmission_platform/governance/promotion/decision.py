@@ -32,6 +32,8 @@ from readmission_platform.governance.promotion.case import (
     VersionFacts,
     condition,
 )
+from readmission_platform.governance.promotion.drift_acceptances import ACCEPTED, Acceptance, recorded
+from readmission_platform.governance.promotion.drift_withdrawals import WITHDRAWN
 from readmission_platform.governance.promotion.permission import asked_of, may_ask, recorded_request
 from readmission_platform.governance.promotion.transition import Transition, carry_out
 from readmission_platform.governance.roles import PERMISSION_TO_ENTER
@@ -54,19 +56,25 @@ _PROMOTION = Transition(
         "version_validated",
         "version_promoted",
         "version_rolled_back",
+        ACCEPTED,
+        WITHDRAWN,
     ),
 )
 
 
 @dataclass(frozen=True)
 class Decision(Judged):
-    """What was decided on what grounds; ``estimates`` are those of the promotion itself, exact and not to be shown."""
+    """What was decided on what grounds; ``estimates`` are those of the promotion itself, exact and not to be shown.
+
+    ``drift_accepted`` is what the drift condition counted out.
+    """
 
     request: PromotionRequest
     gates: list[GateResult]
     estimates: dict[str, Any]
     approvals: list[int]
     approvals_required: int | None
+    drift_accepted: list[Acceptance]
     policy_digest: str | None
     plan_digest: str | None
 
@@ -85,9 +93,9 @@ def decide(
 
     Policy, change plan, roles and promotion rules are those in force by the events. Every condition is checked, so that
     a refusal names all its reasons. Whatever is missing or not a number counts against the version. On the way to
-    production the version must also have run in the shadow for long enough, without a drift alarm against its own
-    training data (``no_drift_alarm``; it holds while fewer rows were scored than make a window), be compared with the
-    version it replaces, and be approved.
+    production the version must also have run in the shadow for long enough, which is at least a window of rows, without
+    a drift alarm against its own training data (``no_drift_alarm``) but for drift that was accepted, be compared with
+    the version it replaces, and be approved.
 
     Parameters
     ----------
@@ -119,6 +127,7 @@ def decide(
     ]
     gates: list[GateResult] = []
     counting: list[int] = []
+    accepted: list[Acceptance] = []
     if record is not None:
         case = Case(
             request=request,
@@ -135,7 +144,8 @@ def decide(
         found += _conditions(case, gates, problem)
         if request.to_stage == "production":
             enough, counting = check.approvals(case, gates)
-            found += [check.shadow_days(case), check.no_drift_alarm(case), check.champion_compared(case), enough]
+            no_alarm, accepted = check.no_drift_alarm(case)
+            found += [check.shadow_days(case), no_alarm, check.champion_compared(case), enough]
             found.append(check.replacement_acknowledged(case))
     return Decision(
         request=request,
@@ -144,6 +154,7 @@ def decide(
         estimates={name: raw for name, raw in (facts.estimates or {}).items() if name.startswith(OF_PROMOTION)},
         approvals=counting,
         approvals_required=in_force.promotion_rules.content.approvals_required if in_force.promotion_rules else None,
+        drift_accepted=accepted,
         expected=dict(pointers),
         policy_digest=in_force.policy.digest if in_force.policy else None,
         plan_digest=in_force.plan.digest if in_force.plan else None,
@@ -172,6 +183,7 @@ def apply(ledger: Ledger, decision: Decision, *, dry_run: bool = False) -> Event
             "estimates": decision.estimates,
             "approvals": decision.approvals,
             "approvals_required": decision.approvals_required,
+            "drift_accepted": recorded(decision.drift_accepted),
             "policy_digest": decision.policy_digest,
             "plan_digest": decision.plan_digest,
         },

@@ -28,7 +28,12 @@ from readmission_platform.governance.roles import permitted
 from readmission_platform.governance.signatures import is_signed_by, sign
 
 Kind = Literal[
-    "version_promoted", "version_rolled_back", "quarantine_released", "identities_merged", "identities_parted"
+    "version_promoted",
+    "version_rolled_back",
+    "quarantine_released",
+    "identities_merged",
+    "identities_parted",
+    "drift_acceptance_withdrawn",
 ]
 # A request is decided on at once; what waits longer was not meant for this moment. Clocks differ a little.
 _VALID_FOR = timedelta(minutes=15)

@@ -13,6 +13,7 @@ from readmission_platform.governance.ledger.chain import Event, Pointer, is_inta
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import in_force
 from readmission_platform.governance.promotion.approved import PROMOTED, ROLLED_BACK, uncounted_approvals
+from readmission_platform.governance.promotion.drift_acceptances import counted_in
 from readmission_platform.governance.promotion.requested import unasked
 
 
@@ -69,7 +70,7 @@ def _promotion_problem(event: Event, stage: str, version: str, events: Sequence[
     problem = _validation_problem(record, before)
     if problem or stage != "production":
         return problem
-    return "; ".join(uncounted_approvals(event, record, events)) or None
+    return "; ".join([*uncounted_approvals(event, record, events), *counted_in(event, events)[1]]) or None
 
 
 def _validation_problem(record: VersionRecord, before: Sequence[Event]) -> str | None:

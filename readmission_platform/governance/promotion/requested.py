@@ -1,7 +1,8 @@
 """Whether whoever an act is recorded of really asked for it: the signed request, looked at again.
 
-What belongs here: pure functions over recorded promotions, rollbacks, releases of rows and changes of identities. What
-does not: deciding about a request (``permission``). In ``local`` who acts is a claim, and nothing is checked.
+What belongs here: pure functions over recorded promotions, rollbacks, releases of rows, changes of identities and
+withdrawn acceptances of drift. What does not: deciding about a request (``permission``). In ``local`` who acts is a
+claim, and nothing is checked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event, mov
 from readmission_platform.governance.policy.adoption import roles_in_force
 from readmission_platform.governance.promotion.approved import PROMOTED, ROLLED_BACK
 from readmission_platform.governance.promotion.check import Check
+from readmission_platform.governance.promotion.drift_withdrawals import PERMISSION as TO_WITHDRAW
+from readmission_platform.governance.promotion.drift_withdrawals import WITHDRAWN
 from readmission_platform.governance.promotion.identities import MERGED, PARTED, PERMISSION
 from readmission_platform.governance.promotion.permission import (
     Asked,
@@ -30,7 +33,7 @@ def unasked(event: Event, events: Sequence[Event]) -> str | None:
     Parameters
     ----------
     event
-        A promotion, a rollback, a release of rows or a change of identities.
+        A promotion, a rollback, a release of rows, a change of identities or a withdrawn acceptance of drift.
     events
         All events of the model and its environment, in order.
     """
@@ -99,6 +102,9 @@ def _asked(event: Event) -> tuple[Asked, str]:
         what = {name: said.get(name) for name in (("retired", "kept") if event.kind == MERGED else ("event",))}
         kind: Kind = MERGED if event.kind == MERGED else PARTED
         return Asked(kind, event.model, what, event.actor, reason, signed), PERMISSION
+    if event.kind == WITHDRAWN:
+        what = {name: said.get(name) for name in ("event", "nonce")}
+        return Asked(WITHDRAWN, event.model, what, event.actor, reason, signed), TO_WITHDRAW
     if event.kind == ROLLED_BACK:
         return Asked(ROLLED_BACK, event.model, {"to_version": event.version}, event.actor, reason, signed), "rollback"
     stage = said.get("to_stage")

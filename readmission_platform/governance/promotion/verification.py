@@ -24,6 +24,7 @@ from readmission_platform.governance.policy.gates import GateResult, evaluate_ga
 from readmission_platform.governance.policy.required import RequiredGates
 from readmission_platform.governance.promotion.approved import approval_checks, moves_check
 from readmission_platform.governance.promotion.check import Check, Outcome
+from readmission_platform.governance.promotion.drift_acceptances import acceptance_checks
 from readmission_platform.governance.promotion.requested import requests_check
 
 # Another processor may round the last digit differently; whoever changes evidence changes its digest.
@@ -78,6 +79,7 @@ def verify_version(
         *_validated_under(record, events, found, required),
         moves_check(events),
         *approval_checks(record, events),
+        *acceptance_checks(record.version, events),
         requests_check(record.version, events),
         _gates_in_force(record, events, found, required),
     ]

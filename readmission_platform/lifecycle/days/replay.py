@@ -75,6 +75,7 @@ def replay(
         raise BadInput(
             f"the replay has reached {reached} and goes on from there: "
             + (f"ask for {counted(after, 'day')} or fewer" if after > 0 else "the next day can be delivered tomorrow")
+            + ". Days of the past with their outcomes: `readmission demo-year` in a home of its own"
         )
     position = max(delivered.values(), default=-1) + 1
     if (position + len(wanted)) * per_day > len(stream):

@@ -12,6 +12,7 @@ import pandas as pd
 
 from readmission_platform.evaluation.operation import figures as made
 from readmission_platform.governance.ledger.timeline import timeline
+from readmission_platform.governance.promotion.drift_acceptances import acceptances, ceilings
 from readmission_platform.intake.outcomes import has_matured
 from readmission_platform.intake.translation import translators
 from readmission_platform.lifecycle.days.progress import Progress, day_states, expected_days, hospital_day, known_days
@@ -68,6 +69,9 @@ def _from_lake(workspace: Workspace, span: Range) -> list[pd.DataFrame]:
     lake = workspace.lake
     with workspace.ledger() as ledger:
         unchanged_rows(lake, ledger, SCORES.table, days=span.days)
+        valid = [each for each in acceptances(ledger.events(), now=ledger.now()) if not each.problems]
+    accepted = {version: ceilings(each for each in valid if each.version == version)
+                for version in {each.version for each in valid}}  # fmt: skip
     volumes, scores, outcomes, drift, performance = (
         read(lake, source, span) for source in (VOLUMES, SCORES, OUTCOMES, DRIFT, PERFORMANCE)
     )
@@ -76,7 +80,7 @@ def _from_lake(workspace: Workspace, span: Range) -> list[pd.DataFrame]:
         *(made.scores(scores, list(workspace.config.risk_bands)) if len(scores) else []),
         *made.translations(codes_of_days(lake, span.days), of_one=max(1, len(translators(lake.contract.feed)))),
         *made.coverage(outcomes, _due(volumes, span, workspace.contract.maturity_days)),
-        *(made.drift(drift, drift_limits(workspace.monitoring.drift)) if len(drift) else []),
+        *(made.drift(drift, drift_limits(workspace.monitoring.drift), accepted) if len(drift) else []),
         *(made.performance(performance) if len(performance) else []),
     ]
 

@@ -16,6 +16,7 @@ from readmission_platform.evaluation.operation.figures import MEASURED
 from readmission_platform.evaluation.operation.shown import shown, totals_shown
 from readmission_platform.evaluation.words import Wording
 from readmission_platform.governance.ledger.timeline import timeline
+from readmission_platform.governance.promotion.drift_acceptances import counting
 from readmission_platform.intake.contract import RowContract
 from readmission_platform.intake.translation import translators
 from readmission_platform.lifecycle.monitoring.figure_sources import (
@@ -72,7 +73,8 @@ def monitor_of(workspace: Workspace, *, days: int = DAYS, now: datetime | None =
     visible = shown(observed)
     with workspace.ledger() as ledger:
         events, pointers = ledger.snapshot()
-    live = pointers[PRODUCTION].version
+        live = pointers[PRODUCTION].version
+        accepted = counting(events, live, now=ledger.now()) if live else []
     alerts = _alerts(workspace, span)
     axis, wording = _axis(observed, span), workspace.wording
     return {
@@ -89,12 +91,14 @@ def monitor_of(workspace: Workspace, *, days: int = DAYS, now: datetime | None =
             visible, live=live, open_alerts=None if alerts is None else [each for each in alerts if each["open"]],
             outcome_coverage=settings.outcome_coverage,
             maturity_days=workspace.contract.maturity_days, wording=wording,
+            accepted=[each.says() for each in accepted],
         ),
         "headlines": _headlines(visible, live, wording),
         "nothing": _nothing(workspace, visible, days),
         "totals": totals_shown(observed),
         "codes": _codes(visible, workspace.contract.feed),
         "drift": _drift(visible, live),
+        "accepted_drift": [each.to_json() | {"whose": each.whose, "names": each.names} for each in accepted],
         "performance": performance_shown(visible, live, settings, wording),
         "alerts": alerts,
         "runs": _runs(visible),
@@ -171,13 +175,19 @@ def _drift(visible: pd.DataFrame, live: str | None) -> dict[str, Any] | None:
         return None
     window = visible[(visible["version"] == newest["version"]) & (visible["last_day"] == newest["last_day"])]
     flags = window[window["figure"] == "column_drifted"].set_index("cohort")["value"]
+    accepted = window[window["figure"] == "column_drift_accepted"].set_index("cohort")["value"]
     index = window[window["figure"] == "column_stability_index"].set_index("cohort")["value"]
     risk = _newest(window, "risk_stability_index")
     return {
         **newest,
         "alarm": newest["value"] > 0,
         "columns": [
-            {"name": str(cohort).removeprefix("column: "), "index": number(index.get(cohort)), "drifted": flag > 0}
+            {
+                "name": str(cohort).removeprefix("column: "),
+                "index": number(index.get(cohort)),
+                "drifted": flag > 0,
+                "accepted": bool(accepted.get(cohort, 0) > 0),
+            }
             for cohort, flag in flags.reindex(index.reindex(flags.index).sort_values(ascending=False).index).items()
         ],
         "column_limit": (_newest(window, "column_stability_limit") or {}).get("value"),

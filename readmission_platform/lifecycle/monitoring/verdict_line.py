@@ -25,6 +25,7 @@ def standing(
     outcome_coverage: float,
     maturity_days: int,
     wording: Wording,
+    accepted: Sequence[str] = (),
 ) -> dict[str, str]:
     """Say in one sentence whether all is well, and its tone (good, warn, bad).
 
@@ -42,6 +43,8 @@ def standing(
         Days until the outcome of a row is known.
     wording
         How rows, measures and cohorts are called.
+    accepted
+        Of the version in production, which drift is accepted, until when and by whom.
     """
     wrong = [
         *_days(visible, wording),
@@ -51,7 +54,11 @@ def standing(
     ]
     if live is None:
         wrong.insert(0, "no version is in production")
-    concerns = [*_outcomes(visible, outcome_coverage), *_alerts(open_alerts, "warning")]
+    concerns = [
+        *(f"drift is accepted: {each}" for each in accepted),
+        *_outcomes(visible, outcome_coverage),
+        *_alerts(open_alerts, "warning"),
+    ]
     unknown = _unknown(visible, live, open_alerts, maturity_days)
     if wrong:
         return {"tone": "bad", "text": "Not all is well", "more": _sentence([*wrong, *concerns])}
@@ -88,6 +95,8 @@ def _drift(visible: pd.DataFrame, live: str | None, wording: Wording) -> list[st
         return []
     of_window = visible[(visible["version"] == alarm["version"]) & (visible["last_day"] == alarm["last_day"])]
     drifted = of_window[(of_window["figure"] == "column_drifted") & (of_window["value"] > 0)]
+    allowed = of_window[(of_window["figure"] == "column_drift_accepted") & (of_window["value"] > 0)]
+    drifted = drifted[~drifted["cohort"].isin(allowed["cohort"])]
     named = [str(cohort).removeprefix("column: ") for cohort in drifted["cohort"]]
     return [f"the {wording.words.rows} have drifted from the training data ({_few(named) or 'in an earlier window'})"]
 

@@ -5,6 +5,7 @@ measured, ``evaluation.drift.windows`` has the rules), and whether an alarm stop
 (``governance.promotion.conditions``).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,6 +15,8 @@ from readmission_platform.evaluation.drift.windows import (
     DriftLimits,
     Window,
     completely_judged,
+    is_accepted,
+    judged,
     verdicts,
     windows_of,
 )
@@ -21,6 +24,7 @@ from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.promotion.case import DriftFacts
+from readmission_platform.governance.promotion.drift_acceptances import Acceptance, ceilings, counting
 from readmission_platform.lifecycle.days.seals import unchanged_rows
 from readmission_platform.storage.tables import DRIFT, PREDICTIONS, SHADOW, ModelLake
 
@@ -95,7 +99,10 @@ def columns_of(lake: ModelLake, record: VersionRecord, config: DriftConfig) -> l
 
 @dataclass(frozen=True)
 class Watched:
-    """A version in a stage, its closed windows, those not judged yet, and how many rows wait for the next."""
+    """A version in a stage, its closed windows, those not judged yet, and how many rows wait for the next.
+
+    ``accepted`` is the drift of it that somebody who may has accepted, and that still counts.
+    """
 
     stage: str
     record: VersionRecord
@@ -104,6 +111,7 @@ class Watched:
     collecting: int
     scored: pd.DataFrame
     columns: list[str]
+    accepted: tuple[Acceptance, ...] = ()
 
 
 def watched_versions(ledger: Ledger, lake: ModelLake, rows: pd.DataFrame, config: DriftConfig) -> list[Watched]:
@@ -122,32 +130,67 @@ def watched_versions(ledger: Ledger, lake: ModelLake, rows: pd.DataFrame, config
         windows, collecting = windows_for(scored, record, config)
         done = completely_judged(rows[rows["version"] == version], windows, columns)
         unjudged = [window for window in windows if window not in done]
-        watched.append(Watched(stage, record, windows, unjudged, collecting, scored, columns))
+        accepted = tuple(counting(events, version, now=ledger.now()))
+        watched.append(Watched(stage, record, windows, unjudged, collecting, scored, columns, accepted))
     return watched
 
 
-def drift_facts(lake: ModelLake, record: VersionRecord, config: DriftConfig) -> DriftFacts:
+@dataclass(frozen=True)
+class LatestWindows:
+    """The latest windows of what a version scored: how many there are, which were judged, and by which rows.
+
+    ``rows`` are judged (``evaluation.drift.windows.judged``), and are of the rows that each window holds now.
+    """
+
+    closed: int
+    collecting: int
+    latest: list[Window]
+    whole: list[Window]
+    rows: pd.DataFrame
+
+
+def latest_windows(lake: ModelLake, record: VersionRecord, config: DriftConfig) -> LatestWindows:
+    """Read the stored scores of the latest windows; a score counts only if no column's of its window is missing."""
+    windows, collecting = windows_for(scored_by(lake, record), record, config)
+    latest = windows[-config.of_windows :]
+    rows, whole = pd.DataFrame(), []
+    if latest and lake.exists(DRIFT):
+        stored = lake.read(DRIFT, where={"version": [record.version]})
+        whole = completely_judged(stored, latest, columns_of(lake, record, config))
+        if whole:
+            rows = judged(stored[stored["digest"].isin([each.digest for each in whole])], drift_limits(config))
+    return LatestWindows(len(windows), collecting, latest, whole, rows)
+
+
+def drift_facts(
+    lake: ModelLake, record: VersionRecord, config: DriftConfig, accepted: Sequence[Acceptance] = ()
+) -> DriftFacts:
     """Tell how far what a version scored is from its own training data, by stored scores and the limits in force.
 
-    A stored score counts only if it is of the rows that the window holds now, and if no column's is missing.
+    Parameters
+    ----------
+    accepted
+        The acceptances of this version that count now.
     """
-    windows, collecting = windows_for(scored_by(lake, record), record, config)
-    limits = drift_limits(config)
-    latest = windows[-config.of_windows :]
-    rows = pd.DataFrame()
-    whole: list[Window] = []
-    if latest and lake.exists(DRIFT):
-        rows = lake.read(DRIFT, where={"version": [record.version]})
-        whole = completely_judged(rows, latest, columns_of(lake, record, config))
-    found = verdicts(rows[rows["digest"].isin([window.digest for window in whole])], limits) if whole else []
+    seen = latest_windows(lake, record, config)
+    allowed = ceilings(accepted)
+    found = verdicts(seen.rows, drift_limits(config), allowed) if seen.whole else []
     drifted = [verdict for verdict in found if verdict.drifted]
+    counted_out: set[tuple[str, str]] = set()
+    if seen.whole:
+        marked = seen.rows[is_accepted(seen.rows, allowed)]
+        counted_out = set(zip(marked["column"], marked["measure"], strict=True))
     return DriftFacts(
-        closed=len(windows),
-        unjudged=len(latest) - len(whole),
-        collecting=collecting,
+        closed=seen.closed,
+        unjudged=len(seen.latest) - len(seen.whole),
+        collecting=seen.collecting,
         window_rows=config.window_rows,
         drifted=tuple(verdict.window for verdict in drifted),
         columns=tuple(dict.fromkeys(column for verdict in drifted for column in verdict.columns)),
         alarm_windows=config.alarm_windows,
         of_windows=config.of_windows,
+        accepted=tuple(dict.fromkeys(column for column, _ in sorted(counted_out))),
+        acceptances=tuple(
+            each.event for each in accepted if any((one.column, one.measure) in counted_out for one in each.columns)
+        ),
     )

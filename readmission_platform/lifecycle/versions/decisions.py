@@ -3,6 +3,7 @@
 What belongs here: gathering facts and asking ``governance``. What does not: recording anything.
 """
 
+from datetime import datetime
 from typing import NamedTuple
 
 from readmission_platform.foundation.errors import BadInput
@@ -10,6 +11,7 @@ from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest, decide
+from readmission_platform.governance.promotion.drift_acceptances import counting
 from readmission_platform.governance.promotion.rollback import (
     RollbackDecision,
     RollbackRequest,
@@ -32,6 +34,7 @@ class Considered(NamedTuple):
     gathered: Gathered
     events: list[Event]
     pointers: dict[str, Pointer]
+    now: datetime
 
 
 def consider(request: PromotionRequest, *, ledger: Ledger, workspace: Workspace) -> Decision:
@@ -57,13 +60,13 @@ def consider_closely(request: PromotionRequest, *, ledger: Ledger, workspace: Wo
     # Only now: on first use it adopts the policy, and a mistyped version is to leave everything as it was.
     workspace.policy_in_force(ledger)
     events, pointers = ledger.snapshot()
-    records = version_records(events, pointers)
+    records, now = version_records(events, pointers), ledger.now()
     gathered = gather(
         records[request.version],
         records=records,
         pointers=pointers,
         workspace=workspace,
-        drift=request.to_stage == Stage.production.value,
+        accepted=counting(events, request.version, now=now) if request.to_stage == Stage.production.value else None,
     )
     if request.to_stage == Stage.production.value:
         lake = workspace.lake
@@ -75,9 +78,9 @@ def consider_closely(request: PromotionRequest, *, ledger: Ledger, workspace: Wo
         facts=gathered.facts,
         required=workspace.required,
         environment_name=workspace.environment,
-        now=ledger.now(),
+        now=now,
     )
-    return Considered(decision, gathered, events, pointers)
+    return Considered(decision, gathered, events, pointers, now)
 
 
 def rollback_request(to_version: str | None, reason: str, *, ledger: Ledger, workspace: Workspace) -> RollbackRequest:

@@ -23,6 +23,7 @@ from readmission_platform.governance.promotion.approvals import MEANING
 from readmission_platform.governance.promotion.approved import approvers
 from readmission_platform.governance.promotion.case import Condition
 from readmission_platform.governance.promotion.decision import PromotionRequest
+from readmission_platform.governance.promotion.drift_acceptances import acceptances
 from readmission_platform.lifecycle.versions.comparison import version_changes
 from readmission_platform.lifecycle.versions.decisions import Considered, consider_closely
 from readmission_platform.lifecycle.versions.shadow import shadow_of
@@ -94,6 +95,7 @@ def review_of(version: str, *, ledger: Ledger, workspace: Workspace) -> dict[str
         "record": _provenance(record),
         "policy_digest": policy.digest if policy else None,
         "plan_digest": decision.plan_digest,
+        "accepted_drift": list(_accepted(considered, version)),
         "approvals": list(_approvals(considered, version)),
         "approvals_required": rules.approvals_required,
         "meaning": MEANING,
@@ -173,6 +175,18 @@ def _approvals(considered: Considered, version: str) -> Iterator[dict[str, Any]]
         if event.seq not in signed:
             counts = "does not count: it is not signed with a key that was registered at that time"
         yield _approval(event) | {"counts": counts}
+
+
+def _accepted(considered: Considered, version: str) -> Iterator[dict[str, Any]]:
+    """Yield the drift of a version that was accepted, with why an acceptance does not count any more."""
+    counted_out = {each.event for each in considered.decision.drift_accepted}
+    for each in acceptances(considered.events, now=considered.now):
+        if each.version == version:
+            counts = "counted out" if each.event in counted_out else "counts; not in the latest windows"
+            columns = [column.model_dump() for column in each.columns]
+            yield {"event": each.event, "columns": columns, "until": each.until, "whose": each.whose,
+                   "role": each.role, "reason": each.reason,
+                   "counts": f"does not count: {'; '.join(each.problems)}" if each.problems else counts}  # fmt: skip
 
 
 def _approval(event: Event) -> dict[str, Any]:

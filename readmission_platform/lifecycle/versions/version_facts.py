@@ -4,7 +4,7 @@ What belongs here: gathering facts for a decision. What does not: the decision (
 Nothing recorded by a check or shown in the registry is believed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.chain import Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.promotion.decision import VersionFacts
+from readmission_platform.governance.promotion.drift_acceptances import Acceptance
 from readmission_platform.lifecycle.monitoring.windows import drift_facts
 from readmission_platform.lifecycle.versions.shadow_days import complete_days, shadow_days, shadow_rows
 from readmission_platform.lifecycle.workspace import Workspace
@@ -158,11 +159,15 @@ def gather(
     records: Mapping[str, VersionRecord],
     pointers: Mapping[str, Pointer],
     workspace: Workspace,
-    drift: bool = False,
+    accepted: Sequence[Acceptance] | None = None,
 ) -> Gathered:
     """Gather everything a decision about a version needs, from bytes and rows as they are now.
 
-    Without ``drift`` nothing is said of drift, which only the way into production needs.
+    Parameters
+    ----------
+    accepted
+        The acceptances of drift of this version that count now; None where nothing is asked of drift, as on the way
+        into staging.
     """
     from readmission_platform.evaluation.estimates.rows import InvalidEvidence, digest_rows
 
@@ -197,7 +202,7 @@ def gather(
         shadow_days=complete_days(days),
         has_champion=bool(compared),
         champion_version=champion.version if compared and champion else None,
-        drift=drift_facts(lake, record, workspace.monitoring.drift) if drift else None,
+        drift=None if accepted is None else drift_facts(lake, record, workspace.monitoring.drift, accepted),
         limit_set=limit_set,
     )
     return Gathered(facts, evidence, scored)

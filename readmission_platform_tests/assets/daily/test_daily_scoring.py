@@ -11,6 +11,7 @@ import pytest
 from readmission_platform import launcher as lifecycle
 from readmission_platform.encounters.contract import LANDING
 from readmission_platform.storage.landing import Landing
+from readmission_platform_tests.conftest import SHADOW_DAYS
 from readmission_platform_tests.support.homes import Home, files_below
 
 OTHER_DAY = "2024-02-29"
@@ -57,7 +58,7 @@ def after_succession(succeeded_home: Home, changing: Callable[[Home], Home]) -> 
 
 
 def test_what_is_known_of_patients_stays_when_somebody_trains_on_another_source(home: Home):
-    days = home.landed()[3:]
+    days = home.landed()[SHADOW_DAYS:]
     of_source = home.lake.read("eligible_encounters")
     before = home.predictions().query("discharge_date in @days")
     home.lake.write("eligible_encounters", of_source.assign(entity_key="a patient of another source"))
@@ -111,7 +112,7 @@ def test_the_asset_itself_asks_for_the_reason_as_well(after_succession: Home):
 
 
 def test_scoring_again_gives_the_same_risks_ranks_and_flags(home: Home):
-    days = home.landed()[3:6]
+    days = home.landed()[SHADOW_DAYS:][:3]
     before = home.predictions()
     score(home, "--from", days[0], "--to", days[-1])
     assert home.predictions().equals(before)
@@ -350,7 +351,7 @@ def test_a_range_is_scored_in_one_run_that_shows_on_every_day(lived_home: Home):
     with lived_home.instance() as instance:
         events = instance.fetch_materializations(dg.AssetKey("daily_predictions"), limit=100).records
     days = {record.partition_key: record.run_id for record in events}
-    assert sorted(days) == lived_home.landed()[3:]
+    assert sorted(days) == lived_home.landed()[SHADOW_DAYS:]
     assert len(set(days.values())) == 1
 
 

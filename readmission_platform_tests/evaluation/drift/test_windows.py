@@ -137,6 +137,33 @@ def test_a_column_that_drifted_in_two_ways_is_one_column():
     assert (found.columns, found.drifted) == (("age",), False)
 
 
+@pytest.mark.parametrize(
+    ("columns", "still", "accepted"),
+    [
+        ({"age": 0.4}, (), ("age",)),
+        ({"age": 0.5}, (), ("age",)),
+        ({"age": 0.51}, ("age",), ()),
+        ({"age": math.nan}, ("age",), ()),
+        ({"age": ("missing", 0.4)}, ("age",), ()),
+        ({"race": 0.4}, ("race",), ()),
+        ({"age": 0.1}, (), ()),
+    ],
+)
+def test_accepted_drift_is_counted_out_up_to_what_was_accepted_of_that_measure(
+    columns: dict[str, Any], still: tuple[str, ...], accepted: tuple[str, ...]
+):
+    (found,) = verdicts(scores(**columns, risk=0.1), LIMITS, {("age", "drift"): 0.5})
+    assert (found.columns, found.accepted) == (still, accepted)
+
+
+def test_a_column_that_drifted_in_another_way_too_still_counts():
+    rows = pd.concat([scores(age=0.4, race=0.4), scores(age=("missing", 0.5)), scores(risk=0.0)])
+    (found,) = verdicts(rows, LIMITS, {("age", "drift"): 0.5})
+    assert (found.columns, found.accepted, found.drifted) == (("race", "age"), (), True)
+    (found,) = verdicts(rows, LIMITS, {("age", "drift"): 0.5, ("age", "missing"): 0.6})
+    assert (found.columns, found.accepted, found.drifted) == (("race",), ("age",), False)
+
+
 def sequence(text: str) -> list[Verdict]:
     """Verdicts of windows: x drifted, o not."""
     return [Verdict(number, "a", "b", 216, (), mark == "x") for number, mark in enumerate(text, start=1)]

@@ -1,4 +1,4 @@
-"""The drift condition of promotion: an alarm holds a version back, too few encounters do not."""
+"""The drift condition of promotion: an alarm holds a version back, and so do too few encounters to judge."""
 
 from dataclasses import replace
 
@@ -16,9 +16,10 @@ def drift_condition(ledger: Ledger, drift: DriftFacts | None) -> Condition:
     return next(item for item in scenario.decide().conditions if item.name == "no_drift_alarm")
 
 
-def test_fewer_encounters_than_a_window_hold_nobody_back(ledger: Ledger):
+def test_fewer_encounters_than_a_window_hold_the_first_version_and_its_successors_back(ledger: Ledger):
     found = drift_condition(ledger, judged_windows(closed=0, collecting=81))
-    assert found.result == "pass"
+    assert found.result == "insufficient"
+    assert found.blocks
     assert found.detail == "collecting: 81 of the 200 rows of a window"
 
 
@@ -41,12 +42,18 @@ def test_one_drifted_window_is_told_and_holds_nobody_back(ledger: Ledger):
     assert found.detail == "1 of the latest 3 windows drifted, alarm from 2 (window 4: age, risk)"
 
 
+def test_where_there_are_fewer_windows_than_an_alarm_takes_none_of_them_may_have_drifted(ledger: Ledger):
+    found = drift_condition(ledger, judged_windows(closed=1, drifted=(1,), columns=("age",)))
+    assert found.blocks
+    assert found.detail == "1 of the latest 1 windows drifted, alarm from 1 (window 1: age)"
+
+
 @pytest.mark.parametrize("drifted", [(4, 5), (3, 4, 5)])
 def test_enough_drifted_windows_hold_it_back_and_name_the_columns(ledger: Ledger, drifted: tuple[int, ...]):
     found = drift_condition(ledger, judged_windows(closed=5, drifted=drifted, columns=("payer_code",)))
     assert found.blocks
     assert "payer_code" in found.detail
-    assert "drift_report" in found.action
+    assert "readmission drift accept" in found.action
 
 
 def test_what_could_not_be_compared_holds_it_back(ledger: Ledger):

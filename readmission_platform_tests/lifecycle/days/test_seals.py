@@ -10,6 +10,7 @@ from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.lifecycle.days.progress import Progress, day_states
 from readmission_platform.lifecycle.days.seals import SCORED, changed_days, day_digests
 from readmission_platform.storage.tables import ModelLake
+from readmission_platform_tests.conftest import SHADOW_DAYS
 from readmission_platform_tests.support.homes import MODEL, Home
 
 Changing = Callable[[Home], Home]
@@ -76,7 +77,10 @@ def home(lived_home: Home, changing: Changing) -> Home:
 def test_a_run_records_all_its_days_in_one_event_for_each_table(lived_home: Home):
     found = recorded(lived_home)
     assert [each["table"] for each in found] == ["shadow_predictions", "daily_predictions"]
-    assert [sorted(each["days"]) for each in found] == [lived_home.landed()[:3], lived_home.landed()[3:]]
+    assert [sorted(each["days"]) for each in found] == [
+        lived_home.landed()[:SHADOW_DAYS],
+        lived_home.landed()[SHADOW_DAYS:],
+    ]
     assert changed(lived_home) == changed(lived_home, "shadow_predictions") == []
 
 

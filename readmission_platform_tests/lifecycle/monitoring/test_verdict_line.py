@@ -16,13 +16,18 @@ WELL = [("rows_received", 27.0, "all"), ("days_incomplete", 0.0, "all"), ("drift
 
 
 def judged(
-    *changes: tuple[str, float, str], without: tuple[str, ...] = (), live: str | None = "1", alerts: Any = ()
+    *changes: tuple[str, float, str],
+    without: tuple[str, ...] = (),
+    live: str | None = "1",
+    alerts: Any = (),
+    accepted: tuple[str, ...] = (),
 ) -> dict[str, str]:
     kept = [row for row in WELL if row[0] not in {*without, *(name for name, _, _ in changes)}]
     rows = [made.single(name, value, first_day=DAY, last_day=DAY, version="1", cohort=cohort, n=60)
             for name, value, cohort in (*kept, *changes)]  # fmt: skip
     visible = made.long_table(rows).assign(hidden=False)
-    return standing(visible, live=live, open_alerts=alerts, outcome_coverage=0.95, maturity_days=30, wording=WORDING)
+    return standing(visible, live=live, open_alerts=alerts, outcome_coverage=0.95, maturity_days=30, wording=WORDING,
+                    accepted=accepted)  # fmt: skip
 
 
 def test_all_is_well_when_everything_is_known_and_in_order():
@@ -49,6 +54,25 @@ def test_what_is_wrong_is_named(change: tuple[str, float, str], said: str):
 def test_a_drift_alarm_names_the_columns_a_few_at_most():
     columns = [("column_drifted", 1.0, f"column: c{place}") for place in range(6)]
     assert "(c0, c1, c2, c3 and 2 more)" in judged(("drift_alarm", 1.0, "all"), *columns)["more"]
+
+
+def test_accepted_drift_is_something_to_look_at_and_no_trouble():
+    said = "age until 2026-04-01 by clinician (event 9)"
+    found = judged(accepted=(said,))
+    assert (found["tone"], found["text"]) == ("warn", "In order, with something to look at")
+    assert found["more"] == f"Drift is accepted: {said}."
+
+
+def test_beside_accepted_drift_an_alarm_names_the_other_columns():
+    columns = [
+        ("column_drifted", 1.0, "column: age"),
+        ("column_drifted", 1.0, "column: race"),
+        ("column_drift_accepted", 1.0, "column: age"),
+        ("column_drift_accepted", 0.0, "column: race"),
+    ]
+    found = judged(("drift_alarm", 1.0, "all"), *columns, accepted=("age until 2026-04-01",))
+    assert found["text"] == "Not all is well"
+    assert "training data (race)" in found["more"]
 
 
 def test_several_troubles_are_one_sentence():

@@ -1,0 +1,274 @@
+"""Accepting drift of named columns, and taking that back: what was measured, turned into a statement and signed.
+
+What belongs here: reading what has drifted and having a statement signed. What does not: whether it counts
+(``governance.promotion.drift_acceptances``), which is judged whenever it is used.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, timedelta
+from pathlib import Path
+from typing import Any
+
+from readmission_platform.evaluation.drift.stability import RISK
+from readmission_platform.foundation.errors import BadInput, Refused
+from readmission_platform.governance.demo_approver import DEMO_ROLE, Signer, demo_signer
+from readmission_platform.governance.ledger.chain import Event
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.policy.adoptable import ADOPTABLE
+from readmission_platform.governance.policy.adoption import counting_demo_keys, everything_in_force
+from readmission_platform.governance.policy.keys import KEY_CHANGES
+from readmission_platform.governance.promotion.case import Condition, condition
+from readmission_platform.governance.promotion.drift_acceptances import (
+    ACCEPTED,
+    SeenWindow,
+    acceptance_statement,
+    check_acceptance,
+    stands,
+)
+from readmission_platform.governance.promotion.drift_withdrawals import (
+    WITHDRAWN,
+    WithdrawalDecision,
+    WithdrawalRequest,
+    decide_withdrawal,
+)
+from readmission_platform.governance.signatures import load_key, sign
+from readmission_platform.lifecycle.asking import signed as signed_request
+from readmission_platform.lifecycle.monitoring.windows import LatestWindows, latest_windows
+from readmission_platform.lifecycle.workspace import Workspace
+
+_JUDGE_FIRST = "Have the latest windows judged: `readmission drift judge`."
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody wants accepted: named columns of a version, until a day (YYYY-MM-DD), why, and in which role."""
+
+    version: str
+    columns: tuple[str, ...]
+    until: str
+    reason: str
+    role: str = DEMO_ROLE
+
+
+@dataclass(frozen=True)
+class ConsideredAcceptance:
+    """The conditions of an acceptance, and what was signed; None where nothing could be or nobody signs."""
+
+    asked: Asked
+    conditions: list[Condition]
+    signed: dict[str, Any] | None
+    seen: int
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it was signed and no condition blocks."""
+        return self.signed is not None and not any(each.blocks for each in self.conditions)
+
+    def reasons(self) -> list[str]:
+        """Return every reason to refuse, each with what to do about it."""
+        return [f"{each.name}: {each.detail}. {each.action}".strip() for each in self.conditions if each.blocks]
+
+
+def drifted_measures(seen: LatestWindows) -> dict[tuple[str, str], float]:
+    """Return what had drifted in the latest windows: by column and measure the highest score, the largest first.
+
+    Predicted risks, and scores that are not numbers, are left out: neither can be accepted.
+    """
+    if not seen.whole:
+        return {}
+    rows = seen.rows[seen.rows["drifted"] & (seen.rows["column"] != RISK) & seen.rows["score"].notna()]
+    found: dict[tuple[str, str], float] = {}
+    for column, measure, score in zip(rows["column"], rows["measure"], rows["score"], strict=True):
+        found[column, measure] = max(found.get((column, measure), 0.0), float(score))
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def signer_of_acceptance(
+    workspace: Workspace, ledger: Ledger, *, key: Path | None, approver: str | None
+) -> Signer | None:
+    """Return who signs: whoever has a key, else the demo approver (local); None where nobody does.
+
+    Raises
+    ------
+    BadInput
+        When the key cannot be read, or key and approver are not given together.
+    """
+    if (key is None) != (approver is None):
+        raise BadInput("--key and --approver belong together")
+    if key is not None and approver is not None:
+        return Signer(approver, load_key(key))
+    return demo_signer(ledger, workspace.settings.keys) if workspace.platform.has_demo_approver else None
+
+
+def consider_acceptance(
+    asked: Asked, signer: Signer | None, *, ledger: Ledger, workspace: Workspace
+) -> ConsideredAcceptance:
+    """Find out whether drift may be accepted, and sign it; records nothing.
+
+    Raises
+    ------
+    BadInput
+        When there is no such version, a name is no column that is watched of it, or the day is none.
+    """
+    events, pointers = ledger.snapshot()
+    record = version_records(events, pointers).get(asked.version)
+    if record is None:
+        raise BadInput(f"there is no version {asked.version} of {ledger.model}; `readmission status` lists them")
+    in_force, now, last = everything_in_force(events), ledger.now(), _day(asked.until)
+    config = workspace.monitoring.drift
+    seen = latest_windows(workspace.lake, record, config)
+    drifted = drifted_measures(seen)
+    wanted = {key: score for key, score in drifted.items() if key[0] in asked.columns}
+    days = (last - now.astimezone(UTC).date()).days
+    found = [
+        _judged(seen),
+        *(_has_drifted(name, drifted) for name in dict.fromkeys(asked.columns)),
+        condition("until", 0 <= days <= config.acceptance_days, f"{asked.until} ({days} days from today)",
+                  f"Name a day from today on, at most {config.acceptance_days} days ahead."),
+        condition("reason_given", bool(asked.reason.strip()), asked.reason or "no reason", "Give one: --reason."),
+    ]  # fmt: skip
+    signed = None
+    if signer is None:
+        found.append(condition("signed", False, "nobody signs it", "Sign it with --key and --approver."))
+    elif wanted and in_force.monitoring is not None and not any(each.blocks for each in found):
+        statement = acceptance_statement(
+            record, in_force=in_force, environment=workspace.environment, installation=ledger.binding.installation,
+            seen=wanted, windows=_windows(seen), until=asked.until, approver=signer.identity, role=asked.role,
+            reason=asked.reason, now=now, demo=signer.demo,
+        )  # fmt: skip
+        signed = sign(statement, signer.key)
+        problems = check_acceptance(
+            signed, record=record, in_force=in_force, registered_keys=counting_demo_keys(events),
+            environment=workspace.environment, installation=ledger.binding.installation, now=now,
+        )  # fmt: skip
+        detail = "; ".join(problems) or f"by {signer.identity} as {asked.role}"
+        found.append(condition("signature_counts", not problems, detail, "Have somebody sign who may approve."))
+    elif in_force.monitoring is None:
+        found.append(condition("in_force", False, "no monitoring limits are in force", "Adopt them first."))
+    return ConsideredAcceptance(asked, found, signed, events[-1].seq if events else 0)
+
+
+def record_acceptance(ledger: Ledger, considered: ConsideredAcceptance) -> Event:
+    """Record an acceptance.
+
+    Raises
+    ------
+    Refused
+        With every reason; nothing is recorded.
+    Conflict
+        When what it rests on changed since it was considered.
+    """
+    if considered.signed is None or not considered.allowed:
+        raise Refused(considered.reasons())
+    return ledger.append(
+        ACCEPTED,
+        considered.signed,
+        actor=str(considered.signed["statement"]["approver"]),
+        version=considered.asked.version,
+        since=considered.seen,
+        binding_kinds=(*ADOPTABLE, *KEY_CHANGES, "version_trained", ACCEPTED, WITHDRAWN),
+    )
+
+
+def accept_everything_as_demo(version: str, reason: str, *, ledger: Ledger, workspace: Workspace) -> Event | None:
+    """Let the demo approver accept all drift of a version for as long as may be; None when there is none.
+
+    Raises
+    ------
+    Refused
+        Where demonstrations are not allowed or do not count, or something besides input columns has drifted.
+    """
+    if not workspace.platform.has_demo_approver:
+        raise Refused([f"there is no demo approver in {workspace.environment}; somebody has to accept the drift"])
+    config = workspace.monitoring.drift
+    columns = tuple(dict.fromkeys(name for name, _ in drifted_measures(latest_windows(
+        workspace.lake, _record(version, ledger), config))))  # fmt: skip
+    if not columns:
+        return None
+    until = (ledger.now().astimezone(UTC) + timedelta(days=config.acceptance_days)).date().isoformat()
+    signer = demo_signer(ledger, workspace.settings.keys)
+    asked = Asked(version, columns, until, reason)
+    return record_acceptance(ledger, consider_acceptance(asked, signer, ledger=ledger, workspace=workspace))
+
+
+def consider_withdrawal(event: int, reason: str, *, ledger: Ledger, workspace: Workspace) -> WithdrawalDecision:
+    """Decide whether an acceptance may be withdrawn; changes nothing."""
+    events, now = ledger.events(), ledger.now()
+    standing, nonce = stands(event, events, now=now)
+    request = signed_request(
+        WithdrawalRequest(event, nonce, workspace.actor, reason), WITHDRAWN, ledger=ledger, workspace=workspace
+    )
+    return decide_withdrawal(
+        request, standing, events=events, environment_name=workspace.environment, model=ledger.model, now=now
+    )
+
+
+def drift_of(version: VersionRecord, ceilings: Mapping[tuple[str, str], float], workspace: Workspace) -> dict[str, Any]:
+    """Return what the latest windows of a version say, for people and scripts: each measure that has drifted."""
+    seen = latest_windows(workspace.lake, version, workspace.monitoring.drift)
+    drifted: list[dict[str, Any]] = []
+    if seen.whole:
+        # What cannot be judged comes last, and so stays.
+        rows = seen.rows[seen.rows["drifted"]].sort_values(["column", "measure", "score"])
+        drifted = [_told(row, ceilings) for row in rows.drop_duplicates(["column", "measure"], keep="last").to_dict(
+            "records")]  # fmt: skip
+    return {
+        "version": version.version,
+        "state": version.state,
+        "windows": [
+            {"number": each.number, "first_day": each.first_day, "last_day": each.last_day} for each in seen.whole
+        ],
+        "unjudged": len(seen.latest) - len(seen.whole),
+        "drifted": drifted,
+    }
+
+
+def _told(row: Mapping[Any, Any], ceilings: Mapping[tuple[str, str], float]) -> dict[str, Any]:
+    ceiling = ceilings.get((row["column"], row["measure"]))
+    score = float(row["score"])
+    return {
+        "column": row["column"],
+        "measure": row["measure"],
+        "score": None if math.isnan(score) else round(score, 3),
+        "limit": row["limit"],
+        "accepted_up_to": ceiling,
+        "accepted": ceiling is not None and score <= ceiling,
+    }
+
+
+def _record(version: str, ledger: Ledger) -> VersionRecord:
+    return version_records(*ledger.snapshot())[version]
+
+
+def _judged(seen: LatestWindows) -> Condition:
+    open_ones = len(seen.latest) - len(seen.whole)
+    detail = f"{len(seen.whole)} of the latest {len(seen.latest)} windows judged"
+    return condition("windows_judged", bool(seen.whole) and not open_ones, detail, _JUDGE_FIRST)
+
+
+def _has_drifted(name: str, drifted: Mapping[tuple[str, str], float]) -> Condition:
+    measures = [f"{measure} {score:.3f}" for (column, measure), score in drifted.items() if column == name]
+    others = ", ".join(dict.fromkeys(column for column, _ in drifted)) or "no input column"
+    if name == RISK:
+        said = "the predicted risks cannot be accepted: when these move, retrain, recalibrate or roll back"
+        return condition("column_drifted", False, said, "Name input columns.")
+    detail = f"{name}: {', '.join(measures)}" if measures else f"{name} has not drifted"
+    return condition("column_drifted", bool(measures), detail, f"Name columns that have drifted: {others}.")
+
+
+def _windows(seen: LatestWindows) -> Sequence[SeenWindow]:
+    return [SeenWindow(number=each.number, first_day=each.first_day, last_day=each.last_day, digest=each.digest)
+            for each in seen.whole]  # fmt: skip
+
+
+def _day(text: str) -> date:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"--until: {text} is not a date of the form YYYY-MM-DD") from error
+    if found.isoformat() != text:
+        raise BadInput(f"--until: {text} is not a date of the form YYYY-MM-DD")
+    return found

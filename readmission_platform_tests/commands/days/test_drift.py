@@ -1,0 +1,129 @@
+"""Accepting drift from the command line: what was measured is signed, shown wherever it counts, and taken back."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from readmission_platform.lifecycle.days.progress import hospital_day
+from readmission_platform_tests.support.homes import Home
+
+COLUMN, OTHER = "payer_code", "age"
+
+
+def later(home: Home, days: int) -> str:
+    with home.workspace() as workspace:
+        return (hospital_day(workspace.rules) + timedelta(days=days)).isoformat()
+
+
+def drifted(home: Home, **scores: float) -> None:
+    """Let the stored scores of the watched windows say that columns have drifted."""
+    rows = home.lake.read("drift_report")
+    for column, score in scores.items():
+        rows.loc[(rows["column"] == column) & (rows["measure"] == "drift"), "score"] = score
+    home.lake.write("drift_report", rows)
+
+
+def drift_condition(home: Home) -> dict[str, Any]:
+    found = home.command("promote", "--version", "2", "--replace", "--dry-run", "--json").json
+    return next(item for item in found["conditions"] if item["name"] == "no_drift_alarm")
+
+
+def accept(home: Home, *columns: str, days: int = 60, **options: str) -> Any:
+    more = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
+    reason = ("--reason", "a new payer since spring")
+    return home.command("drift", "accept", *columns, "--version", "2", "--until", later(home, days), *reason, *more)
+
+
+@pytest.fixture
+def home(shadowed_home: Home, changing: Callable[[Home], Home]) -> Home:
+    """Version 2 waits in staging, and what it scored has drifted in two columns."""
+    changed = changing(shadowed_home)
+    drifted(changed, **{COLUMN: 0.9, OTHER: 0.3})
+    return changed
+
+
+def test_accepted_drift_lets_a_version_go_live_and_is_named_wherever_that_shows(home: Home):
+    assert drift_condition(home)["blocks"]
+    assert accept(home, COLUMN).code == 0
+    assert "window 1: age" in drift_condition(home)["detail"]  # the other column still holds it back
+    assert accept(home, OTHER).code == 0
+    assert not drift_condition(home)["blocks"]
+
+    said = f"{COLUMN} until {later(home, 60)} by demo-approver (demonstration)"
+    assert home.command("review", "2").code == 0
+    page = (home.path / "reports" / "readmission_30d" / "2" / "review.html").read_text(encoding="utf-8")
+    assert "Drift that was accepted" in page
+    assert home.command("approve", "--version", "2", "--reason", "reviewed").code == 0
+    promoted = home.command("promote", "--version", "2", "--replace", "--reason", "refresh")
+    assert promoted.code == 0, promoted.err
+    assert any(said in each for each in home.command("timeline", "--json").json[-1]["drift_accepted"])
+    assert home.command("audit", "verify").code == 0
+    checks = {each["name"]: each["result"] for each in home.command("verify", "2", "--json").json["checks"]}
+    assert checks["accepted_drift"] == "pass"
+    found = home.command("monitor", "--json").json
+    assert found["standing"] == "In order, with something to look at"
+    assert said in found["why"]
+    result = home.materialize("drift_report")
+    alarm = next(each for each in result.get_asset_check_evaluations() if each.check_name == "no_drift_alarm")
+    assert alarm.passed
+    assert f"Accepted: {said}" in str(alarm.description)
+
+
+def test_further_drift_in_an_accepted_column_holds_a_version_back_again(home: Home):
+    assert accept(home, COLUMN, OTHER).code == 0
+    drifted(home, **{COLUMN: 1.09})
+    assert not drift_condition(home)["blocks"]
+    drifted(home, **{COLUMN: 1.11})
+    assert "window 1: payer_code" in drift_condition(home)["detail"]
+
+
+def test_taking_it_back_makes_the_drift_count_again(home: Home):
+    assert accept(home, COLUMN, OTHER).code == 0
+    (listed,) = home.command("drift", "list", "--json").json["accepted"]
+    event = listed["event"]
+    assert home.command("drift", "withdraw", str(event)).code == 2  # without a reason
+    assert home.command("drift", "withdraw", str(event), "--reason", "the contract ended").code == 0
+    assert drift_condition(home)["blocks"]
+    assert home.command("drift", "list", "--json").json["accepted"] == []
+    assert home.command("drift", "withdraw", str(event), "--reason", "again").code == 3
+
+
+@pytest.mark.parametrize(
+    ("columns", "days", "code", "said"),
+    [
+        (("number_diagnoses",), 60, 3, "number_diagnoses has not drifted"),
+        (("risk",), 60, 3, "predicted risks cannot be accepted"),
+        ((COLUMN,), 95, 3, "at most 90 days ahead"),
+        ((COLUMN,), -3, 3, "Name a day from today on"),
+    ],
+)
+def test_what_may_not_be_accepted_is_refused_and_changes_nothing(
+    home: Home, columns: tuple[str, ...], days: int, code: int, said: str
+):
+    before = home.kinds()
+    outcome = accept(home, *columns, days=days)
+    assert outcome.code == code
+    assert said in outcome.err
+    assert home.kinds() == before
+
+
+def test_a_dry_run_and_a_stranger_s_key_change_nothing(home: Home, tmp_path: Path):
+    before = home.kinds()
+    until = ("--until", later(home, 30), "--reason", "seen", "--version", "2")
+    assert home.command("drift", "accept", COLUMN, *until, "--dry-run").code == 0
+    key = str(tmp_path / "mine.pem")
+    assert home.command("keys", "create", key).code == 0
+    outcome = home.command("drift", "accept", COLUMN, *until, "--key", key, "--approver", "a.stranger")
+    assert outcome.code == 3
+    assert "no registered key" in outcome.err
+    assert home.command("drift", "accept", COLUMN, *until[2:], "--until", "soon").code == 2
+    assert [kind for kind in home.kinds() if kind != "demo_approver_created"] == before
+
+
+def test_which_version_has_to_be_said_where_there_are_two(home: Home):
+    outcome = home.command("drift", "accept", COLUMN, "--until", later(home, 30), "--reason", "seen")
+    assert outcome.code == 2
+    assert "say of which version" in outcome.err
