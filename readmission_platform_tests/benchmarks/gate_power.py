@@ -80,6 +80,11 @@ class Cohort:
     folds: np.ndarray
     key: bytes
 
+    @property
+    def entities(self) -> np.ndarray:
+        """Whose encounter each is."""
+        return self.inputs["entity_key"].to_numpy()
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -135,7 +140,9 @@ def balanced_weights(cohort: Cohort, model: ModelConfig, seed: int) -> Trained:
     for fold in range(model.folds):
         held_out = cohort.folds == fold
         with threadpool_limits(1, user_api="openmp"):
-            fitted.append(clone(pipeline).fit(cohort.inputs[~held_out], cohort.labels[~held_out]))
+            others = cohort.inputs[~held_out]
+            whose = cohort.entities[~held_out]
+            fitted.append(clone(pipeline).fit(others, cohort.labels[~held_out], encode__entities=whose))
             scores[held_out] = fitted[fold].predict_proba(cohort.inputs[held_out])[:, 1]
     return _trained(CrossValidated(RecalibratedClassifier(fitted[0]), scores), cohort.inputs, cohort, seed)
 
@@ -167,7 +174,9 @@ def _out_of_fold(
     boosting: dict[str, Any] | None = None,
 ) -> Trained:
     settings_used = model.settings | ({"boosting": boosting} if boosting else {})
-    fitted = CONTRACT.estimator.cross_validate(inputs, labels, cohort.folds, settings_used, seed=seed)
+    fitted = CONTRACT.estimator.cross_validate(
+        inputs, labels, cohort.folds, settings_used, entities=cohort.entities, seed=seed
+    )
     return _trained(fitted, inputs, cohort, seed)
 
 

@@ -111,7 +111,10 @@ def scored_stream(raw: pd.DataFrame, model: ModelConfig, *, key: bytes, seed: in
     folds = entity_folds(development["entity_key"], folds=model.folds).to_numpy()
     labels = development["readmitted_30d"].to_numpy()
     inputs = CONTRACT.data.inputs_of(development, development)
-    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.settings, seed=seed).model
+    entities = development["entity_key"].to_numpy()
+    fitted = CONTRACT.estimator.cross_validate(
+        inputs, labels, folds, model.settings, entities=entities, seed=seed
+    ).model
     whole = len(stream) - len(stream) % model.daily_rows
     days = [(FIRST_DAY + timedelta(days=place // model.daily_rows)).isoformat() for place in range(whole)]
     arrived = stream.head(whole).assign(**{DAY: days})

@@ -46,7 +46,12 @@ def test_of_a_source_that_is_the_same_for_everybody_nothing_is_left(
     same = pd.concat([somebody] * len(small_study.inputs), ignore_index=True)
     lost = small_study.inputs.assign(**{name: same[name].to_numpy() for name in columns})
     fitted = CONTRACT.estimator.cross_validate(
-        lost, small_study.labels, small_study.folds % 2, SETTINGS | {"boosting": FEW_TREES}, seed=1
+        lost,
+        small_study.labels,
+        small_study.folds % 2,
+        SETTINGS | {"boosting": FEW_TREES},
+        entities=small_study.entities,
+        seed=1,
     )
     found = moved(fitted, lost[small_study.folds % 2 == 0])
     assert found[source.name] == 0.0
@@ -60,7 +65,9 @@ def test_of_a_source_that_belongs_to_other_patients_little_is_left(
     order = np.random.default_rng(3).permutation(len(small_study.inputs))
     theirs = small_study.inputs[columns].iloc[order].set_axis(small_study.inputs.index)
     mixed = small_study.inputs.assign(**{name: theirs[name] for name in columns})
-    fitted = CONTRACT.estimator.cross_validate(mixed, small_study.labels, small_study.folds, SETTINGS, seed=1)
+    fitted = CONTRACT.estimator.cross_validate(
+        mixed, small_study.labels, small_study.folds, SETTINGS, entities=small_study.entities, seed=1
+    )
     assert moved(fitted, mixed[small_study.folds == 0])[SOURCES[0].name] < 0.6 * honest[SOURCES[0].name]
 
 

@@ -111,7 +111,7 @@ class Study:
     def _fit(self, seed: int) -> "Fit":
         schema, table, record = self.contract.evidence, self.table, self.recorded.record
         fitted = self.contract.estimator.cross_validate(
-            self.inputs, table.labels, table.folds, self.settings, seed=seed
+            self.inputs, table.labels, table.folds, self.settings, entities=table.entities, seed=seed
         )
         baselines = self.contract.data.baselines(self.inputs, table.labels, table.folds)
         rows = evidence_of(self.contract, table, fitted.scores, self.workspace.pseudonym_key, baselines=baselines)
@@ -155,8 +155,9 @@ class Study:
         ):  # fmt: skip
             table = cohort.table
             refitted = self.contract.estimator.cross_validate(
-                table.frame[list(self.contract.inputs)], table.labels, table.folds, self.settings, seed=self.table.seed
-            ).scores
+                table.frame[list(self.contract.inputs)], table.labels, table.folds, self.settings,
+                entities=table.frame["entity_key"].to_numpy(), seed=self.table.seed,
+            ).scores  # fmt: skip
             self._tell(f"{cohort.name} fitted")
             rules += [self._rule(rule, "refitted", table.frame, table.labels, refitted, kept)
                       for rule, kept in cohort.judged.items()]  # fmt: skip

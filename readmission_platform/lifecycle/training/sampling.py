@@ -32,7 +32,9 @@ def train_on_sample(
     frame = development[[contract.row, "entity_key", "clock", contract.outcome]].join(inputs)
     folds = entity_folds(frame["entity_key"], folds=config.folds).to_numpy()
     table = TrainingTable(frame, frame[contract.outcome].to_numpy(), folds, config.seed)
-    fitted = contract.estimator.cross_validate(inputs, table.labels, folds, config.settings, seed=config.seed)
+    fitted = contract.estimator.cross_validate(
+        inputs, table.labels, folds, config.settings, entities=frame["entity_key"].to_numpy(), seed=config.seed
+    )
     baselines = contract.data.baselines(inputs, table.labels, folds)
     rows = evidence_of(contract, table, fitted.scores, key, baselines=baselines)
     schema = contract.evidence
