@@ -24,8 +24,8 @@ _BINS = 50
 # Rows of average outcome counted into each value, so that a rare value claims little.
 _SMOOTHING = 10.0
 
-# Out-of-fold scores of shape (rows,), from inputs, labels and folds.
-OutOfFold = Callable[[pd.DataFrame, np.ndarray, np.ndarray], np.ndarray]
+# Out-of-fold scores of shape (rows,), from inputs, labels, folds and whose row each is.
+OutOfFold = Callable[[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def permuted_labels_auroc(
@@ -33,6 +33,7 @@ def permuted_labels_auroc(
     inputs: pd.DataFrame,
     labels: np.ndarray,
     folds: np.ndarray,
+    entities: np.ndarray,
     *,
     seed: int,
     rows: int = PERMUTED,
@@ -50,7 +51,7 @@ def permuted_labels_auroc(
     ----------
     out_of_fold
         Makes the evidence of the model: each row's score comes from a fit on the other folds.
-    inputs, labels, folds
+    inputs, labels, folds, entities
         Of all rows.
     rows
         Size of the random sample.
@@ -66,7 +67,7 @@ def permuted_labels_auroc(
     chosen = np.sort(rng.permutation(len(inputs))[:rows])
     halves = folds[chosen] % 2
     permuted = rng.permutation(labels[chosen])
-    scores = out_of_fold(inputs.iloc[chosen], permuted, halves)
+    scores = out_of_fold(inputs.iloc[chosen], permuted, halves, entities[chosen])
     return float(np.mean([roc_auc_score(permuted[halves == half], scores[halves == half]) for half in (0, 1)]))
 
 

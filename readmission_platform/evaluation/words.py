@@ -109,6 +109,7 @@ _OF_AN_ATTRIBUTE = {
 }
 _OF_A_GROUP = "observed_expected."
 _OF_A_BASELINE = "auroc_gain_over_"
+_OF_A_SOURCE = "risks_moved_by_"
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,11 @@ class Wording:
         found = [each.words for each in self.schema.baselines if each.name == name] if self.schema else []
         return found[0] if found else name.replace("_", " ")
 
+    def source(self, name: str) -> str:
+        """Return the words for a source of information: "utilisation counts"."""
+        found = [each.words for each in self.schema.information if each.name == name] if self.schema else []
+        return found[0] if found else name.replace("_", " ")
+
     @property
     def flag(self) -> str:
         """The flag with its share: "the flag (10 %)"."""
@@ -199,7 +205,7 @@ class Wording:
         return _first_upper(chosen.format(**vars(self.words), flag=self.flag, wide_flag=wide, **more))
 
     def _of_part(self, metric: str) -> tuple[str | None, dict[str, str]]:
-        """Return the pattern of a metric whose name ends in a threshold, an attribute, a group or a baseline."""
+        """Return the pattern of a metric whose name ends in what it is of: a threshold, a group, a baseline."""
         for beginning, pattern in _AT_A_RISK.items():
             if metric.startswith(beginning):
                 return pattern, {"percent": f"{100 * float(metric.removeprefix(beginning)):g} %"}
@@ -214,6 +220,9 @@ class Wording:
             }
         if metric.startswith(_OF_A_BASELINE):
             return "AUROC gain over {baseline}", {"baseline": self.score(metric.removeprefix(_OF_A_BASELINE))}
+        if metric.startswith(_OF_A_SOURCE):
+            pattern = "How far risks move with the {source}, in log odds: 0 means that nothing of it is left"
+            return pattern, {"source": self.source(metric.removeprefix(_OF_A_SOURCE))}
         return None, {}
 
 

@@ -200,10 +200,14 @@ class EstimatorPart(Protocol):
         folds: np.ndarray,
         settings: Mapping[str, Any],
         *,
+        entities: np.ndarray,
         seed: int,
         progress: Progress = ...,
     ) -> CrossValidated:
-        """Fit one model a fold on the other folds; a row's score comes from models that never saw its entity."""
+        """Fit one model a fold on the other folds; a row's score comes from models that never saw its entity.
+
+        ``entities`` (rows,) says whose row each is, for what has to be learnt from other entities. It is no input.
+        """
         ...
 
     def feature_names(self, model: Any) -> list[str]:

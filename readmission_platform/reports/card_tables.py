@@ -81,7 +81,8 @@ def _quality(document: Document, wording: Wording) -> Iterator[Row]:
     attributes = wording.schema.attributes if wording.schema else ()
     fairness = [f"equalised_odds_{attribute.name}" for attribute in attributes]
     benefits = sorted(name for name in estimates if name.startswith(_NET_BENEFIT))
-    for name in [*_QUALITY, *fairness, "permuted_labels_auroc", *benefits]:
+    drawn_on = [f"risks_moved_by_{source.name}" for source in wording.schema.information] if wording.schema else []
+    for name in [*_QUALITY, *fairness, *drawn_on, "permuted_labels_auroc", *benefits]:
         if name in estimates:
             shown = estimates[name]
             yield wording.label(name), interval(shown), _people(shown.get("n")), _people(shown.get("positives"))

@@ -26,14 +26,15 @@ Draw = Callable[[Mapping[str, Any], Wording], bytes]
 
 _TEMPLATE = "evidence_report.html.j2"
 
-# Estimates in the order in which they are read, by section; * stands for a threshold or an attribute. Gains over other
-# scores and figures of groups have tables of their own.
+# Estimates in the order in which they are read, by section; * stands for a threshold, an attribute or a source. Gains
+# over other scores and figures of groups have tables of their own.
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Discrimination": ("auroc", "auroc_test", "average_precision", "average_precision_ratio", "latest_auroc"),
     "Calibration": (
         *("calibration_slope", "calibration_intercept", "observed_expected", "latest_observed_expected", "ece"),
         *("brier", "brier_skill"),
     ),
+    "Sources of information": ("risks_moved_by_*",),
     "Use at capacity": ("recall_at_flag", "ppv_at_flag", "recall_at_wide_flag", "net_benefit_at_*"),
     "Fairness": ("equalised_odds_*", "auroc_gap.*"),
     "Against the version in production then (above 0 is better, except for the Brier score)": (
@@ -101,14 +102,16 @@ def _sections(estimates: Mapping[str, Any], wording: Wording) -> Iterator[dict[s
 
 
 def _matching(pattern: str, estimates: Mapping[str, Any], wording: Wording) -> Iterator[str]:
-    """Yield the estimates of a pattern: by threshold, or in the order of the schema's attributes."""
+    """Yield the estimates of a pattern: by threshold, or in the order of the schema."""
     if not pattern.endswith("*"):
         yield from (name for name in estimates if name == pattern)
         return
     prefix = pattern[:-1]
-    attributes = [attribute.name for attribute in wording.schema.attributes] if wording.schema else []
+    schema, named = wording.schema, []
+    if schema:
+        named = [*(each.name for each in schema.attributes), *(each.name for each in schema.information)]
     ends = [name.removeprefix(prefix) for name in estimates if name.startswith(prefix)]
-    known = [name for name in attributes if name in ends]
+    known = [name for name in named if name in ends]
     yield from (prefix + end for end in [*known, *sorted(set(ends) - set(known), key=float)])
 
 

@@ -153,7 +153,8 @@ def make_bench(raw: pd.DataFrame, origin: str, model: ModelConfig, config: Drift
     later = CONTRACT.data.inputs_of(replayed, pd.concat([development, replayed], ignore_index=True))
     labels = development["readmitted_30d"].to_numpy()
     folds = entity_folds(development["entity_key"], folds=model.folds).to_numpy()
-    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.settings, seed=seed)
+    entities = development["entity_key"].to_numpy()
+    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.settings, entities=entities, seed=seed)
     test = folds == 0
     explained = EXPLANATION.explained(
         fitted.model, inputs[test].reset_index(drop=True), labels[test], development.loc[test, "entity_key"], seed=seed

@@ -16,7 +16,7 @@ import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,11 +33,14 @@ from readmission_platform.config.files import read_yaml
 from readmission_platform.config.governance import GatePolicy, LimitSet
 from readmission_platform.evaluation.estimates.evidence import evaluate
 from readmission_platform.evaluation.estimates.folds import entity_folds
+from readmission_platform.evaluation.information import risks_moved
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
-from readmission_platform.governance.policy.required import MEASURED_AT_TRAINING, required_gates
+from readmission_platform.governance.policy.required import MEASURED_AT_TRAINING, information_metrics, required_gates
 from readmission_platform.intake.sources import SourceRequest
 from readmission_platform.lifecycle.training.training_table import TrainingTable, evidence_of
 from readmission_platform.models.boosting.crossvalidation import cross_validate
+from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier
+from readmission_platform.models.contract import CrossValidated
 from readmission_platform.models.frequent_visits import CONTRACT
 from readmission_platform.models.frequent_visits.encoder import build_pipeline
 
@@ -77,7 +80,15 @@ class Trial:
         return verdict(self.gates) == "pass"
 
 
-Scores = Callable[[Cohort, Configuration, int], np.ndarray]
+@dataclass(frozen=True)
+class Trained:
+    """Out-of-fold scores (n,), and how far the risks of the model of fold 0 move with each source of information."""
+
+    scores: np.ndarray
+    moved: Mapping[str, float]
+
+
+Recipe = Callable[[Cohort, Configuration, int], Trained]
 
 
 def configuration() -> Configuration:
@@ -100,43 +111,50 @@ def cohort(raw: pd.DataFrame, *, key_number: int, config: Configuration) -> Coho
     return Cohort(rows, CONTRACT.data.inputs_of(rows, rows), folds, key)
 
 
-def honest(cohort: Cohort, config: Configuration, seed: int) -> np.ndarray:
+def honest(cohort: Cohort, config: Configuration, seed: int) -> Trained:
     return _out_of_fold(cohort.inputs, cohort, config, seed)
 
 
-def next_year(cohort: Cohort, config: Configuration, seed: int) -> np.ndarray:
+def next_year(cohort: Cohort, config: Configuration, seed: int) -> Trained:
     """Let the outcome of the year after in, in place of an input that tells little."""
     after = cohort.rows.groupby("entity_key")[CONTRACT.outcome].shift(-1)
     return _out_of_fold(cohort.inputs.assign(family_size=after.astype("float64")), cohort, config, seed)
 
 
-def all_years(cohort: Cohort, config: Configuration, seed: int) -> np.ndarray:
+def all_years(cohort: Cohort, config: Configuration, seed: int) -> Trained:
     """Count every year of the person, the one that is predicted among them."""
     share = cohort.rows.groupby("entity_key")[CONTRACT.outcome].transform("mean")
     return _out_of_fold(cohort.inputs.assign(**{SHARE: share}), cohort, config, seed)
 
 
-def no_history(cohort: Cohort, config: Configuration, seed: int) -> np.ndarray:
+def no_history(cohort: Cohort, config: Configuration, seed: int) -> Trained:
     return _out_of_fold(cohort.inputs.assign(**{BEFORE: 0.0, SHARE: 0.0}), cohort, config, seed)
 
 
-def balanced(cohort: Cohort, config: Configuration, seed: int) -> np.ndarray:
+def balanced(cohort: Cohort, config: Configuration, seed: int) -> Trained:
     """Balance the classes and ship the boosting's own probabilities."""
     boosting = {**config["settings"]["boosting"], "class_weight": "balanced"}
-    scores = np.empty(len(cohort.rows))
+    scores, fitted = np.empty(len(cohort.rows)), []
     for fold in range(config["folds"]):
         held_out = cohort.folds == fold
-        fitted = build_pipeline(boosting, seed=seed).fit(cohort.inputs[~held_out], cohort.labels[~held_out])
-        scores[held_out] = fitted.predict_proba(cohort.inputs[held_out])[:, 1]
-    return scores
+        fitted.append(build_pipeline(boosting, seed=seed).fit(cohort.inputs[~held_out], cohort.labels[~held_out]))
+        scores[held_out] = fitted[fold].predict_proba(cohort.inputs[held_out])[:, 1]
+    return _trained(CrossValidated(RecalibratedClassifier(fitted[0]), scores), cohort.inputs, cohort, seed)
 
 
-def _out_of_fold(inputs: pd.DataFrame, cohort: Cohort, config: Configuration, seed: int) -> np.ndarray:
+def _out_of_fold(inputs: pd.DataFrame, cohort: Cohort, config: Configuration, seed: int) -> Trained:
     boosting = config["settings"]["boosting"]
-    return cross_validate(lambda: build_pipeline(boosting, seed=seed), inputs, cohort.labels, cohort.folds).scores
+    fitted = cross_validate(lambda: build_pipeline(boosting, seed=seed), inputs, cohort.labels, cohort.folds)
+    return _trained(fitted, inputs, cohort, seed)
 
 
-MISTAKES: Mapping[str, Scores] = {
+def _trained(fitted: CrossValidated, inputs: pd.DataFrame, cohort: Cohort, seed: int) -> Trained:
+    """Measure on the test persons of fold 0 what a model draws on, as training does."""
+    score, test = partial(CONTRACT.estimator.score, fitted.model), inputs[cohort.folds == 0]
+    return Trained(fitted.scores, risks_moved(score, test, CONTRACT.evidence.information, seed=seed))
+
+
+MISTAKES: Mapping[str, Recipe] = {
     "the year after among the inputs": next_year,
     "all years among the inputs": all_years,
     "no history": no_history,
@@ -144,11 +162,11 @@ MISTAKES: Mapping[str, Scores] = {
 }
 
 
-def trial(setting: str, cohort: Cohort, scores: np.ndarray, limits: LimitSet, config: Configuration) -> Trial:
+def trial(setting: str, cohort: Cohort, trained: Trained, limits: LimitSet, config: Configuration) -> Trial:
     """Make the evidence of a model, and judge it as a candidate."""
     baselines = CONTRACT.data.baselines(cohort.inputs, cohort.labels, cohort.folds)
     table = TrainingTable(cohort.rows, cohort.labels, cohort.folds, config["seed"])
-    rows = evidence_of(CONTRACT, table, scores, cohort.key, baselines=baselines)
+    rows = evidence_of(CONTRACT, table, trained.scores, cohort.key, baselines=baselines)
     document = evaluate(
         rows,
         schema=CONTRACT.evidence,
@@ -160,11 +178,14 @@ def trial(setting: str, cohort: Cohort, scores: np.ndarray, limits: LimitSet, co
     )
     policy = read_yaml(CONFIGS / "gates.yaml", GatePolicy)
     required = required_gates(CONTRACT.evidence)
-    gates = evaluate_gates(document["estimates"], policy, required=required, limit_set=limits, stages=["candidate"])
-    # What is measured on recipe, inputs and split when a version is trained is not measured here.
+    nothing = dict.fromkeys(("low", "high", "n", "positives"))
+    moved = {metric: {"value": value} | nothing for metric, value in information_metrics(trained.moved).items()}
+    estimates = document["estimates"] | moved
+    gates = evaluate_gates(estimates, policy, required=required, limit_set=limits, stages=["candidate"])
+    # What else is measured on recipe, inputs and split when a version is trained is not measured here.
     gates = [gate for gate in gates if gate.metric not in MEASURED_AT_TRAINING]
     alone = {f"baseline.{each['name']}": each["auroc"] for each in document["baselines"]}
-    return Trial(setting, {**document["estimates"], **alone}, gates)
+    return Trial(setting, {**estimates, **alone}, gates)
 
 
 def measure(source: str, log: Console, *, rows: int, seeds: int) -> dict[str, dict[str, list[Trial]]]:
@@ -172,11 +193,11 @@ def measure(source: str, log: Console, *, rows: int, seeds: int) -> dict[str, di
     config, limits = configuration(), CONTRACT.sources[source].limits
     found: dict[str, dict[str, list[Trial]]] = {"honest": {"seeds": [], "keys": []}, "mistakes": {}}
 
-    def made(name: str, recipe: Scores, *, seed: int, key_number: int) -> Trial:
+    def made(name: str, recipe: Recipe, *, seed: int, key_number: int) -> Trial:
         raw = loaded(source, rows, SYNTHETIC_SEED + seed if source == "synthetic" else 0)
         prepared = cohort(raw, key_number=key_number, config=config)
-        scores = recipe(prepared, config, config["seed"] + seed)
-        result = trial(f"seed + {seed}, key {key_number}", prepared, scores, limits, config)
+        trained = recipe(prepared, config, config["seed"] + seed)
+        result = trial(f"seed + {seed}, key {key_number}", prepared, trained, limits, config)
         area, outcome = result.estimates["auroc"]["value"], "passes" if result.passed else "is stopped"
         log.print(f"{name}, {result.setting}: AUROC {area:.4f}, {outcome}")
         return result

@@ -43,7 +43,7 @@ def encoded(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Encode with the shipped encoder."""
     encoder = EncounterEncoder(target_smoothing=smoothing, seed=seed)
-    return encoder.fit_transform(train, labels), encoder.transform(held_out)
+    return encoder.fit_transform(train, labels, entities=train["entity_key"].to_numpy()), encoder.transform(held_out)
 
 
 def boosted(

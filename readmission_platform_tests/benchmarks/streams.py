@@ -62,7 +62,8 @@ def train(encounters: pd.DataFrame, model: ModelConfig, *, seed: int) -> Trained
     folds = entity_folds(encounters["entity_key"], folds=model.folds).to_numpy()
     labels = encounters["readmitted_30d"].to_numpy()
     inputs = CONTRACT.data.inputs_of(encounters, encounters)
-    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.settings, seed=seed)
+    entities = encounters["entity_key"].to_numpy()
+    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, model.settings, entities=entities, seed=seed)
     return Trained(fitted, frozenset(encounters.loc[folds != 0, "entity_key"]))
 
 

@@ -37,7 +37,13 @@ def small_study() -> SmallStudy:
 def recipe(seed: int) -> OutOfFold:
     """What makes the evidence of the shipped model."""
     estimator = CONTRACT.estimator
-    return lambda *trained_on: estimator.cross_validate(*trained_on, RECIPE, seed=seed).scores
+    return lambda inputs, labels, folds, entities: (
+        estimator.cross_validate(inputs, labels, folds, RECIPE, entities=entities, seed=seed).scores
+    )
+
+
+def trained_on(study: SmallStudy) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+    return study.inputs, study.labels, study.folds, study.entities
 
 
 def backwards(encounters: pd.DataFrame) -> pd.DataFrame:
@@ -184,29 +190,26 @@ def test_what_a_value_tells_is_judged_on_patients_it_was_not_learnt_from(small_s
 
 
 def test_the_shipped_pipeline_learns_nothing_from_permuted_labels(small_study: SmallStudy) -> None:
-    found = [
-        permuted_labels_auroc(recipe(seed), small_study.inputs, small_study.labels, small_study.folds, seed=seed)
-        for seed in (1, 2)
-    ]
+    found = [permuted_labels_auroc(recipe(seed), *trained_on(small_study), seed=seed) for seed in (1, 2)]
     assert found == pytest.approx([0.5, 0.5], abs=0.05)
 
 
 def test_a_smaller_sample_is_drawn_where_one_is_asked_for(small_study: SmallStudy) -> None:
     sizes = []
 
-    def watched(inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    def watched(inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray, whose: np.ndarray) -> np.ndarray:
         sizes.append(len(inputs))
-        return recipe(1)(inputs, labels, folds)
+        return recipe(1)(inputs, labels, folds, whose)
 
-    permuted_labels_auroc(watched, small_study.inputs, small_study.labels, small_study.folds, seed=1, rows=1_500)
+    permuted_labels_auroc(watched, *trained_on(small_study), seed=1, rows=1_500)
     assert sizes == [1_500]
 
 
 def test_target_statistics_fitted_outside_the_fold_are_caught(small_study: SmallStudy) -> None:
-    def careless(inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    def careless(inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray, whose: np.ndarray) -> np.ndarray:
         """The mistake: the share readmitted by diagnosis, of all encounters, before they are divided into folds."""
         rate = pd.Series(labels, index=inputs.index).groupby(inputs["diag_1"].fillna("")).transform("mean")
-        return recipe(1)(inputs.assign(num_lab_procedures=rate), labels, folds)
+        return recipe(1)(inputs.assign(num_lab_procedures=rate), labels, folds, whose)
 
-    found = permuted_labels_auroc(careless, small_study.inputs, small_study.labels, small_study.folds, seed=1)
+    found = permuted_labels_auroc(careless, *trained_on(small_study), seed=1)
     assert found > 0.6

@@ -21,13 +21,14 @@ from sklearn.metrics import (
 )
 
 from readmission_platform.evaluation.words import Wording
-from readmission_platform.governance.policy.required import MEASURED_AT_TRAINING
-from readmission_platform.models.readmission_30d.evidence import WORDS
+from readmission_platform.governance.policy.required import INFORMATION, MEASURED_AT_TRAINING
+from readmission_platform.models.readmission_30d.evidence import SCHEMA, WORDS
 from readmission_platform.reports.evidence_report import evidence_html
 from readmission_platform_tests.support.homes import MODEL, Home
 
 # Measured on model file, recipe, inputs and split, not on the evidence rows.
-ELSEWHERE = {Wording(WORDS).label(metric) for metric in MEASURED_AT_TRAINING}
+DRAWN_ON = {f"{INFORMATION}{source.name}" for source in SCHEMA.information}
+ELSEWHERE = {Wording(WORDS, SCHEMA).label(metric) for metric in MEASURED_AT_TRAINING | DRAWN_ON}
 # What the page calls the groups and the scores, by column.
 ATTRIBUTES = {"age group": "age_band", "gender": "gender", "race": "race"}
 WIDE, NARROW = 0.2, 0.1

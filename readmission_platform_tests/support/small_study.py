@@ -40,6 +40,11 @@ class SmallStudy:
     fitted: CrossValidated
 
     @property
+    def entities(self) -> np.ndarray:
+        """Pseudonym of each development encounter's patient."""
+        return self.development["entity_key"].to_numpy()
+
+    @property
     def replayed(self) -> pd.DataFrame:
         return self.eligible[self.eligible["part"] == "replay"].reset_index(drop=True)
 
@@ -52,7 +57,8 @@ def make_small_study(*, encounters: int, seed: int) -> SmallStudy:
     inputs = CONTRACT.data.inputs_of(development, development)
     labels = development["readmitted_30d"].to_numpy()
     folds = entity_folds(development["entity_key"], folds=5).to_numpy()
-    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, SETTINGS, seed=seed)
+    entities = development["entity_key"].to_numpy()
+    fitted = CONTRACT.estimator.cross_validate(inputs, labels, folds, SETTINGS, entities=entities, seed=seed)
     return SmallStudy(raw, eligible, development, inputs, labels, folds, fitted)
 
 

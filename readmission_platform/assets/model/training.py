@@ -131,18 +131,22 @@ def _fit(context: dg.AssetExecutionContext, training: TrainingTable, workspace: 
     """Cross-validate the model and, where a core is free, fit what it is held against."""
     contract, settings = workspace.contract, workspace.config.settings
     trained_on = (training.frame[list(contract.inputs)], training.labels, training.folds)
+    entities = training.entities
     with ThreadPoolExecutor(max_workers=1) as beside:
         baselines = beside.submit(contract.data.baselines, *trained_on)
         permuted = beside.submit(
             permuted_labels_auroc,
-            lambda inputs, labels, folds: (
-                contract.estimator.cross_validate(inputs, labels, folds, settings, seed=training.seed).scores
+            lambda inputs, labels, folds, whose: (
+                contract.estimator.cross_validate(
+                    inputs, labels, folds, settings, entities=whose, seed=training.seed
+                ).scores
             ),
             *trained_on,
+            entities,
             seed=training.seed,
         )
         fitted = contract.estimator.cross_validate(
-            *trained_on, settings, seed=training.seed,
+            *trained_on, settings, entities=entities, seed=training.seed,
             progress=lambda done, total: context.log.info(f"fold {done} of {total} fitted"),
         )  # fmt: skip
         return Fitted(fitted, baselines.result(), permuted.result())

@@ -4,6 +4,7 @@ What belongs here: the measurements on the stored artifact and on the recipe. Wh
 the gates (``validation``).
 """
 
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -13,6 +14,8 @@ import pandas as pd
 from readmission_platform.assets.model.firewall import broken_limits
 from readmission_platform.assets.presentation import check_result
 from readmission_platform.config.governance import LimitSet
+from readmission_platform.evaluation.information import risks_moved
+from readmission_platform.governance.policy.required import information_metrics
 from readmission_platform.lifecycle.training.training_table import TrainingTable
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.models.scoring import serving_parity
@@ -43,7 +46,9 @@ def measured_on(
     test_scores = estimator.score(model, test)
     shipped_scores = np.full(len(development), np.nan)
     shipped_scores[table.test] = test_scores
+    moved = risks_moved(partial(estimator.score, model), test, contract.evidence.information, seed=table.seed)
     return {
+        **information_metrics(moved),
         "roundtrip_difference": float(np.abs(estimator.score(loaded, test) - test_scores).max()),
         "parity_difference": serving_parity(contract, loaded, development, shipped_scores, entities=PARITY_ENTITIES),
     }

@@ -1,4 +1,4 @@
-"""The evidence schema: which subgroups and baselines the evidence of a model holds.
+"""The evidence schema: which subgroups and baselines the evidence of a model holds, and what the model draws on.
 
 What belongs here: naming them, and the columns of evidence rows that every model has. What does not: reading rows
 (``rows``), and the gates that follow from the schema (``governance.policy.required``).
@@ -79,11 +79,34 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class InformationSource:
+    """Inputs that come from one place and are lost together, and that every version has to draw on.
+
+    Attributes
+    ----------
+    name
+        Short name: the ending of the names of its metric and gate.
+    words
+        For people: "utilisation counts".
+    inputs
+        Of the model.
+    """
+
+    name: str
+    words: str
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class EvidenceSchema:
-    """Subgroups and baselines of a model's evidence, in the order in which they are shown and digested."""
+    """Subgroups, baselines and sources of information of a model, in the order in which they are shown.
+
+    Evidence rows have columns of the first two, and are digested in this order.
+    """
 
     attributes: tuple[Attribute, ...]
     baselines: tuple[Baseline, ...]
+    information: tuple[InformationSource, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a schema without anything to be fair to or to be better than, and names that mean two things."""
@@ -100,15 +123,24 @@ class EvidenceSchema:
         taken = sorted({MODEL, *ROW_COLUMNS} & set(names))
         if taken:
             raise ValueError(f"an attribute or baseline cannot be called {taken[0]}")
-        odd = sorted(name for name in [*names, *gates] if not name.isidentifier())
+        sources = [each.name for each in self.information]
+        if len(set(sources)) != len(sources):
+            raise ValueError("sources of information need different names")
+        drawn = [name for each in self.information for name in each.inputs]
+        if len(set(drawn)) != len(drawn) or not all(each.inputs for each in self.information):
+            raise ValueError("a source of information has inputs, and shares none of them with another")
+        odd = sorted(name for name in [*names, *gates, *sources] if not name.isidentifier())
         if odd:
-            raise ValueError(f"names of attributes, gates and baselines are letters, digits, underscores, not {odd[0]}")
+            raise ValueError(
+                f"names of attributes, gates, baselines and sources are letters, digits, underscores, not {odd[0]}"
+            )
 
     def to_json(self) -> dict[str, list[dict[str, Any]]]:
         """Return the schema as plain JSON values."""
         return {
             "attributes": [asdict(each) for each in self.attributes],
             "baselines": [asdict(each) for each in self.baselines],
+            "information": [asdict(each) | {"inputs": list(each.inputs)} for each in self.information],
         }
 
     @classmethod
@@ -117,4 +149,7 @@ class EvidenceSchema:
         return cls(
             attributes=tuple(Attribute(**each) for each in content["attributes"]),
             baselines=tuple(Baseline(**each) for each in content["baselines"]),
+            information=tuple(
+                InformationSource(**each | {"inputs": tuple(each["inputs"])}) for each in content["information"]
+            ),
         )

@@ -18,11 +18,11 @@ from readmission_platform.foundation.untrusted import MAX_WHOLE, is_printable
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
 from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.governance.policy.keys import KEY_CHANGES
-from readmission_platform.governance.policy.required import MEASURED_AT_TRAINING
+from readmission_platform.governance.policy.required import INFORMATION, is_measured_at_training
 
 
 def _known_measurement(name: str) -> str:
-    if name not in MEASURED_AT_TRAINING:
+    if not is_measured_at_training(name):
         raise ValueError("no such measurement is made at training")
     return name
 
@@ -136,9 +136,18 @@ class _Baseline(Shape):
     note: Label
 
 
+class _InformationSource(Shape):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    name: Label
+    words: Label
+    inputs: list[Label] = Field(max_length=2000)
+
+
 class _Schema(Shape):
     attributes: list[_Attribute] = Field(max_length=20)
     baselines: list[_Baseline] = Field(max_length=20)
+    information: list[_InformationSource] = Field(max_length=20)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "_Schema":
@@ -233,6 +242,13 @@ class _Trained(Payload):
     explanations: _Explanations | None = None
     # Any other name could be taken for a figure that is recomputed.
     measurements: dict[Annotated[str, AfterValidator(_known_measurement)], Figure | None] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _of_its_own_sources(self) -> "_Trained":
+        declared = {f"{INFORMATION}{source.name}" for source in self.model.evidence_schema.information}
+        if any(name.startswith(INFORMATION) and name not in declared for name in self.measurements):
+            raise ValueError("a source of information was measured that the model does not declare")
+        return self
 
 
 class _Gate(Shape):

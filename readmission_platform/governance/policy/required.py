@@ -43,8 +43,10 @@ _STAGING = {
     "integrity_artifact_roundtrip": "roundtrip_difference",
     "integrity_serving_parity": "parity_difference",
 }
-# The metrics that are measured when a version is trained, on artifact, recipe, inputs and split, and recorded with it.
+# The metrics of every model that are measured when a version is trained, on artifact, recipe, inputs and split, and
+# recorded with it. How far its risks move with each source of information is measured then, too.
 MEASURED_AT_TRAINING = frozenset({*_NO_LEAKAGE.values(), *_STAGING.values()})
+INFORMATION = "risks_moved_by_"
 _PRODUCTION = {
     "stability_auroc_lower_bound": "auroc",
     "champion_non_inferior_auroc": "champion_auroc_difference",
@@ -70,8 +72,20 @@ class RequiredGates:
             yield from ((stage, name, metric) for name, metric in gates.items())
 
 
+def is_measured_at_training(metric: str) -> bool:
+    """Tell whether a metric is measured when a version is trained, and not worked out from its evidence rows."""
+    return metric in MEASURED_AT_TRAINING or metric.startswith(INFORMATION)
+
+
+def information_metrics(moved: Mapping[str, float]) -> dict[str, float]:
+    """Return what was measured by source of information (``evaluation.information``) by metric."""
+    return {f"{INFORMATION}{source}": value for source, value in moved.items()}
+
+
 def required_gates(schema: EvidenceSchema) -> RequiredGates:
-    """Return the required gates of a model: the core of every model, a gain over each baseline, and fairness.
+    """Return the required gates of a model: the core of every model, and those that follow from its evidence schema.
+
+    These are a gain over each baseline, each source of information, and fairness in each attribute.
 
     Raises
     ------
@@ -80,6 +94,7 @@ def required_gates(schema: EvidenceSchema) -> RequiredGates:
     """
     gains = {f"discrimination_gain_over_{each.name}": f"auroc_gain_over_{each.name}"
              for each in schema.baselines if each.required}  # fmt: skip
+    information = {f"information_{each.name}": f"{INFORMATION}{each.name}" for each in schema.information}
     kinds = {"fairness": "equalised_odds_{}", "fairness_observed_expected": "observed_expected.{}.*",
              "fairness_auroc_gap": "auroc_gap.{}"}  # fmt: skip
     fairness = [(f"{kind}_{each.gate}", metric.format(each.name))
@@ -87,5 +102,5 @@ def required_gates(schema: EvidenceSchema) -> RequiredGates:
     by_name = dict(fairness)
     if len(by_name) < len(fairness):
         raise ValueError("two attributes have a gate of the same name: give one of them another gate")
-    candidate = {**_DISCRIMINATION, **gains, **_NO_LEAKAGE, **_CALIBRATION_AND_USE, **by_name}
+    candidate = {**_DISCRIMINATION, **gains, **information, **_NO_LEAKAGE, **_CALIBRATION_AND_USE, **by_name}
     return RequiredGates({"candidate": candidate, "staging": _STAGING, "production": _PRODUCTION})

@@ -74,7 +74,8 @@ def rebuild(
     contract = import_module(package).CONTRACT
     estimator, inputs = contract.estimator, features[list(contract.inputs)]
     fitted = estimator.cross_validate(
-        inputs, features[contract.outcome].to_numpy(), folds, settings, seed=seed,
+        inputs, features[contract.outcome].to_numpy(), folds, settings, entities=features["entity_key"].to_numpy(),
+        seed=seed,
         progress=lambda done, total: progress(f"fold {done} of {total} fitted"),
     )  # fmt: skip
     test = inputs[folds == 0]

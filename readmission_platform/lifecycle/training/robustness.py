@@ -8,6 +8,7 @@ robustness), and recording what was found (``assets.model.study``).
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ import pandas as pd
 from readmission_platform.config.governance import GatePolicy
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.estimates.rows import digest_rows
+from readmission_platform.evaluation.information import risks_moved
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
+from readmission_platform.governance.policy.required import MEASURED_AT_TRAINING, information_metrics
 from readmission_platform.lifecycle.training.recorded_version import Recorded, settings_of
 from readmission_platform.lifecycle.training.training_table import TrainingTable, evidence_of
 from readmission_platform.lifecycle.versions.version_facts import estimates_of
@@ -108,7 +111,7 @@ class Study:
     def _fit(self, seed: int) -> "Fit":
         schema, table, record = self.contract.evidence, self.table, self.recorded.record
         fitted = self.contract.estimator.cross_validate(
-            self.inputs, table.labels, table.folds, self.settings, seed=seed
+            self.inputs, table.labels, table.folds, self.settings, entities=table.entities, seed=seed
         )
         baselines = self.contract.data.baselines(self.inputs, table.labels, table.folds)
         rows = evidence_of(self.contract, table, fitted.scores, self.workspace.pseudonym_key, baselines=baselines)
@@ -116,10 +119,15 @@ class Study:
         limit_set = self.workspace.limits_of(record.source)
         if limit_set is None:
             raise BadInput(f"version {record.version} was trained on an unknown source")
+        score, test = partial(self.contract.estimator.score, fitted.model), self.inputs[table.test]
+        moved = information_metrics(risks_moved(score, test, schema.information, seed=seed))
         gates = evaluate_gates(
-            estimates, self.policy, required=self.workspace.required, limit_set=limit_set, stages=("candidate",)
-        )
-        return Fit(fitted.scores, estimates, gates, self._reliance(fitted.model))
+            estimates | {metric: {"value": value} for metric, value in moved.items()}, self.policy,
+            required=self.workspace.required, limit_set=limit_set, stages=("candidate",),
+        )  # fmt: skip
+        # What else is measured when a version is trained is not measured for every seed.
+        judged = [gate for gate in gates if gate.metric not in MEASURED_AT_TRAINING]
+        return Fit(fitted.scores, estimates, judged, self._reliance(fitted.model))
 
     def _reliance(self, model: Any) -> Reliance | None:
         """Measure what a fit relies on, on the same rows for every seed: what differs is the model."""
@@ -147,8 +155,9 @@ class Study:
         ):  # fmt: skip
             table = cohort.table
             refitted = self.contract.estimator.cross_validate(
-                table.frame[list(self.contract.inputs)], table.labels, table.folds, self.settings, seed=self.table.seed
-            ).scores
+                table.frame[list(self.contract.inputs)], table.labels, table.folds, self.settings,
+                entities=table.frame["entity_key"].to_numpy(), seed=self.table.seed,
+            ).scores  # fmt: skip
             self._tell(f"{cohort.name} fitted")
             rules += [self._rule(rule, "refitted", table.frame, table.labels, refitted, kept)
                       for rule, kept in cohort.judged.items()]  # fmt: skip

@@ -34,6 +34,11 @@ class TrainingTable:
         return cls(features, features[contract.outcome].to_numpy(), split["fold"].to_numpy(), seed)
 
     @property
+    def entities(self) -> np.ndarray:
+        """Pseudonym of each row's entity, shape (rows,)."""
+        return self.frame["entity_key"].to_numpy()
+
+    @property
     def test(self) -> np.ndarray:
         """Which rows are of test entities, shape (rows,)."""
         return np.asarray(self.folds == 0)

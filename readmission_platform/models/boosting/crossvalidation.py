@@ -5,7 +5,7 @@ judging the scores (``evaluation``).
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -24,6 +24,7 @@ def cross_validate(
     labels: np.ndarray,
     folds: np.ndarray,
     *,
+    fitted_with: Mapping[str, np.ndarray] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> CrossValidated:
     """Fit one model per fold on the other folds and score the fold with it.
@@ -42,6 +43,8 @@ def cross_validate(
         0 or 1, shape (rows,).
     folds
         Fold of each row's entity, shape (rows,); 0 to k - 1, all present.
+    fitted_with
+        What else ``fit`` of the pipeline is given, shape (rows,) each, by the name of its parameter.
     progress
         Called with folds done and folds in total.
 
@@ -56,8 +59,9 @@ def cross_validate(
 
     def fit_fold(fold: int) -> None:
         held_out = folds == fold
+        others = {name: values[~held_out] for name, values in (fitted_with or {}).items()}
         with threadpool_limits(1, user_api="openmp"):
-            pipelines[fold] = build().fit(inputs[~held_out], labels[~held_out])
+            pipelines[fold] = build().fit(inputs[~held_out], labels[~held_out], **others)
             raw[held_out] = pipelines[fold].predict_proba(inputs[held_out])[:, 1]
 
     # A thread per fold and core, each fit on one core: OpenMP's own threads wait in busy loops and slow a fit

@@ -41,13 +41,21 @@ class BoostingEstimator(ABC):
         folds: np.ndarray,
         settings: Mapping[str, Any],
         *,
+        entities: np.ndarray,
         seed: int,
         progress: Progress = lambda done, total: None,
     ) -> CrossValidated:
         """Fit one model a fold; see ``crossvalidation``."""
         from readmission_platform.models.boosting.crossvalidation import cross_validate
 
-        return cross_validate(lambda: self.pipeline(settings, seed=seed), inputs, labels, folds, progress=progress)
+        return cross_validate(
+            lambda: self.pipeline(settings, seed=seed), inputs, labels, folds, fitted_with=self.fitted_with(entities),
+            progress=progress,
+        )  # fmt: skip
+
+    def fitted_with(self, entities: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Return what else the pipeline's steps are fitted with, one a row; an encoder may need to know whose it is."""
+        return {}
 
     def feature_names(self, model: Any) -> list[str]:
         """Return the names of the encoder's columns."""

@@ -18,6 +18,7 @@ def promises(contract: ModelContract, *, rows: int, seed: int) -> Iterator[Promi
     """Yield each promise with what is wrong, or None."""
     yield "the names of the contract agree", _disagreement(contract)
     yield "no identifier and no outcome is an input", _forbidden_inputs(contract)
+    yield "the model says which sources of information it draws on", _undeclared(contract)
     yield "people can be told what is predicted", _silence(contract)
     generated = generated_sources(contract)
     yield "there is a source that generates rows", None if generated else "no source takes rows and seed"
@@ -58,6 +59,13 @@ def _forbidden_inputs(contract: ModelContract) -> str | None:
     if not keys <= contract.identifiers:
         return f"not among the identifiers: {', '.join(sorted(keys - contract.identifiers))}"
     return None if len(set(contract.inputs)) == len(contract.inputs) else "an input is named twice"
+
+
+def _undeclared(contract: ModelContract) -> str | None:
+    if not contract.evidence.information:
+        return "no source of information is declared: nobody would notice when one is lost"
+    unknown = sorted({name for each in contract.evidence.information for name in each.inputs} - set(contract.inputs))
+    return f"no inputs of the model: {', '.join(unknown)}" if unknown else None
 
 
 def _silence(contract: ModelContract) -> str | None:

@@ -69,10 +69,14 @@ def _scores_itself(subject: Subject) -> str | None:
 def _learns_by_heart(subject: Subject) -> str | None:
     estimator = subject.contract.estimator
 
-    def out_of_fold(inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
-        return estimator.cross_validate(inputs, labels, folds, subject.settings, seed=subject.seed).scores
+    def out_of_fold(inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray, entities: np.ndarray) -> np.ndarray:
+        return estimator.cross_validate(
+            inputs, labels, folds, subject.settings, entities=entities, seed=subject.seed
+        ).scores
 
-    area = permuted_labels_auroc(out_of_fold, subject.inputs, subject.labels, subject.folds, seed=subject.seed)
+    area = permuted_labels_auroc(
+        out_of_fold, subject.inputs, subject.labels, subject.folds, subject.entities, seed=subject.seed
+    )
     positives = int(subject.labels.sum())
     # Of an AUROC when there is nothing to tell (Mann and Whitney 1947).
     spread = np.sqrt((len(subject.labels) + 1) / (12 * positives * (len(subject.labels) - positives)))
@@ -95,7 +99,7 @@ def _depends_on_neighbours(subject: Subject) -> str | None:
 def _unseeded(subject: Subject) -> str | None:
     told: list[tuple[int, int]] = []
     again = subject.contract.estimator.cross_validate(
-        subject.inputs, subject.labels, subject.folds, subject.settings, seed=subject.seed,
+        subject.inputs, subject.labels, subject.folds, subject.settings, entities=subject.entities, seed=subject.seed,
         progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
     if not np.array_equal(again.scores, subject.fitted.scores):

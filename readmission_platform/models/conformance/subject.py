@@ -49,6 +49,11 @@ class Subject:
         """Fold of each development row's entity."""
         return np.asarray(entity_folds(self.development["entity_key"], folds=FOLDS))
 
+    @property
+    def entities(self) -> np.ndarray:
+        """Pseudonym of each development row's entity."""
+        return self.development["entity_key"].to_numpy()
+
     @cached_property
     def inputs(self) -> pd.DataFrame:
         """Inputs of the development rows."""
@@ -71,7 +76,9 @@ class Subject:
 
     def fit(self, labels: np.ndarray) -> CrossValidated:
         """Cross-validate on these labels."""
-        return self.contract.estimator.cross_validate(self.inputs, labels, self.folds, self.settings, seed=self.seed)
+        return self.contract.estimator.cross_validate(
+            self.inputs, labels, self.folds, self.settings, entities=self.entities, seed=self.seed
+        )
 
     def known(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return what the platform knows of rows when it scores others: the columns that the contract names."""

@@ -1,6 +1,6 @@
 """What the evidence of this example holds besides labels and scores, and how pages speak of it."""
 
-from readmission_platform.evaluation.estimates.schema import Attribute, Baseline, EvidenceSchema
+from readmission_platform.evaluation.estimates.schema import Attribute, Baseline, EvidenceSchema, InformationSource
 from readmission_platform.evaluation.words import Words
 
 SCHEMA = EvidenceSchema(
@@ -22,6 +22,16 @@ SCHEMA = EvidenceSchema(
         Baseline(
             "logistic", words="logistic regression", probability=True, fitted=True,
             note="It gets the same inputs and folds as the model.",
+        ),
+    ),
+    # Age and sex are none: no version has to draw on them.
+    information=(
+        InformationSource("earlier_years", "earlier years", ("frequent_year_before", "frequent_share_before")),
+        InformationSource(
+            "health", "health", ("chronic_diseases", "physical_limitation", "self_rated_health")
+        ),
+        InformationSource(
+            "plan", "plan", ("coinsurance", "deductible_plan", "maximum_expenditure", "incentive_payment")
         ),
     ),
 )  # fmt: skip

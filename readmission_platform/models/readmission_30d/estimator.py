@@ -41,6 +41,10 @@ class ReadmissionEstimator(BoostingEstimator):
 
         return build_pipeline(**settings, seed=seed)
 
+    def fitted_with(self, entities: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Let the encoder know whose encounters they are: target statistics are learnt from other patients."""
+        return {"encode__entities": entities}
+
     def unsound(self, model: Any, inputs: pd.DataFrame, risk: np.ndarray) -> list[str | None]:
         """Say for each encounter why it is withheld; see ``soundness``."""
         from readmission_platform.models.readmission_30d.soundness import withheld_because

@@ -1,10 +1,13 @@
 """What the evidence of this model holds besides labels and scores, and how pages speak of it.
 
-What belongs here: naming subgroups, baselines and nouns. What does not: computing them (``encounters.cohort``,
-``clinical_scores``, ``baseline``), and the limits of the gates that follow (``gates.yaml`` of the model).
+What belongs here: naming subgroups, baselines, sources of information and nouns. What does not: computing them
+(``encounters.cohort``, ``clinical_scores``, ``baseline``), and the limits of the gates that follow (``gates.yaml`` of
+the model).
 """
 
-from readmission_platform.evaluation.estimates.schema import Attribute, Baseline, EvidenceSchema
+from readmission_platform.encounters.cohort import DRUG_COLUMNS
+from readmission_platform.encounters.history import HISTORY_COLUMNS
+from readmission_platform.evaluation.estimates.schema import Attribute, Baseline, EvidenceSchema, InformationSource
 from readmission_platform.evaluation.words import Words
 
 _BY_HAND = "Worked out as far as the columns of the source allow, which is less than a ward has at hand."
@@ -22,6 +25,24 @@ SCHEMA = EvidenceSchema(
         Baseline(
             "logistic", words="logistic regression", probability=True, fitted=True,
             note="It gets the same inputs and folds as the model.",
+        ),
+    ),
+    # By where a hospital's feed takes them from. Race, gender, age and payer are none: no version has to draw on them.
+    information=(
+        InformationSource(
+            "utilisation", "utilisation counts", ("number_inpatient", "number_emergency", "number_outpatient")
+        ),
+        InformationSource("history", "stays before", tuple(HISTORY_COLUMNS)),
+        InformationSource("discharge", "discharge disposition", ("discharge_disposition_id",)),
+        InformationSource("diagnoses", "diagnoses", ("diag_1", "diag_2", "diag_3", "number_diagnoses")),
+        InformationSource("admission", "admission", ("admission_type_id", "admission_source_id", "medical_specialty")),
+        InformationSource(
+            "stay", "course of the stay",
+            ("time_in_hospital", "num_lab_procedures", "num_procedures", "num_medications"),
+        ),
+        InformationSource(
+            "treatment", "treatment of diabetes",
+            (*DRUG_COLUMNS, "change", "diabetesMed", "A1Cresult", "max_glu_serum"),
         ),
     ),
 )  # fmt: skip

@@ -7,15 +7,16 @@ Categories become ordinal codes that gradient boosting treats as categories nati
 the same AUROC at twenty times the fitting time. Those with many values get a second column beside that, their target
 statistic: the share of readmissions among the training encounters of the same value, shrunk towards the share of all
 (Micci-Barreca 2001, doi 10.1145/507533.507538). It is learnt from labels, so it is learnt inside the fold, and of a
-training encounter from the others only.
+training encounter from other patients only.
 """
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import TargetEncoder
 from sklearn.utils.validation import check_is_fitted
 
@@ -39,8 +40,8 @@ _DERIVED = ["acute_visits", "drugs_given", "doses_changed"]
 RISING = ["number_inpatient", "number_emergency", "number_outpatient", "acute_visits", "prior_readmissions_30d"]
 # Values with a code of their own, of each learnt category: the boosting takes few more.
 _MOST_VALUES = 200
-# Parts of the training encounters, each given statistics of the others.
-_CROSS_FITS = 5
+# Parts of the training patients, each given statistics of the others.
+_CROSS_FITS = 10
 
 
 def _category_names() -> list[str]:
@@ -80,7 +81,7 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
     target_smoothing
         How many encounters of the average risk are counted into each target statistic; None leaves these out.
     seed
-        Of the division of the training encounters for their own target statistics.
+        Of the division of the training patients for their own target statistics.
 
     Attributes
     ----------
@@ -110,13 +111,24 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
         self.seen_ = seen_in(frame, [*CODE_LISTS, *NAMED_VALUES])
         return self
 
-    def fit_transform(self, frame: pd.DataFrame, y: np.ndarray | None = None) -> np.ndarray:
-        """Fit, and encode the same encounters: no label enters the target statistics of its own encounter."""
+    def fit_transform(
+        self, frame: pd.DataFrame, y: np.ndarray | None = None, *, entities: Sequence[str] | None = None
+    ) -> np.ndarray:
+        """Fit, and encode the same encounters: no label enters the target statistics of its own patient.
+
+        Parameters
+        ----------
+        entities
+            Whose encounter each is; only needed for target statistics. Nothing of them is kept.
+        """
         self.fit(frame, y)
         if self.target_smoothing is None:
             return self.transform(frame)
-        parts = StratifiedKFold(_CROSS_FITS, shuffle=True, random_state=self.seed)
-        statistics = self._target_encoder(parts).fit_transform(self._statistics_codes(frame), y)
+        if entities is None:
+            raise ValueError("target statistics are learnt from other patients: say whose encounters these are")
+        patients = pd.factorize(np.asarray(entities), sort=True)[0]
+        parts = GroupKFold(_CROSS_FITS, shuffle=True, random_state=self.seed).split(frame, y, patients)
+        statistics = self._target_encoder(list(parts)).fit_transform(self._statistics_codes(frame), y)
         return np.hstack([self._without_statistics(frame), statistics])
 
     def transform(self, frame: pd.DataFrame) -> np.ndarray:
@@ -150,7 +162,7 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
         ]
         return np.column_stack(codes)
 
-    def _target_encoder(self, parts: StratifiedKFold | int = _CROSS_FITS) -> TargetEncoder:
+    def _target_encoder(self, parts: list[tuple[np.ndarray, np.ndarray]] | int = _CROSS_FITS) -> TargetEncoder:
         return TargetEncoder(target_type="binary", smooth=self.target_smoothing, cv=parts)
 
 

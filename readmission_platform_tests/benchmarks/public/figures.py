@@ -57,7 +57,10 @@ def risks(protocol: Protocol, model: ModelConfig, *, seed: int) -> Risks:
     def of_fold(fold: Fold) -> dict[str, np.ndarray]:
         with threadpool_limits(1, user_api="openmp"):
             pipeline = build_pipeline(**model.settings, seed=seed)
-            fitted = pipeline.fit(protocol.inputs.iloc[fold.train], protocol.labels[fold.train])
+            fitted = pipeline.fit(
+                protocol.inputs.iloc[fold.train], protocol.labels[fold.train],
+                encode__entities=protocol.patients[fold.train],
+            )  # fmt: skip
             return {name: fitted.predict_proba(protocol.inputs.iloc[rows])[:, 1] for name, rows in fold.tests.items()}
 
     # A thread per fold and core, each fit on one core: see boosting.crossvalidation.

@@ -9,7 +9,7 @@ import pytest
 
 from readmission_platform.config.governance import GatePolicy, GateRule
 from readmission_platform.evaluation.estimates.evidence import digest_rows, evaluate
-from readmission_platform.evaluation.estimates.schema import Attribute, Baseline, EvidenceSchema
+from readmission_platform.evaluation.estimates.schema import Attribute, Baseline, EvidenceSchema, InformationSource
 from readmission_platform.foundation.errors import PolicyError
 from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.demo_approver import Signer
@@ -35,6 +35,7 @@ SEPSIS = EvidenceSchema(
         Baseline("news", "early warning score", required=True),
         Baseline("expert", "expert's guess", probability=True, fitted=True),
     ),
+    information=(InformationSource("monitor", "bedside monitor", ("heart_rate", "blood_pressure")),),
 )
 OF_READMISSION = ("gender", "race", "age", "lace", "hospital", "inpatient", "logistic")
 
@@ -67,10 +68,18 @@ def policy_of(schema: EvidenceSchema) -> GatePolicy:
 def test_the_gates_of_the_readmission_model_are_the_core_and_those_of_its_schema() -> None:
     assert required_gates(SCHEMA) == REQUIRED
     own = {name: metric for _, name, metric in REQUIRED}
-    generated = {name: metric for name, metric in own.items() if name.startswith(("fairness_", "discrimination_gain_"))}
+    generated = {name: metric for name, metric in own.items()
+                 if name.startswith(("fairness_", "discrimination_gain_", "information_"))}  # fmt: skip
     assert generated == {
         "discrimination_gain_over_lace": "auroc_gain_over_lace",
         "discrimination_gain_over_number_inpatient": "auroc_gain_over_number_inpatient",
+        "information_utilisation": "risks_moved_by_utilisation",
+        "information_history": "risks_moved_by_history",
+        "information_discharge": "risks_moved_by_discharge",
+        "information_diagnoses": "risks_moved_by_diagnoses",
+        "information_admission": "risks_moved_by_admission",
+        "information_stay": "risks_moved_by_stay",
+        "information_treatment": "risks_moved_by_treatment",
         "fairness_gender": "equalised_odds_gender",
         "fairness_race": "equalised_odds_race",
         "fairness_age": "equalised_odds_age_band",
@@ -90,14 +99,21 @@ def test_another_model_goes_through_evidence_digest_and_gates_without_a_name_of_
     document = evaluate(rows, **SETTINGS | {"schema": SEPSIS, "replicates": 30})
     assert EvidenceSchema.from_json(json.loads(json.dumps(document["schema"]))) == SEPSIS
     assert digest_rows(rows, SEPSIS) != digest_rows(rows.drop(columns="expert"), SEPSIS)
-    known = {name: estimate(value) for name, value in MEASURED_AT_TRAINING.items()}
+    measured = MEASURED_AT_TRAINING | {"risks_moved_by_monitor": 0.3}
+    known = {name: estimate(value) for name, value in measured.items()}
     stages = ("candidate", "staging")
     results = evaluate_gates(document["estimates"] | known, policy_of(SEPSIS), required=required, limit_set="real",
                              stages=stages)  # fmt: skip
     assert [result.gate for result in results] == list(required.names(*stages))
     assert verdict(results) == "pass"
-    asked = {"discrimination_gain_over_news", "fairness_ward", "fairness_language", "fairness_auroc_gap_language",
-             "fairness_observed_expected_ward"}  # fmt: skip
+    asked = {
+        "discrimination_gain_over_news",
+        "information_monitor",
+        "fairness_ward",
+        "fairness_language",
+        "fairness_auroc_gap_language",
+        "fairness_observed_expected_ward",
+    }
     assert asked <= set(required.names())
     said = json.dumps([document, [result.to_json() for result in results]]).lower()
     assert not [name for name in OF_READMISSION if f'"{name}' in said or f"_{name}" in said or f".{name}" in said]
@@ -168,6 +184,10 @@ def test_gates_of_two_attributes_cannot_share_a_name() -> None:
         required_gates(odd)
 
 
+def source(name: str, *inputs: str) -> InformationSource:
+    return InformationSource(name, name, inputs)
+
+
 WRONG: dict[str, dict[str, Any]] = {
     "at least one attribute": {"attributes": ()},
     "at least one baseline": {"baselines": (Baseline("news", "early warning score"),)},
@@ -175,6 +195,9 @@ WRONG: dict[str, dict[str, Any]] = {
     "different gates": {"attributes": attributes("ward", "ward")},
     "cannot be called score": {"attributes": (Attribute("score", "score", "score"),)},
     "cannot be called model": {"baselines": (Baseline("model", "model", required=True),)},
+    "sources of information need different names": {"information": (source("monitor", "a"), source("monitor", "b"))},
+    "shares none of them": {"information": (source("monitor", "a"), source("laboratory", "a"))},
+    "has inputs": {"information": (source("monitor"),)},
     "letters, digits, underscores": {"attributes": (Attribute("ward.night", "ward", "ward"),)},
 }
 

@@ -182,7 +182,9 @@ def test_missing_and_unseen_values_add_up_as_well(small_study: SmallStudy) -> No
 
 def test_a_feature_no_tree_asks_adds_nothing_and_one_that_decides_adds_most(small_study: SmallStudy) -> None:
     returned = (small_study.inputs["number_inpatient"] > 0).to_numpy("int8")
-    pipeline = build_pipeline(OVERCONFIDENT, target_smoothing=50.0, seed=3).fit(small_study.inputs, returned)
+    pipeline = build_pipeline(OVERCONFIDENT, target_smoothing=50.0, seed=3).fit(
+        small_study.inputs, returned, encode__entities=small_study.entities
+    )
     explained = Explainer(RecalibratedClassifier(pipeline)).explain(small_study.inputs.head(500))
     values = np.abs(explained.values).mean(axis=0)
     assert feature_names()[int(values.argmax())] in {"number_inpatient", "acute_visits"}

@@ -21,14 +21,19 @@ def inputs() -> pd.DataFrame:
     raw = CONTRACT.sources["synthetic"].load(SourceRequest(rows=2_000, seed=5)).frame
     rows = CONTRACT.data.cohort(raw, key=b"key", replay_share=0.0)
     inputs = CONTRACT.data.inputs_of(rows, rows)
-    inputs.attrs = {"labels": rows[CONTRACT.outcome].to_numpy(), "folds": entity_folds(rows["entity_key"], folds=3)}
+    inputs.attrs = {
+        "labels": rows[CONTRACT.outcome].to_numpy(),
+        "entities": rows["entity_key"],
+        "folds": entity_folds(rows["entity_key"], folds=3),
+    }
     return inputs
 
 
 @pytest.fixture(scope="module")
 def fitted(inputs: pd.DataFrame) -> CrossValidated:
     labels, folds = inputs.attrs["labels"], inputs.attrs["folds"].to_numpy()
-    return CONTRACT.estimator.cross_validate(inputs, labels, folds, SETTINGS, seed=1)
+    entities = inputs.attrs["entities"].to_numpy()
+    return CONTRACT.estimator.cross_validate(inputs, labels, folds, SETTINGS, entities=entities, seed=1)
 
 
 def withheld(fitted: CrossValidated, inputs: pd.DataFrame) -> list[str | None]:

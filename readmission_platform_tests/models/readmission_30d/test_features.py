@@ -166,15 +166,21 @@ def test_a_target_statistic_is_the_share_of_readmissions_shrunk_towards_that_of_
     np.testing.assert_allclose(column(encoder.transform(inputs), "payer_code_rate")[same], expected)
 
 
-def test_no_label_enters_the_target_statistics_of_its_own_encounter(inputs: pd.DataFrame) -> None:
-    dealt_out = (np.random.default_rng(3).random(len(inputs)) < 0.5).astype(int)
-    codes = [f"{number % 80 + 100}" for number in range(len(inputs))]  # 25 encounters of each: their mean is chance
+def test_no_label_enters_the_target_statistics_of_its_own_patient(inputs: pd.DataFrame) -> None:
+    """Here every patient has two encounters, with the same diagnosis and the same outcome."""
+    patients = np.arange(len(inputs)) // 2
+    dealt_out = (np.random.default_rng(3).random(patients[-1] + 1) < 0.5).astype(int)[patients]
+    codes = (patients % 40 + 100).astype(str)  # a dozen patients of each: their mean is chance
     frame = inputs.assign(diag_1=codes)
     encoder = EncounterEncoder(target_smoothing=1.0)
-    crossed = column(encoder.fit_transform(frame, dealt_out), "diag_1_rate")
-    seen = column(encoder.transform(frame), "diag_1_rate")
-    assert np.corrcoef(seen, dealt_out)[0, 1] > 0.15
+    crossed = column(encoder.fit_transform(frame, dealt_out, entities=patients.astype(str)), "diag_1_rate")
+    assert np.corrcoef(column(encoder.transform(frame), "diag_1_rate"), dealt_out)[0, 1] > 0.15
     assert np.corrcoef(crossed, dealt_out)[0, 1] < 0.05
+
+
+def test_target_statistics_need_to_know_whose_encounters_they_are_learnt_from(inputs: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="whose encounters"):
+        EncounterEncoder(target_smoothing=1.0).fit_transform(inputs, np.arange(len(inputs)) % 2)
 
 
 def test_a_diagnosis_has_a_statistic_of_its_code_and_one_of_its_category(inputs: pd.DataFrame) -> None:

@@ -42,14 +42,18 @@ def test_the_model_sees_signal(small_study: SmallStudy) -> None:
 
 def test_with_permuted_outcomes_there_is_nothing_to_see(small_study: SmallStudy) -> None:
     permuted = np.random.default_rng(0).permutation(small_study.labels)
-    fitted = cross_validate(small_study.inputs, permuted, small_study.folds, QUICK, seed=1)
+    fitted = cross_validate(
+        small_study.inputs, permuted, small_study.folds, QUICK, entities=small_study.entities, seed=1
+    )
     assert roc_auc_score(permuted, fitted.scores) == pytest.approx(0.5, abs=0.04)
 
 
 def test_the_shipped_model_never_saw_the_patients_of_fold_0(small_study: SmallStudy) -> None:
     held_out = small_study.folds == 0
     again = build_pipeline(OVERCONFIDENT, target_smoothing=50.0, seed=11).fit(
-        small_study.inputs[~held_out], small_study.labels[~held_out]
+        small_study.inputs[~held_out],
+        small_study.labels[~held_out],
+        encode__entities=small_study.entities[~held_out],
     )
     shipped = small_study.fitted.model.classifier
     some = small_study.inputs[held_out].head(200)
@@ -66,7 +70,9 @@ def test_the_outcomes_of_fold_0_have_no_part_in_the_shipped_boosting(small_study
     held_out = small_study.folds == 0
     flipped = np.where(held_out, 1 - small_study.labels, small_study.labels)
     one, other = (
-        cross_validate(small_study.inputs, labels, small_study.folds, QUICK, seed=1).model
+        cross_validate(
+            small_study.inputs, labels, small_study.folds, QUICK, entities=small_study.entities, seed=1
+        ).model
         for labels in (small_study.labels, flipped)
     )
     some = small_study.inputs.head(200)
@@ -82,6 +88,7 @@ def test_training_again_with_the_same_seed_gives_the_same_scores_and_tells_its_p
         small_study.labels,
         small_study.folds,
         SETTINGS,
+        entities=small_study.entities,
         seed=11,
         progress=lambda done, total: told.append((done, total)),
     )
