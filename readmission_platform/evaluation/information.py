@@ -14,10 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from readmission_platform.evaluation.estimates.calibration import logit
 from readmission_platform.evaluation.estimates.schema import InformationSource
-
-# Risks closer than this to 0 and 1 count as this close: so far out a difference in log odds says nothing.
-_CLOSEST = 1e-6
 
 
 def risks_moved(
@@ -44,16 +42,11 @@ def risks_moved(
     By name of the source, the root mean square of the differences in log odds; 0 when the risks stay what they are.
     """
     order = np.random.default_rng(seed).permutation(len(inputs))
-    reference = _log_odds(score(inputs))
+    reference = logit(score(inputs))
     moved = {}
     for source in sources:
         columns = list(source.inputs)
         theirs = inputs[columns].iloc[order].set_axis(inputs.index)
-        difference = _log_odds(score(inputs.assign(**{name: theirs[name] for name in columns}))) - reference
+        difference = logit(score(inputs.assign(**{name: theirs[name] for name in columns}))) - reference
         moved[source.name] = float(np.sqrt(np.mean(np.square(difference))))
     return moved
-
-
-def _log_odds(risk: np.ndarray) -> np.ndarray:
-    held = np.clip(risk, _CLOSEST, 1 - _CLOSEST)
-    return np.asarray(np.log(held / (1 - held)))
