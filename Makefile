@@ -141,6 +141,10 @@ model-development: setup ## what was tried for the readmission model, each varia
 replay-report: setup ## the shipped recipe on the replay stream, which no choice was based on
 	$(BIN)/python -m readmission_platform_tests.benchmarks.replay_stream $(WITH_ARCHIVE)
 
+.PHONY: recalibration
+recalibration: setup ## what recalibration gives beside retraining and doing nothing, five years of streams (ten minutes); JSON=1
+	@$(BIN)/python -m readmission_platform_tests.benchmarks.recalibration $(WITH_ARCHIVE) $(if $(JSON),--json)
+
 .PHONY: known-past
 known-past: setup ## what it changes that an early return is known at the next admission; JSON=1
 	@$(BIN)/python -m readmission_platform_tests.benchmarks.known_past $(WITH_ARCHIVE) $(if $(JSON),--json)

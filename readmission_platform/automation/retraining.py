@@ -25,11 +25,10 @@ from readmission_platform.automation.sensors import status_of
 from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.config.monitoring import MonitoringConfig, RetrainingConfig
 from readmission_platform.governance.ledger.chain import Event
-from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.governance.ledger.versions import RECALIBRATED, VersionRecord
 from readmission_platform.governance.promotion.drift_acceptances import Acceptance, counting
 from readmission_platform.lifecycle.monitoring.live_verdicts import matured_events, worse_measures
 from readmission_platform.lifecycle.monitoring.windows import drift_facts
-from readmission_platform.lifecycle.training.recalibration import RECALIBRATED
 from readmission_platform.lifecycle.versions.shadow_days import days_in_the_shadow
 from readmission_platform.lifecycle.versions.stages import Stage, live_version
 from readmission_platform.lifecycle.workspace import Platform

@@ -17,10 +17,10 @@ from readmission_platform.assets.presentation import SCIENCE_TEAM
 from readmission_platform.foundation.steps import reached
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.binding import LOCAL
+from readmission_platform.governance.ledger.versions import RECALIBRATED
 from readmission_platform.governance.promotion.permission import CLAIMED
 from readmission_platform.lifecycle.asking import check_may
 from readmission_platform.lifecycle.training.recalibration import (
-    RECALIBRATED,
     Recalibration,
     before_and_after,
     fitted_version,
@@ -64,6 +64,7 @@ def recalibrated_asset(model: ModelAssets) -> dg.AssetsDefinition:
                 workspace.policy_in_force(ledger)
             record = fitted_version(config.version, ledger)
         found = recalibrate(record, workspace)
+        told = {**found.to_json(), "figures": before_and_after(found, workspace)}
         inputs = found.rows.frame[list(model.contract.inputs)]
         with tracked(workspace.registry, context) as mlflow:
             mlflow.log_params({f"{RECALIBRATED}.{name}": value for name, value in found.to_json().items()})
@@ -78,7 +79,7 @@ def recalibrated_asset(model: ModelAssets) -> dg.AssetsDefinition:
                 title=words.title,
             )
             reached("recalibration: version registered")
-        trained = _recorded(context.run.run_id, found, stored, workspace)
+        trained = {**_recorded(context.run.run_id, found, stored, workspace), RECALIBRATED: told}
         with workspace.ledger() as ledger:
             ledger.append("version_trained", trained | CLAIMED, actor=workspace.actor, version=stored.version)
         return dg.MaterializeResult(
@@ -127,5 +128,4 @@ def _recorded(run_id: str, found: Recalibration, stored: StoredModel, workspace:
         },
         "importance": {name: round(loss, 6) for name, loss in explained.importance.items()},
         "explanations": explained.document,
-        RECALIBRATED: {**found.to_json(), "figures": before_and_after(found, workspace)},
     }

@@ -224,6 +224,22 @@ class _Reserved(Payload):
     run_id: Label
 
 
+class _Interval(Shape):
+    value: Figure
+    low: Figure
+    high: Figure
+
+
+class _Recalibrated(Shape):
+    of_version: Label
+    slope: Figure
+    intercept: Figure
+    rows: Count
+    matured: Count
+    until: Label
+    figures: dict[Label, dict[Label, Annotated[list[_Interval], Field(min_length=2, max_length=2)]]]
+
+
 class _Trained(Payload):
     artifact: _Artifact
     evidence: _Stored
@@ -239,6 +255,7 @@ class _Trained(Payload):
     model: _Model
     cohort: _Cohort | None = None
     recipe: _Recipe | None = None
+    recalibrated: _Recalibrated | None = None
     explanations: _Explanations | None = None
     # Any other name could be taken for a figure that is recomputed.
     measurements: dict[Annotated[str, AfterValidator(_known_measurement)], Figure | None] = Field(default_factory=dict)

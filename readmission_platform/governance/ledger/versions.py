@@ -12,6 +12,8 @@ from readmission_platform.config.governance import LimitSet
 from readmission_platform.evaluation.estimates.schema import EvidenceSchema
 from readmission_platform.governance.ledger.chain import Event, Pointer
 
+# What training records of a version that keeps another one's model (``lifecycle.training.recalibration``).
+RECALIBRATED = "recalibrated"
 State = Literal["candidate", "staging", "production", "archived", "rejected"]
 
 
@@ -59,6 +61,11 @@ class VersionRecord:
     def cohort_version(self) -> int:
         """Version of the table of the cohort that it was trained on."""
         return int(self.trained["cohort_table"]["table_version"])
+
+    @property
+    def keeps_model_of(self) -> str | None:
+        """The version whose model this one keeps, its risks corrected; None of a version that was fitted."""
+        return _text(_mapping(self.trained.get(RECALIBRATED)).get("of_version"))
 
     @property
     def words(self) -> dict[str, str]:

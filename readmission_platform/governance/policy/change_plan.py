@@ -15,6 +15,7 @@ from typing import Any, get_args
 from readmission_platform.config.change_plan import ChangePlan, PlanLimit, Span, Unchanged
 from readmission_platform.config.governance import LimitSet
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.governance.ledger.versions import RECALIBRATED
 from readmission_platform.governance.policy.limits import bounds_of, describe, read_estimate, unusable_limit
 from readmission_platform.governance.policy.required import RequiredGates
 
@@ -58,7 +59,7 @@ def outside_of(plan: ChangePlan, trained: Mapping[str, Any]) -> list[str]:
         "seed": trained.get("seed"),
         f"rows.{source}": cohort.get("rows"),
         **_flat("settings", recipe.get("settings")),
-        **_correction(trained.get("recalibrated")),
+        **_correction(trained.get(RECALIBRATED)),
     }
     return [
         *_unlike_before(plan.unchanged, recipe, source),

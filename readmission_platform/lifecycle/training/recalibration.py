@@ -22,6 +22,7 @@ import pandas as pd
 from readmission_platform.config.monitoring import RecalibrationConfig
 from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.evaluation.estimates.recalibration import CrossFitted, cross_fitted
+from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.live import measured
 from readmission_platform.foundation.errors import Refused
 from readmission_platform.governance.ledger.ledger import Ledger
@@ -35,8 +36,6 @@ from readmission_platform.lifecycle.days.scoring import InputVersions, known_row
 from readmission_platform.lifecycle.training.recorded_version import Recorded, gather
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.artifacts import load_artifact
-
-RECALIBRATED = "recalibrated"
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def fitted_version(version: str | None, ledger: Ledger) -> VersionRecord:
     if asked not in records:
         raise Refused([f"there is no version {asked} of {ledger.model}; `readmission status` lists them"])
     record = records[asked]
-    return records[str(record.trained[RECALIBRATED]["of_version"])] if RECALIBRATED in record.trained else record
+    return records[record.keeps_model_of] if record.keeps_model_of else record
 
 
 def recalibrate(record: VersionRecord, workspace: Workspace) -> Recalibration:
@@ -154,10 +153,11 @@ def before_and_after(found: Recalibration, workspace: Workspace) -> dict[str, di
     for name, members in (("latest", found.latest), ("matured", found.latest & found.rows.matured)):
         for risks in (found.rows.risks, found.risks):
             rows = frame.loc[members, ["entity_key"]].assign(score=risks[members], label=found.labels[members])
-            measures = measured(
+            figures_of = measured(
                 rows.reset_index(drop=True), schema=None, flag_share=config.flag_share,
                 replicates=config.bootstrap_replicates, seed=config.seed,
-            ).query("cohort == @ALL").set_index("measure")  # fmt: skip
+            )  # fmt: skip
+            measures = figures_of[figures_of["cohort"] == ALL].set_index("measure")[["value", "low", "high"]]
             for measure in ("observed_expected", "calibration_slope", "auroc"):
                 figure = {
                     str(part): float(value) for part, value in measures[["value", "low", "high"]].loc[measure].items()

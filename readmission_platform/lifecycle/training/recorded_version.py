@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from readmission_platform.foundation.errors import GovernanceError, Unavailable
+from readmission_platform.foundation.errors import BadInput, GovernanceError, Unavailable
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.foundation.pseudonyms import pseudonyms
 from readmission_platform.governance.ledger.versions import VersionRecord
@@ -55,11 +55,16 @@ def gather(record: VersionRecord, workspace: Workspace) -> Recorded:
 
     Raises
     ------
+    BadInput
+        When it keeps the model of another version, which is the one that was made from data.
     Unavailable
         When the lake or the artifact is out of reach.
     NotReproducible
         When something is not as recorded.
     """
+    if record.keeps_model_of:
+        raise BadInput(f"version {record.version} keeps the model of version {record.keeps_model_of} and corrects its "
+                       f"risks: ask for version {record.keeps_model_of}")  # fmt: skip
     lake = workspace.lake
     features, folds = _verified(lake, record.trained["data"]), _verified(lake, record.trained["split"])
     if not features[lake.row].equals(folds[lake.row]):

@@ -7,7 +7,7 @@ from typing import Any
 
 from readmission_platform.evaluation.disclosure import shown_estimates
 from readmission_platform.foundation.errors import Unavailable
-from readmission_platform.governance.ledger.versions import VersionRecord
+from readmission_platform.governance.ledger.versions import RECALIBRATED, VersionRecord
 from readmission_platform.lifecycle.versions.decisions import Considered
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.review import compared
@@ -48,6 +48,7 @@ def _inputs(record: VersionRecord, other: VersionRecord | None, registry: Regist
             record.trained.get("model_config"),
             other.trained.get("model_config") if other else None,
         ),
+        ("risks corrected", _correction(record), _correction(other)),
         ("seed", record.seed, other.seed if other else None),
         ("trained by", record.trained_by, other.trained_by if other else None),
     ]
@@ -55,6 +56,13 @@ def _inputs(record: VersionRecord, other: VersionRecord | None, registry: Regist
     if other is not None and record.trained.get("model_config") != other.trained.get("model_config"):
         rows += _parameters(record, other, registry)
     return rows
+
+
+def _correction(record: VersionRecord | None) -> str | None:
+    if record is None or record.keeps_model_of is None:
+        return None
+    made = record.trained[RECALIBRATED]
+    return f"model of version {record.keeps_model_of}, slope {made['slope']:.3f}, intercept {made['intercept']:+.3f}"
 
 
 def _data(record: VersionRecord | None) -> str | None:

@@ -18,7 +18,7 @@ from readmission_platform.evaluation.disclosure import hide_telling_shares, supp
 from readmission_platform.evaluation.words import Words
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import Event, Pointer
-from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.ledger.versions import RECALIBRATED, VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import adoptions_with_effect
 from readmission_platform.governance.policy.shown import judged_groups
 from readmission_platform.lifecycle.versions.version_facts import estimates_of, measured_at_training, recorded_evidence
@@ -148,4 +148,5 @@ def _provenance(record: VersionRecord) -> dict[str, Any]:
         "evidence_digest": record.evidence_digest,
         "seed": record.seed,
         "recipe": trained.get("recipe"),
+        "recalibrated": trained.get(RECALIBRATED),
     }
