@@ -25,6 +25,7 @@ from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.foundation.steps import reached
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.promotion.drift_acceptances import counting
+from readmission_platform.intake.outcomes import has_matured
 from readmission_platform.launcher import Launcher
 from readmission_platform.lifecycle.days.progress import hospital_day, stretches
 from readmission_platform.lifecycle.versions.stages import Stage, live_version
@@ -119,6 +120,7 @@ def live_through(launcher: Launcher, plan: Plan, tell: Tell) -> None:
     dates = plan.dates
     for begin_at in range(0, len(dates), STRETCH_DAYS):
         year.stretch(dates[begin_at : begin_at + STRETCH_DAYS])
+    year.end()
 
 
 class _Year:
@@ -150,8 +152,13 @@ class _Year:
         self._step(f"monitor {named}", lambda: lifecycle.monitor(self.launcher))
         if self._in(Stage.staging) is not None:
             self._step(f"decide about production on {last}", self._bring_to_production)
-        if last < self.plan.dates[-1]:  # a version that is trained at the end would never score a day
+        left = (date.fromisoformat(self.plan.dates[-1]) - date.fromisoformat(last)).days
+        if left >= self._days_to_show():
             self._step(f"decide about training on {last}", lambda: self._train_if_called_for(last))
+
+    def end(self) -> None:
+        """Look at everything once more: alerts end, and what was decided last shows."""
+        self._step("monitor the end of the year", lambda: lifecycle.monitor(self.launcher))
 
     def _step(self, name: str, work: Callable[[], object]) -> None:
         if name in self.plan.done:
@@ -167,9 +174,16 @@ class _Year:
 
     def _matured(self, last: str) -> list[str]:
         """Return the days whose outcomes became known in the stretch that ends with this day, in simulated time."""
-        maturity = timedelta(days=self.workspace.contract.maturity_days)
-        until = (date.fromisoformat(last) - maturity).isoformat()
-        return [day for day in self.plan.dates if self.plan.outcomes_until < day <= until]
+        morning_after, maturity = date.fromisoformat(last) + timedelta(days=1), self.workspace.contract.maturity_days
+        waiting = [day for day in self.plan.dates if day > self.plan.outcomes_until]
+        return [day for day in waiting if has_matured(day, morning_after, maturity)]
+
+    def _days_to_show(self) -> int:
+        """Return how many days a version needs to be worth training: in the shadow, in production, until these mature.
+
+        What is trained later would have nothing to show when the year ends.
+        """
+        return 2 * STRETCH_DAYS + self.workspace.contract.maturity_days
 
     def _take_in_outcomes(self, days: Sequence[str]) -> None:
         lifecycle.replay(self.launcher, ReplayConfig(days=len(days), start=days[0], outcomes=True))

@@ -5,7 +5,6 @@ the steps from data to predictions. What does not: what the jobs do, and how res
 """
 
 import logging
-import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -310,8 +309,11 @@ def monitor(launcher: Launcher) -> None:
 
 
 def days_until_judged(workspace: Workspace) -> int:
-    """Return how many days of the replay a version scores in the shadow: those asked for, and a window of rows."""
-    window = math.ceil(workspace.monitoring.drift.window_rows / workspace.config.daily_rows)
+    """Return how many days of the replay a version scores in the shadow: those asked for, and a window of rows.
+
+    A window is full with some rows to spare, since a few of a day may be set aside.
+    """
+    window = workspace.monitoring.drift.window_rows // workspace.config.daily_rows + 1
     return max(workspace.promotion_rules.shadow_days_required, window)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from readmission_platform.launcher import accept_drift_as_demo
 from readmission_platform_tests.support.homes import COHORT, SMALL_COHORT, Home, Outcome
 from readmission_platform_tests.support.throwaway_postgresql import Server, binaries, throwaway_server
 
@@ -137,17 +138,20 @@ def demonstration(challenged_home: Home, moments: Moments) -> tuple[Home, Outcom
 
 @pytest.fixture(scope="session")
 def shadowed_home(challenged_home: Home, moments: Moments) -> Home:
-    """Version 1 is in production, version 2 in staging; it scored the last days in the shadow, and that was judged."""
+    """Version 1 is in production, version 2 in staging; it scored the last days in the shadow, with drift accepted."""
 
     def live(path: Path) -> Outcome:
         home = challenged_home.copy(path)
         days = home.landed()[-SHADOW_DAYS:]
-        return commanded(
+        outcome = commanded(
             home,
             ("promote", "--version", "2", "--to-stage", "staging"),
             ("score", "--from", days[0], "--to", days[-1]),
             ("drift", "judge"),
         )
+        with home.workspace() as workspace:
+            accept_drift_as_demo(workspace, "2")
+        return outcome
 
     return moments.lived("shadowed", live)[0]
 

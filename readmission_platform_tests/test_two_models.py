@@ -20,6 +20,7 @@ from dagster._core.scheduler.instigation import TickStatus
 from readmission_platform.automation.observation import observe
 from readmission_platform.config.environment import settings
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.launcher import accept_drift_as_demo
 from readmission_platform.lifecycle.days.progress import Progress, day_states
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.operations.alerts.records import find_alerts
@@ -47,6 +48,11 @@ def stage_and_promote(home: Home, model: str, version: str) -> None:
         of(model, "promote", "--version", version, "--to-stage", "staging"),
         of(model, "score", "--from", days[0], "--to", days[-1]),
         of(model, "drift", "judge"),
+    )
+    with home.workspace(model) as workspace:
+        accept_drift_as_demo(workspace, version)
+    commanded(
+        home,
         of(model, "approve", "--version", version, "--reason", "shown"),
         of(model, "promote", "--from-stage", "staging", "--replace", "--reason", "shown"),
     )

@@ -118,6 +118,7 @@ def test_the_ledger_verifies_and_tells_the_story_in_order(lived_home: Home):
         "version_validated",
         "version_promoted",
         "days_scored",
+        "drift_accepted",
         "version_approved",
         "version_promoted",
         "days_scored",
@@ -134,14 +135,25 @@ def test_the_approval_says_that_it_is_a_demonstration_and_names_what_could_not_b
     assert set(statement["warnings"]) == {gate["gate"] for gate in record.gates if gate["result"] == "insufficient"}
 
 
+def test_the_drift_of_the_first_window_was_accepted_as_a_demonstration_and_the_promotion_says_so(lived_home: Home):
+    with lived_home.ledger() as ledger:
+        statement = ledger.events(kind="drift_accepted")[-1].payload["statement"]
+        promoted = ledger.events(kind="version_promoted")[-1].payload
+    assert statement["demo"] is True
+    assert statement["reason"].startswith("demonstration")
+    (counted,) = promoted["drift_accepted"]
+    assert (counted["by"], counted["demo"], counted["until"]) == ("demo-approver", True, statement["until"])
+
+
 def test_every_run_succeeded_and_carries_its_part_of_the_life(lived_home: Home):
     with lived_home.instance() as instance:
         runs = instance.get_runs()
     assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
     assert Counter(run.job_name for run in runs) == {
-        "training_job": 1, "promotion_job": 2, "replay_job": 1, "scoring_job": 2
+        "training_job": 1, "promotion_job": 2, "replay_job": 1, "scoring_job": 2, "monitoring_job": 1
     }  # fmt: skip
-    assert {run.tags["readmission/lifecycle"] for run in runs} == {"training", "promotion", "replay", "scoring"}
+    parts = {run.tags["readmission/lifecycle"] for run in runs}
+    assert parts == {"training", "promotion", "replay", "scoring", "monitoring"}
 
 
 def test_plots_tables_and_counts_are_on_the_assets_pages(lived_home: Home):

@@ -20,6 +20,7 @@ from readmission_platform.config.environment import settings
 from readmission_platform.encounters.contract import LANDING
 from readmission_platform.lifecycle.days.progress import day_states
 from readmission_platform.storage.landing import Landing
+from readmission_platform_tests.conftest import SHADOW_DAYS
 from readmission_platform_tests.support.homes import Home, readmission
 
 Tick = Callable[[], list[dg.RunRequest]]
@@ -87,7 +88,7 @@ def test_files_that_were_taken_in_are_not_asked_for_again(home: Home):
 
 
 def test_a_file_that_was_replaced_is_asked_for_by_its_content(home: Home):
-    day = home.landed()[7]
+    day = home.landed()[SHADOW_DAYS + 4]
     with ticking(home, "landing_sensor") as tick:
         tick()
         replace_files(home, day, seconds_ago=60)
@@ -100,7 +101,7 @@ def test_a_file_that_was_replaced_is_asked_for_by_its_content(home: Home):
 
 
 def test_what_it_asks_for_takes_the_day_in_and_then_it_is_content(home: Home):
-    day = home.landed()[7]
+    day = home.landed()[SHADOW_DAYS + 4]
     replace_files(home, day)
     with ticking(home, "landing_sensor") as tick:
         asked = tick()
@@ -114,7 +115,7 @@ def test_what_it_asks_for_takes_the_day_in_and_then_it_is_content(home: Home):
 
 @pytest.mark.parametrize("cursor", [str(4e9), "1e400", "nan", "-5", "moved on", '{"seen": 12}', "\udcff"])
 def test_a_cursor_that_makes_no_sense_has_everything_looked_at_again(home: Home, cursor: str):
-    day = home.landed()[7]
+    day = home.landed()[SHADOW_DAYS + 4]
     with ticking(home, "landing_sensor", cursor) as tick:
         assert tick() == []  # all was taken in
     replace_files(home, day, seconds_ago=60)
@@ -124,7 +125,7 @@ def test_a_cursor_that_makes_no_sense_has_everything_looked_at_again(home: Home,
 
 
 def test_files_that_come_back_after_others_are_asked_for_once_more(home: Home):
-    day = home.landed()[7]
+    day = home.landed()[SHADOW_DAYS + 4]
     landing = Landing(home.path / "landing", LANDING)
     whole = pd.DataFrame(landing.read_day(day)[0].cells)
     keys: list[str | None] = []
@@ -150,7 +151,7 @@ def test_a_day_long_past_that_is_behind_is_found_and_filled(home: Home):
 
 
 def test_a_file_that_is_still_being_written_is_left_to_a_later_tick(home: Home):
-    day = home.landed()[7]
+    day = home.landed()[SHADOW_DAYS + 4]
     with ticking(home, "landing_sensor") as tick:
         replace_files(home, day, seconds_ago=1)
         assert tick() == []
@@ -176,7 +177,7 @@ def test_days_missed_in_a_long_downtime_are_found_and_filled_in_stretches(traine
 
 def test_more_than_five_missed_days_are_filled_with_the_version_in_production(home: Home):
     landing = Landing(home.path / "landing", LANDING)
-    missed = home.landed()[5:13]
+    missed = home.landed()[SHADOW_DAYS + 2 : SHADOW_DAYS + 10]
     for day in missed:
         landing.write_rows(day, pd.DataFrame(landing.read_day(day)[0].cells).iloc[2:])
     with ticking(home, "completeness_sensor") as tick:
@@ -189,7 +190,7 @@ def test_more_than_five_missed_days_are_filled_with_the_version_in_production(ho
 
 
 def test_a_day_without_files_is_reported_and_no_run_is_asked_for_it(home: Home):
-    missing = home.landed()[9]
+    missing = home.landed()[SHADOW_DAYS + 6]
     for path in (home.path / "landing/discharges" / missing).iterdir():
         path.unlink()
     with ticking(home, "completeness_sensor") as tick:
@@ -280,7 +281,7 @@ def test_the_check_looks_once_for_each_change_and_not_at_every_tick(home: Home):
 
 
 def test_a_day_that_a_run_is_working_on_is_not_asked_for_a_second_time(home: Home):
-    day = home.landed()[7]
+    day = home.landed()[SHADOW_DAYS + 4]
     replace_files(home, day)
     with home.instance() as instance:
         from readmission_platform.definitions import build_definitions

@@ -217,7 +217,8 @@ def test_after_the_first_weeks_it_says_what_is_not_known_yet(lived_home: Home, c
     assert outcome.code == 0, outcome.err
     written = Path(outcome.json["page"]).read_text(encoding="utf-8")
     said = text_of(written)
-    assert outcome.json["standing"] == "In order as far as is known"
+    assert outcome.json["standing"] == "In order, with something to look at"
+    assert "Drift is accepted" in outcome.json["why"]
     assert "The dates are simulated." in said
     assert "No drift alarm at the newest window of version 1" in said
     assert "live_performance has nothing about the last 90 days" in said

@@ -73,14 +73,14 @@ def test_a_day_scored_for_the_first_time_uses_the_version_now_in_production(afte
 
 
 def test_a_day_scored_again_keeps_its_version_after_another_went_live(after_succession: Home):
-    day = after_succession.landed()[5]
+    day = after_succession.landed()[SHADOW_DAYS + 2]
     before = risks(after_succession, day)
     assert score(after_succession, "--date", day)[0]["version"] == "1"
     assert risks(after_succession, day).equals(before)
 
 
 def test_a_range_across_the_succession_scores_each_day_with_its_own_version(after_succession: Home):
-    days = after_succession.landed()[1:5]
+    days = after_succession.landed()[SHADOW_DAYS - 2 : SHADOW_DAYS + 2]
     found = score(after_succession, "--from", days[0], "--to", days[-1])
     assert {day["date"]: day["version"] for day in found} == dict(zip(days, ["2", "2", "1", "1"], strict=True))
 
@@ -88,14 +88,14 @@ def test_a_range_across_the_succession_scores_each_day_with_its_own_version(afte
 def test_another_formerly_approved_version_scores_when_named_with_a_reason_and_stays_recorded(
     after_succession: Home,
 ):
-    day = after_succession.landed()[5]
+    day = after_succession.landed()[SHADOW_DAYS + 2]
     assert score(after_succession, "--date", day, "--version", "2", "--reason", "compare")[0]["version"] == "2"
     assert score(after_succession, "--date", day)[0]["version"] == "2"
     assert score(after_succession, "--date", day, "--version", "1", "--reason", "back")[0]["version"] == "1"
 
 
 def test_a_named_version_without_a_reason_is_refused(after_succession: Home):
-    day = after_succession.landed()[5]
+    day = after_succession.landed()[SHADOW_DAYS + 2]
     before = after_succession.predictions()
     for reason in ([], ["--reason", "  "]):
         outcome = after_succession.command("score", "--date", day, "--version", "2", *reason)
@@ -105,7 +105,7 @@ def test_a_named_version_without_a_reason_is_refused(after_succession: Home):
 
 
 def test_the_asset_itself_asks_for_the_reason_as_well(after_succession: Home):
-    day = after_succession.landed()[5]
+    day = after_succession.landed()[SHADOW_DAYS + 2]
     result = after_succession.materialize("daily_predictions", day=day, ops={"daily_predictions": {"version": "2"}})
     assert not result.success
     assert set(risks(after_succession, day)["model_version"]) == {"1"}
@@ -168,7 +168,7 @@ def test_a_value_of_a_broken_row_is_in_no_log_and_no_quarantine_line(home: Home)
 
 
 def test_a_file_delivered_twice_on_a_day_counts_as_duplicates(home: Home):
-    day = home.landed()[5]
+    day = home.landed()[SHADOW_DAYS + 2]
     before = risks(home, day)
     deliver(home, day, landed(home, day), name="again.csv")
     account = score(home, "--date", day)[0]
@@ -177,7 +177,7 @@ def test_a_file_delivered_twice_on_a_day_counts_as_duplicates(home: Home):
 
 
 def test_encounters_of_an_earlier_day_are_duplicates_on_a_later_one(home: Home):
-    early, late = home.landed()[5], home.landed()[8]
+    early, late = home.landed()[SHADOW_DAYS + 2], home.landed()[SHADOW_DAYS + 5]
     both = pd.concat([landed(home, late), landed(home, early)], ignore_index=True)
     deliver(home, late, both)
     account = score(home, "--date", late)[0]
@@ -186,7 +186,7 @@ def test_encounters_of_an_earlier_day_are_duplicates_on_a_later_one(home: Home):
 
 
 def test_late_rows_join_their_day_and_everybody_is_ranked_once(home: Home):
-    day = home.landed()[5]
+    day = home.landed()[SHADOW_DAYS + 2]
     late = renumbered(landed(home, home.landed()[0])).head(4)
     deliver(home, day, late, name="late.csv")
     account = score(home, "--date", day)[0]
@@ -195,7 +195,7 @@ def test_late_rows_join_their_day_and_everybody_is_ranked_once(home: Home):
 
 
 def test_a_file_that_is_no_table_is_set_aside_and_the_day_goes_on(home: Home):
-    day = home.landed()[5]
+    day = home.landed()[SHADOW_DAYS + 2]
     (home.path / "landing/discharges" / day / "broken.csv").write_bytes(b"\xff\xfe\x00not text")
     account = score(home, "--date", day)[0]
     assert account["scored"] == 27
@@ -204,7 +204,7 @@ def test_a_file_that_is_no_table_is_set_aside_and_the_day_goes_on(home: Home):
 
 
 def test_what_lies_in_one_days_folder_keeps_no_other_day_from_being_scored_and_is_reported(home: Home):
-    day, other = home.landed()[5], home.landed()[6]
+    day, other = home.landed()[SHADOW_DAYS + 2], home.landed()[SHADOW_DAYS + 3]
     folder = home.path / "landing/discharges" / day
     (folder / "circle.csv").symlink_to(folder / "circle.csv")
     (home.path / "landing/discharges/2023-01-01").symlink_to("2023-01-01")
@@ -225,7 +225,7 @@ def account_of(home: Home, day: str) -> dict:
 
 
 def test_a_day_has_a_new_revision_when_its_encounters_change_and_only_then(home: Home):
-    day = home.landed()[5]
+    day = home.landed()[SHADOW_DAYS + 2]
     assert account_of(home, day)["revision"] == 1
     late = renumbered(landed(home, home.landed()[0])).head(4)
     before = account_of(home, day)
@@ -247,12 +247,12 @@ def test_a_day_has_a_new_revision_when_its_encounters_change_and_only_then(home:
 
 
 def test_the_account_names_the_files_as_the_landing_zone_does(home: Home):
-    day = home.landed()[5]
+    day = home.landed()[SHADOW_DAYS + 2]
     assert account_of(home, day)["files_digest"] == Landing(home.path / "landing", LANDING).fingerprint(day)
 
 
 def test_a_day_in_a_range_whose_files_have_gone_stays_as_it_was(home: Home):
-    days = home.landed()[4:7]
+    days = home.landed()[SHADOW_DAYS + 1 : SHADOW_DAYS + 4]
     before, account = risks(home, days[1]), account_of(home, days[1])
     shutil.rmtree(home.path / "landing/discharges" / days[1])
     with home.workspace() as current:
@@ -272,7 +272,7 @@ def test_every_day_of_a_run_shows_its_own_account(lived_home: Home):
 
 
 def test_a_correction_as_a_second_file_keeps_the_patient_on_the_list_and_what_was_shown_before_traceable(home: Home):
-    day = home.landed()[5]
+    day = home.landed()[SHADOW_DAYS + 2]
     encounter = landed(home, day)["encounter_id"].iloc[0]
     (shown,) = home.command("trace", encounter, "--json").json["predictions"]
     deliver(home, day, landed(home, day).head(1).assign(number_inpatient="4"), name="a_late.csv")
@@ -297,7 +297,7 @@ def test_a_correction_as_a_second_file_keeps_the_patient_on_the_list_and_what_wa
 def test_rows_of_one_file_that_contradict_each_other_take_the_encounter_off_the_list_until_the_source_says_which(
     home: Home,
 ):
-    day = home.landed()[5]
+    day = home.landed()[SHADOW_DAYS + 2]
     first = landed(home, day).head(1)
     late = pd.concat([first.assign(time_in_hospital=days) for days in ("58", "59")])
     deliver(home, day, late, name="late.csv")
@@ -313,7 +313,7 @@ def test_rows_of_one_file_that_contradict_each_other_take_the_encounter_off_the_
 
 
 def test_files_in_other_formats_are_set_aside_and_said_to_be(home: Home):
-    day = home.landed()[5]
+    day = home.landed()[SHADOW_DAYS + 2]
     (home.path / "landing/discharges" / day / "more.xlsx").write_bytes(b"PK")
     result = home.materialize("daily_discharges", day=day)
     with home.instance() as instance:
@@ -330,7 +330,7 @@ def test_a_day_with_a_header_and_no_rows_gives_an_empty_account(home: Home):
 
 
 def test_what_the_outcome_columns_of_a_file_say_never_reaches_a_score(home: Home):
-    day = home.landed()[5]
+    day = home.landed()[SHADOW_DAYS + 2]
     deliver(home, day, landed(home, day).assign(readmitted="<30"))
     outcome = home.command("score", "--date", day)
     assert (outcome.code, f"nothing of {day} was accepted" in outcome.err) == (2, True)
@@ -414,7 +414,7 @@ def test_after_a_rollback_from_what_was_never_approved_days_are_scored_again(
 def test_a_version_that_nothing_properly_put_into_staging_does_not_score_in_the_shadow(home: Home):
     put_live(home, "666", stage="staging")
     days = home.lake.read("shadow_predictions")
-    outcome = home.command("score", "--date", home.landed()[5])
+    outcome = home.command("score", "--date", home.landed()[SHADOW_DAYS + 2])
     assert outcome.code == 3
     assert "version 666 was not properly put into staging" in outcome.err
     assert home.lake.read("shadow_predictions").equals(days)

@@ -9,6 +9,7 @@ import pytest
 
 from readmission_platform.lifecycle.days.progress import Progress, day_states
 from readmission_platform.lifecycle.days.scoring import InputVersions, known_rows
+from readmission_platform_tests.conftest import SHADOW_DAYS
 from readmission_platform_tests.support.homes import Home
 
 CHECKS = ("most_rows_accepted", "volume_as_usual", "numbers_continue", "rows_are_new")
@@ -75,7 +76,7 @@ def test_a_cut_off_export_is_named_until_the_whole_file_comes(home: Home):
 
 
 def test_a_late_day_that_was_refused_as_a_whole_is_neither_complete_nor_passed_over(home: Home):
-    day = home.landed()[5]
+    day = home.landed()[SHADOW_DAYS + 2]
     deliver(home, day, landed(home, day).assign(age="about 70"))
     outcome = home.command("score", "--date", day)
     assert outcome.code == 2

@@ -17,6 +17,7 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.operations import database as operations_database
 from readmission_platform.resources.lake import LakeIOManager
+from readmission_platform_tests.conftest import SHADOW_DAYS
 from readmission_platform_tests.support.forking import FORKING
 from readmission_platform_tests.support.homes import MODEL, Home
 from readmission_platform_tests.support.interrupted_day import SHARED_ROWS, days_of, deliver_twice
@@ -119,7 +120,7 @@ def test_an_intake_that_fails_half_way_keeps_nobody_waiting(
 ):
     monkeypatch.setattr(operations_database, "EXCLUSIVE_WAIT_SECONDS", 5.0)
     home = changing(lived_home)
-    day = home.landed()[5]
+    day = home.landed()[SHADOW_DAYS + 2]
     log = home.lake.root / "daily_discharges" / "_delta_log"
     log.rename(log.with_name("elsewhere"))
     assert home.command("score", "--date", day).code != 0

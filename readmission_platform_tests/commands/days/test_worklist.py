@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from readmission_platform.reports.work_list import columns_of
+from readmission_platform_tests.conftest import SHADOW_DAYS
 from readmission_platform_tests.support.homes import MODEL, Home
 
 
@@ -21,7 +22,7 @@ def test_without_a_date_it_is_the_last_day_scored(lived_home: Home):
 
 
 def test_both_ways_to_ask_for_json_give_the_same(lived_home: Home):
-    day = lived_home.landed()[5]
+    day = lived_home.landed()[SHADOW_DAYS + 2]
     one, other = (
         lived_home.command("worklist", "--date", day, *option) for option in (["--json"], ["--format", "json"])
     )

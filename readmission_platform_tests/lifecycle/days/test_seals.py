@@ -85,7 +85,7 @@ def test_a_run_records_all_its_days_in_one_event_for_each_table(lived_home: Home
 
 
 def test_a_risk_edited_in_the_lake_is_shown_by_nobody_until_the_day_is_scored_again(home: Home):
-    day, other = home.landed()[5], home.landed()[6]
+    day, other = home.landed()[SHADOW_DAYS + 2], home.landed()[SHADOW_DAYS + 3]
     edited(home, "daily_predictions", day, risk=0.01)
     assert changed(home) == [day]
     row = str(home.lake.read("daily_predictions", where={"discharge_date": [day]})["encounter_id"].iloc[0])
@@ -111,7 +111,7 @@ def test_a_risk_edited_in_the_lake_is_shown_by_nobody_until_the_day_is_scored_ag
 
 
 def test_rows_that_were_taken_away_or_brought_in_are_noticed_too(home: Home):
-    gone, fewer, strange = home.landed()[5], home.landed()[6], "2023-01-01"
+    gone, fewer, strange = home.landed()[SHADOW_DAYS + 2], home.landed()[SHADOW_DAYS + 3], "2023-01-01"
     lake = home.lake
     rows = lake.read("daily_predictions", where={lake.day: [fewer]})
     lake.write("daily_predictions", rows.iloc[1:], partition=(lake.day, [fewer]))
@@ -129,7 +129,7 @@ def test_a_shadow_that_was_edited_makes_its_day_incomplete(home: Home):
 
 
 def test_a_day_whose_work_list_is_missing_or_of_other_predictions_is_not_complete(home: Home):
-    day = home.landed()[5]
+    day = home.landed()[SHADOW_DAYS + 2]
     lists = home.path / f"reports/{MODEL}/work_lists"
     assert progress(home, day) is Progress.complete
     (lists / day / "work_list.csv").unlink()
@@ -137,7 +137,7 @@ def test_a_day_whose_work_list_is_missing_or_of_other_predictions_is_not_complet
     assert home.command("score", "--date", day).code == 0
     assert progress(home, day) is Progress.complete
     (lists / day).unlink()
-    shutil.copytree(lists / home.landed()[6], lists / day)
+    shutil.copytree(lists / home.landed()[SHADOW_DAYS + 3], lists / day)
     assert progress(home, day) is Progress.to_score
     assert home.command("score", "--date", day).code == 0
     assert progress(home, day) is Progress.complete
