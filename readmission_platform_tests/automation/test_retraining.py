@@ -11,7 +11,13 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from readmission_platform.automation.retraining import collecting, confirmed, cooling_down, source_of
+from readmission_platform.automation.retraining import (
+    calls_for_recalibration,
+    collecting,
+    confirmed,
+    cooling_down,
+    source_of,
+)
 from readmission_platform.config.environment import PROJECT_ROOT, Settings
 from readmission_platform.config.files import environment_config, monitoring_config
 from readmission_platform.governance.ledger.versions import VersionRecord
@@ -34,10 +40,12 @@ def record_of(home: Home, stage: str = "production") -> VersionRecord:
     return record
 
 
-def judged(home: Home, result: str, measure: str = "auroc", *, period: str = "judged") -> None:
+def judged(
+    home: Home, result: str, measure: str = "auroc", *, period: str = "judged", positives: int | None = None
+) -> None:
     """Write what live_performance would find of version 1."""
     row = dict.fromkeys(COLUMNS) | {"version": "1", "period": period, "measure": measure, "kind": "measured"}
-    row |= {"cohort": "all", "result": result}
+    row |= {"cohort": "all", "result": result, "positives": positives}
     home.lake.write("live_performance", pd.DataFrame([row], columns=COLUMNS))
 
 
@@ -81,6 +89,28 @@ def test_a_measure_that_is_worse_on_the_judged_period_calls_for_a_training(hospi
     assert confirmed(home.lake, record_of(home), MONITORING) == ("performance", ["auroc"])
     drifted(home, True, True)
     assert confirmed(home.lake, record_of(home), MONITORING)[0] == "drift_and_performance"
+
+
+def test_where_only_calibration_is_worse_a_recalibration_comes_first_and_a_training_if_that_did_not_help(
+    hospital: Hospital,
+):
+    home, needed = hospital.home, MONITORING.recalibration.min_positives
+
+    def first(*measures: str) -> bool:
+        with home.ledger() as ledger:
+            trained = ledger.events(kind="version_trained")
+        return calls_for_recalibration(home.lake, record_of(home), measures, trained, MONITORING)
+
+    judged(home, "worse", "observed_expected", positives=needed - 1)
+    assert not first("observed_expected")
+    judged(home, "worse", "observed_expected", positives=needed)
+    assert first("observed_expected")
+    assert first("calibration_slope", "brier_skill")
+    assert not first("observed_expected", "auroc")
+    assert not first("recall_at_flag")
+    with home.ledger() as ledger:
+        Scenario(ledger).train("2", recalibrated={"of_version": "1"})
+    assert not first("observed_expected")
 
 
 def test_nothing_is_trained_within_the_cool_down_and_again_after_it(hospital: Hospital):

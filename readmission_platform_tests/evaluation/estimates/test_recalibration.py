@@ -1,11 +1,11 @@
-"""The recalibration of a model is the maximum of its likelihood, whatever solver one asks."""
+"""A correction is the maximum of its likelihood, whatever solver one asks, and fitted where it has no part."""
 
 import numpy as np
 import pytest
 from scipy.optimize import root
 
 from readmission_platform.evaluation.estimates.calibration import logit
-from readmission_platform.evaluation.estimates.recalibration import corrected, correction
+from readmission_platform.evaluation.estimates.recalibration import corrected, correction, cross_fitted
 
 
 def solved(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -42,3 +42,15 @@ def test_scores_that_were_corrected_need_no_further_correction():
 def test_scores_without_a_finite_correction_stay_as_they_are():
     scores, labels = np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1])
     assert correction(scores, labels) == (1.0, 0.0)
+
+
+def test_the_labels_of_a_fold_have_no_part_in_its_own_correction():
+    generator = np.random.default_rng(3)
+    scores, folds = generator.beta(2, 14, size=4_000), generator.integers(0, 5, size=4_000)
+    labels = (generator.random(4_000) < corrected(scores, 0.8, 0.1)).astype("int64")
+    found = cross_fitted(scores, labels, folds)
+    flipped = cross_fitted(scores, np.where(folds == 2, 1 - labels, labels), folds)
+    assert np.array_equal(found.scores[folds == 2], flipped.scores[folds == 2])
+    assert (found.scores[folds != 2] != flipped.scores[folds != 2]).all()
+    own = corrected(scores[folds == 0], found.slope, found.intercept)
+    assert np.array_equal(found.scores[folds == 0], own)
