@@ -133,7 +133,9 @@ class _Year:
         first = self.plan.dates[: lifecycle.days_until_judged(self.workspace)]
         self._step("train the first version", lambda: self._train(SourceConfig(**self.plan.source), first[0]))
         if self._in(Stage.staging) is None and self._in(Stage.production) is None:
-            raise lifecycle.GateFailed("the first version was rejected")
+            raise lifecycle.GateFailed(
+                "the first version was rejected: begin again in another home, whose folds are other ones"
+            )
         self._step(f"deliver {first[0]} to {first[-1]}", lambda: self._deliver(first))
         self._step(f"score {first[0]} to {first[-1]} in the shadow", lambda: lifecycle.score(self.launcher, first))
         self._step("judge the first version", lambda: lifecycle.monitor(self.launcher))

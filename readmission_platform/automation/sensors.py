@@ -14,7 +14,7 @@ from readmission_platform.automation.jobs import ModelJobs
 from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
-from readmission_platform.governance.promotion.drift_acceptances import ACCEPTED
+from readmission_platform.governance.promotion.drift_statement import ACCEPTED
 from readmission_platform.lifecycle.monitoring.windows import drift_facts
 from readmission_platform.lifecycle.versions.reconciliation import differences, record_once
 from readmission_platform.lifecycle.versions.shadow_days import days_in_the_shadow

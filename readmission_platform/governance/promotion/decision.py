@@ -32,7 +32,8 @@ from readmission_platform.governance.promotion.case import (
     VersionFacts,
     condition,
 )
-from readmission_platform.governance.promotion.drift_acceptances import ACCEPTED, Acceptance, recorded
+from readmission_platform.governance.promotion.drift_acceptances import Acceptance, recorded
+from readmission_platform.governance.promotion.drift_statement import ACCEPTED
 from readmission_platform.governance.promotion.drift_withdrawals import WITHDRAWN
 from readmission_platform.governance.promotion.permission import asked_of, may_ask, recorded_request
 from readmission_platform.governance.promotion.transition import Transition, carry_out

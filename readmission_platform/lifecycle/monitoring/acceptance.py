@@ -21,12 +21,12 @@ from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.governance.policy.adoption import counting_demo_keys, everything_in_force
 from readmission_platform.governance.policy.keys import KEY_CHANGES
 from readmission_platform.governance.promotion.case import Condition, condition
-from readmission_platform.governance.promotion.drift_acceptances import (
+from readmission_platform.governance.promotion.drift_acceptances import stands
+from readmission_platform.governance.promotion.drift_statement import (
     ACCEPTED,
     SeenWindow,
     acceptance_statement,
     check_acceptance,
-    stands,
 )
 from readmission_platform.governance.promotion.drift_withdrawals import (
     WITHDRAWN,

@@ -24,7 +24,11 @@ from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.promotion.case import DriftFacts
-from readmission_platform.governance.promotion.drift_acceptances import Acceptance, ceilings, counting
+from readmission_platform.governance.promotion.drift_acceptances import (
+    Acceptance,
+    ceilings,
+    counting,
+)
 from readmission_platform.lifecycle.days.seals import unchanged_rows
 from readmission_platform.storage.tables import DRIFT, PREDICTIONS, SHADOW, ModelLake
 

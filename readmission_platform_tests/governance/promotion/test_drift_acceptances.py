@@ -16,16 +16,14 @@ from readmission_platform.governance.ledger.timeline import timeline
 from readmission_platform.governance.policy.adoption import adopt, everything_in_force
 from readmission_platform.governance.promotion.decision import apply
 from readmission_platform.governance.promotion.drift_acceptances import (
-    ACCEPTED,
-    SeenWindow,
     acceptance_checks,
-    acceptance_statement,
     acceptances,
     ceilings,
     counting,
     improper_acceptances,
     stands,
 )
+from readmission_platform.governance.promotion.drift_statement import ACCEPTED, SeenWindow, acceptance_statement
 from readmission_platform.governance.promotion.drift_withdrawals import (
     WITHDRAWN,
     WithdrawalRequest,
