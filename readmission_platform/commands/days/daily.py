@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, checked_day, launching, out, print_json, workspace
+from readmission_platform.commands.terminal import Json, advice, checked_day, err, launching, out, print_json, workspace
 from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import BadInput
 
@@ -99,8 +99,8 @@ def outcomes(
     last: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Take in the outcomes of a day, or of all days of a range that have files; refused before they have matured."""
-    from readmission_platform.lifecycle.days.outcomes import COUNTS, outcome_accounts
+    """Take in the outcomes of a day, or of all days of a range that have files; set aside before they have matured."""
+    from readmission_platform.lifecycle.days.outcomes import days_of_nothing, outcome_accounts
     from readmission_platform.lifecycle.days.progress import check_days, stretches
 
     begin, end = _range(day, first, last)
@@ -119,10 +119,15 @@ def outcomes(
     accounts = outcome_accounts(current.lake, landed)
     if as_json:
         print_json(accounts)
-        return
-    rows = ([each["date"], *("hidden" if each[name] is None else str(each[name]) for name in COUNTS),
-             "-" if each["coverage"] is None else f"{each['coverage']:.1%}"] for each in accounts)  # fmt: skip
-    out.print(summary.make_table(("date", *COUNTS, "coverage"), rows))
+    else:
+        summary.show_outcomes(out, accounts)
+    without = days_of_nothing(current.lake, landed)
+    if without:
+        why = f"`readmission quarantine show --date {without[0]}` says why"
+        raise BadInput(f"no outcome of {', '.join(without)} was accepted; {why}")
+    said = summary.set_aside_text(accounts)
+    if said:
+        err.print(advice(said), soft_wrap=True, markup=False)
 
 
 def _range(day: str | None, first: str | None, last: str | None) -> tuple[str, str]:
