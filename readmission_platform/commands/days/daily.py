@@ -31,13 +31,25 @@ def replay(
     from readmission_platform import launcher as lifecycle
     from readmission_platform.assets.feed.replay import ReplayConfig
 
-    with launching(workspace(make=True), quiet=as_json) as launcher:
+    current = workspace(make=True)
+    before = set(current.landing.days())
+    with launching(current, quiet=as_json) as launcher:
         delivered = lifecycle.replay(launcher, ReplayConfig(days=days, start=start, outcomes=outcomes, form=form))
+    written = [day for day in delivered if day not in before]
     if as_json:
-        print_json({"days": delivered, "simulated": True})
-    else:
-        count = counted(len(delivered), "day")
-        out.print(f"{count} in the landing zone, {_stretch(delivered[0], delivered[-1])} (simulated dates)")
+        print_json({"days": delivered, "written": written, "simulated": True})
+        return
+    there = len(delivered) - len(written)
+    said = f"{counted(len(written), 'day')} written" + (f", {there} {_were(there)} there already" if there else "")
+    out.print(f"{said}: {_stretch(delivered[0], delivered[-1])} (simulated dates)")
+    if not written:
+        folder = f"landing/{current.landing.folders.rows}"
+        out.print(f"what is there stays as it is; remove the folder of a day from {folder} to have it delivered again, "
+                  "also in another format", soft_wrap=True)  # fmt: skip
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _stretch(first: str, last: str) -> str:
@@ -66,7 +78,9 @@ def score(
     from readmission_platform import launcher as lifecycle
     from readmission_platform.lifecycle.days.intake import due_again
     from readmission_platform.lifecycle.days.progress import stretches
+    from readmission_platform.lifecycle.days.work_lists import days_with_lists
 
+    listed = days_with_lists(current.lake, landing.days())
     with launching(current, quiet=as_json) as launcher:
         for days in stretches(landed, longest=len(landed)):
             lifecycle.score(launcher, days, version=version, reason=reason)
@@ -80,6 +94,9 @@ def score(
         print_json(accounts)
     else:
         summary.show_days(out, accounts)
+    taken_back = sorted(listed.intersection(landed) - days_with_lists(current.lake, landed))
+    if taken_back:
+        err.print(f"the former list of {', '.join(taken_back)} is taken back: nobody of it is accepted any more")
     _check_something_accepted(current, landed)
 
 

@@ -178,8 +178,8 @@ def days_set_aside(lake: ModelLake, *, share: float, now: datetime) -> tuple[lis
 
     Returns
     -------
-    The days with files set aside as a whole, and those with too many rows set aside. Days too young are among neither:
-    they are taken in again.
+    The days with files set aside as a whole, and those with too many rows set aside ("(all)" is said of some). Days too
+    young are among neither: they are taken in again.
     """
     from pyarrow import compute
 
@@ -188,4 +188,5 @@ def days_set_aside(lake: ModelLake, *, share: float, now: datetime) -> tuple[lis
     rows = lake.read(OUTCOME_ACCOUNTING, where={lake.day: sorted(set(lately))})
     rows = rows[rows["files_digest"] != ""].sort_values(lake.day)
     files, many = rows["files_quarantined"] > 0, rows["quarantined"] > share * rows["received"]
-    return list(rows.loc[files, lake.day]), list(rows.loc[many, lake.day])
+    said = rows[lake.day].where(rows["quarantined"] < rows["received"], rows[lake.day] + " (all)")
+    return list(rows.loc[files, lake.day]), list(said[many])
