@@ -15,6 +15,7 @@ from rich.table import Table
 from readmission_platform.config.files import check_files
 from readmission_platform.config.models import all_models
 from readmission_platform.evaluation.words import Wording
+from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import ConfigurationError, digest_of
 from readmission_platform.governance.ledger.chain import STAGES, Event
@@ -337,6 +338,30 @@ def show_days(console: Console, accounts: Iterable[Mapping[str, Any]]) -> None:
     headers = [name.replace("_", " ") for name in telling]
     console.print(make_table(headers, (["-" if row[name] is None else str(row[name]) for name in telling]
                                    for row in rows)))  # fmt: skip
+
+
+def show_outcomes(console: Console, accounts: Sequence[Mapping[str, Any]]) -> None:
+    """Print the account of the outcomes of days for people; files are left out where all of them could be read."""
+    files = ("files", "files_quarantined") if any(each["files_quarantined"] for each in accounts) else ()
+    names = ("date", "expected", "received", "accepted", "quarantined", "duplicate", *files)
+    rows = ([*("hidden" if each[name] is None else str(each[name]) for name in names),
+             "-" if each["coverage"] is None else f"{each['coverage']:.1%}"] for each in accounts)  # fmt: skip
+    console.print(make_table([*(name.replace("_", " ") for name in names), "coverage"], rows))
+
+
+def set_aside_text(accounts: Iterable[Mapping[str, Any]]) -> str:
+    """Say how much of the outcomes of days was set aside, and where to look; empty where nothing was.
+
+    Rows are not counted where the count of a day is hidden.
+    """
+    aside = [each for each in accounts if each["files_quarantined"] or each["quarantined"] != 0]
+    if not aside:
+        return ""
+    files, rows = sum(each["files_quarantined"] for each in aside), [each["quarantined"] for each in aside]
+    said = [*([counted(files, "whole file")] if files else []),
+            *(["some rows"] if None in rows else [counted(sum(rows), "row")] if sum(rows) else [])]  # fmt: skip
+    days = f"--from {aside[0]['date']} --to {aside[-1]['date']}"
+    return f"set aside: {' and '.join(said)}; `readmission quarantine list {days}` says why"
 
 
 def show_work_list(

@@ -116,9 +116,25 @@ def test_replay_reports_its_days_and_that_they_are_simulated(lived_home: Home, c
               for day in home.landed()}  # fmt: skip
     days = str(SHADOW_DAYS + PRODUCTION_DAYS)
     found = home.command("replay", "--start", home.landed()[0], "--days", days, "--json").json
-    assert found == {"days": home.landed(), "simulated": True}
+    assert found == {"days": home.landed(), "written": [], "simulated": True}
     assert before == {day: (home.path / "landing/discharges" / day / "discharges.csv").stat().st_mtime_ns
                       for day in home.landed()}  # fmt: skip
+
+
+def test_replay_says_which_days_were_there_and_how_they_come_again_in_another_format(
+    lived_home: Home, changing: Callable[[Home], Home]
+):
+    home = changing(lived_home)
+    day = home.landed()[-1]
+    again = ("replay", "--start", day, "--days", "1", "--format", "fhir")
+    out = home.command(*again).out
+    assert f"0 days written, 1 was there already: {day} (simulated dates)" in out
+    assert "remove the folder of a day from landing/discharges" in out
+    folder = home.path / "landing/discharges" / day
+    (folder / "discharges.csv").unlink()
+    folder.rmdir()
+    assert f"1 day written: {day} (simulated dates)" in home.command(*again).out
+    assert [path.suffix for path in folder.iterdir()] == [".ndjson"]
 
 
 def test_promote_reports_the_stages(challenged_home: Home, changing: Callable[[Home], Home]):

@@ -1,5 +1,6 @@
 """Commands about alerts: ``alerts list``, ``ack``, ``test`` and ``check``."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ from readmission_platform.commands.terminal import Json, err, home, model_asked_
 from readmission_platform.config.alerts import AppriseChannel
 from readmission_platform.config.environment import settings
 from readmission_platform.config.files import alerts_config, channel_url
+from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.summary import make_table
 
@@ -29,7 +31,8 @@ def alerts_list(
     from readmission_platform.operations.alerts.outbox import waiting
     from readmission_platform.operations.alerts.records import find_alerts
 
-    with _operations(home()) as operations:
+    current = home()
+    with _operations(current) as operations:
         found = find_alerts(operations, everything=everything, model=model_asked_for())
         with operations.reading() as connection:
             undelivered = waiting(connection)
@@ -50,8 +53,18 @@ def alerts_list(
     if not found:
         out.print("no alerts" if everything else "no open alerts")
     if undelivered:
-        counts = ", ".join(f"{channel} {number}" for channel, number in undelivered.items())
-        out.print(f"not delivered yet: {counts}; `readmission alerts check` says which channels are set up")
+        _show_undelivered(undelivered, alerts_config(current))
+
+
+def _show_undelivered(undelivered: Mapping[str, int], config: "AlertsConfig") -> None:
+    """Say what waits for a channel, and why: it cannot be reached, or has no address where this command runs."""
+    for name, number in undelivered.items():
+        channel, notices = config.channels.get(name), counted(number, "notification")
+        if isinstance(channel, AppriseChannel) and channel_url(channel) is None:
+            said = f"the channel {name} has no address here ({channel.url_variable}): {notices} held for it for a day"
+            out.print(f"{said}; channels of kind file get theirs all the same", markup=False, soft_wrap=True)
+        else:
+            out.print(f"not delivered yet to {name}: {notices}; it is tried again", markup=False, soft_wrap=True)
 
 
 def alerts_ack(

@@ -15,7 +15,7 @@ from datetime import date
 
 import pandas as pd
 
-from readmission_platform.intake.contract import RowContract
+from readmission_platform.intake.contract import RowContract, Why
 from readmission_platform.intake.files import Delivered, LandedFile, ages, delivered_at, unusable
 from readmission_platform.intake.quarantine import codes, line_types
 from readmission_platform.intake.told import FAULTS, outcome_told
@@ -40,8 +40,8 @@ class OutcomeIntake:
         One line per broken rule, in the columns of ``quarantine.line_types``. A file that cannot be read has a line for
         row 0, and no rows that count.
     accounts
-        The contract's day, the counts of each day, and ``contradicted``: of how many rows one delivery tells both
-        outcomes.
+        The contract's day, the counts of each day, ``contradicted``: of how many rows one delivery tells both
+        outcomes, the number of ``files``, and ``files_quarantined``: of those that something is wrong with as a whole.
     files
         One row per file: the contract's day, ``file``, ``file_digest``, ``first_taken_in`` and ``modified_at``.
     corrections
@@ -61,17 +61,22 @@ def has_matured(day: str, today: date, maturity_days: int) -> bool:
     return (today - date.fromisoformat(day)).days >= maturity_days
 
 
-def outcome_reasons(contract: RowContract, *, maturity_days: int) -> dict[str, str]:
-    """Return what can be wrong with a delivery of outcomes, by code, and what each code means."""
+def outcome_codes(contract: RowContract, *, maturity_days: int) -> dict[str, Why]:
+    """Return what can be wrong with a delivery of outcomes, by code, what each means, and what to do about it."""
     words = contract.words
+    faults = FAULTS if contract.event else {"not_0_or_1": FAULTS["not_0_or_1"]}
     return {
-        **{code: why.reason for code, why in codes(contract).items()},
-        "not_matured": f"the day is younger than {maturity_days} days, so later {words.events} would be missing; "
-        "take it in again then",
-        **(FAULTS if contract.event else {"not_0_or_1": FAULTS["not_0_or_1"]}),
-        _unknown(contract): f"not among the accepted {words.rows} of the day",
-        _CONFLICT: f"the {words.row} has both outcomes in one delivery; neither is used: deliver the right one alone",
-    }
+        **codes(contract),
+        "file_empty": Why("the file is empty", "Ask the source for the file."),
+        "not_matured": Why(f"the day is younger than {maturity_days} days, so later {words.events} would be missing",
+                           "Nothing: it is taken in again when the day is old enough."),
+        **{code: Why(reason) for code, reason in faults.items()},
+        _unknown(contract): Why(f"not among the accepted {words.rows} of the day",
+                                f"See whether the {words.row} is in the quarantine or on another day; the folder is "
+                                f"the day of the {words.row}, not that of the outcome."),
+        _CONFLICT: Why(f"the {words.row} has both outcomes in one delivery; neither is used",
+                       "Have the source say which is right, and deliver that one alone."),
+    }  # fmt: skip
 
 
 def take_in_outcomes(
@@ -126,8 +131,10 @@ def take_in_outcomes(
     names = {"identifier": contract.row, "outcome": contract.outcome}
     aside = quarantined.loc[quarantined["row"] > 0, _place(contract)].drop_duplicates()
     counted = {"accepted": newest[day], "quarantined": aside[day], "duplicate": usable.loc[repeated, day],
-               "contradicted": conflicts.drop_duplicates(one)[day]}  # fmt: skip
-    days = pd.DataFrame({day: list(landed), "received": [sum(map(_size, files)) for files in landed.values()]})
+               "contradicted": conflicts.drop_duplicates(one)[day],
+               "files_quarantined": quarantined.loc[quarantined["row"] == 0, day]}  # fmt: skip
+    days = pd.DataFrame({day: list(landed), "received": [sum(map(_size, files)) for files in landed.values()],
+                         "files": [len(files) for files in landed.values()]})  # fmt: skip
     sizes = {name: days[day].map(found.value_counts()).fillna(0).astype("int64") for name, found in counted.items()}
     files = pd.DataFrame(
         [[each, file.name, file.digest, *moment] for (each, file), moment in zip(arrived, moments, strict=True)],
@@ -170,7 +177,8 @@ def _corrections(older: pd.DataFrame, newest: pd.DataFrame, one: list[str]) -> p
 
 def _with_reasons(lines: pd.DataFrame, contract: RowContract, maturity_days: int) -> pd.DataFrame:
     """Complete quarantine lines with their reasons; those of contradictions name the ``files`` that tell both."""
-    reasons, types = outcome_reasons(contract, maturity_days=maturity_days), line_types(contract)
+    known, types = outcome_codes(contract, maturity_days=maturity_days), line_types(contract)
+    reasons = {code: why.reason for code, why in known.items()}
     where = lines["files"].map(lambda files: f" ({files})" if isinstance(files, str) else "").astype("str")
     complete = lines.assign(reason=lines["code"].map(reasons).astype("str") + where)
     return complete[list(types)].astype(types)

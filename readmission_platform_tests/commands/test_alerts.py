@@ -61,6 +61,14 @@ def test_the_open_alerts_are_listed_with_what_to_do(home: Home):
     assert alert["resolved_at"] is None
 
 
+def test_what_waits_for_a_channel_without_an_address_is_said_to_be_held_for_it(home: Home):
+    out = home.command("alerts", "list").out
+    assert (
+        "the channel team has no address here (READMISSION_ALERTS_TEAM): 3 notifications held for it for a day" in out
+    )
+    assert "file" in out
+
+
 def test_an_alert_is_taken_on_with_a_reason(home: Home):
     assert home.command("alerts", "ack", "1").code == 2
     taken = home.command("alerts", "ack", "1", "--reason", "called the vendor", "--json").json

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from readmission_platform.encounters.contract import ENCOUNTERS
 from readmission_platform.intake.contract import Excluded, Pattern, RowContract, RowWords, Why
 from readmission_platform.intake.files import LandedFile
-from readmission_platform.intake.outcomes import OutcomeIntake, outcome_reasons, take_in_outcomes
+from readmission_platform.intake.outcomes import OutcomeIntake, outcome_codes, take_in_outcomes
 from readmission_platform.intake.quarantine import action_for, codes, line_types, releasable
 from readmission_platform.intake.rows import Intake, ReleasedCell, take_in
 from readmission_platform.intake.translation import Translated, Translator, Way, codes_by_kind
@@ -239,7 +239,7 @@ def test_outcomes_have_the_columns_the_days_and_the_words_of_the_feed() -> None:
     ]  # fmt: skip
     assert list(intake.quarantined.columns) == list(line_types(STAYS))
     assert intake.accounts[["admitted_on", *COUNTS]].to_numpy().tolist() == [[DAY, 7, 2, 4, 1], [NEXT, 1, 0, 1, 0]]
-    reasons = outcome_reasons(STAYS, maturity_days=7)
+    reasons = {code: why.reason for code, why in outcome_codes(STAYS, maturity_days=7).items()}
     assert "younger than 7 days, so later deaths" in reasons["not_matured"]
     assert set(intake.quarantined["reason"]) <= set(reasons.values())
     assert knows_nothing_of_encounters(" ".join([*reasons, *reasons.values()]))
@@ -256,8 +256,8 @@ def test_every_code_of_a_feed_without_words_of_its_own_is_explained_in_neutral_w
     plain = replace(STAYS, words=RowWords())
     explained = {code: " ".join(why) for code, why in codes(plain).items()}
     assert all(text.strip() for text in explained.values())
-    assert knows_nothing_of_encounters(str({**explained, **outcome_reasons(plain, maturity_days=7)}))
-    assert "unknown_row" in outcome_reasons(plain, maturity_days=7)
+    assert knows_nothing_of_encounters(str({**explained, **outcome_codes(plain, maturity_days=7)}))
+    assert "unknown_row" in outcome_codes(plain, maturity_days=7)
     assert "not_a_number" in codes(plain)
     assert "not_a_number" not in codes(replace(plain, numbers={}, nullable=frozenset({"beds"})))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from readmission_platform.encounters.contract import ENCOUNTERS
 from readmission_platform.intake.files import LandedFile
-from readmission_platform.intake.outcomes import OutcomeIntake, has_matured, outcome_reasons, take_in_outcomes
+from readmission_platform.intake.outcomes import OutcomeIntake, has_matured, outcome_codes, take_in_outcomes
 
 DAY = "2024-03-01"
 NEXT_DAY = "2024-03-02"
@@ -116,12 +116,12 @@ def test_an_outcome_is_known_when_its_days_are_over_and_not_sooner(day: str, mat
 
 
 def test_reasons_speak_of_encounters_and_readmissions_as_the_contract_does() -> None:
-    reasons = outcome_reasons(ENCOUNTERS, maturity_days=30)
-    assert reasons["not_matured"] == (
-        "the day is younger than 30 days, so later readmissions would be missing; take it in again then"
-    )
+    known = outcome_codes(ENCOUNTERS, maturity_days=30)
+    reasons = {code: why.reason for code, why in known.items()}
+    assert reasons["not_matured"] == "the day is younger than 30 days, so later readmissions would be missing"
     assert reasons["unknown_encounter"] == "not among the accepted discharges of the day"
     assert reasons["conflicting_outcomes"].startswith("the encounter has both outcomes")
+    assert all(why.action for why in known.values())
 
 
 def test_a_day_that_is_too_young_gives_nothing_and_every_row_says_why() -> None:

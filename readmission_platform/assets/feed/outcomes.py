@@ -5,6 +5,7 @@ days have matured (``lifecycle.days.outcomes``), and what is made of them: train
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -19,13 +20,20 @@ from readmission_platform.assets.presentation import (
     reasons_table,
     table,
 )
+from readmission_platform.evaluation.disclosure import in_words
 from readmission_platform.evaluation.operation.shown import shown_outcome_counts
 from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.accounts import counts_taken_in
-from readmission_platform.lifecycle.days.outcomes import COUNTS, recorded_outcomes, take_in_outcome_days
+from readmission_platform.lifecycle.days.outcomes import (
+    COUNTS,
+    FILE_COUNTS,
+    days_set_aside,
+    recorded_outcomes,
+    take_in_outcome_days,
+)
 from readmission_platform.lifecycle.days.progress import hospital_day
-from readmission_platform.lifecycle.workspace import Platform
+from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.storage.tables import (
     OUTCOME_ACCOUNTING,
     OUTCOME_CORRECTIONS,
@@ -37,6 +45,11 @@ from readmission_platform.storage.tables import (
 
 CHECK = "every_outcome_accounted_for"
 RULE = {CHECK: "Received outcomes are accepted, quarantined or duplicates; none is lost."}
+FILES_CHECK, ROWS_CHECK = "every_outcome_file_readable", "most_outcomes_accepted"
+WARNINGS = {
+    FILES_CHECK: "Every file of outcomes can be read; one that cannot is set aside as a whole.",
+    ROWS_CHECK: "Of no day is more than the agreed share of the outcomes set aside.",
+}
 
 
 def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
@@ -45,7 +58,7 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
 
     @model.daily(
             OUTCOMES, group="monitoring", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
-            deps=[model.names.delivered], blocking=RULE,
+            deps=[model.names.delivered], blocking=RULE, warning=WARNINGS,
             description=f"Which {words.rows} were {words.positive}, by day, from the files in "
             f"`landing/{folder}/<date>/`. A day younger than {maturity} days is refused: later {words.events} have "
             f"not happened yet. Rows of unknown {words.rows}, that tell no outcome, or that "
@@ -60,7 +73,8 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
         if not found:
             why = f"no file in landing/{folder} for {days[0]} to {days[-1]}"
             context.log.warning(f"skipped: {why}")
-            yield nothing_to_check(CHECK, why)
+            for check in (CHECK, *WARNINGS):
+                yield nothing_to_check(check, why)
             return
         taken = take_in_outcome_days(found, lake, hospital_day(workspace.rules))
         written: dict[str, Any] = {"partition": (lake.day, list(found)), "metadata": {"run_id": context.run.run_id}}
@@ -68,6 +82,7 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
         lake.write(OUTCOME_FILES, taken.files, **written)
         lake.write(OUTCOME_CORRECTIONS, taken.corrections, **written)
         lake.write(OUTCOME_ACCOUNTING, taken.accounts, **written)
+        _tell(context, taken.accounts)
         kept = recorded_outcomes(lake, [day for day in days if day not in found])
         yield dg.MaterializeResult(
             value=pd.concat([taken.accepted, kept], ignore_index=True),
@@ -77,10 +92,17 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
                 "quarantined": reasons_table(taken.quarantined, [lake.day, "column", "code", "reason"], counted="rows"),
                 "dates": "as delivered; those of a replay are simulated",
             },
-            check_results=[_accounted_for(taken.accounts, taken.accepted)],
+            check_results=[_accounted_for(taken.accounts, taken.accepted), *_set_aside(workspace)],
         )
 
     return outcomes
+
+
+def _tell(context: dg.AssetExecutionContext, accounts: pd.DataFrame) -> None:
+    rows, files = (int(accounts[name].sum()) for name in ("quarantined", "files_quarantined"))
+    if rows or files:
+        said = f"{in_words(rows)} rows and {counted(files, 'whole file')}"
+        context.log.warning(f"set aside: {said}; `readmission quarantine list` says why")
 
 
 def _shown_days(accounts: pd.DataFrame, lake: ModelLake) -> Iterator[dict[str, Any]]:
@@ -88,7 +110,8 @@ def _shown_days(accounts: pd.DataFrame, lake: ModelLake) -> Iterator[dict[str, A
     for account in accounts.to_dict("records"):
         counts = {name: int(account[name]) for name in COUNTS}
         shown = shown_outcome_counts(counts, taken_in.get(account[lake.day], {}))
-        yield {lake.day: account[lake.day], **hideable(shown)}
+        files = {name.replace("_", " "): int(account[name]) for name in FILE_COUNTS}
+        yield {lake.day: account[lake.day], **hideable(shown), **files}
 
 
 def _accounted_for(accounts: pd.DataFrame, accepted: pd.DataFrame) -> dg.AssetCheckResult:
@@ -100,3 +123,18 @@ def _accounted_for(accounts: pd.DataFrame, accepted: pd.DataFrame) -> dg.AssetCh
         CHECK, complete, rule=RULE[CHECK], observed=f"{counted(len(accounts), 'day')}, {found}",
         action="Stop: outcomes were lost on the way in. Compare the files with the table of the day.",
     )  # fmt: skip
+
+
+def _set_aside(workspace: Workspace) -> Iterator[dg.AssetCheckResult]:
+    """Yield the checks that name days whose outcomes were set aside: those of now, and lately of others."""
+    share = workspace.monitoring.deliveries.quarantined_share
+    named = days_set_aside(workspace.lake, share=share, now=datetime.now(UTC))
+    what = ("files set aside", f"more than {share:.0%} set aside")
+    for (check, rule), said, days in zip(WARNINGS.items(), what, named, strict=True):
+        listed = f"{said}: {', '.join(days)}"
+        yield check_result(
+            check, not days, observed=listed if days else "none", rule=f"{rule} Here {listed}." if days else rule,
+            action="`readmission quarantine list` says why; have the source deliver the outcomes again. Until then "
+            "they are missing from live performance and from retraining.",
+            severity=dg.AssetCheckSeverity.WARN,
+        )  # fmt: skip

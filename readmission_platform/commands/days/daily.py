@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import Json, checked_day, launching, out, print_json, workspace
+from readmission_platform.commands.terminal import Json, advice, checked_day, err, launching, out, print_json, workspace
 from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import BadInput
 
@@ -31,13 +31,25 @@ def replay(
     from readmission_platform import launcher as lifecycle
     from readmission_platform.assets.feed.replay import ReplayConfig
 
-    with launching(workspace(make=True), quiet=as_json) as launcher:
+    current = workspace(make=True)
+    before = set(current.landing.days())
+    with launching(current, quiet=as_json) as launcher:
         delivered = lifecycle.replay(launcher, ReplayConfig(days=days, start=start, outcomes=outcomes, form=form))
+    written = [day for day in delivered if day not in before]
     if as_json:
-        print_json({"days": delivered, "simulated": True})
-    else:
-        count = counted(len(delivered), "day")
-        out.print(f"{count} in the landing zone, {_stretch(delivered[0], delivered[-1])} (simulated dates)")
+        print_json({"days": delivered, "written": written, "simulated": True})
+        return
+    there = len(delivered) - len(written)
+    said = f"{counted(len(written), 'day')} written" + (f", {there} {_were(there)} there already" if there else "")
+    out.print(f"{said}: {_stretch(delivered[0], delivered[-1])} (simulated dates)")
+    if not written:
+        folder = f"landing/{current.landing.folders.rows}"
+        out.print(f"what is there stays as it is; remove the folder of a day from {folder} to have it delivered again, "
+                  "also in another format", soft_wrap=True)  # fmt: skip
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _stretch(first: str, last: str) -> str:
@@ -66,7 +78,9 @@ def score(
     from readmission_platform import launcher as lifecycle
     from readmission_platform.lifecycle.days.intake import due_again
     from readmission_platform.lifecycle.days.progress import stretches
+    from readmission_platform.lifecycle.days.work_lists import days_with_lists
 
+    listed = days_with_lists(current.lake, landing.days())
     with launching(current, quiet=as_json) as launcher:
         for days in stretches(landed, longest=len(landed)):
             lifecycle.score(launcher, days, version=version, reason=reason)
@@ -80,6 +94,9 @@ def score(
         print_json(accounts)
     else:
         summary.show_days(out, accounts)
+    taken_back = sorted(listed.intersection(landed) - days_with_lists(current.lake, landed))
+    if taken_back:
+        err.print(f"the former list of {', '.join(taken_back)} is taken back: nobody of it is accepted any more")
     _check_something_accepted(current, landed)
 
 
@@ -99,8 +116,8 @@ def outcomes(
     last: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Take in the outcomes of a day, or of all days of a range that have files; refused before they have matured."""
-    from readmission_platform.lifecycle.days.outcomes import COUNTS, outcome_accounts
+    """Take in the outcomes of a day, or of all days of a range that have files; set aside before they have matured."""
+    from readmission_platform.lifecycle.days.outcomes import days_of_nothing, outcome_accounts
     from readmission_platform.lifecycle.days.progress import check_days, stretches
 
     begin, end = _range(day, first, last)
@@ -119,10 +136,15 @@ def outcomes(
     accounts = outcome_accounts(current.lake, landed)
     if as_json:
         print_json(accounts)
-        return
-    rows = ([each["date"], *("hidden" if each[name] is None else str(each[name]) for name in COUNTS),
-             "-" if each["coverage"] is None else f"{each['coverage']:.1%}"] for each in accounts)  # fmt: skip
-    out.print(summary.make_table(("date", *COUNTS, "coverage"), rows))
+    else:
+        summary.show_outcomes(out, accounts)
+    without = days_of_nothing(current.lake, landed)
+    if without:
+        why = f"`readmission quarantine show --date {without[0]}` says why"
+        raise BadInput(f"no outcome of {', '.join(without)} was accepted; {why}")
+    said = summary.set_aside_text(accounts)
+    if said:
+        err.print(advice(said), soft_wrap=True, markup=False)
 
 
 def _range(day: str | None, first: str | None, last: str | None) -> tuple[str, str]:

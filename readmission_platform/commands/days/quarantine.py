@@ -24,20 +24,20 @@ def list_quarantined(
     last: Annotated[str | None, typer.Option("--to", help="Last day; default: all.")] = None,
     as_json: Json = False,
 ) -> None:
-    """What was set aside: per day, file and code, how many rows."""
+    """What was set aside, of rows and of outcomes: per day, file and code, how many rows."""
     from readmission_platform.lifecycle.days.quarantine import quarantined, summarised
 
     begin, end = (checked_day(value) if value else None for value in (first, last))
     current = workspace()
-    found = summarised(quarantined(current.lake, first=begin, last=end), current.contract.feed)
+    found = summarised(quarantined(current.lake, first=begin, last=end), current.contract)
     if as_json:
         print_json(found)
     elif not found:
         out.print("nothing is in quarantine")
     else:
-        rows = ((each["date"], _short(each["file_digest"]), each["code"], _rows(each["rows"]), escape(each["file"]))
-                for each in found)  # fmt: skip
-        out.print(summary.make_table(("date", "digest", "code", "rows", "file"), rows))
+        rows = ((each["date"], each["folder"], _short(each["file_digest"]), each["code"], _rows(each["rows"]),
+                 escape(each["file"])) for each in found)  # fmt: skip
+        out.print(summary.make_table(("date", "of", "digest", "code", "rows", "file"), rows))
 
 
 def show(
@@ -45,19 +45,20 @@ def show(
     file: Annotated[str, typer.Option(help="Only the file whose digest begins with this.")] = "",
     as_json: Json = False,
 ) -> None:
-    """What is wrong with a day's quarantined rows, and what to do about it."""
+    """What is wrong with a day's quarantined rows and outcomes, and what to do about it."""
     from readmission_platform.lifecycle.days.quarantine import explained, lines_of_file, quarantined
 
     current = workspace()
     lines = quarantined(current.lake, first=checked_day(day), last=day)
-    found = explained(lines_of_file(lines, file) if file else lines, current.contract.feed)
+    found = explained(lines_of_file(lines, file) if file else lines, current.contract)
     if as_json:
         print_json(found)
     elif not found:
         out.print(f"nothing of {day} is in quarantine")
-    for (name, digest), lines_of in groupby(found if not as_json else [], key=itemgetter("file", "file_digest")):
+    by_file = itemgetter("folder", "file", "file_digest")
+    for (folder, name, digest), lines_of in groupby(found if not as_json else [], key=by_file):
         # A name is what the sender made it: brackets in it are no markup.
-        out.print(f"\n[bold]{escape(name)}[/] ({_short(digest)})")
+        out.print(f"\n[bold]{escape(name)}[/] in landing/{folder}/{day} ({_short(digest)})", soft_wrap=True)
         rows = ((str(each["row"] or "whole file"), each["column"], each["reason"], each["action"])
                 for each in lines_of)  # fmt: skip
         out.print(summary.make_table(("row", "column", "what is wrong", "what to do"), rows))

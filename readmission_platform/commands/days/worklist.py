@@ -11,6 +11,7 @@ from readmission_platform.commands.terminal import Json, check_reader, checked_d
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
+    from readmission_platform.lifecycle.days.work_lists import EmptyDay
     from readmission_platform.lifecycle.workspace import Workspace
     from readmission_platform.reports.work_list import WorkList
 
@@ -26,7 +27,7 @@ def worklist(
     as_json: Json = False,
 ) -> None:
     """Show the work list of a day: whom to follow up, at which risk, and what stands out."""
-    from readmission_platform.reports.work_list import csv_text
+    from readmission_platform.reports.work_list import WorkList, csv_text
 
     if form not in FORMATS:
         raise BadInput(f"--format: {form} is unknown; choose {', '.join(FORMATS)}")
@@ -35,6 +36,9 @@ def worklist(
     current = workspace()
     check_reader(current)
     found = _found(current, day)
+    if not isinstance(found, WorkList):
+        _show_empty(found, current, "json" if as_json else form, page=show)
+        return
     page = _page(current, found) if show or form == "html-path" else None
     if as_json or form == "json":
         print_json({"date": found.day, "simulated": found.simulated, "example": found.example, "model": found.model,
@@ -68,14 +72,36 @@ def _show(found: "WorkList") -> None:
         out.print(summary.make_table((found.words.row, "why there is no risk"), withheld))
 
 
-def _found(current: "Workspace", day: str | None) -> "WorkList":
-    from readmission_platform.lifecycle.days.work_lists import latest_scored_day, work_lists
+def _show_empty(found: "EmptyDay", current: "Workspace", form: str, *, page: bool) -> None:
+    """Say of a day of which nobody is left that its list is empty, and since when."""
+    from readmission_platform.reports.work_list import columns_of
+
+    words, row = current.contract.words, current.contract.row
+    why = f"the {words.rows} delivered are on other days" if found.delivered else f"its files hold no {words.rows}"
+    since = f"taken in {found.taken_in_at[:16].replace('T', ' ')} UTC, revision {found.revision}"
+    if page or form == "html-path":
+        raise BadInput(f"there is no page of {found.day}: nobody is on its list, since {why} ({since})")
+    if form == "json":
+        print_json({"date": found.day, "simulated": found.simulated, "example": current.entry.example,
+                    "model": current.name, "version": None, "source": None, "scored_at": None,
+                    "taken_in_at": found.taken_in_at, "revision": found.revision, "rows": []})  # fmt: skip
+    elif form == "csv":
+        typer.echo(",".join(columns_of(row)))
+    else:
+        out.print(f"[bold]Work list of {found.day}[/]: nobody is on it, since {why} ({since})", soft_wrap=True)
+
+
+def _found(current: "Workspace", day: str | None) -> "WorkList | EmptyDay":
+    from readmission_platform.lifecycle.days.work_lists import empty_day, latest_scored_day, work_lists
 
     wanted = checked_day(day) if day else latest_scored_day(current.lake)
     if wanted is None:
         raise BadInput("nothing has been scored yet; `readmission score --date D` scores a day with files")
     with current.ledger() as ledger:
         lists = work_lists(current, ledger, days=[wanted])
+    empty = None if lists else empty_day(current, wanted)
+    if empty is not None:
+        return empty
     if not lists:
         raise BadInput(f"{wanted} has not been scored; `readmission score --date {wanted}` scores it")
     return lists[0]

@@ -129,14 +129,24 @@ def record_identity(ledger: Ledger, decision: IdentityDecision) -> Event:
 
 def _possible(request: IdentityRequest, proper: Sequence[Event]) -> Condition:
     if request.kind == MERGED:
-        known = Identities.of(proper).kept
-        retired, kept = (known.get(request.what[name], request.what[name]) for name in ("retired", "kept"))
-        name, action = "two_identities", "Nothing: they are one already, or the two numbers are the same."
-        return condition(name, retired != kept, "one person" if retired == kept else "two so far", action)
+        event = _joined_by(request, proper)
+        already = "the two numbers are the same" if event == 0 else f"they are one already (event {event})"
+        return condition("two_identities", event is None, "two so far" if event is None else already, "Nothing to do.")
     joined = {event.seq for event in _standing(proper)}
     there = request.what["event"] in joined
     detail = f"event {request.what['event']} {'joined two' if there else 'has joined nobody, or they were parted'}"
     return condition("joined_before", there, detail, "`readmission identities list` shows what was joined.")
+
+
+def _joined_by(request: IdentityRequest, proper: Sequence[Event]) -> int | None:
+    """Return the event since which both are one, 0 where they always were; None where they are two."""
+    standing = _standing(proper)
+    for known in range(len(standing) + 1):
+        kept = Identities.of(standing[:known]).kept
+        one, other = (kept.get(request.what[name], request.what[name]) for name in ("retired", "kept"))
+        if one == other:
+            return standing[known - 1].seq if known else 0
+    return None
 
 
 def _standing(events: Sequence[Event]) -> list[Event]:

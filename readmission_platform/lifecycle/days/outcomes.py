@@ -18,10 +18,12 @@ from readmission_platform.intake.outcomes import has_matured, take_in_outcomes
 from readmission_platform.lifecycle.days.accounts import counts_taken_in
 from readmission_platform.lifecycle.days.intake import delivered_before
 from readmission_platform.lifecycle.days.progress import FIRST_DAY
+from readmission_platform.lifecycle.days.unusual import NAMED_FOR
 from readmission_platform.storage.landing import Landing, fingerprint_of
 from readmission_platform.storage.tables import OUTCOME_ACCOUNTING, OUTCOME_FILES, OUTCOMES, ModelLake
 
 COUNTS = ["expected", "received", "accepted", "quarantined", "duplicate"]
+FILE_COUNTS = ["files", "files_quarantined"]
 CONTRADICTED = "contradicted"
 
 
@@ -40,17 +42,19 @@ def take_in_outcome_days(found: Mapping[str, Sequence[LandedFile]], lake: ModelL
     """Take in the files of days."""
     contract, day = lake.contract, lake.day
     delivered = delivered_rows(lake, list(found))
+    matured = {each for each in found if has_matured(each, today, contract.maturity_days)}
     intake = take_in_outcomes(
-        found, contract.feed, maturity_days=contract.maturity_days, known_rows=delivered,
-        matured={each for each in found if has_matured(each, today, contract.maturity_days)},
+        found, contract.feed, maturity_days=contract.maturity_days, known_rows=delivered, matured=matured,
         delivered_before=delivered_before(lake, OUTCOME_FILES, found),
         now=datetime.now(UTC).isoformat(timespec="microseconds"),
     )  # fmt: skip
     accepted = intake.accepted.merge(delivered, on=[day, lake.row])[list(no_outcomes(lake).columns)]
     expected = intake.accounts[day].map(delivered.groupby(day).size()).fillna(0).astype("int64")
-    digests = [fingerprint_of((file.name, file.digest) for file in files) for files in found.values()]
+    # Without a digest a day that was too young is taken in again when it is old enough.
+    digests = [fingerprint_of((file.name, file.digest) for file in files) if each in matured else ""
+               for each, files in found.items()]  # fmt: skip
     accounts = intake.accounts.assign(expected=expected, files_digest=digests)
-    accounts = accounts[[day, *COUNTS, CONTRADICTED, "files_digest"]]
+    accounts = accounts[[day, *COUNTS, *FILE_COUNTS, CONTRADICTED, "files_digest"]]
     return OutcomesTakenIn(accepted, accounts, intake.quarantined, intake.files, intake.corrections)
 
 
@@ -138,16 +142,51 @@ def matured_rows(lake: ModelLake, *, today: date, coverage: float) -> pd.DataFra
 def outcome_accounts(lake: ModelLake, days: Sequence[str]) -> list[dict[str, Any]]:
     """Return per day: expected, received, accepted, quarantined, duplicate, and the coverage (None: none expected).
 
-    What would tell of 1 to 10 people is None.
+    What would tell of 1 to 10 people is None. Besides these ``files`` and ``files_quarantined``.
     """
     rows = {}
     if lake.exists(OUTCOME_ACCOUNTING):
         rows = lake.read(OUTCOME_ACCOUNTING, where={lake.day: list(days)}).set_index(lake.day).to_dict("index")
     accounts, taken_in = [], counts_taken_in(lake, days)
     for day in days:
-        counts = {name: int(rows.get(day, {}).get(name, 0)) for name in COUNTS}
+        counts, files = (
+            {name: int(rows.get(day, {}).get(name, 0)) for name in names} for names in (COUNTS, FILE_COUNTS)
+        )
         covered = counts["accepted"] / counts["expected"] if counts["expected"] else None
         shown = shown_outcome_counts(counts, taken_in.get(day, {}))
         told = covered is not None and shown_share(covered, counts["expected"]) is None
-        accounts.append({"date": day, **shown, "coverage": None if told else covered})
+        accounts.append({"date": day, **shown, **files, "coverage": None if told else covered})
     return accounts
+
+
+def days_of_nothing(lake: ModelLake, days: Sequence[str]) -> list[str]:
+    """Return those of the days of whose outcomes none was accepted: every row or file was set aside."""
+    if not lake.exists(OUTCOME_ACCOUNTING):
+        return []
+    rows = lake.read(OUTCOME_ACCOUNTING, where={lake.day: list(days)})
+    aside = (rows["quarantined"] > 0) | (rows["files"] == rows["files_quarantined"])
+    return sorted(rows.loc[(rows["accepted"] == 0) & aside, lake.day].astype(str))
+
+
+def days_set_aside(lake: ModelLake, *, share: float, now: datetime) -> tuple[list[str], list[str]]:
+    """Return the days whose outcomes came lately and were set aside, as far as they were not delivered again since.
+
+    Parameters
+    ----------
+    share
+        Of a day's rows: if more are set aside, the day is named.
+
+    Returns
+    -------
+    The days with files set aside as a whole, and those with too many rows set aside ("(all)" is said of some). Days too
+    young are among neither: they are taken in again.
+    """
+    from pyarrow import compute
+
+    since = (now - NAMED_FOR).isoformat(timespec="seconds")
+    lately = lake.open(OUTCOME_FILES).to_pandas(filters=compute.field("first_taken_in") >= since)[lake.day]
+    rows = lake.read(OUTCOME_ACCOUNTING, where={lake.day: sorted(set(lately))})
+    rows = rows[rows["files_digest"] != ""].sort_values(lake.day)
+    files, many = rows["files_quarantined"] > 0, rows["quarantined"] > share * rows["received"]
+    said = rows[lake.day].where(rows["quarantined"] < rows["received"], rows[lake.day] + " (all)")
+    return list(rows.loc[files, lake.day]), list(said[many])

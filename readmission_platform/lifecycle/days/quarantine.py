@@ -20,41 +20,67 @@ from readmission_platform.governance.promotion.quarantine_releases import (
     ReleaseRequest,
     decide_release,
 )
-from readmission_platform.intake.contract import RowContract
+from readmission_platform.intake.outcomes import outcome_codes
 from readmission_platform.intake.quarantine import action_for, line_types, releasable
 from readmission_platform.lifecycle.asking import signed
 from readmission_platform.lifecycle.workspace import Workspace
-from readmission_platform.storage.tables import QUARANTINE, ModelLake
+from readmission_platform.models.contract import ModelContract
+from readmission_platform.storage.landing import Kind
+from readmission_platform.storage.tables import OUTCOME_QUARANTINE, QUARANTINE, ModelLake
+
+# Whose lines each table holds: of files of rows, and of files of outcomes.
+_TABLES: dict[Kind, str] = {"rows": QUARANTINE, "outcomes": OUTCOME_QUARANTINE}
 
 
 def quarantined(lake: ModelLake, *, first: str | None = None, last: str | None = None) -> pd.DataFrame:
-    """Return the lines of the days from ``first`` to ``last``, by day, file and row."""
-    types = list(line_types(lake.contract.feed))
-    lines = lake.read(QUARANTINE) if lake.exists(QUARANTINE) else pd.DataFrame(columns=types)
-    lines = lines[(lines[lake.day] >= (first or "")) & (lines[lake.day] <= (last or "9999"))]
+    """Return the lines of the days from ``first`` to ``last``, by day, kind, file and row.
+
+    Returns
+    -------
+    The columns of ``intake.quarantine.line_types``, and ``kind``: "rows" or "outcomes", whose files they are about.
+    """
+    kinds = [_lines(lake, kind, first or "", last or "9999") for kind in _TABLES]
+    return pd.concat(kinds, ignore_index=True).sort_values(lake.day, kind="stable", ignore_index=True)
+
+
+def _lines(lake: ModelLake, kind: Kind, first: str, last: str) -> pd.DataFrame:
+    types, table = list(line_types(lake.contract.feed)), _TABLES[kind]
+    lines = lake.read(table) if lake.exists(table) else pd.DataFrame(columns=types)
+    lines = lines[(lines[lake.day] >= first) & (lines[lake.day] <= last)]
     rows = lines["row"].astype("int64")
     filled = lines.astype(object).where(lines.notna(), "").assign(row=rows)[types]
-    return filled.sort_values([lake.day, "file", "file_digest", "row"], kind="stable", ignore_index=True)
+    return filled.sort_values([lake.day, "file", "file_digest", "row"], kind="stable").assign(kind=kind)
 
 
-def summarised(lines: pd.DataFrame, feed: RowContract) -> list[dict[str, Any]]:
+def summarised(lines: pd.DataFrame, contract: ModelContract) -> list[dict[str, Any]]:
     """Count the rows of each day, file and code; 0 rows stand for a file as a whole, None for 1 to 10 rows."""
-    counted = lines.assign(row=lines["row"].where(lines["row"] > 0)).rename(columns={feed.day: "date", "row": "rows"})
-    by = ["date", "file", "file_digest", "code", "reason"]
-    rows = counted.groupby(by)["rows"].nunique().reset_index()
-    return [{**{str(name): value for name, value in row.items()}, "rows": shown_count(int(row["rows"]))}
-            for row in rows.to_dict("records")]  # fmt: skip
+    rows = lines.assign(row=lines["row"].where(lines["row"] > 0)).rename(columns={contract.day: "date", "row": "rows"})
+    by = ["date", "kind", "file", "file_digest", "code", "reason"]
+    order = [list(_TABLES).index(kind) for kind in rows["kind"]]
+    counts = rows.assign(order=order).groupby(["date", "order", *by[1:]])["rows"].nunique().reset_index()
+    return [{**{name: row[name] for name in by}, "folder": _folder(contract, row["kind"]),
+             "rows": shown_count(int(row["rows"]))} for row in counts.to_dict("records")]  # fmt: skip
 
 
-def explained(lines: pd.DataFrame, feed: RowContract) -> list[dict[str, Any]]:
-    """Return lines with what to do about each, and whether the row may be released."""
-    shown = ("file", "file_digest", "row", "column", "code", "reason")
-    return [
-        {"date": line[feed.day], **{name: line[name] for name in shown},
-         "releasable": releasable(feed, line["column"], line["code"]),
-         "action": action_for(feed, line["column"], line["code"])}
-        for line in lines.to_dict("records")
-    ]  # fmt: skip
+def explained(lines: pd.DataFrame, contract: ModelContract) -> list[dict[str, Any]]:
+    """Return lines with what to do about each, and whether the row may be released: none of outcomes may."""
+    feed, shown = contract.feed, ("file", "file_digest", "row", "column", "code", "reason")
+    of_outcomes = outcome_codes(feed, maturity_days=contract.maturity_days)
+    found = []
+    for line in lines.to_dict("records"):
+        column, code, kind = line["column"], line["code"], line["kind"]
+        why = of_outcomes.get(code)
+        action = action_for(feed, column, code) if kind == "rows" else (why.action if why else "")
+        found.append({
+            "date": line[feed.day], "kind": kind, "folder": _folder(contract, kind),
+            **{name: line[name] for name in shown},
+            "releasable": kind == "rows" and releasable(feed, column, code), "action": action,
+        })  # fmt: skip
+    return found
+
+
+def _folder(contract: ModelContract, kind: Kind) -> str:
+    return contract.landing.rows if kind == "rows" else contract.landing.outcomes
 
 
 def lines_of_file(lines: pd.DataFrame, prefix: str) -> pd.DataFrame:
@@ -92,9 +118,11 @@ def consider_release(
     Raises
     ------
     BadInput
-        When the file or a row is not in quarantine, or the file has gone from the landing zone.
+        When the file or a row is not in quarantine, the file holds outcomes, or it has gone from the landing zone.
     """
     lines = lines_of_file(quarantined(workspace.lake, first=day, last=day), prefix)
+    if (lines["kind"] == "outcomes").any():
+        raise BadInput("outcomes cannot be released: have the source deliver the file again")
     chosen = set(lines["row"]) if rows is None else set(rows)
     absent = sorted(chosen - set(lines["row"]))
     if absent or not chosen:
@@ -104,7 +132,7 @@ def consider_release(
     landing = workspace.landing
     if digest not in {file.digest for file in landing.read_day(day)}:
         raise BadInput(f"the file is no longer in landing/{landing.folders.rows}/{day}, so its rows cannot be taken in")
-    cells = [_cell(line) for line in explained(lines[lines["row"].isin(chosen)], workspace.contract.feed)]
+    cells = [_cell(line) for line in explained(lines[lines["row"].isin(chosen)], workspace.contract)]
     asked = ReleaseRequest(day, digest, tuple(sorted(chosen)), workspace.actor, reason)
     request = signed(asked, RELEASED, ledger=ledger, workspace=workspace)
     return decide_release(

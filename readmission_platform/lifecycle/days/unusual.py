@@ -92,7 +92,7 @@ def _kinds(
     for day in there:
         counts = accounts.loc[day]
         if counts["quarantined"] > limits.quarantined_share * counts["received"]:
-            yield day, SOUND, ""
+            yield day, SOUND, "all" if counts["quarantined"] == counts["received"] else ""
         if trained_on.get(day, 0) > limits.trained_on_share * counts["accepted"]:
             yield day, NEW, ""
 

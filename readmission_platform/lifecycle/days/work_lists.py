@@ -5,14 +5,17 @@ What belongs here: reading. What does not: the predictions (``assets.daily.infer
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
+from readmission_platform.lifecycle.days.progress import Progress, day_states
 from readmission_platform.lifecycle.days.replay import simulated_days
 from readmission_platform.lifecycle.days.seals import day_digests, unchanged_rows
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.work_list import WorkList, listed
-from readmission_platform.storage.tables import PREDICTIONS, ModelLake
+from readmission_platform.storage.tables import ACCOUNTING, FILES, PREDICTIONS, ModelLake
 
 _NOT_IN_SOURCE = "unknown"
 
@@ -53,6 +56,63 @@ def work_lists(workspace: Workspace, ledger: Ledger, *, days: Sequence[str]) -> 
             )
         )
     return lists
+
+
+@dataclass(frozen=True)
+class EmptyDay:
+    """A day that was taken in and is complete, and of which nobody is left.
+
+    Attributes
+    ----------
+    taken_in_at
+        When the newest of its files was taken in first (UTC, ISO 8601).
+    revision
+        How often who is accepted of the day has changed.
+    delivered
+        Whether its files have rows at all: then these are on other days.
+    """
+
+    day: str
+    simulated: bool
+    taken_in_at: str
+    revision: int
+    delivered: bool
+
+
+def empty_day(workspace: Workspace, day: str) -> EmptyDay | None:
+    """Return a day without predictions whose list is empty; None where it has not been taken in or scored yet.
+
+    Raises
+    ------
+    BadInput
+        When everything of the day was set aside: nobody knows who would be on its list.
+    """
+    (state,) = day_states(workspace, [day])
+    if state.progress is Progress.nothing_accepted:
+        raise BadInput(
+            f"there is no list of {day}: everything that was delivered was set aside; `readmission quarantine show "
+            f"--date {day}` says why"
+        )
+    if state.progress is not Progress.complete:
+        return None
+    lake, where = workspace.lake, {workspace.lake.day: [day]}
+    (account,) = lake.read(ACCOUNTING, where=where).to_dict("records")
+    if account["accepted"]:
+        return None
+    return EmptyDay(
+        day,
+        day in simulated_days(workspace.landing),
+        str(lake.read(FILES, where=where)["first_taken_in"].max()),
+        int(account["revision"]),
+        bool(account["received"]),
+    )
+
+
+def days_with_lists(lake: ModelLake, days: Sequence[str]) -> set[str]:
+    """Return those of the days that have predictions."""
+    if not lake.exists(PREDICTIONS):
+        return set()
+    return set(lake.read(PREDICTIONS, columns=[lake.day], where={lake.day: list(days)})[lake.day].astype(str))
 
 
 def latest_scored_day(lake: ModelLake) -> str | None:

@@ -84,7 +84,7 @@ def test_a_late_day_that_was_refused_as_a_whole_is_neither_complete_nor_passed_o
     assert "Traceback" not in outcome.err
     with home.workspace() as workspace:
         assert day_states(workspace, [day])[0].progress is Progress.nothing_accepted
-    assert day in open_alerts(home)["most_rows_accepted"]
+    assert f"{day} (all)" in open_alerts(home)["most_rows_accepted"]
     home.command("score", "--date", home.landed()[-1])  # another day, which is sound
     assert day in open_alerts(home)["most_rows_accepted"]
 

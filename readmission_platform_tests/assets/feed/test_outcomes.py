@@ -1,7 +1,7 @@
 """Taking in outcomes: when, what of them counts, and that none is lost."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ from readmission_platform_tests.support.hospital import LONG_AGO, Hospital, days
 DAYS = days_from(LONG_AGO, 4)
 FIRST = DAYS[0]
 TODAY = datetime.now(UTC).date()
-CHECK = "every_outcome_accounted_for"
+CHECK, FILES_CHECK, ROWS_CHECK = "every_outcome_accounted_for", "every_outcome_file_readable", "most_outcomes_accepted"
 SECRET_VALUE = "pneumonia-of-J-Doe"
 
 
@@ -39,10 +39,10 @@ def hospital(discharged_home: Home, changing: Callable[[Home], Home]) -> Hospita
     return found
 
 
-def take_in(hospital: Hospital, *options: str) -> list[dict]:
+def take_in(hospital: Hospital, *options: str, code: int = 0) -> list[dict]:
     """Take in outcomes and return the accounts of their days, with the exact counts."""
     outcome = hospital.home.command("outcomes", *options, "--json")
-    assert outcome.code == 0, outcome.err
+    assert outcome.code == code, outcome.err
     days = [shown["date"] for shown in outcome.json]
     exact = hospital.home.lake.read("outcome_accounting", where={"discharge_date": days}).set_index("discharge_date")
     return [{**shown, **{name: int(exact.loc[shown["date"], name]) for name in COUNTS}} for shown in outcome.json]
@@ -57,13 +57,31 @@ def lines(hospital: Hospital, day: str) -> pd.DataFrame:
     return hospital.home.lake.read("quarantined_outcomes", where={"discharge_date": [day]})
 
 
+def named(hospital: Hospital) -> dict[str, str]:
+    """Return what the last run said of outcomes set aside, by check; "" where it passed."""
+    found = {}
+    with hospital.home.instance() as instance:
+        for check in (FILES_CHECK, ROWS_CHECK):
+            key = dg.AssetCheckKey(dg.AssetKey("matured_outcomes"), check)
+            record = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)[0]
+            evaluation = record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
+            found[check] = "" if evaluation.passed else str(evaluation.description)
+    return found
+
+
+def alerts(hospital: Hospital) -> dict[str, str]:
+    """Return what the open alerts about outcomes set aside say, by check."""
+    found = hospital.home.command("alerts", "list", "--json").json
+    return {each["subject"].partition("/")[2]: each["what"] for each in found if each["rule"] == "outcomes_set_aside"}
+
+
 def test_the_outcomes_of_a_range_are_taken_in_and_counted_by_day(hospital: Hospital):
     for day in DAYS[:3]:
         hospital.deliver(day, hospital.outcomes_of(day))
     accounts = take_in(hospital, "--from", DAYS[0], "--to", DAYS[3])
     assert [account["date"] for account in accounts] == DAYS[:3]
     assert accounts[0] == {"date": FIRST, "expected": 40, "received": 40, "accepted": 40, "quarantined": 0,
-                           "duplicate": 0, "coverage": 1.0}  # fmt: skip
+                           "duplicate": 0, "files": 1, "files_quarantined": 0, "coverage": 1.0}  # fmt: skip
     table = hospital.home.lake.read("matured_outcomes")
     assert list(table.columns) == ["discharge_date", "encounter_id", "entity_key", "readmitted_30d"]
     assert str(table["readmitted_30d"].dtype) == "int8"
@@ -122,14 +140,17 @@ def test_an_outcome_that_one_delivery_tells_in_two_ways_is_unknown_and_the_day_m
     assert (day["known"], day["contradicted"], day["matured"]) == (37, 3, True)
 
 
-def test_a_day_younger_than_thirty_days_is_refused_and_may_be_taken_in_later(hospital: Hospital):
+def test_a_day_younger_than_thirty_days_is_refused_and_taken_in_when_it_is_old_enough(hospital: Hospital):
     young = days_ago(20)
     hospital.go_on([young])
     hospital.deliver(young, hospital.outcomes_of(young))
-    (account,) = take_in(hospital, "--date", young)
+    (account,) = take_in(hospital, "--date", young, code=2)
     assert (account["received"], account["accepted"], account["quarantined"], account["coverage"]) == (40, 0, 40, 0.0)
     assert set(lines(hospital, young)["code"]) == {"not_matured"}
     assert recorded(hospital, young) == {}
+    assert named(hospital) == {FILES_CHECK: "", ROWS_CHECK: ""}
+    landing = Landing(hospital.home.path / "landing", LANDING)
+    assert days_to_take_in(landing, hospital.home.lake, today=TODAY + timedelta(days=10)) == [young]
 
 
 def test_the_age_of_a_day_is_counted_in_the_hospitals_time_zone(hospital: Hospital):
@@ -138,20 +159,20 @@ def test_the_age_of_a_day_is_counted_in_the_hospitals_time_zone(hospital: Hospit
     hospital.go_on([old, young])
     for day in (old, young):
         hospital.deliver(day, hospital.outcomes_of(day))
-    accounts = take_in(hospital, "--from", old, "--to", young)
+    accounts = take_in(hospital, "--from", old, "--to", young, code=2)
     assert [account["accepted"] for account in accounts] == [40, 0]
 
 
 def test_outcomes_of_a_day_without_discharges_are_of_unknown_rows(hospital: Hospital):
     hospital.deliver("2023-05-05", hospital.outcomes_of(FIRST))
-    (account,) = take_in(hospital, "--date", "2023-05-05")
+    (account,) = take_in(hospital, "--date", "2023-05-05", code=2)
     assert (account["expected"], account["quarantined"], account["coverage"]) == (0, 40, None)
 
 
 def test_before_anything_was_discharged_outcomes_are_of_unknown_rows(tmp_path: Path):
     hospital = Hospital(Home.new(tmp_path / "home"))
     hospital.deliver(FIRST, pd.DataFrame({"encounter_id": [1], "readmitted_30d": [0]}))
-    assert take_in(hospital, "--date", FIRST)[0]["quarantined"] == 1
+    assert take_in(hospital, "--date", FIRST, code=2)[0]["quarantined"] == 1
 
 
 def test_an_unreadable_file_is_named_and_the_others_count(hospital: Hospital):
@@ -160,6 +181,45 @@ def test_an_unreadable_file_is_named_and_the_others_count(hospital: Hospital):
     (account,) = take_in(hospital, "--date", FIRST)
     assert account["accepted"] == 40
     assert lines(hospital, FIRST)[["file", "row", "code"]].to_numpy().tolist() == [["broken.csv", 0, "file_not_utf8"]]
+
+
+def test_outcomes_that_were_set_aside_are_told_raise_an_alert_and_are_listed_until_they_come_again(hospital: Hospital):
+    for day in DAYS[:3]:
+        hospital.deliver(day, hospital.outcomes_of(day))
+    (hospital.home.path / "landing/outcomes" / FIRST / "broken[1].csv").write_bytes(b"\xff\xfe" + SECRET_VALUE.encode())
+    hospital.deliver(DAYS[1], hospital.outcomes_of(DAYS[1]).assign(readmitted_30d=SECRET_VALUE))
+    partly = hospital.home.command("outcomes", "--date", FIRST)
+    assert partly.code == 0
+    where = f"`readmission quarantine list --from {FIRST} --to {FIRST}` says why"
+    assert partly.err.strip().splitlines()[-1] == f"set aside: 1 whole file; {where}"
+    assert "files quarantined" in partly.out
+    wholly = hospital.home.command("outcomes", "--date", DAYS[1])
+    assert wholly.code == 2
+    assert f"no outcome of {DAYS[1]} was accepted; `readmission quarantine show --date {DAYS[1]}`" in wholly.err
+    hospital.home.command("outcomes", "--date", DAYS[2])  # a sound day hides nothing of the others
+    assert FIRST in alerts(hospital)[FILES_CHECK]
+    assert DAYS[1] in alerts(hospital)[ROWS_CHECK]
+
+    listed = hospital.home.command("quarantine", "list", "--json").json
+    assert {each["kind"] for each in listed} == {each["folder"] for each in listed} == {"outcomes"}
+    assert [(each["date"], each["file"], each["code"], each["rows"]) for each in listed] == [
+        (FIRST, "broken[1].csv", "file_not_utf8", 0),
+        (DAYS[1], "outcomes.csv", "not_0_or_1", 40),
+    ]
+    text = "".join(hospital.home.command("quarantine", *each).out for each in (["list"], ["show", "--date", FIRST]))
+    assert "broken[1].csv in landing/outcomes/" in text
+    shown = hospital.home.command("quarantine", "show", "--date", DAYS[1], "--json").json
+    assert all(each["action"] and not each["releasable"] for each in shown)
+    assert SECRET_VALUE not in text + str(shown) + str(alerts(hospital)) + wholly.out + wholly.err
+    of_file = ("--file", shown[0]["file_digest"], "--all-rows", "--reason", "x")
+    released = hospital.home.command("quarantine", "release", "--date", DAYS[1], *of_file)
+    assert (released.code, "outcomes cannot be released" in released.err) == (2, True)
+
+    (hospital.home.path / "landing/outcomes" / FIRST / "broken[1].csv").unlink()
+    hospital.deliver(DAYS[1], hospital.outcomes_of(DAYS[1]))
+    assert "set aside" not in hospital.home.command("outcomes", "--from", FIRST, "--to", DAYS[1]).err
+    assert alerts(hospital) == {}
+    assert hospital.home.command("quarantine", "list", "--json").json == []
 
 
 def test_a_corrected_file_replaces_what_was_taken_in_and_taking_it_in_again_changes_nothing(hospital: Hospital):
@@ -190,8 +250,8 @@ def test_a_day_without_files_is_skipped_with_the_reason(hospital: Hospital):
     result = hospital.home.materialize("matured_outcomes", day=FIRST)
     assert result.success
     assert not result.asset_materializations_for_node("matured_outcomes")
-    (evaluation,) = result.get_asset_check_evaluations()
-    assert (evaluation.check_name, evaluation.passed) == (CHECK, True)
+    found = {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
+    assert found == {CHECK: True, FILES_CHECK: True, ROWS_CHECK: True}
     outcome = hospital.home.command("outcomes", "--date", FIRST)
     assert outcome.code == 2
     assert f"no files in landing/outcomes for {FIRST}" in outcome.err

@@ -121,11 +121,14 @@ def test_what_was_not_joined_cannot_be_parted(home: Home):
 
 def test_a_person_is_not_joined_with_itself_however_long_the_chain(home: Home):
     _, _, new, known = renamed(home)
-    assert home.command("identities", "merge", known, known, "--reason", "r").code == 3
-    assert home.command("identities", "merge", new, known, "--reason", "r").code == 0
-    refused = home.command("identities", "merge", known, new, "--reason", "the other way round")
-    assert refused.code == 3
-    assert "one person" in refused.err
+    same = home.command("identities", "merge", known, known, "--reason", "r")
+    assert (same.code, "the two numbers are the same" in same.err) == (3, True)
+    event = home.command("identities", "merge", new, known, "--reason", "r", "--json").json["event"]
+    for pair in ((new, known), (known, new)):
+        refused = home.command("identities", "merge", *pair, "--reason", "again, or the other way round")
+        assert refused.code == 3
+        assert f"they are one already (event {event})" in refused.err
+        assert len(refused.err.strip().splitlines()) == 1
     with home.ledger() as ledger:
         assert len(ledger.events(kind="identities_merged")) == 1
 

@@ -79,3 +79,35 @@ def test_before_anything_was_scored_it_says_how(tmp_path: Path):
     outcome = Home.new(tmp_path / "home").command("worklist")
     assert outcome.code == 2
     assert "readmission score" in outcome.err
+
+
+def test_a_day_that_was_emptied_has_an_empty_list_and_one_set_aside_has_none(
+    lived_home: Home, changing: Callable[[Home], Home]
+):
+    home = changing(lived_home)
+    day = home.landed()[-1]
+    path = home.path / "landing/discharges" / day / "discharges.csv"
+    whole = path.read_text("utf-8")
+    path.write_text(whole.partition("\n")[0] + "\n", encoding="utf-8")
+    emptied = home.command("score", "--date", day)
+    assert emptied.code == 0
+    assert f"the former list of {day} is taken back" in emptied.err
+    assert day in next(each["what"] for each in home.command("alerts", "list", "--json").json
+                       if each["subject"] == "daily_discharges/volume_as_usual")  # fmt: skip
+    shown = home.command("worklist", "--date", day)
+    assert shown.code == 0
+    assert "nobody is on it, since its files hold no encounters (taken in " in shown.out
+    assert "revision 2" in shown.out
+    found = home.command("worklist", "--date", day, "--json").json
+    assert (found["rows"], found["revision"], found["version"]) == ([], 2, None)
+    assert home.command("worklist", "--date", day, "--format", "csv").out.split() == [
+        ",".join(columns_of("encounter_id"))
+    ]
+    page = home.command("worklist", "--date", day, "--format", "html-path")
+    assert (page.code, "nobody is on its list" in page.err) == (2, True)
+
+    path.write_bytes(b"\xff\xfe not text")
+    assert home.command("score", "--date", day).code == 2
+    aside = home.command("worklist", "--date", day)
+    assert aside.code == 2
+    assert f"everything that was delivered was set aside; `readmission quarantine show --date {day}`" in aside.err
