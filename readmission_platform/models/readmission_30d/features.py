@@ -41,7 +41,7 @@ RISING = ["number_inpatient", "number_emergency", "number_outpatient", "acute_vi
 # Values with a code of their own, of each learnt category: the boosting takes few more.
 _MOST_VALUES = 200
 # Parts of the training patients, each given statistics of the others.
-_CROSS_FITS = 10
+_CROSS_FITS = 5
 
 
 def _category_names() -> list[str]:
