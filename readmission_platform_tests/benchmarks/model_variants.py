@@ -39,11 +39,18 @@ Fit = Callable[[pd.DataFrame, np.ndarray, pd.DataFrame, int], np.ndarray]
 
 
 def encoded(
-    train: pd.DataFrame, labels: np.ndarray, held_out: pd.DataFrame, seed: int, *, smoothing: float | None
+    train: pd.DataFrame,
+    labels: np.ndarray,
+    held_out: pd.DataFrame,
+    seed: int,
+    *,
+    smoothing: float | None,
+    by_patient: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Encode with the shipped encoder."""
+    """Encode with the shipped encoder; otherwise every encounter is taken for a patient of its own."""
     encoder = EncounterEncoder(target_smoothing=smoothing, seed=seed)
-    return encoder.fit_transform(train, labels, entities=train["entity_key"].to_numpy()), encoder.transform(held_out)
+    patients = (train["entity_key"] if by_patient else train["encounter_id"]).to_numpy()
+    return encoder.fit_transform(train, labels, entities=patients), encoder.transform(held_out)
 
 
 def boosted(
@@ -55,13 +62,14 @@ def boosted(
     model: ModelConfig,
     boosting: Mapping[str, Any] | None = None,
     smoothing: float | None = -1.0,
+    by_patient: bool = True,
     more: Sequence[Columns] = (),
     native_categories: bool = True,
     monotone: bool = True,
 ) -> np.ndarray:
     """Fit the shipped recipe with one thing changed."""
     smoothing = model.settings["target_smoothing"] if smoothing == -1.0 else smoothing
-    parts = [encoded(train, labels, held_out, seed, smoothing=smoothing)]
+    parts = [encoded(train, labels, held_out, seed, smoothing=smoothing, by_patient=by_patient)]
     parts += [columns(train, labels, held_out, seed) for columns in more]
     fitted_on, asked = (np.hstack(side) for side in zip(*parts, strict=True))
     categorical = categorical_mask(target_statistics=smoothing is not None)
@@ -226,9 +234,12 @@ def variants(model: ModelConfig) -> dict[str, Fit]:
         "target statistics instead of native categories": change(native_categories=False),
         "target statistics smoothed with 10": change(smoothing=10.0),
         "target statistics smoothed with 200": change(smoothing=200.0),
+        "target statistics cross-fitted by encounter": change(by_patient=False),
         "12 leaves": change(boosting={"max_leaf_nodes": 12}),
         "48 leaves": change(boosting={"max_leaf_nodes": 48}),
         "slower: rate .03, 250 trees": change(boosting={"learning_rate": 0.03, "max_iter": 250}),
+        "slower and wider: rate .03, 300 trees, .15 of the features": change(
+            boosting={"learning_rate": 0.03, "max_iter": 300, "max_features": 0.15, "min_samples_leaf": 100}),
         "a third of the features per split": change(boosting={"max_features": 0.33}),
         "not monotone in utilisation": change(monotone=False),
         "further history": change(more=[columns_as_they_are(FURTHER_HISTORY)]),

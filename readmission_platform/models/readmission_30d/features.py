@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import TargetEncoder
 from sklearn.utils.validation import check_is_fitted
 
@@ -41,7 +41,7 @@ RISING = ["number_inpatient", "number_emergency", "number_outpatient", "acute_vi
 # Values with a code of their own, of each learnt category: the boosting takes few more.
 _MOST_VALUES = 200
 # Parts of the training patients, each given statistics of the others.
-_CROSS_FITS = 10
+_CROSS_FITS = 5
 
 
 def _category_names() -> list[str]:
@@ -126,9 +126,8 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
             return self.transform(frame)
         if entities is None:
             raise ValueError("target statistics are learnt from other patients: say whose encounters these are")
-        patients = pd.factorize(np.asarray(entities), sort=True)[0]
-        parts = GroupKFold(_CROSS_FITS, shuffle=True, random_state=self.seed).split(frame, y, patients)
-        statistics = self._target_encoder(list(parts)).fit_transform(self._statistics_codes(frame), y)
+        parts = _parts_by_patient(np.asarray(entities), np.asarray(y), seed=self.seed)
+        statistics = self._target_encoder(parts).fit_transform(self._statistics_codes(frame), y)
         return np.hstack([self._without_statistics(frame), statistics])
 
     def transform(self, frame: pd.DataFrame) -> np.ndarray:
@@ -164,6 +163,21 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
 
     def _target_encoder(self, parts: list[tuple[np.ndarray, np.ndarray]] | int = _CROSS_FITS) -> TargetEncoder:
         return TargetEncoder(target_type="binary", smooth=self.target_smoothing, cv=parts)
+
+
+def _parts_by_patient(entities: np.ndarray, labels: np.ndarray, *, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Divide the patients into parts with equal shares of those ever readmitted.
+
+    Returns
+    -------
+    For each part, the rows of all other patients and those of its own.
+    """
+    patients, distinct = pd.factorize(entities)
+    ever = np.zeros(len(distinct), dtype=bool)
+    ever[patients[labels == 1]] = True
+    parts = StratifiedKFold(_CROSS_FITS, shuffle=True, random_state=seed).split(np.zeros(len(ever)), ever)
+    own = (np.isin(patients, part) for _, part in parts)
+    return [(np.flatnonzero(~rows), np.flatnonzero(rows)) for rows in own]
 
 
 def _fixed_frame(frame: pd.DataFrame) -> pd.DataFrame:

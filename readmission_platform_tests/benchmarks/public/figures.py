@@ -59,7 +59,7 @@ def risks(protocol: Protocol, model: ModelConfig, *, seed: int) -> Risks:
             pipeline = build_pipeline(**model.settings, seed=seed)
             fitted = pipeline.fit(
                 protocol.inputs.iloc[fold.train], protocol.labels[fold.train],
-                encode__entities=protocol.patients[fold.train],
+                encode__entities=fold.train,  # by these rules no patient is named
             )  # fmt: skip
             return {name: fitted.predict_proba(protocol.inputs.iloc[rows])[:, 1] for name, rows in fold.tests.items()}
 
