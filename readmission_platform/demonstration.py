@@ -20,7 +20,14 @@ from readmission_platform import launcher as lifecycle
 from readmission_platform.assets.feed.ingestion import SourceConfig
 from readmission_platform.assets.feed.replay import ReplayConfig
 from readmission_platform.assets.model.promotion import PromotionConfig
-from readmission_platform.automation.retraining import busy, collecting, confirmed, cooling_down, source_of
+from readmission_platform.automation.retraining import (
+    busy,
+    calls_for_recalibration,
+    collecting,
+    confirmed,
+    cooling_down,
+    source_of,
+)
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.foundation.steps import reached
 from readmission_platform.governance.ledger.versions import VersionRecord
@@ -195,7 +202,9 @@ class _Year:
 
     def _train(self, source: SourceConfig, day: str) -> None:
         """Train a version; an accepted one goes to staging, as by the sensor, and a rejected one stays what it is."""
-        record = lifecycle.train(self.launcher, source)
+        self._made(lifecycle.train(self.launcher, source), day)
+
+    def _made(self, record: VersionRecord, day: str) -> None:
         self.plan.trained[record.version] = day
         if not record.accepted:
             self.tell(f"  version {record.version} was rejected; `readmission gates {record.version}` says why")
@@ -234,7 +243,7 @@ class _Year:
         with workspace.ledger() as ledger:
             trained = ledger.events(kind="version_trained")
             accepted = counting(ledger.events(), live.version, now=ledger.now())
-        because, _ = confirmed(workspace.lake, live, workspace.monitoring, accepted)
+        because, measures = confirmed(workspace.lake, live, workspace.monitoring, accepted)
         # The ledger says at which moment of today the last one was trained; what counts is the simulated time since.
         now = datetime.fromisoformat(trained[-1].at) + timedelta(days=since)
         regular, needed = since >= self.plan.retrain_every, workspace.promotion_rules.shadow_days_required
@@ -245,6 +254,12 @@ class _Year:
         )
         if not (because or regular) or held_back:
             self.tell(f"  no training: {held_back or 'nothing calls for one'}")
+            return
+        if because == "performance" and calls_for_recalibration(
+            workspace.lake, live, measures, trained, workspace.monitoring
+        ):
+            self.tell(f"  recalibration, because of {', '.join(measures)}")
+            self._made(lifecycle.recalibrate(self.launcher, live.version), day)
             return
         self.tell(f"  training, because of {because.replace('_', ' ') or 'the schedule'}")
         op = self.launcher.model.op(self.launcher.model.names.raw)
