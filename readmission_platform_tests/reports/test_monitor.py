@@ -221,7 +221,7 @@ def test_after_the_first_weeks_it_says_what_is_not_known_yet(lived_home: Home, c
     assert "Drift is accepted" in outcome.json["why"]
     assert "The dates are simulated." in said
     assert "No drift alarm at the newest window of version 1" in said
-    assert "live_performance has nothing about the last 90 days" in said
+    assert "live_performance has not been made; monitoring_job makes it" in said
     landed = home.landed()
     with home.workspace() as workspace:
         yesterday = hospital_day(workspace.rules) - timedelta(days=1)
