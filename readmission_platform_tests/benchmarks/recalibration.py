@@ -1,11 +1,11 @@
 """What recalibration gives, beside doing nothing and beside retraining: a year of a stream, from several start points.
 
-    python -m readmission_platform_tests.benchmarks.recalibration [--archive PATH] [--replay] [--json]
+    python -m readmission_platform_tests.benchmarks.recalibration [--archive PATH] [--starts N] [--replay] [--json]
 
 Trains as shipped on what came before a start point of the development encounters; the year after it arrives by day.
 From the fourth month on, every quarter, the version is recalibrated as ``readmission recalibrate`` does it, on what has
-matured by then; or its correction also has a term for time; or a model is trained anew on what has matured. Every month
-from the fifth on is judged under each. The replay stream is opened with ``--replay`` alone, in place of the start
+matured by then, also on more rows; or its correction has a term for time besides; or a model is trained anew on what has
+matured (with five start points or fewer: it takes long). Every month from the fifth on is judged under each. The replay stream is opened with ``--replay`` alone, in place of the start
 points: every look at it makes the next one less independent.
 
 What belongs here: living through a year several times, and printing. What does not: corrections
@@ -43,12 +43,11 @@ from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform_tests.benchmarks.streams import Stream, Trained, listed, train
 
 KEY = b"a year of a stream"
-STARTS = (0.45, 0.55, 0.65, 0.75, 0.85)
+FIRST_START, LAST_START, STARTS = 0.45, 0.85, 5
 YEAR, FIRST_UPDATE, BETWEEN_UPDATES = 365, 120, 90
-NOTHING, RECALIBRATED, WITH_TIME, RETRAINED = "nothing", "recalibrated", "recalibrated, with time", "retrained"
+NOTHING, RECALIBRATED, RETRAINED = "nothing", "recalibrated", "retrained"
+WITH_TIME = "with time, on four times the rows"
 MEASURES = ("observed_expected", "calibration_slope", "auroc")
-# Rows behind the correction that also has a term for time, which needs more of them.
-_WITH_TIME_ROWS = 20_000
 
 # Known rows in the order of time: risks, labels, folds. Returns what corrects a risk from then on.
 Correction = Callable[[np.ndarray, np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
@@ -74,14 +73,14 @@ class Year:
         return max(day - MATURITY_DAYS, 0) * self.model.daily_rows
 
 
-def years(archive: Path | None, model: ModelConfig, *, replay: bool) -> Iterator[Year]:
+def years(archive: Path | None, model: ModelConfig, *, starts: int, replay: bool) -> Iterator[Year]:
     """Yield the year after each start point, or that of the replay stream."""
     loaded = load_uci(SourceRequest(archive=archive)) if archive else load_synthetic(SourceRequest(rows=60_000, seed=7))
     eligible = eligible_encounters(loaded.frame, key=KEY, replay_share=model.replay_share)
     development = eligible[eligible["part"] == "development"].reset_index(drop=True)
     cuts = [("replay", development, eligible[eligible["part"] == "replay"])] if replay else [
         (f"start {share:.2f}", development.iloc[: int(share * len(development))],
-         development.iloc[int(share * len(development)) :]) for share in STARTS]  # fmt: skip
+         development.iloc[int(share * len(development)) :]) for share in np.linspace(FIRST_START, LAST_START, starts)]  # fmt: skip
     for name, before, later in cuts:
         stream = Stream.of(before, later.head(YEAR * model.daily_rows), per_day=model.daily_rows)
         trained = train(stream.before, model, seed=model.seed)
@@ -118,18 +117,21 @@ def by_latest(rows: int) -> Correction:
     return fitted
 
 
-def with_time(risks: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Fit slope, intercept and a straight line over time, and correct as of its end."""
-    latest, known = risks[-_WITH_TIME_ROWS:], labels[-_WITH_TIME_ROWS:]
-    since = np.linspace(-1, 0, len(latest))
-    columns = np.column_stack([logit(latest), np.ones(len(latest)), since])
-    found = np.array([1.0, 0.0, 0.0])
-    for _ in range(30):  # Newton's method
-        risk = 1 / (1 + np.exp(-columns @ found))
-        found = found + np.linalg.solve(
-            columns.T @ (columns * (risk * (1 - risk))[:, None]), columns.T @ (known - risk)
-        )
-    return lambda asked: corrected(asked, found[0], found[1])
+def with_time(rows: int) -> Correction:
+    """Return slope, intercept and a straight line over time, of the latest so many rows, as it stands at its end."""
+
+    def fitted(risks: np.ndarray, labels: np.ndarray, _folds: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        latest, known = risks[-rows:], labels[-rows:]
+        since = np.linspace(-1, 0, len(latest))
+        columns = np.column_stack([logit(latest), np.ones(len(latest)), since])
+        found = np.array([1.0, 0.0, 0.0])
+        for _ in range(30):  # Newton's method
+            risk = 1 / (1 + np.exp(-columns @ found))
+            curvature = columns.T @ (columns * (risk * (1 - risk))[:, None])
+            found = found + np.linalg.solve(curvature, columns.T @ (known - risk))
+        return lambda asked: corrected(asked, found[0], found[1])
+
+    return fitted
 
 
 def retrained(year: Year) -> np.ndarray:
@@ -164,18 +166,21 @@ def judged(year: Year, risks: np.ndarray) -> dict[str, Any]:
         for cohort in (ALL, UNSEEN)}}  # fmt: skip
 
 
-def report_of(archive: Path | None, told: Console, *, replay: bool) -> dict[str, Any]:
+def report_of(archive: Path | None, told: Console, *, starts: int, replay: bool) -> dict[str, Any]:
     """Live through every year in every way."""
     model = model_config(settings(), "readmission_30d")
     rows = monitoring_config(settings(), "readmission_30d").recalibration.rows
-    ways: Mapping[str, Callable[[Year], np.ndarray]] = {
+    ways: dict[str, Callable[[Year], np.ndarray]] = {
         NOTHING: lambda year: year.risks,
         RECALIBRATED: lambda year: recalibrated(year, by_latest(rows)),
-        WITH_TIME: lambda year: recalibrated(year, with_time),
-        RETRAINED: retrained,
+        "on twice the rows": lambda year: recalibrated(year, by_latest(2 * rows)),
+        "on four times the rows": lambda year: recalibrated(year, by_latest(4 * rows)),
+        WITH_TIME: lambda year: recalibrated(year, with_time(4 * rows)),
     }
+    if replay or starts <= STARTS:
+        ways[RETRAINED] = retrained
     found: dict[str, Any] = {}
-    for year in years(archive, model, replay=replay):
+    for year in years(archive, model, starts=starts, replay=replay):
         for name, lived in ways.items():
             found.setdefault(year.name, {})[name] = judged(year, lived(year))
             told.print(f"{year.name}: {name}", style="dim")
@@ -195,7 +200,7 @@ def show(report: Mapping[str, Any], out: Console) -> None:
                                                 for each in of["months"].values()))  # fmt: skip
     out.print(table)
     out.print(monthly)
-    for way in (NOTHING, RECALIBRATED, WITH_TIME, RETRAINED):
+    for way in next(iter(report["years"].values())):
         off = [abs(ways[way][ALL]["observed_expected"]["value"] - 1) for ways in report["years"].values()]
         out.print(f"{way}: O/E is off by {np.mean(off):.3f} on average, by {max(off):.3f} at most")
     out.print(f"recalibrated on the latest {report['rows']:,} encounters whose outcome is known")
@@ -209,10 +214,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--archive", type=Path, help="local copy of the real data; without it a synthetic cohort")
+    parser.add_argument("--starts", type=int, default=STARTS, help="years to cut out of the development encounters")
     parser.add_argument("--replay", action="store_true", help="open the replay stream, to report a finished recipe")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
-    report = report_of(given.archive, Console(stderr=True), replay=given.replay)
+    report = report_of(given.archive, Console(stderr=True), starts=given.starts, replay=given.replay)
     if given.json:
         json.dump(report, sys.stdout, indent=1)
     else:
