@@ -4,9 +4,9 @@
 
 Trains as shipped on what came before a start point of the development encounters; the year after it arrives by day.
 From the fourth month on, every quarter, the version is recalibrated as ``readmission recalibrate`` does it, on what has
-matured by then, also on more rows; or its correction has a term for time besides; or a model is trained anew on what has
-matured (with five start points or fewer: it takes long). Every month from the fifth on is judged under each. The replay stream is opened with ``--replay`` alone, in place of the start
-points: every look at it makes the next one less independent.
+matured by then, and on more rows; or its correction has a term for time besides; or a model is trained anew on what has
+matured (with few start points: it takes long). Every month from the fifth on is judged under each. The replay stream is
+opened with ``--replay`` alone, in place of the start points: every look at it makes the next one less independent.
 
 What belongs here: living through a year several times, and printing. What does not: corrections
 (``evaluation.estimates.recalibration``) and measures (``evaluation.operation.live``).
@@ -78,9 +78,11 @@ def years(archive: Path | None, model: ModelConfig, *, starts: int, replay: bool
     loaded = load_uci(SourceRequest(archive=archive)) if archive else load_synthetic(SourceRequest(rows=60_000, seed=7))
     eligible = eligible_encounters(loaded.frame, key=KEY, replay_share=model.replay_share)
     development = eligible[eligible["part"] == "development"].reset_index(drop=True)
-    cuts = [("replay", development, eligible[eligible["part"] == "replay"])] if replay else [
-        (f"start {share:.2f}", development.iloc[: int(share * len(development))],
-         development.iloc[int(share * len(development)) :]) for share in np.linspace(FIRST_START, LAST_START, starts)]  # fmt: skip
+    cuts = [("replay", development, eligible[eligible["part"] == "replay"])]
+    if not replay:
+        places = {share: int(share * len(development)) for share in np.linspace(FIRST_START, LAST_START, starts)}
+        cuts = [(f"start {share:.2f}", development.iloc[:place], development.iloc[place:])
+                for share, place in places.items()]  # fmt: skip
     for name, before, later in cuts:
         stream = Stream.of(before, later.head(YEAR * model.daily_rows), per_day=model.daily_rows)
         trained = train(stream.before, model, seed=model.seed)
