@@ -11,7 +11,7 @@ from readmission_platform_tests.support.homes import Home
 from readmission_platform_tests.support.interruption import run_until
 
 DAYS, MATURITY = 120, 30
-YEAR = ("demo-year", "--days", str(DAYS), "--encounters", "36000", "--seed", "7", "--retrain-every", "30", "--json")
+YEAR = ("demo-year", "--days", str(DAYS), "--encounters", "36000", "--seed", "7", "--retrain-every", "20", "--json")
 
 
 @pytest.mark.slow

@@ -54,7 +54,8 @@ def test_a_version_as_recorded_verifies_in_every_respect(lived_home: Home):
     assert results.pop("signed_requests") == "not applicable"
     assert results == dict.fromkeys((
         "ledger_chain", "artifact_digest", "evidence_digest", "metrics_recomputed", "adopted_policy",
-        "gates_recomputed", "stage_moves", "approval_signatures", "approvals_counted", "gates_in_force",
+        "gates_recomputed", "stage_moves", "approval_signatures", "approvals_counted", "accepted_drift",
+        "gates_in_force",
     ), "pass")  # fmt: skip
     assert "identical" in next(check["detail"] for check in outcome.json["checks"]
                                if check["name"] == "metrics_recomputed")  # fmt: skip
