@@ -4,7 +4,7 @@ What belongs here: reading state into plain values, and rendering these as table
 Light on imports, so that asking for the status takes a moment only.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -404,11 +404,13 @@ def interval_text(figures: Mapping[str, Any] | None) -> str:
     return f"{figures['value']:.3f} ({figures['low']:.3f} to {figures['high']:.3f})"
 
 
-def make_table(headers: Sequence[str], rows: Iterable[Sequence[str | None]]) -> Table:
-    """Lay out rows of text under headers."""
+def make_table(
+    headers: Sequence[str], rows: Iterable[Sequence[str | None]], *, unbroken: Collection[str] = ()
+) -> Table:
+    """Lay out rows of text under headers; cells of the first column and of those named stay in one line."""
     table = Table(show_edge=False, pad_edge=False)
     for position, header in enumerate(headers):
-        table.add_column(header, overflow="fold", no_wrap=position == 0)
+        table.add_column(header, overflow="fold", no_wrap=position == 0 or header in unbroken)
     for row in rows:
         table.add_row(*(cell or "" for cell in row))
     return table

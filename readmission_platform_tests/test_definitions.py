@@ -24,6 +24,7 @@ ASSETS = {
     "encounter_features": "features",
     "patient_split": "features",
     "candidate_model": "training",
+    "recalibrated_model": "training",
     "validation_report": "validation",
     "model_card": "validation",
     "reproduction": "validation",
@@ -43,6 +44,7 @@ SCORING = {name for name, group in ASSETS.items() if group == "inference"}
 DAILY = SCORING | {"matured_outcomes"}
 JOBS = {
     "training_job",
+    "recalibration_job",
     "reproduction_job",
     "study_job",
     "promotion_job",
@@ -119,7 +121,8 @@ def test_the_graph_is_the_one_that_was_agreed_on(graph: AssetGraph, specs: dict[
         "encounter_features": ["eligible_encounters"],
         "patient_split": ["eligible_encounters"],
         "candidate_model": ["eligible_encounters", "encounter_features", "patient_split"],
-        "validation_report": ["candidate_model"],
+        "recalibrated_model": ["matured_outcomes"],
+        "validation_report": ["candidate_model", "recalibrated_model"],
         "model_card": ["validation_report"],
         "reproduction": ["candidate_model"],
         "robustness_study": ["candidate_model"],
@@ -289,7 +292,8 @@ def test_training_and_scoring_are_separate_jobs_that_together_hold_what_they_sho
     assert assets_of("projection_job") == promotion
     assert {"drift_report", "live_performance", "monitoring_figures"} <= assets_of("monitoring_job")
     monitoring = {name for name, group in ASSETS.items() if group == "monitoring"}
-    named = {"reproduction", "robustness_study"}  # of a version that somebody names
+    named = {"reproduction", "robustness_study", "recalibrated_model"}  # of a version that is there already
     assert assets_of("reproduction_job") == {"reproduction"}
     assert assets_of("study_job") == {"robustness_study"}
+    assert assets_of("recalibration_job") == {"recalibrated_model", "validation_report"}
     assert assets_of("training_job") == set(ASSETS) - SCORING - promotion - monitoring - named

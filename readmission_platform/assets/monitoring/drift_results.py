@@ -52,7 +52,7 @@ def alarm_result(
         metadata={
             "rule": ALARM_RULE,
             "versions with an alarm": alarms,
-            "accepted": sum(len(each.accepted) for each in watched),
+            "drift accepted by": "; ".join(said.says() for each in watched for said in each.accepted) or "nobody",
             "limits": dg.MetadataValue.json(asdict(limits)),
         },
     )

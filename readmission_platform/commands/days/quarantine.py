@@ -37,7 +37,7 @@ def list_quarantined(
     else:
         rows = ((each["date"], each["folder"], _short(each["file_digest"]), each["code"], _rows(each["rows"]),
                  escape(each["file"])) for each in found)  # fmt: skip
-        out.print(summary.make_table(("date", "of", "digest", "code", "rows", "file"), rows))
+        out.print(summary.make_table(("date", "of", "digest", "code", "rows", "file"), rows, unbroken={"digest"}))
 
 
 def show(

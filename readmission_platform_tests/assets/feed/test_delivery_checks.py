@@ -7,6 +7,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS
 from readmission_platform.lifecycle.days.progress import Progress, day_states
 from readmission_platform.lifecycle.days.scoring import InputVersions, known_rows
 from readmission_platform_tests.conftest import SHADOW_DAYS
@@ -92,10 +93,9 @@ def test_a_late_day_that_was_refused_as_a_whole_is_neither_complete_nor_passed_o
 def test_encounters_that_were_trained_on_are_counted_when_they_arrive_as_a_new_day(home: Home):
     day = after(home.landed()[-1])
     raw = home.lake.read("raw_encounters")
-    columns = list(landed(home, home.landed()[-1]).columns)
     trained = home.lake.read("eligible_encounters", columns=["encounter_id", "part"])
     known = trained.loc[trained["part"] == "development", "encounter_id"].tail(27)
-    deliver(home, day, raw[raw["encounter_id"].isin(known)][columns].fillna("?"))
+    deliver(home, day, raw.loc[raw["encounter_id"].isin(known), DISCHARGE_COLUMNS].fillna("?"))
     home.command("score", "--date", day)
     assert f"trained on: {day}" in named(home, "rows_are_new")
     assert day in open_alerts(home)["rows_are_new"]

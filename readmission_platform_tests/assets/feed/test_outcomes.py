@@ -192,7 +192,8 @@ def test_outcomes_that_were_set_aside_are_told_raise_an_alert_and_are_listed_unt
     assert partly.code == 0
     where = f"`readmission quarantine list --from {FIRST} --to {FIRST}` says why"
     assert partly.err.strip().splitlines()[-1] == f"set aside: 1 whole file; {where}"
-    assert "files quarantined" in partly.out
+    asked = hospital.home.command("outcomes", "--date", FIRST, "--json").json
+    assert [(each["files"], each["files_quarantined"]) for each in asked] == [(2, 1)]
     wholly = hospital.home.command("outcomes", "--date", DAYS[1])
     assert wholly.code == 2
     assert f"no outcome of {DAYS[1]} was accepted; `readmission quarantine show --date {DAYS[1]}`" in wholly.err

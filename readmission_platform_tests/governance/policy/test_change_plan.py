@@ -52,6 +52,9 @@ def put(payload: dict[str, Any], path: str, value: Any) -> None:
         payload["cohort"]["rows"] = value
     elif path == "seed":
         payload["seed"] = value
+    elif path.startswith("recalibration."):
+        corrected = payload.setdefault("recalibrated", {"of_version": "1", "slope": 1.0, "intercept": 0.0})
+        corrected[path.removeprefix("recalibration.")] = value
     else:
         *parents, last = path.split(".")
         place = payload["recipe"]

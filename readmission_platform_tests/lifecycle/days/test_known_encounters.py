@@ -12,7 +12,7 @@ from readmission_platform.storage.tables import ModelLake
 
 def stays(*numbers: int, patient: str = "a", **columns: object) -> pd.DataFrame:
     return pd.DataFrame({"encounter_id": numbers, "entity_key": patient, "time_in_hospital": 3, "number_inpatient": 0,
-                         "discharge_disposition_id": 1, **columns})  # fmt: skip
+                         "discharge_disposition_id": 1, "previous_return": None, **columns})  # fmt: skip
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def study() -> SmallStudy:
 
 @pytest.fixture(scope="module")
 def features(study: SmallStudy) -> pd.DataFrame:
-    return study.inputs.assign(readmitted_30d=study.labels)
+    return study.inputs.assign(readmitted_30d=study.labels, entity_key=study.development["entity_key"])
 
 
 @pytest.fixture(scope="module")
