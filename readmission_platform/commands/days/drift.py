@@ -125,7 +125,7 @@ def withdraw(
         summary.show_conditions(out, decision.conditions)
         out.print(f"it can{'' if decision.allowed else 'not'} be withdrawn; nothing changed")
     else:
-        out.print(f"withdrawn (event {recorded.seq}): the drift counts again")
+        out.print(f"withdrawn (event {recorded.seq}): the drift counts again, but for what another acceptance covers")
     if not decision.allowed:
         raise Refused(decision.reasons())
 

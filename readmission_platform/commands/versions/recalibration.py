@@ -6,6 +6,7 @@ import typer
 
 from readmission_platform import summary
 from readmission_platform.commands.terminal import Json, advice, launching, out, print_json, workspace
+from readmission_platform.commands.versions.training import failed_gates
 from readmission_platform.foundation.errors import Refused
 
 
@@ -44,7 +45,7 @@ def recalibrate(
             record = recalibrate_version(launcher, version)
         except GateFailed as error:
             raise Refused([str(error).replace("\n", " ")]) from error
-    failed = sorted({gate["gate"] for gate in record.gates if gate.get("blocks")})
+    failed = failed_gates(record)
     made = record.trained["recalibrated"]
     if as_json:
         print_json({"version": record.version, "state": record.state, "recalibrated": made, "failed_gates": failed})

@@ -199,7 +199,7 @@ def train(
             record = train_version(launcher, config, additional_gates=additional)
         except GateFailed as error:
             raise Refused([str(error).replace("\n", " ")]) from error
-    failed = sorted({gate["gate"] for gate in record.gates if gate.get("blocks")})
+    failed = failed_gates(record)
     if as_json:
         print_json({"version": record.version, "state": record.state, "auroc": record.auroc, "failed_gates": failed})
     else:
@@ -207,6 +207,20 @@ def train(
         out.print(f"version {record.version}: {'rejected' if failed else 'accepted'}")
     if failed:
         raise Refused([f"version {record.version} failed {', '.join(failed)}; nothing was promoted"])
+
+
+def failed_gates(record: "VersionRecord") -> list[str]:
+    """Return the gates that a version failed.
+
+    Raises
+    ------
+    Refused
+        When a blocking check stopped the run before the version was judged.
+    """
+    if not record.validated:
+        raise Refused([f"version {record.version} was not judged, since a blocking check stopped the run before that; "
+                       "`readmission alerts list` names it"])  # fmt: skip
+    return sorted({gate["gate"] for gate in record.gates if gate.get("blocks")})
 
 
 def _known_gates(additional: dict[str, Any], current: "Workspace") -> None:

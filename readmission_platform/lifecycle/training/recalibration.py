@@ -24,7 +24,7 @@ from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.evaluation.estimates.recalibration import CrossFitted, cross_fitted
 from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.live import measured
-from readmission_platform.foundation.errors import Refused
+from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.promotion.identities import Identities
@@ -109,7 +109,9 @@ def fitted_version(version: str | None, ledger: Ledger) -> VersionRecord:
     Raises
     ------
     Refused
-        When there is none.
+        When none is in production.
+    BadInput
+        When there is no version of that name.
     """
     events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
@@ -117,7 +119,7 @@ def fitted_version(version: str | None, ledger: Ledger) -> VersionRecord:
     if asked is None:
         raise Refused(["no version is in production; name one with --version"])
     if asked not in records:
-        raise Refused([f"there is no version {asked} of {ledger.model}; `readmission status` lists them"])
+        raise BadInput(f"there is no version {asked} of {ledger.model}; `readmission status` lists them")
     record = records[asked]
     return records[record.keeps_model_of] if record.keeps_model_of else record
 
@@ -180,7 +182,8 @@ def known_rows_of(recorded: Recorded, workspace: Workspace, identities: Identiti
     columns = [contract.row, "entity_key", outcome, *contract.inputs]
     matured, risks = _matured(recorded, workspace, identities, today)
     by_time = np.argsort(recorded.features["clock"].to_numpy(), kind="stable")
-    frame = pd.concat([recorded.features.iloc[by_time][columns], matured[columns]], ignore_index=True)
+    parts = [recorded.features.iloc[by_time][columns], *([matured[columns]] if len(matured) else [])]
+    frame = pd.concat(parts, ignore_index=True)
     frame.insert(2, "clock", np.arange(len(frame)) / len(frame))
     folds = entity_folds(matured["entity_key"], folds=workspace.config.folds).to_numpy()
     return KnownRows(
