@@ -86,6 +86,7 @@ def only_rule(shipped: AlertsConfig, **rule: object) -> AlertsConfig:
         (check_of(check="every_day_complete"), "day_missing"),
         (check_of(check="no_drift_alarm", severity="WARN"), "drift_alarm"),
         (check_of("live_performance", severity="WARN"), "live_performance_worse"),
+        (check_of("live_performance", check="outcomes_complete", severity="WARN"), "outcomes_missing"),
         (check_of("validation_report"), "gate_failed"),
     ],
     ids=lambda each: each if isinstance(each, str) else "",
