@@ -10,16 +10,14 @@ import dagster as dg
 from pydantic import Field
 
 from readmission_platform.assets.model.features import development_of
-from readmission_platform.assets.model.training import explained_by, kept_evidence, signature_of
+from readmission_platform.assets.model.training import check_may_train, explained_by, kept_evidence, signature_of
 from readmission_platform.assets.model.training_checks import CHECKS, check_results_of, measured_on
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import SCIENCE_TEAM
 from readmission_platform.foundation.steps import reached
 from readmission_platform.foundation.values import digest_of
-from readmission_platform.governance.ledger.binding import LOCAL
 from readmission_platform.governance.ledger.versions import RECALIBRATED
 from readmission_platform.governance.promotion.permission import CLAIMED
-from readmission_platform.lifecycle.asking import check_may
 from readmission_platform.lifecycle.training.recalibration import (
     Recalibration,
     before_and_after,
@@ -49,19 +47,17 @@ def recalibrated_asset(model: ModelAssets) -> dg.AssetsDefinition:
             RECALIBRATED_MODEL, group="training", owners=[SCIENCE_TEAM], kinds={"scikitlearn", "mlflow"},
             deps=[OUTCOMES], pool="training", blocking=CHECKS,
             description="The model of a version with its risks corrected by slope and intercept on the latest "
-            f"{words.rows} whose outcome is known. Ranks and reasons stay as they are. Each of these {words.rows} is "
-            f"corrected by what the {words.entities} of other folds show, so that they are the evidence. What comes of "
-            "it is a candidate like any other: every gate judges it, and it needs its days in the shadow and its "
-            "approval. Launch the recalibration job, or use `readmission recalibrate`.",
+            f"{words.rows} whose outcome is known. Ranks and reasons stay as they are. In the evidence each of these "
+            f"{words.rows} is corrected by what the {words.entities} of other folds show, and earlier ones keep their "
+            "risks. What comes of it is a candidate like any other: every gate judges it, and it needs its days in the "
+            "shadow and its approval. Launch the recalibration job, or use `readmission recalibrate`.",
     )  # fmt: skip
     def recalibrated_model(
         context: dg.AssetExecutionContext, config: RecalibratedConfig, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
-            check_may("train", ledger=ledger, workspace=workspace)
-            if workspace.environment != LOCAL:  # there the first validation adopts what is missing
-                workspace.policy_in_force(ledger)
+            check_may_train(ledger, workspace)
             record = fitted_version(config.version, ledger)
         found = recalibrate(record, workspace)
         told = {**found.to_json(), "figures": before_and_after(found, workspace)}

@@ -22,6 +22,7 @@ from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.foundation.steps import reached
 from readmission_platform.foundation.values import digest_of
 from readmission_platform.governance.ledger.binding import LOCAL
+from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.promotion.permission import CLAIMED
 from readmission_platform.lifecycle.asking import check_may
 from readmission_platform.lifecycle.training.training_record import cohort_of, model_of, recipe_of, split_of
@@ -67,9 +68,7 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
-            check_may("train", ledger=ledger, workspace=workspace)
-            if workspace.environment != LOCAL:  # there the first validation adopts what is missing
-                workspace.policy_in_force(ledger)
+            check_may_train(ledger, workspace)
         seed = workspace.config.seed if config.seed is None else config.seed
         training = TrainingTable.of(contract, features, split, seed)
         with tracked(workspace.registry, context) as mlflow:
@@ -98,6 +97,13 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
         )
 
     return candidate_model
+
+
+def check_may_train(ledger: Ledger, workspace: Workspace) -> None:
+    """Make sure, before anything is fitted, that whoever acts may train and that there is a policy to judge by."""
+    check_may("train", ledger=ledger, workspace=workspace)
+    if workspace.environment != LOCAL:  # there the first validation adopts what is missing
+        workspace.policy_in_force(ledger)
 
 
 @dataclass(frozen=True)
