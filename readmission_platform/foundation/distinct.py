@@ -15,7 +15,7 @@ def in_codes(frame: pd.DataFrame) -> pd.DataFrame:
     text = [
         name for name, values in frame.items() if values.dtype == object or isinstance(values.dtype, pd.StringDtype)
     ]
-    return frame.assign(**{name: frame[name].astype("category") for name in text})
+    return frame.assign(**{str(name): frame[name].astype("category") for name in text})
 
 
 def codes_of(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
