@@ -216,6 +216,7 @@ def launching(current: "Workspace", *, quiet: bool) -> Iterator["Launcher"]:
     _make(current.settings)
     with err.status("starting", spinner="dots") if err.is_terminal and not quiet else _silence() as spinner:
         from readmission_platform.launcher import Launcher
+        from readmission_platform.resources.run_record import kept_open
 
         def progress(step: str, seconds: float) -> None:
             shown = step.removeprefix(f"{current.entry.prefix}__").replace("_", " ")
@@ -224,7 +225,8 @@ def launching(current: "Workspace", *, quiet: bool) -> Iterator["Launcher"]:
             if spinner is not None:
                 spinner.update(f"after {shown}")
 
-        yield Launcher(current, progress=progress)
+        with kept_open(current.settings.dagster_home):
+            yield Launcher(current, progress=progress)
 
 
 @contextmanager

@@ -170,9 +170,11 @@ def _recorded(
 ) -> dict[str, Any]:
     """Return what the ledger keeps of a version that was trained, its evidence written."""
     lake, contract, model = workspace.lake, workspace.contract, found.fitted.model
-    rows = evidence_of(contract, training, found.fitted.scores, workspace.pseudonym_key, baselines=found.baselines)
-    measured = measured_on(training, model, stored, workspace, development_of(cohort))
-    explained = explained_by(contract, model, training)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        explaining = beside.submit(explained_by, contract, model, training)
+        rows = evidence_of(contract, training, found.fitted.scores, workspace.pseudonym_key, baselines=found.baselines)
+        measured = measured_on(training, model, stored, workspace, development_of(cohort))
+        explained = explaining.result()
     table_version = lake.open(lake.names.features).version()
     return {
         "run_id": context.run.run_id,

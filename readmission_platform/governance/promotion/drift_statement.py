@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from readmission_platform.config.monitoring import DriftConfig
-from readmission_platform.evaluation.drift.stability import DRIFT, MISSING, RISK, UNSEEN
+from readmission_platform.evaluation.drift.kinds import DRIFT, MISSING, RISK, UNSEEN
 from readmission_platform.foundation.values import Frozen
 from readmission_platform.governance.demo_approver import DEMO_ROLE
 from readmission_platform.governance.ledger.chain import utc_text
