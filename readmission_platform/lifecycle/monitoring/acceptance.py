@@ -11,7 +11,7 @@ from datetime import UTC, date, timedelta
 from pathlib import Path
 from typing import Any
 
-from readmission_platform.evaluation.drift.stability import RISK
+from readmission_platform.evaluation.drift.kinds import RISK
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.governance.demo_approver import DEMO_ROLE, Signer, demo_signer
 from readmission_platform.governance.ledger.chain import Event
