@@ -3,8 +3,8 @@
 Dagster opens a database for each event and closes it again, and whoever closes a database last makes SQLite copy its
 log into it and wait for the disk, several times an event. While a command runs, one connection to each of the databases
 stays open, and SQLite waits for the disk when its log is full. A process that dies loses nothing by that, nor does any
-other that reads or writes meanwhile; a machine that loses its power may lose the last events of a run. What the platform
-itself answers for is in the ledger, which always waits.
+other that reads or writes meanwhile; a machine that loses its power may lose the last events of a run. What the
+platform itself answers for is in the ledger, which always waits.
 
 What belongs here: those connections. What does not: the ledger and the platform's own tables (``foundation.database``).
 """

@@ -30,11 +30,12 @@ def values(folder: Path, name: str = "runs.db") -> list[int]:
 def test_a_database_stays_open_between_two_events_and_is_closed_at_the_end(tmp_path: Path):
     log = tmp_path / "runs.db-wal"
     with kept_open(tmp_path):
-        add(tmp_path, value=1)
-        assert log.exists()
+        add(tmp_path, value=1)  # makes the database, which only then is in the mode that needs no closing
         add(tmp_path, value=2)
+        assert log.exists()
+        add(tmp_path, value=3)
     assert not log.exists()
-    assert values(tmp_path) == [1, 2]
+    assert values(tmp_path) == [1, 2, 3]
 
 
 def test_afterwards_and_elsewhere_databases_are_closed_as_ever(tmp_path: Path):
@@ -49,12 +50,11 @@ def test_afterwards_and_elsewhere_databases_are_closed_as_ever(tmp_path: Path):
 
 
 def test_another_process_reads_and_writes_meanwhile(tmp_path: Path):
-    program = (
-        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('INSERT INTO events VALUES (2)'); c.commit()"
-    )
+    program = "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute(sys.argv[2])"
     with kept_open(tmp_path):
         add(tmp_path, value=1)
-        subprocess.run([sys.executable, "-c", program, tmp_path / "runs.db"], check=True)
+        insert = [sys.executable, "-c", program, tmp_path / "runs.db", "INSERT INTO events VALUES (2)"]
+        subprocess.run(insert, check=True)
         add(tmp_path, value=3)
         assert values(tmp_path) == [1, 2, 3]
 
