@@ -2,7 +2,7 @@
 
     python -m readmission_platform_tests.benchmarks.whole_life --archive PATH [--rounds N] [--json]
 
-Each round runs the bare script (``bare_script``), the whole life in a new home (``readmission run``), and the bare script
+Each round runs the bare script (``bare_script``), the whole life in a new home (``readmission run``), and the script
 again, so that what the machine does meanwhile slows both down. Then the commands that people wait for are run in the
 last home. Every figure is that of one process with all it starts: wall time, time on the processors, peak memory.
 
