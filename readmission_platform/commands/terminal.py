@@ -240,17 +240,19 @@ def source_config(
     """Return what to load from the options, or refuse them in one line."""
     from readmission_platform.assets.feed.ingestion import SourceConfig
 
-    check_source(current, source, archive)
+    check_source(current, source, archive, rows)
     name = source or next(iter(current.contract.sources))
     return SourceConfig(source=name, archive=str(archive.absolute()) if archive else None, rows=rows, seed=seed)
 
 
-def check_source(current: "Workspace", source: str | None, archive: Path | None) -> None:
-    """Refuse a source that the model does not have, and an archive for a source that takes none."""
+def check_source(current: "Workspace", source: str | None, archive: Path | None, rows: int) -> None:
+    """Refuse a source that the model does not have, an archive for one that takes none, and too few rows of one."""
     sources = current.contract.sources
     if source is not None and source not in sources:
         raise BadInput(f"--source: {source} is unknown; choose {' or '.join(sources)}")
     chosen = sources[source] if source else next(iter(sources.values()))
+    if "rows" in chosen.options and rows < chosen.least_rows:
+        raise BadInput(f"--encounters: {rows}; source {chosen.name} needs at least {chosen.least_rows} rows")
     if archive is not None and "archive" not in chosen.options:
         takers = [name for name, each in sources.items() if "archive" in each.options]
         raise BadInput(f"--archive belongs to --source {' or '.join(takers)}" if takers else
