@@ -345,8 +345,14 @@ def show_outcomes(console: Console, accounts: Sequence[Mapping[str, Any]]) -> No
     files = ("files", "files_quarantined") if any(each["files_quarantined"] for each in accounts) else ()
     names = ("date", "expected", "received", "accepted", "quarantined", "duplicate", *files)
     rows = ([*("hidden" if each[name] is None else str(each[name]) for name in names),
-             "-" if each["coverage"] is None else f"{each['coverage']:.1%}"] for each in accounts)  # fmt: skip
+             _coverage(each)] for each in accounts)  # fmt: skip
     console.print(make_table([*(name.replace("_", " ") for name in names), "coverage"], rows))
+
+
+def _coverage(account: Mapping[str, Any]) -> str:
+    if account["coverage"] is None:
+        return "-" if account["expected"] == 0 else "hidden"
+    return f"{account['coverage']:.1%}"
 
 
 def set_aside_text(accounts: Iterable[Mapping[str, Any]]) -> str:

@@ -166,8 +166,7 @@ def _complete(due: pd.DataFrame, settings: PerformanceConfig) -> dg.AssetCheckRe
         return _warning(COMPLETE, True, "Nothing has matured: no day with deliveries is old enough.", {})
     count = f"{len(latest) - len(lacking)} of {len(latest)} days have their outcomes."
     shown = {"days due": len(latest), "days lacking outcomes": len(lacking),
-             "lacking": table({"day": day, "share of its outcomes": row["coverage"]}
-                              for day, row in lacking.to_dict("index").items())}  # fmt: skip
+             "lacking": table({"day": str(day)} for day in lacking.index)}  # fmt: skip
     if lacking.empty:
         return _warning(COMPLETE, True, f"{_RULES[COMPLETE]} {count}", shown)
     named = ", ".join(map(str, lacking.index[:_LISTED])) + (", ..." if len(lacking) > _LISTED else "")
