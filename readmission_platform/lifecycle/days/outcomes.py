@@ -186,7 +186,7 @@ def days_set_aside(lake: ModelLake, *, share: float, now: datetime) -> tuple[lis
     from pyarrow import compute
 
     since = (now - NAMED_FOR).isoformat(timespec="seconds")
-    lately = lake.open(OUTCOME_FILES).to_pandas(filters=compute.field("first_taken_in") >= since)[lake.day]
+    lately = lake.read(OUTCOME_FILES, kept=compute.field("first_taken_in") >= since)[lake.day]
     rows = lake.read(OUTCOME_ACCOUNTING, where={lake.day: sorted(set(lately))})
     rows = rows[rows["files_digest"] != ""].sort_values(lake.day)
     files, many = rows["files_quarantined"] > 0, rows["quarantined"] > share * rows["received"]
