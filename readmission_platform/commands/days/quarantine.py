@@ -93,6 +93,7 @@ def release(
         raise BadInput("say which rows: either --row, once for each, or --all-rows")
     check_reason(reason, dry_run=dry_run)
     current = workspace(key=key)
+    check_reader(current)
     with current.ledger() as ledger:
         decision = consider_release(checked_day(day), file, None if all_rows else row, reason or "dry run",
                                     ledger=ledger, workspace=current)  # fmt: skip
