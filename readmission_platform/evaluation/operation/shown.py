@@ -22,6 +22,7 @@ from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, digits_sh
 _PARTS = ("accepted", "quarantined", "duplicate")
 _OUTPUTS = ("scored", "withheld")
 _COVERAGE, _COVERAGE_OF_ALL = "outcome_coverage", "matured_coverage"
+_SHARES_OF_ROWS = (_COVERAGE, _COVERAGE_OF_ALL, "risk_band_share")
 
 
 def shown(figures: pd.DataFrame) -> pd.DataFrame:
@@ -34,12 +35,11 @@ def shown(figures: pd.DataFrame) -> pd.DataFrame:
     few = figures["n"].gt(0) & figures["n"].lt(SMALLEST_SHOWN)
     hidden |= few & figures["unit"].isin(["share", "probability", "score", "ratio"])
     uncounted = _made_from_hidden_days(figures, counts)
-    telling = (uncounted & figures["unit"].eq("share")) | _tells_the_hidden_days(figures, hidden)
-    coarse = figures.loc[telling & ~hidden, ["value", "n"]].apply(lambda row: _coarse(row["value"], row["n"]), axis=1)
-    value = figures["value"].astype("float64").copy()
-    value.loc[coarse.index] = coarse
+    telling = (uncounted & figures["figure"].isin(_SHARES_OF_ROWS)) | _tells_the_hidden_days(figures, hidden)
+    coarse = [_coarse(*counted) for counted in zip(figures["value"], figures["n"], strict=True)]
+    value = figures["value"].mask(telling, pd.Series(coarse, index=figures.index, dtype=float))
     hidden |= value.isna() & figures["value"].notna()
-    nothing = {name: figures[name].mask(hidden | (telling & (name != "n"))) for name in ("low", "high", "n")}
+    nothing = {name: figures[name].mask(hidden) for name in ("low", "high", "n")}
     nothing["n"] = nothing["n"].mask(uncounted)
     return figures.assign(value=value.mask(hidden), **nothing, hidden=hidden)
 
@@ -167,7 +167,7 @@ def _made_from_hidden_days(figures: pd.DataFrame, counts: Mapping[str, Mapping[s
 def _coarse(share: float, of: float) -> float:
     """Cut a share down to digits that at least 11 counts fit; missing where none does. Nobody and everybody stay."""
     digits = digits_shown(0 if math.isnan(of) else int(of))
-    if share in (0, 1):
+    if share in (0, 1) or not math.isfinite(share):
         return share
     return math.floor(share * 10**digits) / 10**digits if digits else math.nan
 
