@@ -213,7 +213,7 @@ def _is_alive(process: int) -> bool:
 
 
 class _StepTimes(logging.Handler):
-    """Measures steps from the events that Dagster logs."""
+    """Measures steps from the events that Dagster logs; one that failed or was refused is not told as done."""
 
     def __init__(self, done: Progress) -> None:
         super().__init__()
@@ -227,7 +227,7 @@ class _StepTimes(logging.Handler):
             return
         if event.is_step_start:
             self._started[step] = time.monotonic()
-        elif event.is_step_success or event.is_step_failure:
+        elif event.is_step_success:
             self._done(step, time.monotonic() - self._started.pop(step, time.monotonic()))
 
 

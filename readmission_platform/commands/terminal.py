@@ -5,7 +5,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime
@@ -52,6 +52,7 @@ _Model = Annotated[str | None, typer.Option("--model", help="Which model; needed
 _COMMAND = re.compile(r"`readmission (?!(?:audit|alerts|setup|models|dev|mlflow-ui|keys)\b)([^`]+)`")
 _given_at: ContextVar[datetime] = ContextVar("given_at")
 _chosen: ContextVar[str | None] = ContextVar("model", default=None)
+_printed: ContextVar[bool] = ContextVar("printed", default=False)
 
 
 def with_model(command: Callable[..., None]) -> Callable[..., None]:
@@ -175,6 +176,7 @@ def command_begins() -> None:
     """Note when the command was given: what others did since then, whoever gave it cannot have seen."""
     _given_at.set(datetime.now(UTC))
     _chosen.set(None)
+    _printed.set(False)
 
 
 def given_at() -> datetime:
@@ -208,6 +210,13 @@ def checked_day(text: str) -> str:
 def print_json(value: Any) -> None:
     """Print JSON for scripts on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    _printed.set(True)
+
+
+def print_refusal(reasons: Sequence[str]) -> None:
+    """Print a refusal as JSON where that was asked for, unless the command printed what it knows already."""
+    if "--json" in sys.argv and not _printed.get():
+        print_json({"allowed": False, "reasons": list(reasons)})
 
 
 @contextmanager

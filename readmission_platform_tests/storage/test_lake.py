@@ -14,6 +14,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
+from pyarrow import compute
 
 from readmission_platform.config.environment import Settings
 from readmission_platform.foundation.frames import frame_digest
@@ -197,6 +198,15 @@ def test_rows_and_columns_can_be_chosen(lake: Lake) -> None:
     assert chosen.to_dict("list") == {"number": [2]}
     assert lake.read("table", where={DAY: []}).empty
     assert lake.read("table", where={DAY: ["d9"]}).empty
+    assert set(lake.read("table", kept=compute.field("number") >= 2)["number"]) == {2, 3}
+
+
+def test_no_python_object_is_in_the_hands_of_arrow_s_threads_when_the_interpreter_ends(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.write("table", day("d1", 1, 2), partition=(DAY, ["d1"]))
+    monkeypatch.setattr("deltalake.fs.DeltaStorageHandler.from_table", None)  # through which Delta reads by itself
+    assert lake.read("table", where={DAY: ["d1"]})["number"].tolist() == [1, 2]
 
 
 def test_a_table_or_version_that_is_not_there_is_named(lake: Lake) -> None:

@@ -17,6 +17,7 @@ from readmission_platform.assets.model.training import CANDIDATE
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import PLATFORM_TEAM, plain, table
 from readmission_platform.config.governance import AdditionalGates
+from readmission_platform.foundation.counting import decimal, is_count
 from readmission_platform.governance.ledger.chain import Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
@@ -201,5 +202,7 @@ def gate_table(results: Sequence[GateResult]) -> dg.MetadataValue:
 def _figure(result: GateResult) -> str:
     if result.observed is None:
         return "nothing"
-    interval = f" ({result.low:.4f} to {result.high:.4f})" if result.low is not None and result.high is not None else ""
-    return f"{result.observed:.4f}{interval}"
+    low, high = result.low, result.high
+    if low is None or high is None or (low == high and is_count(result.observed)):
+        return decimal(result.observed, 4)
+    return f"{decimal(result.observed, 4)} ({decimal(low, 4)} to {decimal(high, 4)})"
