@@ -28,6 +28,7 @@ from readmission_platform.automation.observation import observe_launched
 from readmission_platform.automation.run_facts import ACTOR_TAG
 from readmission_platform.definitions import LOCATION, TERMINAL_LOGGER, build_definitions
 from readmission_platform.foundation.errors import GovernanceError, Unavailable
+from readmission_platform.foundation.memory import give_back
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
@@ -180,6 +181,7 @@ class Launcher:
             logger.removeHandler(handler)
 
     def _step_done(self, step: str, seconds: float) -> None:
+        give_back()
         self.timings.seconds.append((step, seconds))
         self._progress(step, seconds)
 

@@ -224,6 +224,7 @@ def launching(current: "Workspace", *, quiet: bool) -> Iterator["Launcher"]:
     """Yield a launcher of a model's jobs that shows progress on standard error."""
     _make(current.settings)
     with err.status("starting", spinner="dots") if err.is_terminal and not quiet else _silence() as spinner:
+        from readmission_platform.foundation.memory import share_heaps
         from readmission_platform.launcher import Launcher
         from readmission_platform.resources.run_record import kept_open
 
@@ -234,6 +235,7 @@ def launching(current: "Workspace", *, quiet: bool) -> Iterator["Launcher"]:
             if spinner is not None:
                 spinner.update(f"after {shown}")
 
+        share_heaps()
         with kept_open(current.settings.dagster_home):
             yield Launcher(current, progress=progress)
 
