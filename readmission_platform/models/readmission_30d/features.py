@@ -12,6 +12,7 @@ training encounter from other patients only.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -132,15 +133,14 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
         self.statistics_ = self._target_encoder(parts)
         statistics = self.statistics_.fit_transform(self._statistics_codes(frame), y)
         self.statistics_.set_params(cv=_CROSS_FITS)  # a fitted encoder does not keep who was in which part
-        return np.hstack([self._without_statistics(frame), statistics])
+        return self._matrix(frame, statistics)
 
     def transform(self, frame: pd.DataFrame) -> np.ndarray:
         """Encode; shape (encounters, features), dtype float64, columns as in ``feature_names()``."""
         check_is_fitted(self, "learnt_")
-        plain = self._without_statistics(frame)
         if self.target_smoothing is None:
-            return plain
-        return np.hstack([plain, self.statistics_.transform(self._statistics_codes(frame))])
+            return self._matrix(frame)
+        return self._matrix(frame, self.statistics_.transform(self._statistics_codes(frame)))
 
     def feature_names(self) -> list[str]:
         """Return the names of this encoder's output columns, in order."""
@@ -154,10 +154,16 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
         self.ranges_ = ranges_in(frame, COUNTS)
         self.seen_ = seen_in(frame, [*CODE_LISTS, *NAMED_VALUES])
 
-    def _without_statistics(self, frame: pd.DataFrame) -> np.ndarray:
-        codes = [looked_up(frame[name], partial(_places, common=values), missing=np.nan)
-                 for name, values in self.learnt_.items()]  # fmt: skip
-        return np.column_stack([*_fixed_columns(frame), *codes])
+    def _matrix(self, frame: pd.DataFrame, statistics: np.ndarray | None = None) -> np.ndarray:
+        learnt = (looked_up(frame[name], partial(_places, common=values), missing=np.nan)
+                  for name, values in self.learnt_.items())  # fmt: skip
+        matrix = np.empty((len(frame), len(self.feature_names())))
+        # Filled column by column: a list of them beside it would take as much memory again.
+        for place, column in enumerate(
+            chain(_fixed_columns(frame), learnt, () if statistics is None else statistics.T)
+        ):
+            matrix[:, place] = column
+        return matrix
 
     def _common(self, values: pd.Series, meaning: Meaning | None = None) -> list[Any]:
         """Return what the values of enough encounters mean, the most common first."""
