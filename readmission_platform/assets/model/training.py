@@ -134,28 +134,28 @@ def _auroc(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def _fit(context: dg.AssetExecutionContext, training: TrainingTable, workspace: Workspace) -> Fitted:
-    """Cross-validate the model and, where a core is free, fit what it is held against."""
+    """Cross-validate the model, and fit what it is held against: one after the other, each on every core."""
     contract, settings = workspace.contract, workspace.config.settings
     trained_on = (training.frame[list(contract.inputs)], training.labels, training.folds)
-    entities = training.entities
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        baselines = beside.submit(contract.data.baselines, *trained_on)
-        permuted = beside.submit(
-            permuted_labels_auroc,
-            lambda inputs, labels, folds, whose: (
-                contract.estimator.cross_validate(
-                    inputs, labels, folds, settings, entities=whose, seed=training.seed
-                ).scores
-            ),
-            *trained_on,
-            entities,
-            seed=training.seed,
+
+    def fitted(
+        inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray, entities: np.ndarray, **how: Any
+    ) -> CrossValidated:
+        return contract.estimator.cross_validate(
+            inputs, labels, folds, settings, entities=entities, seed=training.seed, **how
         )
-        fitted = contract.estimator.cross_validate(
-            *trained_on, settings, entities=entities, seed=training.seed,
+
+    return Fitted(
+        fitted(
+            *trained_on,
+            training.entities,
             progress=lambda done, total: context.log.info(f"fold {done} of {total} fitted"),
-        )  # fmt: skip
-        return Fitted(fitted, baselines.result(), permuted.result())
+        ),
+        contract.data.baselines(*trained_on),
+        permuted_labels_auroc(
+            lambda *permuted: fitted(*permuted).scores, *trained_on, training.entities, seed=training.seed
+        ),
+    )
 
 
 def _recorded(
