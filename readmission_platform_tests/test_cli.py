@@ -13,7 +13,8 @@ from rich.console import Console
 from readmission_platform.cli import COMMANDS
 from readmission_platform.encounters.contract import ENCOUNTERS_WITH_OUTCOME
 from readmission_platform.reports.review import figure, signed
-from readmission_platform.summary import interval_text, show_status, status
+from readmission_platform.summary import status
+from readmission_platform.tables import interval_text, show_status
 from readmission_platform_tests.conftest import PRODUCTION_DAYS, SHADOW_DAYS
 from readmission_platform_tests.support.homes import COHORT, MODEL, Home, Outcome
 

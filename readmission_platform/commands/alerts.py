@@ -12,7 +12,7 @@ from readmission_platform.config.environment import settings
 from readmission_platform.config.files import alerts_config, channel_url
 from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import BadInput, Unavailable
-from readmission_platform.summary import make_table
+from readmission_platform.tables import make_table
 
 if TYPE_CHECKING:
     from readmission_platform.config.alerts import AlertsConfig

@@ -7,7 +7,7 @@ does not: deciding (``governance.promotion``).
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from readmission_platform import summary
+from readmission_platform import tables
 from readmission_platform.commands.terminal import out, print_json
 from readmission_platform.foundation.errors import BadInput, Refused
 
@@ -77,7 +77,7 @@ def show_decision(
         print_json({"event": event.seq if event else None, "allowed": decision.allowed, "conditions": conditions}
                    | more)  # fmt: skip
     elif event is None:
-        summary.show_conditions(out, decision.conditions)
+        tables.show_conditions(out, decision.conditions)
         what, to_do = possible
         out.print(f"{what} can{'' if decision.allowed else 'not'} {to_do}; nothing changed")
     else:

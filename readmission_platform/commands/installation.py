@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from readmission_platform import summary
+from readmission_platform import summary, tables
 from readmission_platform.commands.terminal import Json, home, out, platform_here, print_json
 
 
@@ -27,7 +27,7 @@ def models(as_json: Json = False) -> None:
     if as_json:
         print_json(found)
     else:
-        summary.show_models(out, found)
+        tables.show_models(out, found)
 
 
 def dev(

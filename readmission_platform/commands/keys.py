@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from readmission_platform import summary
+from readmission_platform import summary, tables
 from readmission_platform.commands.terminal import Json, home, out, print_json
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def list_keys(
     else:
         rows = ((escape(each["identity"]), each["state"], each["since"][:10], (each["until"] or "")[:10],
                  f"{each['age_days']}", f"{each['signed']}", each["public_key"]) for each in found)  # fmt: skip
-        out.print(summary.make_table(("who", "state", "since", "until", "days old", "signed", "public key"), rows))
+        out.print(tables.make_table(("who", "state", "since", "until", "days old", "signed", "public key"), rows))
 
 
 def rotate(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 from rich.markup import escape
 
-from readmission_platform import summary
+from readmission_platform import tables
 from readmission_platform.commands.terminal import Json, given_at, home, out, print_json, workspace
 from readmission_platform.config.change_plan import PlanLimit
 from readmission_platform.config.files import read_yaml
@@ -48,7 +48,7 @@ def policy_show(
         content = adopted.content.model_dump(mode="json")
         print_json({"digest": adopted.digest, "adopted_by": adopted.adopted_by, **content})
     elif kind == "policy_adopted":
-        summary.show_policy(out, adopted)
+        tables.show_policy(out, adopted)
     elif kind == "change_plan_adopted":
         _show_plan(adopted)
     else:
@@ -56,7 +56,7 @@ def policy_show(
 
         out.print(f"{_words(kind)} {adopted.digest}, adopted by {adopted.adopted_by} at {adopted.adopted_at}")
         rows = ((escape(path), escape(value)) for path, value in flattened(adopted.content))
-        out.print(summary.make_table(("setting", "value"), rows))
+        out.print(tables.make_table(("setting", "value"), rows))
 
 
 def policy_adopt(
@@ -214,7 +214,7 @@ def _show_plan(adopted: "PlanInForce") -> None:
         for topic, each in plan.modifications.items()
         for name, span in each.ranges.items()
     )
-    out.print(summary.make_table(("modification", "recorded value", "range"), rows))
+    out.print(tables.make_table(("modification", "recorded value", "range"), rows))
     for topic, each in plan.modifications.items():
         out.print(f"{topic} is verified by {', '.join(each.verified_by)}", soft_wrap=True)
     kept = plan.unchanged
@@ -228,10 +228,10 @@ def _show_plan(adopted: "PlanInForce") -> None:
         "inputs": f"{len(kept.inputs)}, listed with --json",
         "features": f"{len(kept.features)}, listed with --json",
     }
-    out.print(summary.make_table(("what", "kept at"), ((name, escape(said)) for name, said in facts.items())))
+    out.print(tables.make_table(("what", "kept at"), ((name, escape(said)) for name, said in facts.items())))
     out.print("[bold]and has to be at least as good as[/]")
     limits = ((name, each.metric, *_limits(each)) for name, each in plan.limits.items())
-    out.print(summary.make_table(("limit", "estimate", "real data", "synthetic data"), limits))
+    out.print(tables.make_table(("limit", "estimate", "real data", "synthetic data"), limits))
 
 
 def _limits(limit: PlanLimit) -> list[str]:
@@ -266,4 +266,4 @@ def _show_simulation(found: Iterable["SimulatedVersion"]) -> None:
         )
         for each in found
     )  # fmt: skip
-    out.print(summary.make_table(("version", "step", "recorded", "under this policy", "gates"), rows))
+    out.print(tables.make_table(("version", "step", "recorded", "under this policy", "gates"), rows))

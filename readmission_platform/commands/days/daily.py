@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from readmission_platform import summary
+from readmission_platform import summary, tables
 from readmission_platform.commands.terminal import Json, advice, checked_day, err, launching, out, print_json, workspace
 from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import BadInput
@@ -95,7 +95,7 @@ def score(
     if as_json:
         print_json(accounts)
     else:
-        summary.show_days(out, accounts)
+        tables.show_days(out, accounts)
     taken_back = sorted(listed.intersection(landed) - days_with_lists(current.lake, landed))
     if taken_back:
         err.print(f"the former list of {', '.join(taken_back)} is taken back: nobody of it is accepted any more")
@@ -139,12 +139,12 @@ def outcomes(
     if as_json:
         print_json(accounts)
     else:
-        summary.show_outcomes(out, accounts)
+        tables.show_outcomes(out, accounts)
     without = days_of_nothing(current.lake, landed)
     if without:
         why = f"`readmission quarantine show --date {without[0]}` says why"
         raise BadInput(f"no outcome of {', '.join(without)} was accepted; {why}")
-    said = summary.set_aside_text(accounts)
+    said = tables.set_aside_text(accounts)
     if said:
         err.print(advice(said), soft_wrap=True, markup=False)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from readmission_platform import summary
+from readmission_platform import tables
 from readmission_platform.commands.decided import check_reason, event_number, show_decision
 from readmission_platform.commands.terminal import ActingKey, Json, advice, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput
@@ -42,11 +42,11 @@ def list_drift(
         out.print(f"[bold]version {each['version']}[/] in {each['state']}: {said}", soft_wrap=True)
         if each["drifted"]:
             rows = (_measured(one) for one in each["drifted"])
-            out.print(summary.make_table(("column", "measure", "highest", "limit", "accepted"), rows))
+            out.print(tables.make_table(("column", "measure", "highest", "limit", "accepted"), rows))
         elif windows:
             out.print("  nothing has drifted")
     if shown:
-        out.print(summary.make_table(("event", "version", "columns", "until", "by", "reason", "counts"),
+        out.print(tables.make_table(("event", "version", "columns", "until", "by", "reason", "counts"),
                                      (_line(each) for each in shown)))  # fmt: skip
     for given in shown:
         if given.withdrawn:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from readmission_platform import summary
+from readmission_platform import tables
 from readmission_platform.commands.terminal import Json, check_reader, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput
 
@@ -31,7 +31,7 @@ def timeline(as_json: Json = False) -> None:
         return
     rows = ((period.version, period.stage, _minute(period.since), _minute(period.until), _grounds(period))
             for period in periods)  # fmt: skip
-    out.print(summary.make_table(("version", "stage", "from (UTC)", "to", "how"), rows))
+    out.print(tables.make_table(("version", "stage", "from (UTC)", "to", "how"), rows))
 
 
 def _minute(moment: str | None) -> str:
@@ -98,7 +98,7 @@ def _show(found: Mapping[str, Any], current: "Workspace") -> None:
         )
     for version, record in found["versions"].items():
         out.print(f"\n[bold]version {version}[/], {record['state']}, trained on {record['source']} data")
-        out.print(summary.make_table(("it rests on", ""), _rests_on(version, found, record)))
+        out.print(tables.make_table(("it rests on", ""), _rests_on(version, found, record)))
 
 
 def _show_predictions(predictions: list[dict[str, Any]], current: "Workspace") -> None:

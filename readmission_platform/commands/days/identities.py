@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from readmission_platform import summary
+from readmission_platform import tables
 from readmission_platform.commands.decided import check_reason, event_number, show_decision
 from readmission_platform.commands.terminal import ActingKey, Json, out, print_json, workspace
 
@@ -35,7 +35,7 @@ def list_identities(as_json: Json = False) -> None:
         rows = ((str(each["event"]), str(each["at"])[:16].replace("T", " "), escape(str(each["by"])),
                  "parted again" if each["parted"] else "one person", escape(str(each["reason"])))
                 for each in found)  # fmt: skip
-        out.print(summary.make_table(("event", "at (UTC)", "by", "now", "reason"), rows))
+        out.print(tables.make_table(("event", "at (UTC)", "by", "now", "reason"), rows))
 
 
 def merge(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from readmission_platform import summary
+from readmission_platform import summary, tables
 from readmission_platform.commands.decided import check_reason, show_decision
 from readmission_platform.commands.terminal import (
     ActingKey,
@@ -47,7 +47,7 @@ def list_quarantined(
     else:
         rows = ((each["date"], each["folder"], _short(each["file_digest"]), each["code"], _rows(each["rows"]),
                  escape(each["file"])) for each in found)  # fmt: skip
-        out.print(summary.make_table(("date", "of", "digest", "code", "rows", "file"), rows, unbroken={"digest"}))
+        out.print(tables.make_table(("date", "of", "digest", "code", "rows", "file"), rows, unbroken={"digest"}))
 
 
 def show(
@@ -72,7 +72,7 @@ def show(
         out.print(f"\n[bold]{escape(name)}[/] in landing/{folder}/{day} ({_short(digest)})", soft_wrap=True)
         rows = ((str(each["row"] or "whole file"), each["column"], each["reason"], each["action"])
                 for each in lines_of)  # fmt: skip
-        out.print(summary.make_table(("row", "column", "what is wrong", "what to do"), rows))
+        out.print(tables.make_table(("row", "column", "what is wrong", "what to do"), rows))
 
 
 def release(
@@ -117,7 +117,7 @@ def _score(current: "Workspace", day: str, released: dict[str, Any], *, as_json:
     else:
         count = len(released["rows"])
         out.print(f"{count} {'row' if count == 1 else 'rows'} of {day} released (event {released['event']})")
-        summary.show_days(out, accounts)
+        tables.show_days(out, accounts)
 
 
 def _rows(count: int | None) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from readmission_platform import summary
+from readmission_platform import tables
 from readmission_platform.commands.terminal import Json, check_reader, checked_day, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
@@ -63,13 +63,13 @@ def _show(found: "WorkList") -> None:
     out.print(f"[bold]Work list of {found.day}{note}[/]: version {found.version}{kind}, scored {found.scored_at}")
     rows, row_id = found.records(), str(found.rows.columns[1])
     ranked = ((str(row["rank"]), str(row[row_id]), f"{row['risk_percent']:.1f} %", row["band"],
-               "[bold]yes[/]" if row["follow_up"] == "yes" else "", summary.reason_lines(row["reasons"]))
+               "[bold]yes[/]" if row["follow_up"] == "yes" else "", tables.reason_lines(row["reasons"]))
               for row in rows if row["rank"] is not None)  # fmt: skip
-    out.print(summary.make_table(("rank", found.words.row, "risk", "band", "follow up", "what stands out"), ranked))
+    out.print(tables.make_table(("rank", found.words.row, "risk", "band", "follow up", "what stands out"), ranked))
     withheld = [(str(row[row_id]), escape(row["reasons"])) for row in rows if row["rank"] is None]
     if withheld:
         out.print("\n[bold]Not scored: judge by hand[/]")
-        out.print(summary.make_table((found.words.row, "why there is no risk"), withheld))
+        out.print(tables.make_table((found.words.row, "why there is no risk"), withheld))
 
 
 def _show_empty(found: "EmptyDay", current: "Workspace", form: str, *, page: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from readmission_platform import summary
+from readmission_platform import tables
 from readmission_platform.commands.audit import signer_of
 from readmission_platform.commands.terminal import Json, out, print_json, workspace
 from readmission_platform.foundation.counting import counted
@@ -110,4 +110,4 @@ def _show(checks: "Sequence[Check]") -> None:
         (check.name.replace("_", " "), f"[{_COLOURS[check.result]}]{check.result}[/]", escape(check.detail))
         for check in checks
     )
-    out.print(summary.make_table(("checked", "result", "found"), rows))
+    out.print(tables.make_table(("checked", "result", "found"), rows))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from readmission_platform import summary
+from readmission_platform import tables
 from readmission_platform.commands.terminal import Json, advice, err, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
@@ -67,7 +67,7 @@ def study(
         return
     rows = ((row["name"], *(f"{row[name]:.4f}" for name in ("mean", "sd", "low", "high")))
             for row in found["seeds"]["figures"])  # fmt: skip
-    out.print(summary.make_table(("over seeds", "mean", "sd", "lowest", "highest"), rows))
+    out.print(tables.make_table(("over seeds", "mean", "sd", "lowest", "highest"), rows))
     gates = found["seeds"]["gates"]
     out.print(f"{gates['passed']} of {gates['of']} seeds pass every candidate gate")
     out.print(advice(f"`readmission report {version}` shows the rest"), markup=False)

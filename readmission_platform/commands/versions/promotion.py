@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from readmission_platform import summary
+from readmission_platform import summary, tables
 from readmission_platform.commands.terminal import ActingKey, Json, launching, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Refused
 
@@ -22,16 +22,27 @@ def status(as_json: Json = False) -> None:
     if as_json:
         print_json(found)
     else:
-        summary.show_status(out, found)
+        tables.show_status(out, found)
 
 
-def gates(version: Annotated[str, typer.Argument(help="Version number.")], as_json: Json = False) -> None:
-    """Show how a version did at each gate, also a rejected one."""
+def gates(
+    version: Annotated[str, typer.Argument(help="Version number.")],
+    gate: Annotated[str | None, typer.Argument(help="Only this gate: what it asks for, and what to do.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show how a version did at each gate, also a rejected one, and what to do about those that it did not pass."""
     found = summary.gates(workspace(), version)
+    if gate is not None:
+        found = [result for result in found if result["gate"] == gate]
+        if not found:
+            raise BadInput(f"version {version} was judged by no gate {gate}; `readmission gates {version}` lists them")
     if as_json:
         print_json(found)
+    elif gate is not None:
+        for result in found:
+            tables.show_gate(out, result)
     else:
-        summary.show_gates(out, found)
+        tables.show_gates(out, found)
 
 
 def promote(
@@ -94,8 +105,8 @@ def _show_decision(current: "Workspace", version: str, asked: Any, *, as_json: b
         print_json({"version": version, "to_stage": request.to_stage, "allowed": decision.allowed,
                      "conditions": conditions, "gates": gates})  # fmt: skip
     else:
-        summary.show_conditions(out, decision.conditions)
-        summary.show_gates(out, [gate.to_json() for gate in decision.gates])
+        tables.show_conditions(out, decision.conditions)
+        tables.show_gates(out, [gate.to_json() for gate in decision.gates])
         out.print(
             f"version {version} {'may' if decision.allowed else 'may not'} go to {request.to_stage}; nothing changed"
         )

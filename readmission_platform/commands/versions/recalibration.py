@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from readmission_platform import summary
+from readmission_platform import tables
 from readmission_platform.commands.terminal import Json, advice, launching, out, print_json, workspace
 from readmission_platform.commands.versions.training import failed_gates
 from readmission_platform.foundation.errors import Refused
@@ -50,7 +50,7 @@ def recalibrate(
     if as_json:
         print_json({"version": record.version, "state": record.state, "recalibrated": made, "failed_gates": failed})
     else:
-        summary.show_gates(out, record.gates)
+        tables.show_gates(out, record.gates)
         _say(made)
         out.print(f"version {record.version}: {'rejected' if failed else 'accepted'}")
     if failed:

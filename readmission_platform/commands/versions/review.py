@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from readmission_platform import summary
+from readmission_platform import tables
 from readmission_platform.commands.terminal import Json, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
@@ -30,7 +30,7 @@ def verify(version: Version, as_json: Json = False) -> None:
             (check.name.replace("_", " "), f"[{_COLOURS[check.result]}]{check.result}[/]", escape(check.detail))
             for check in checks
         )
-        out.print(summary.make_table(("checked", "result", "found"), rows))
+        out.print(tables.make_table(("checked", "result", "found"), rows))
     raise_unless_verified(version, checks)
 
 

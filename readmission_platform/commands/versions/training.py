@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from readmission_platform import summary
+from readmission_platform import summary, tables
 from readmission_platform.commands.terminal import (
     Archive,
     Json,
@@ -75,7 +75,7 @@ def _show_run(found: dict[str, Any], record: "VersionRecord", current: "Workspac
     real, words = record.limit_set == "real", current.contract.words
     kind = f"real data ({found['source']})" if real else f"synthetic data: nothing here is about real {words.entities}"
     out.print(f"\n[bold]Version {found['version']}[/], trained on {kind}")
-    summary.show_estimates(out, found["estimates"], current.wording)
+    tables.show_estimates(out, found["estimates"], current.wording)
     gates = record.gates
     count = {result: sum(gate["result"] == result for gate in gates) for result in ("pass", "fail", "insufficient")}
     unsure = [gate["gate"] for gate in gates if gate["result"] == "insufficient"]
@@ -85,7 +85,7 @@ def _show_run(found: dict[str, Any], record: "VersionRecord", current: "Workspac
     out.print(f"Stages: {stages} (approved by the demo approver)")
     shadow, production = (counted(len(found[days]), "day") for days in ("shadow_days", "days"))
     out.print(f"Scored: {shadow} in the shadow, {production} in production\n")
-    summary.show_work_list(out, found["days"][-1]["date"], found["work_list"], current, simulated=True)
+    tables.show_work_list(out, found["days"][-1]["date"], found["work_list"], current, simulated=True)
     steps: dict[str, float] = {}
     for step, seconds in found["seconds"]["steps"]:
         steps[step] = steps.get(step, 0.0) + seconds
@@ -203,7 +203,7 @@ def train(
     if as_json:
         print_json({"version": record.version, "state": record.state, "auroc": record.auroc, "failed_gates": failed})
     else:
-        summary.show_gates(out, record.gates)
+        tables.show_gates(out, record.gates)
         out.print(f"version {record.version}: {'rejected' if failed else 'accepted'}")
     if failed:
         raise Refused([f"version {record.version} failed {', '.join(failed)}; nothing was promoted"])
@@ -241,8 +241,8 @@ def _train_sample(current: "Workspace", source: str, request: SourceRequest, sha
     if as_json:
         print_json({"sample": share, "estimates": estimates, "gates": [gate.to_json() for gate in gates]})
         return
-    summary.show_estimates(out, estimates, current.wording)
-    summary.show_gates(out, [gate.to_json() for gate in gates])
+    tables.show_estimates(out, estimates, current.wording)
+    tables.show_gates(out, [gate.to_json() for gate in gates])
     out.print("A sample: nothing was registered or recorded.")
 
 
@@ -258,7 +258,7 @@ def demo_blocked(source: Source = None, archive: Archive = None, rows: Rows = 20
         blocked = train_version(launcher, config, additional_gates={"discrimination_auroc": {"at_least": 0.99}})
         if blocked.state != "rejected":
             raise Unavailable("the version was not rejected, which it should have been")
-        summary.show_gates(out, [gate for gate in blocked.gates if gate.get("blocks")])
+        tables.show_gates(out, [gate for gate in blocked.gates if gate.get("blocks")])
         after = summary.status(current)["stages"]
         out.print(f"version {blocked.version} is rejected; staging and production "
                   f"{'are as before' if after == before else 'CHANGED'}\n")  # fmt: skip

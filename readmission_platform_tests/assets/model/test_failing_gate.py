@@ -33,6 +33,17 @@ def test_status_says_that_the_version_is_rejected_and_why(blocked_home: Home):
     assert states["1"]["state"] == "production"
 
 
+def test_the_failing_gate_comes_with_what_it_asks_for_and_what_to_do(blocked_home: Home):
+    results = blocked_home.command("gates", "2", GATE, "--json").json
+    (result,) = [each for each in results if each["result"] == "fail"]
+    for shown in (blocked_home.command("gates", "2"), blocked_home.command("gates", "2", GATE)):
+        assert " ".join(result["rule"].split()) in " ".join(shown.out.split())
+        assert f"What to do: {result['action']}" in " ".join(shown.out.split())
+    unknown = blocked_home.command("gates", "2", "no_such_gate")
+    assert unknown.code == 2
+    assert "`readmission gates 2` lists them" in unknown.err
+
+
 def test_the_gates_of_a_rejected_version_say_that_only_the_additional_limit_failed(blocked_home: Home):
     results = [each for each in blocked_home.command("gates", "2", "--json").json if each["gate"] == GATE]
     assert {(each["additional"], each["result"]) for each in results} == {(False, "pass"), (True, "fail")}
