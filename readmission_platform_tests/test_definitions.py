@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
@@ -31,16 +33,18 @@ ASSETS = {
     "robustness_study": "validation",
     "staging_model": "promotion",
     "production_model": "promotion",
-    "daily_discharges": "inference",
+    "daily_discharges": "ingestion",
     "shadow_predictions": "inference",
     "daily_predictions": "inference",
     "work_list": "inference",
-    "matured_outcomes": "monitoring",
+    "matured_outcomes": "ingestion",
     "drift_report": "monitoring",
     "live_performance": "monitoring",
     "monitoring_figures": "monitoring",
 }
-SCORING = {name for name, group in ASSETS.items() if group == "inference"}
+# The groups, collapsed, tell the life of a model from left to right.
+STORY = ["ingestion", "features", "training", "validation", "promotion", "inference", "monitoring"]
+SCORING = {"daily_discharges"} | {name for name, group in ASSETS.items() if group == "inference"}
 DAILY = SCORING | {"matured_outcomes"}
 JOBS = {
     "training_job",
@@ -137,6 +141,24 @@ def test_the_graph_is_the_one_that_was_agreed_on(graph: AssetGraph, specs: dict[
         "live_performance": ["daily_predictions", "matured_outcomes"],
         "monitoring_figures": ["daily_predictions", "drift_report", "live_performance"],
     }
+
+
+def test_the_groups_of_every_model_form_no_circle_and_read_from_data_to_monitoring(tmp_path: Path):
+    configs = configs_of_two(tmp_path, "visits", prefix="visits")
+    models = "readmission_30d,frequent_visits,visits"
+    with Home.new(tmp_path / "home").having(READMISSION_CONFIGS=str(configs), READMISSION_MODELS=models).lived_in():
+        graph = build_definitions(settings()).resolve_asset_graph()
+    after: dict[str, set[str]] = {}
+    for key in graph.materializable_asset_keys:
+        node = graph.get(key)
+        sources = {graph.get(parent).group_name for parent in node.parent_keys}
+        after.setdefault(node.group_name, set()).update(sources - {node.group_name})
+    for prefix in ("", "frequent_visits_", "visits_"):
+        own = {group: before for group, before in after.items() if group in {f"{prefix}{name}" for name in STORY}}
+        # A group may follow from earlier ones only, and each follows from the one before: there is one order.
+        assert list(TopologicalSorter(own).static_order()) == [f"{prefix}{name}" for name in STORY]
+        assert all(f"{prefix}{first}" in own[f"{prefix}{then}"] for first, then in pairwise(STORY))
+    assert len(after) == 3 * len(STORY)
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_which_code_made_it(specs: dict[str, dg.AssetSpec]):
@@ -290,10 +312,10 @@ def test_training_and_scoring_are_separate_jobs_that_together_hold_what_they_sho
     assert assets_of("outcomes_job") == {"matured_outcomes"}
     promotion = {"staging_model", "production_model"}
     assert assets_of("projection_job") == promotion
-    assert {"drift_report", "live_performance", "monitoring_figures"} <= assets_of("monitoring_job")
     monitoring = {name for name, group in ASSETS.items() if group == "monitoring"}
+    assert assets_of("monitoring_job") == monitoring
     named = {"reproduction", "robustness_study", "recalibrated_model"}  # of a version that is there already
     assert assets_of("reproduction_job") == {"reproduction"}
     assert assets_of("study_job") == {"robustness_study"}
     assert assets_of("recalibration_job") == {"recalibrated_model", "validation_report"}
-    assert assets_of("training_job") == set(ASSETS) - SCORING - promotion - monitoring - named
+    assert assets_of("training_job") == set(ASSETS) - DAILY - promotion - monitoring - named
