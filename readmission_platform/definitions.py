@@ -30,8 +30,10 @@ def terminal_logger(_context: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
-def build_definitions(current: Settings) -> dg.Definitions:
+def build_definitions(current: Settings, *, since: str | None = None) -> dg.Definitions:
     """Return the definitions of an environment: everything of each model in use, and what belongs to all of them.
+
+    Days begin with the first that was delivered, or with ``since`` where that is earlier.
 
     A model whose files are wrong is left out and raises an alert.
 
@@ -47,7 +49,7 @@ def build_definitions(current: Settings) -> dg.Definitions:
     models = []
     for workspace in platform.workspaces:
         try:
-            models.append(model_definitions(workspace.entry, current, rules))
+            models.append(model_definitions(workspace.entry, current, rules, since=since))
         except ConfigurationError as error:  # of this model; the others keep their day
             broken[workspace.name] = str(error)
     for name, problem in broken.items():

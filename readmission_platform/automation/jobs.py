@@ -62,6 +62,7 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
         ops = {model.op(asset): config for asset, config in configs.items()}
         return dg.define_asset_job(
             model.named(f"{name}_job"), selection=selection, description=description, tags=model.job_tags(part),
+            run_tags=model.run_tags(part),
             config=dg.RunConfig(ops=ops) if ops else None,
         )  # fmt: skip
 
