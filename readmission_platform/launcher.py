@@ -300,7 +300,7 @@ def recalibrate(
     from readmission_platform.assets.model.validation import VALIDATION, ValidationConfig
 
     judged = ValidationConfig(additional_gates=dict(additional_gates or {}))
-    asked = RecalibratedConfig(version=version)
+    asked = RecalibratedConfig(version=version or "")
     trained = launcher.recorded(
         "recalibration_job", "version_trained", assets={RECALIBRATED_MODEL: asked, VALIDATION: judged}
     )

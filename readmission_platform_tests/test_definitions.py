@@ -296,10 +296,24 @@ def test_descriptions_guide_a_newcomer(definitions: dg.Definitions):
     assert "landing/outcomes" in jobs["outcomes_job"]
 
 
-def test_the_launchpad_of_training_is_filled_in_for_the_synthetic_cohort(definitions: dg.Definitions):
+def test_the_launchpad_of_training_proposes_no_source_but_that_of_the_home(definitions: dg.Definitions):
     job = definitions.resolve_job_def("training_job")
     assert job.run_config
-    assert job.run_config["ops"]["raw_encounters"]["config"]["source"] == "synthetic"
+    assert job.run_config["ops"] == {"raw_encounters": {"config": {"source": ""}}}
+
+
+@pytest.mark.parametrize(("job", "op", "field"), [
+    ("promotion_job", "promote_version", "version"), ("rollback_job", "roll_back_production", "to_version"),
+    ("recalibration_job", "recalibrated_model", "version"),
+])  # fmt: skip
+def test_a_launchpad_asks_for_the_version_and_has_no_say_in_who_acts(
+    definitions: dg.Definitions, job: str, op: str, field: str
+):
+    schema = definitions.resolve_job_def(job).run_config_schema.config_type.fields
+    assert not hasattr(schema["resources"].config_type.fields["platform"].config_type, "fields")
+    asked = schema["ops"].config_type.fields[op].config_type.fields["config"].config_type.fields
+    assert asked[field].default_value == ""
+    assert not {name for name in asked if "actor" in name or "home" in name}
 
 
 def test_training_and_scoring_are_separate_jobs_that_together_hold_what_they_should(definitions: dg.Definitions):

@@ -66,7 +66,6 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
             config=dg.RunConfig(ops=ops) if ops else None,
         )  # fmt: skip
 
-    default_source = SourceConfig(source=next(iter(contract.sources)))
     return ModelJobs(
         training=job(
             "training",
@@ -74,9 +73,10 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
             # A version is reproduced and studied when somebody asks for it, and it has to be named.
             dg.AssetSelection.groups(*groups) - daily - assets(RECALIBRATED_MODEL, REPRODUCTION, STUDY),
             "From the source to a judged candidate. Start here: 'Materialize all' cannot mix these assets with the "
-            f"daily ones. The launchpad is filled in for the source {default_source.source}; another source of the "
-            "model may want the path of an archive. A failing gate fails the run, and nothing moves.",
-            **{model.names.raw: default_source},
+            "daily ones. It loads what the last version was trained on; the launchpad takes another source of the "
+            f"model ({', '.join(contract.sources)}), one of which may want the path of an archive. A failing gate "
+            "fails the run, and nothing moves.",
+            **{model.names.raw: SourceConfig()},
         ),
         recalibration=job(
             "recalibration",
