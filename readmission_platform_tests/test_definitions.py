@@ -310,7 +310,8 @@ def test_a_launchpad_asks_for_the_version_and_has_no_say_in_who_acts(
     definitions: dg.Definitions, job: str, op: str, field: str
 ):
     schema = definitions.resolve_job_def(job).run_config_schema.config_type.fields
-    assert not hasattr(schema["resources"].config_type.fields["platform"].config_type, "fields")
+    platform = schema["resources"].config_type.fields["platform"].config_type.fields["config"]
+    assert not hasattr(platform.config_type, "fields")
     asked = schema["ops"].config_type.fields[op].config_type.fields["config"].config_type.fields
     assert asked[field].default_value == ""
     assert not {name for name in asked if "actor" in name or "home" in name}

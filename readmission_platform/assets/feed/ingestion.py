@@ -139,11 +139,8 @@ def _usual_source(instance: dg.DagsterInstance, model: ModelAssets, workspace: W
         found = source_of(instance, record, model.op(model.names.raw))
         if found is not None:
             return SourceConfig(**found)
-    return (
-        SourceConfig(source=trained[-1].source or "")
-        if trained
-        else SourceConfig(source=next(iter(model.contract.sources)))
-    )
+    known = [record.source for record in trained if record.source]
+    return SourceConfig(source=known[-1] if known else next(iter(model.contract.sources)))
 
 
 def _missingness(frame: pd.DataFrame, limits: Mapping[str, float]) -> list[dict[str, Any]]:
