@@ -3,7 +3,7 @@
 What belongs here: the sketch. What does not: the pictures with axes, intervals and baselines (``evidence``).
 
 Dagster's UI hides Markdown of 1,000 characters and more behind a click, and no PNG is shorter. So this is SVG, with
-whole numbers for coordinates and a dozen points to a curve.
+whole numbers for coordinates and few points to a curve.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 LONGEST = 999
-_SIDE, _STEP, _POINTS = 100, 115, 12
+_SIDE, _STEP, _POINTS = 100, 115, 10
 
 Points = list[tuple[float, float]]
 
@@ -37,17 +37,20 @@ def glance_markdown(curves: Mapping[str, Any]) -> str:
         ``evidence["curves"]``. What is not defined leaves its panel empty.
     """
     panels = (_roc(curves["roc"]), _calibration(curves["calibration"]), _decision(curves["decision"]))
-    thin = thick = titles = ""
+    references = lines = dots = titles = ""
     for place, panel in enumerate(panels):
         left = place * _STEP
         at = _placing(left)
-        thin += f"M{left},0v{_SIDE}h{_SIDE}" + _line(panel.reference, at)
-        thick += _line(panel.model, at) if panel.joined else "".join(f"M{at(point)}h0" for point in panel.model)
+        references += f"M{left},0v{_SIDE}h{_SIDE}" + _line(panel.reference, at)
+        if panel.joined:
+            lines += _line(panel.model, at)
+        else:
+            dots += "".join(f"M{at(point)}h0" for point in panel.model)
         titles += f"<text x='{left}' y='112'>{panel.title}</text>"
     svg = (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='660' viewBox='-2,-2,334,118' font-size='9'>{titles}"
-        f"<g fill='none' stroke-linecap='round'><path stroke='gray' d='{thin}'/>"
-        f"<path stroke='navy' stroke-width='2' d='{thick}'/></g></svg>"
+        f"<g fill='none' stroke='navy' stroke-linecap='round'><path stroke='gray' d='{references}'/>"
+        f"<path stroke-width='2' d='{lines}'/><path stroke-width='4' d='{dots}'/></g></svg>"
     )
     return f"![ROC curve, calibration, decision curve](data:image/svg+xml,{quote(svg, safe='=:/,-.')})"
 
@@ -83,7 +86,7 @@ def _decision(decision: Mapping[str, Any]) -> _Panel:
 
 
 def _few(points: Points) -> Points:
-    """Return about a dozen points of a curve, at even distances along it."""
+    """Return about ten points of a curve, at even distances along it."""
     if len(points) <= _POINTS:
         return points
     lengths = [0.0]

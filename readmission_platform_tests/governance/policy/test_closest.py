@@ -12,8 +12,10 @@ POLICY = gate_policy(Settings(), "readmission_30d")
 
 def passed(gate: str, observed: float, low: float | None, high: float | None) -> GateResult:
     rule = POLICY.gates[gate]
-    return GateResult(gate=gate, stage=rule.stage, metric=rule.metric, result="pass",
-                      observed=observed, low=low, high=high, limit="", n=1000, positives=100, blocks=False, additional=False, rule="", action="")  # fmt: skip
+    return GateResult(
+        gate=gate, stage=rule.stage, metric=rule.metric, result="pass", observed=observed, low=low, high=high,
+        limit="", n=1000, positives=100, blocks=False, additional=False, rule="", action="",
+    )  # fmt: skip
 
 
 def limit(gate: str) -> float:

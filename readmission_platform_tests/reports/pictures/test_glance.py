@@ -42,12 +42,12 @@ def drawn(markdown: str) -> tuple[list[str], list[str]]:
 def test_the_picture_is_short_enough_to_be_shown_without_a_click():
     markdown = glance_markdown(curves())
     assert len(markdown) <= LONGEST
-    titles, (references, model) = drawn(markdown)
+    titles, (references, lines, dots) = drawn(markdown)
     assert titles == ["ROC curve, area 0.686", "Calibration, slope -1.00", "Net benefit of acting"]
-    assert model.count("h0") == 10  # one point for each tenth of the rows
+    assert dots.count("h0") == 10  # one point for each tenth of the rows
     assert references.count("v100h100") == 3
-    assert model.startswith("M0,100,")
-    assert ",100,0M" in model  # the last point of the ROC curve is kept
+    assert lines.startswith("M0,100,")
+    assert ",100,0M" in lines  # the last point of the ROC curve is kept
 
 
 def test_what_is_not_defined_leaves_its_panel_empty():
@@ -55,6 +55,6 @@ def test_what_is_not_defined_leaves_its_panel_empty():
     nothing["roc"] |= {"auroc": {"value": None}, "fpr": [], "tpr": []}
     nothing["calibration"] = {"slope": {"value": None}, "bins": [{"mean_score": None, "observed": None}]}
     nothing["decision"] = {"thresholds": [], "model": [], "treat_all": []}
-    titles, (_, model) = drawn(glance_markdown(nothing))
+    titles, (_, lines, dots) = drawn(glance_markdown(nothing))
     assert titles == ["ROC curve", "Calibration", "Net benefit of acting"]
-    assert model == ""
+    assert (lines, dots) == ("", "")
