@@ -107,6 +107,7 @@ def test_loading_imports_no_heavy_library(tmp_path: Path):
         check=True,
     )
     assert not HEAVY & set(json.loads(done.stdout))
+    assert done.stderr == ""  # neither a warning nor anything else that a start of the UI would print for each asset
 
 
 def test_loading_writes_nothing(tmp_path: Path):
