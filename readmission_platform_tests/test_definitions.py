@@ -11,7 +11,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.storage.tags import HIDDEN_TAG_PREFIX
 
+from readmission_platform.assets.model_assets import RUN_LIFECYCLE_TAG
 from readmission_platform.config.environment import PROJECT_ROOT, Settings, settings
 from readmission_platform.definitions import build_definitions
 from readmission_platform.governance.policy.required import required_gates
@@ -283,7 +285,10 @@ def test_every_job_schedule_and_sensor_explains_itself(definitions: dg.Definitio
         assert each.description, each.name
         assert len(each.description) > 60, each.name
     for job in jobs:
-        assert job.tags["readmission/lifecycle"], job.name
+        assert job.tags[RUN_LIFECYCLE_TAG], job.name
+        assert all(tag.startswith(HIDDEN_TAG_PREFIX) for tag in job.tags), (
+            job.name
+        )  # no pills that say what the name says
 
 
 def test_descriptions_guide_a_newcomer(definitions: dg.Definitions):

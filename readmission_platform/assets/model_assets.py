@@ -16,9 +16,11 @@ from readmission_platform.lifecycle.workspace import Platform, Workspace, contra
 from readmission_platform.models.contract import AssetNames, ModelContract, Words
 
 MODEL_TAG, COST_TAG = "readmission/model", "readmission/cost_center"
-LIFECYCLE_TAG = "readmission/lifecycle"
-# Of a run, for machines: what people want to know of it, the name of its job says.
-RUN_MODEL_TAG, RUN_LIFECYCLE_TAG = (f"{HIDDEN_TAG_PREFIX}readmission_{name}" for name in ("model", "lifecycle"))
+# Of jobs and their runs, for machines: what people want to know of a run, the name of its job says. The UI does not show
+# them, neither in the list of runs nor in a launchpad.
+RUN_MODEL_TAG, RUN_COST_TAG, RUN_LIFECYCLE_TAG = (
+    f"{HIDDEN_TAG_PREFIX}readmission_{name}" for name in ("model", "cost_center", "lifecycle")
+)
 
 Decorator = Callable[[Callable[..., Any]], dg.AssetsDefinition]
 
@@ -81,12 +83,8 @@ class ModelAssets:
         return {MODEL_TAG: self.entry.name, COST_TAG: self.entry.cost_center}
 
     def job_tags(self, part: str) -> dict[str, str]:
-        """Return the tags of a job: the model's, and the part of its life."""
-        return {**self.tags, LIFECYCLE_TAG: part}
-
-    def run_tags(self, part: str) -> dict[str, str]:
-        """Return the tags of the runs of a job; the UI does not show them."""
-        return {RUN_MODEL_TAG: self.entry.name, RUN_LIFECYCLE_TAG: part}
+        """Return the tags of a job and its runs: the model, who pays, and the part of the model's life."""
+        return {RUN_MODEL_TAG: self.entry.name, RUN_COST_TAG: self.entry.cost_center, RUN_LIFECYCLE_TAG: part}
 
     def asset(
         self,

@@ -62,8 +62,8 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
         ops = {model.op(asset): config for asset, config in configs.items()}
         return dg.define_asset_job(
             model.named(f"{name}_job"), selection=selection, description=description, tags=model.job_tags(part),
-            run_tags=model.run_tags(part),
-            config=dg.RunConfig(ops=ops) if ops else None,
+            # The operations alone: the launchpad shows whatever is given, empty or not.
+            config={"ops": dg.RunConfig(ops=ops).to_config_dict()["ops"]} if ops else None,  # type: ignore[no-untyped-call]
         )  # fmt: skip
 
     return ModelJobs(

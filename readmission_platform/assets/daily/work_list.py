@@ -58,7 +58,7 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
         twice = int(every[model.contract.row].duplicated().sum())
         for each in lists:
             # No paths: who looks at this is not at the server, and the files are for the care team alone.
-            page = {"the page": f"`readmission worklist --model {workspace.name} --date {each.day} --open` opens it"}
+            page = {"command that opens it": f"readmission worklist --model {workspace.name} --date {each.day} --open"}
             account = {"version": each.version, **hideable(accounts[each.day])}
             context.add_asset_metadata({**page, **account}, partition_key=each.day)
         yield dg.MaterializeResult(

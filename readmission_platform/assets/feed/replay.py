@@ -63,7 +63,6 @@ def replay_job(model: ModelAssets) -> dg.JobDefinition:
         description=f"Deliver days of the set-aside {model.words.rows} to the landing zone, with simulated dates "
         "ending yesterday. This is how the daily part is tried out without a hospital's interface.",
         tags=model.job_tags("replay"),
-        run_tags=model.run_tags("replay"),
     )
     def job() -> None:
         deliver()

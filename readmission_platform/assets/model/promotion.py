@@ -98,7 +98,6 @@ def promotion_job(model: ModelAssets) -> dg.JobDefinition:
         "it only shows every condition. It decides by the policy in force on recomputed evidence, never by recorded "
         "checks.",
         tags=model.job_tags("promotion"),
-        run_tags=model.run_tags("promotion"),
     )
     def job() -> None:
         promote()

@@ -61,7 +61,6 @@ def rollback_job(model: ModelAssets) -> dg.JobDefinition:
         "reason and no new approval, and is effective for the next prediction run. With dry_run it only shows every "
         "condition.",
         tags=model.job_tags("rollback"),
-        run_tags=model.run_tags("rollback"),
     )
     def job() -> None:
         roll_back()

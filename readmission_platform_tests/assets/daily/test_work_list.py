@@ -132,7 +132,7 @@ def test_the_list_holds_no_race_gender_payer_or_name_of_a_patient(odd_home: Home
 
 def test_the_asset_says_what_opens_the_page_and_names_no_path_that_only_the_server_knows(odd_home: Home):
     shown = last_event(odd_home, "work_list", ODD_DAY).metadata
-    assert f"worklist --model readmission_30d --date {ODD_DAY} --open" in str(shown["the page"].value)
+    assert f"worklist --model readmission_30d --date {ODD_DAY} --open" in str(shown["command that opens it"].value)
     assert not [name for name, value in shown.items() if str(odd_home.path) in str(value.value)]
 
 
