@@ -16,8 +16,8 @@ from readmission_platform.lifecycle.workspace import Platform, Workspace, contra
 from readmission_platform.models.contract import AssetNames, ModelContract, Words
 
 MODEL_TAG, COST_TAG = "readmission/model", "readmission/cost_center"
-# Of jobs and their runs, for machines: what people want to know of a run, the name of its job says. The UI does not show
-# them, neither in the list of runs nor in a launchpad.
+# Of jobs and their runs, for machines: what people want to know of a run, the name of its job says. The UI shows them
+# neither in the list of runs nor in a launchpad.
 RUN_MODEL_TAG, RUN_COST_TAG, RUN_LIFECYCLE_TAG = (
     f"{HIDDEN_TAG_PREFIX}readmission_{name}" for name in ("model", "cost_center", "lifecycle")
 )

@@ -236,7 +236,7 @@ def test_what_lies_beside_the_folders_of_days_is_reported_because_nobody_would_l
         job = build_definitions(settings()).resolve_job_def("completeness_job")
         found = job.execute_in_process(instance=instance).get_asset_check_evaluations()[0]
     assert not found.passed
-    assert found.metadata["beside the folders of days"].value == 4
+    assert found.metadata["beside the folders of days"].value == "4"
     assert "3 entries beside the folders of days in landing/discharges" in (found.description or "")
     assert "1 entry beside the folders of days in landing/outcomes" in (found.description or "")
 
@@ -270,7 +270,7 @@ def test_a_file_that_nobody_went_on_writing_is_reported_after_a_day(home: Home):
         os.utime(folder / name, (then, then))
     found = checked(home)
     assert not found.passed
-    assert found.metadata["left unfinished"].value == 2
+    assert found.metadata["left unfinished"].value == "2"
     assert "2 unfinished files in landing/discharges, not changed for 24 hours" in (found.description or "")
 
 
