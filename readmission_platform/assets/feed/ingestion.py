@@ -50,7 +50,7 @@ class SourceConfig(dg.Config):
     source: str = Field(
         default="",
         description="Name of a source of the model. Left empty: what the last version was trained on, with its "
-        "archive, rows and seed; in a home without versions the model's first source.",
+        "archive, rows and seed where these are not given; in a home without versions the model's first source.",
     )
     archive: str | None = Field(
         default=None, description="Path of a local copy of a published source; else downloaded."
@@ -89,7 +89,8 @@ def raw_asset(model: ModelAssets) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         workspace = model.workspace(platform)
         if not config.source:
-            config = _usual_source(context.instance, model, workspace)
+            given = {name: value for name, value in config.model_dump().items() if value not in (None, "")}
+            config = SourceConfig(**{**_usual_source(context.instance, model, workspace), **given})
         source = model.contract.sources.get(config.source)
         if source is None:
             raise BadInput(f"source: {config.source} is unknown; choose {' or '.join(model.contract.sources)}")
@@ -130,7 +131,7 @@ def source_of(instance: dg.DagsterInstance, record: VersionRecord, op: str) -> d
     return dict(config) if config.get("source") else {**config, "source": record.source}
 
 
-def _usual_source(instance: dg.DagsterInstance, model: ModelAssets, workspace: Workspace) -> SourceConfig:
+def _usual_source(instance: dg.DagsterInstance, model: ModelAssets, workspace: Workspace) -> dict[str, Any]:
     """Return what the last version was trained on; in a home without versions it is the model's first source."""
     with workspace.ledger() as ledger:
         records = version_records(*ledger.snapshot())
@@ -138,9 +139,9 @@ def _usual_source(instance: dg.DagsterInstance, model: ModelAssets, workspace: W
     for record in sorted(trained, key=lambda each: int(each.version), reverse=True):
         found = source_of(instance, record, model.op(model.names.raw))
         if found is not None:
-            return SourceConfig(**found)
+            return found
     known = [record.source for record in trained if record.source]
-    return SourceConfig(source=known[-1] if known else next(iter(model.contract.sources)))
+    return {"source": known[-1] if known else next(iter(model.contract.sources))}
 
 
 def _missingness(frame: pd.DataFrame, limits: Mapping[str, float]) -> list[dict[str, Any]]:

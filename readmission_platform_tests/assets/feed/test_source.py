@@ -21,6 +21,13 @@ def test_in_a_home_with_versions_it_is_what_the_last_one_was_trained_on(small_ho
     assert again.attrs["source"] == "synthetic"
 
 
+def test_what_is_given_counts_beside_it(small_home: Home, tmp_path: Path):
+    home = small_home.copy(tmp_path / "home")
+    assert home.materialize("raw_encounters", ops={"raw_encounters": {"rows": 2400}}).success
+    found = home.lake.read("raw_encounters")
+    assert (len(found), found.attrs["source"]) == (2400, "synthetic")
+
+
 def test_in_a_new_home_it_is_the_first_source_of_the_model(tmp_path: Path):
     home = Home.new(tmp_path / "home")
     assert home.materialize("raw_encounters").success
