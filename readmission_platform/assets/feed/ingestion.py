@@ -89,8 +89,8 @@ def raw_asset(model: ModelAssets) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         workspace = model.workspace(platform)
         if not config.source:
-            given = {name: value for name, value in config.model_dump().items() if value not in (None, "")}
-            config = SourceConfig(**{**_usual_source(context.instance, model, workspace), **given})
+            usual = _usual_source(context.instance, model, workspace)
+            config = SourceConfig(**{**usual, **_given(config.model_dump())})
         source = model.contract.sources.get(config.source)
         if source is None:
             raise BadInput(f"source: {config.source} is unknown; choose {' or '.join(model.contract.sources)}")
@@ -118,30 +118,33 @@ def raw_asset(model: ModelAssets) -> dg.AssetsDefinition:
 
 
 def source_of(instance: dg.DagsterInstance, record: VersionRecord, op: str) -> dict[str, Any] | None:
-    """Return the source's configuration of the run that trained a version: name, archive, size, seed.
-
-    A run that left the name to the home has it from the ledger.
-    """
+    """Return what the run that trained a version said of its source: name, archive, size, seed, as far as it did."""
     run = instance.get_run_by_id(record.run_id) if record.run_id else None
     config: Any = run.run_config if run else {}
     for name in ("ops", op, "config"):
         config = config.get(name) if isinstance(config, Mapping) else None
-    if not isinstance(config, Mapping):
-        return None
-    return dict(config) if config.get("source") else {**config, "source": record.source}
+    return dict(config) if isinstance(config, Mapping) else None
 
 
 def _usual_source(instance: dg.DagsterInstance, model: ModelAssets, workspace: Workspace) -> dict[str, Any]:
-    """Return what the last version was trained on; in a home without versions it is the model's first source."""
+    """Return what the last version was trained on; in a home without versions it is the model's first source.
+
+    A run that left something to the home had it from the runs before.
+    """
     with workspace.ledger() as ledger:
         records = version_records(*ledger.snapshot())
-    trained = [record for record in records.values() if record.source]
-    for record in sorted(trained, key=lambda each: int(each.version), reverse=True):
-        found = source_of(instance, record, model.op(model.names.raw))
-        if found is not None:
-            return found
-    known = [record.source for record in trained if record.source]
-    return {"source": known[-1] if known else next(iter(model.contract.sources))}
+    trained = sorted((record for record in records.values() if record.source), key=lambda each: int(each.version))
+    if not trained:
+        return {"source": next(iter(model.contract.sources))}
+    usual: dict[str, Any] = {}
+    for record in trained:
+        if record.source == trained[-1].source:
+            usual |= _given(source_of(instance, record, model.op(model.names.raw)) or {})
+    return {**usual, "source": trained[-1].source}
+
+
+def _given(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if value not in (None, "")}
 
 
 def _missingness(frame: pd.DataFrame, limits: Mapping[str, float]) -> list[dict[str, Any]]:
