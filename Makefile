@@ -115,6 +115,8 @@ audit: setup ## known vulnerabilities of the locked packages (asks the vulnerabi
 .PHONY: bench
 bench: setup ## speed, as ratios against a bare script
 	$(BIN)/python -m pytest readmission_platform_tests/benchmarks $(PYTEST_ARGS)
+	$(if $(ARCHIVE),$(BIN)/python -m readmission_platform_tests.benchmarks.whole_life $(WITH_ARCHIVE),\
+		@echo "The whole life beside a bare script is measured on real data: make bench ARCHIVE=path")
 
 .PHONY: gate-power
 gate-power: setup ## do the gates pass honest models and fail broken ones? (long)

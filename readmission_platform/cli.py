@@ -17,7 +17,7 @@ from readmission_platform.commands import keys as signing_keys
 from readmission_platform.commands import policy as policies
 from readmission_platform.commands.days import daily, drift, history, identities, monitor, worklist
 from readmission_platform.commands.days import quarantine as quarantining
-from readmission_platform.commands.terminal import advice, command_begins, err, with_model
+from readmission_platform.commands.terminal import advice, command_begins, err, print_refusal, with_model
 from readmission_platform.commands.versions import (
     card,
     dossier,
@@ -135,6 +135,7 @@ def main() -> None:
         err.print(f"error: {error}", markup=False, soft_wrap=True)
         sys.exit(2)
     except Refused as error:
+        print_refusal(error.reasons)
         for reason in error.reasons:
             err.print(advice(f"refused: {reason}"), markup=False, soft_wrap=True)
         sys.exit(error.exit_code)

@@ -36,6 +36,7 @@ from readmission_platform.automation.observation import observe_launched
 from readmission_platform.automation.run_facts import ACTOR_TAG
 from readmission_platform.definitions import LOCATION, TERMINAL_LOGGER, build_definitions
 from readmission_platform.foundation.errors import GovernanceError, Unavailable
+from readmission_platform.foundation.memory import give_back
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
@@ -197,6 +198,7 @@ class Launcher:
             logger.removeHandler(handler)
 
     def _step_done(self, step: str, seconds: float) -> None:
+        give_back()
         self.timings.seconds.append((step, seconds))
         self._progress(step, seconds)
 
@@ -246,7 +248,7 @@ def _is_alive(process: int) -> bool:
 
 
 class _StepTimes(logging.Handler):
-    """Measures steps from the events that Dagster logs."""
+    """Measures steps from the events that Dagster logs; one that failed or was refused is not told as done."""
 
     def __init__(self, done: Progress) -> None:
         super().__init__()
@@ -260,7 +262,7 @@ class _StepTimes(logging.Handler):
             return
         if event.is_step_start:
             self._started[step] = time.monotonic()
-        elif event.is_step_success or event.is_step_failure:
+        elif event.is_step_success:
             self._done(step, time.monotonic() - self._started.pop(step, time.monotonic()))
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from readmission_platform.config.files import check_files
 from readmission_platform.config.models import all_models
 from readmission_platform.evaluation.words import Wording
-from readmission_platform.foundation.counting import counted
+from readmission_platform.foundation.counting import counted, decimal, is_count
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.values import ConfigurationError, digest_of
 from readmission_platform.governance.ledger.chain import STAGES, Event
@@ -250,11 +250,10 @@ def show_status(console: Console, found: Mapping[str, Any]) -> None:
         console.print(f"  {stage}: {'version ' + held['version'] if held['version'] else 'none'}{since}")
         if held["problem"]:
             console.print(f"    [red]{escape(held['problem'])}; it scores nothing[/]", soft_wrap=True)
-    for kind, adoptable in ADOPTABLE.items():
+    for kind, (_, _, option) in PROPOSALS.items():
         if found[kind.removesuffix("_adopted")]["differs_from_configs"]:
-            console.print(
-                f"  [yellow]configs/ differs from the {adoptable.words} in force; see `readmission policy`[/]"
-            )
+            command = " ".join(filter(None, ("readmission policy diff", option)))
+            console.print(f"  [yellow]configs/ differs from the {ADOPTABLE[kind].words} in force; see `{command}`[/]")
     limit = found["rotate_keys_after_days"]
     for each in found["keys"]:
         if each["age_days"] > limit:
@@ -345,8 +344,14 @@ def show_outcomes(console: Console, accounts: Sequence[Mapping[str, Any]]) -> No
     files = ("files", "files_quarantined") if any(each["files_quarantined"] for each in accounts) else ()
     names = ("date", "expected", "received", "accepted", "quarantined", "duplicate", *files)
     rows = ([*("hidden" if each[name] is None else str(each[name]) for name in names),
-             "-" if each["coverage"] is None else f"{each['coverage']:.1%}"] for each in accounts)  # fmt: skip
+             _coverage(each)] for each in accounts)  # fmt: skip
     console.print(make_table([*(name.replace("_", " ") for name in names), "coverage"], rows))
+
+
+def _coverage(account: Mapping[str, Any]) -> str:
+    if account["coverage"] is None:
+        return "-" if account["expected"] == 0 else "hidden"
+    return f"{account['coverage']:.1%}"
 
 
 def set_aside_text(accounts: Iterable[Mapping[str, Any]]) -> str:
@@ -399,9 +404,12 @@ def interval_text(figures: Mapping[str, Any] | None) -> str:
     """Write an estimate with its 95 % interval, as far as there is one."""
     if not figures or figures.get("value") is None:
         return "-"
-    if figures.get("low") is None or figures.get("high") is None:
-        return f"{figures['value']:.4g}"
-    return f"{figures['value']:.3f} ({figures['low']:.3f} to {figures['high']:.3f})"
+    value, low, high = figures["value"], figures.get("low"), figures.get("high")
+    if is_count(value) and low == high:
+        return decimal(value, 0)
+    if low is None or high is None:
+        return f"{value:z.4g}"
+    return f"{decimal(value, 3)} ({decimal(low, 3)} to {decimal(high, 3)})"
 
 
 def make_table(

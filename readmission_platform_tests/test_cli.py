@@ -1,5 +1,6 @@
 """The command line: JSON that scripts can rely on, and one clear line with the right exit code for bad input."""
 
+import io
 import json
 import re
 import zipfile
@@ -7,9 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from readmission_platform.cli import COMMANDS
 from readmission_platform.encounters.contract import ENCOUNTERS_WITH_OUTCOME
+from readmission_platform.reports.review import figure, signed
+from readmission_platform.summary import interval_text, show_status, status
 from readmission_platform_tests.conftest import PRODUCTION_DAYS, SHADOW_DAYS
 from readmission_platform_tests.support.homes import COHORT, MODEL, Home, Outcome
 
@@ -31,6 +35,48 @@ def refused(outcome: Outcome, code: int, *words: str) -> None:
 @pytest.fixture
 def empty_home(tmp_path: Path) -> Home:
     return Home.new(tmp_path / "home")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("recalibrate", "--version", "1"),
+        ("promote", "--version", "1", "--reason", "too early"),
+        ("drift", "withdraw", "1", "--reason", "there is none"),
+        ("identities", "part", "1", "--reason", "there is none"),
+    ],
+    ids=" ".join,
+)
+def test_a_refusal_is_json_where_that_is_asked_for_and_tells_no_step_as_done(
+    trained_home: Home, changing: Callable[[Home], Home], command: tuple[str, ...]
+):
+    home = changing(trained_home)
+    refusal = home.command(*command, "--json")
+    assert refusal.code == 3
+    assert refusal.json["allowed"] is False
+    assert [f"refused: {reason}" for reason in refusal.json["reasons"]] == refusal.err.splitlines()
+    said = home.command(*command).err.splitlines()
+    assert said
+    assert all(line.startswith("refused: ") for line in said)
+
+
+def test_status_names_the_command_that_shows_how_configs_differ_from_what_is_in_force(trained_home: Home):
+    with trained_home.workspace() as workspace:
+        found = status(workspace)
+    found["roles"]["differs_from_configs"] = found["policy"]["differs_from_configs"] = True
+    show_status(Console(file=(written := io.StringIO()), width=200), found)
+    said = written.getvalue()
+    assert "see `readmission policy diff --roles`" in said
+    assert "see `readmission policy diff`" in said
+
+
+def test_counts_are_whole_numbers_and_nothing_is_minus_zero():
+    assert interval_text({"value": 40967.0, "low": 40967.0, "high": 40967.0}) == "40,967"
+    assert interval_text({"value": 40967.0, "low": None, "high": None}) == "40,967"
+    assert interval_text({"value": -0.00001, "low": -0.00004, "high": 0.2}) == "0.000 (0.000 to 0.200)"
+    assert interval_text({"value": 1.25e-16, "low": None, "high": None}) == "1.25e-16"
+    assert signed({"value": -0.00001, "low": -0.1, "high": 0.1}) == "+0.0000 (-0.1000 to +0.1000)"
+    assert figure(-0.0) == "0.0000"
 
 
 def test_every_command_explains_itself():
@@ -218,7 +264,9 @@ def runs_of(home: Home) -> set[str]:
         (("score", "--date", "2026-01-05"), ("no files", "readmission replay")),
         (("replay",), ("readmission train",)),
         (("replay", "--start", "soon"), ("soon", "YYYY-MM-DD")),
-        (("replay", "--days", "0"), ("at least one day",)),
+        (("replay", "--days", "0"), ("--days", "at least one day")),
+        (("run", "--encounters", "-5"), ("--encounters", "at least 200")),
+        (("card", "1", "--out", "card.docx"), ("--out", ".docx", "html or md")),
         (("replay", "--start", "2999-01-01"), ("before today",)),
     ],
     ids=" ".join,

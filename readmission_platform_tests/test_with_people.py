@@ -106,7 +106,15 @@ def test_what_is_only_claimed_is_permitted_by_role_and_recorded_as_claimed(home:
     assert "version_trained" not in home.kinds()[len(before) :]
 
 
-@pytest.mark.parametrize("command", [("worklist",), ("trace", "1")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("worklist",),
+        ("trace", "1"),
+        ("quarantine", "show", "--date", "2024-02-29"),
+        ("quarantine", "release", "--date", "2024-02-29", "--file", "ab", "--all-rows", "--dry-run"),
+    ],
+)
 def test_rows_of_people_are_shown_to_whoever_may_read_them(home: Home, command: tuple[str, ...]):
     stranger = acting(home, "visitor").command(*command)
     assert stranger.code == 3

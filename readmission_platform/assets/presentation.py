@@ -32,11 +32,11 @@ def hideable(counts: Mapping[str, int | None]) -> dict[str, int | str]:
     return {name: HIDDEN if count is None else count for name, count in counts.items()}
 
 
-def reasons_table(lines: pd.DataFrame, by: Sequence[str], *, counted: str) -> dg.MetadataValue:
-    """Show why lines were set aside, and how many of each kind as far as that may be shown."""
+def reasons_table(lines: pd.DataFrame, by: Sequence[str], *, counted: str, hidden: bool = False) -> dg.MetadataValue:
+    """Show why lines were set aside, and how many of each kind as far as that may be shown; none where ``hidden``."""
     sizes = lines.groupby(list(by)).size()
     cells = {str(place): int(size) for place, size in enumerate(sizes)}
-    numbers = hideable(shown_cells(cells, total=len(lines))).values()
+    numbers = [HIDDEN] * len(cells) if hidden else hideable(shown_cells(cells, total=len(lines))).values()
     return table(sizes.reset_index(name=counted).assign(**{counted: list(numbers)}).to_dict("records"))
 
 

@@ -152,20 +152,14 @@ def _one_of(**chosen: bool) -> "AdoptionKind":
     BadInput
         When more than one option is given.
     """
+    from readmission_platform.lifecycle.proposals import PROPOSALS
+
     given = [name for name, is_chosen in chosen.items() if is_chosen]
     if len(given) > 1:
         options = " and ".join(f"--{name}" for name in given)
         raise BadInput(f"{options} are adopted, shown and compared one after the other: give one of them")
-    return _KINDS[given[0]] if given else "policy_adopted"
-
-
-_KINDS: dict[str, "AdoptionKind"] = {
-    "roles": "roles_adopted",
-    "promotion": "promotion_rules_adopted",
-    "plan": "change_plan_adopted",
-    "monitoring": "monitoring_adopted",
-    "evaluation": "evaluation_adopted",
-}
+    option = f"--{given[0]}" if given else ""
+    return next(kind for kind, proposal in PROPOSALS.items() if proposal.option == option)
 
 
 def _where(kind: "AdoptionKind") -> tuple["Platform", "Workspace | None"]:
@@ -187,13 +181,14 @@ def _words(kind: "AdoptionKind") -> str:
 
 def _in_force(kind: "AdoptionKind", platform: "Platform", current: "Workspace | None") -> "Adopted[Any]":
     from readmission_platform.governance.policy.adoption import in_force_by
+    from readmission_platform.lifecycle.proposals import PROPOSALS
 
     with platform.ledger(current.name if current else None) as ledger:
         adopted = in_force_by(ledger, kind).adoptions[kind]
     if adopted is None:
-        option = "".join(f" --{name}" for name, named in _KINDS.items() if named == kind)
+        command = " ".join(filter(None, ("readmission policy adopt", PROPOSALS[kind].option)))
         raise BadInput(
-            f"no {_words(kind)} in force yet: have it reviewed and adopt it with `readmission policy adopt{option}` "
+            f"no {_words(kind)} in force yet: have it reviewed and adopt it with `{command}` "
             "(in local the next decision about a version does)"
         )
     return adopted

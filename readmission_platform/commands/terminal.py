@@ -5,7 +5,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime
@@ -52,6 +52,7 @@ _Model = Annotated[str | None, typer.Option("--model", help="Which model; needed
 _COMMAND = re.compile(r"`readmission (?!(?:audit|alerts|setup|models|dev|mlflow-ui|keys)\b)([^`]+)`")
 _given_at: ContextVar[datetime] = ContextVar("given_at")
 _chosen: ContextVar[str | None] = ContextVar("model", default=None)
+_printed: ContextVar[bool] = ContextVar("printed", default=False)
 
 
 def with_model(command: Callable[..., None]) -> Callable[..., None]:
@@ -175,6 +176,7 @@ def command_begins() -> None:
     """Note when the command was given: what others did since then, whoever gave it cannot have seen."""
     _given_at.set(datetime.now(UTC))
     _chosen.set(None)
+    _printed.set(False)
 
 
 def given_at() -> datetime:
@@ -208,6 +210,13 @@ def checked_day(text: str) -> str:
 def print_json(value: Any) -> None:
     """Print JSON for scripts on standard output."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    _printed.set(True)
+
+
+def print_refusal(reasons: Sequence[str]) -> None:
+    """Print a refusal as JSON where that was asked for, unless the command printed what it knows already."""
+    if "--json" in sys.argv and not _printed.get():
+        print_json({"allowed": False, "reasons": list(reasons)})
 
 
 @contextmanager
@@ -215,7 +224,9 @@ def launching(current: "Workspace", *, quiet: bool) -> Iterator["Launcher"]:
     """Yield a launcher of a model's jobs that shows progress on standard error."""
     _make(current.settings)
     with err.status("starting", spinner="dots") if err.is_terminal and not quiet else _silence() as spinner:
+        from readmission_platform.foundation.memory import share_heaps
         from readmission_platform.launcher import Launcher
+        from readmission_platform.resources.run_record import kept_open
 
         def progress(step: str, seconds: float) -> None:
             shown = step.removeprefix(f"{current.entry.prefix}__").replace("_", " ")
@@ -224,7 +235,9 @@ def launching(current: "Workspace", *, quiet: bool) -> Iterator["Launcher"]:
             if spinner is not None:
                 spinner.update(f"after {shown}")
 
-        yield Launcher(current, progress=progress)
+        share_heaps()
+        with kept_open(current.settings.dagster_home):
+            yield Launcher(current, progress=progress)
 
 
 @contextmanager
@@ -238,17 +251,19 @@ def source_config(
     """Return what to load from the options, or refuse them in one line."""
     from readmission_platform.assets.feed.ingestion import SourceConfig
 
-    check_source(current, source, archive)
+    check_source(current, source, archive, rows)
     name = source or next(iter(current.contract.sources))
     return SourceConfig(source=name, archive=str(archive.absolute()) if archive else None, rows=rows, seed=seed)
 
 
-def check_source(current: "Workspace", source: str | None, archive: Path | None) -> None:
-    """Refuse a source that the model does not have, and an archive for a source that takes none."""
+def check_source(current: "Workspace", source: str | None, archive: Path | None, rows: int) -> None:
+    """Refuse a source that the model does not have, an archive for one that takes none, and too few rows of one."""
     sources = current.contract.sources
     if source is not None and source not in sources:
         raise BadInput(f"--source: {source} is unknown; choose {' or '.join(sources)}")
     chosen = sources[source] if source else next(iter(sources.values()))
+    if "rows" in chosen.options and rows < chosen.least_rows:
+        raise BadInput(f"--encounters: {rows}; source {chosen.name} needs at least {chosen.least_rows} rows")
     if archive is not None and "archive" not in chosen.options:
         takers = [name for name, each in sources.items() if "archive" in each.options]
         raise BadInput(f"--archive belongs to --source {' or '.join(takers)}" if takers else

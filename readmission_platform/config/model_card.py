@@ -50,11 +50,15 @@ REQUIRED_TEXTS = (
 
 
 class CardText(Frozen):
-    """One text of the card: the words, by source of data where that matters, or why there are none."""
+    """One text of the card: the words, by source of data where that matters, or why there are none.
+
+    ``recalibrated`` is said instead of a version that keeps the model of another, ``{of_version}``.
+    """
 
     title: str = ""
     text: str = ""
     by_source: dict[str, str] = Field(default_factory=dict)
+    recalibrated: str = ""
     not_available: str = Field(default="", description="Why there is no text.")
     to_fill_in: bool = Field(default=False, description="Whether the hospital that uses the model has to say it.")
 

@@ -11,7 +11,10 @@ it and its fourth digit tells of complications.
 import re
 from bisect import bisect_right
 
+import numpy as np
 import pandas as pd
+
+from readmission_platform.foundation.distinct import looked_up
 
 # First code of each chapter and its name, ascending; a code belongs to the last chapter that starts at or
 # below it.
@@ -90,26 +93,26 @@ def numeric_code(codes: pd.Series) -> pd.Series:
     return pd.to_numeric(codes, errors="coerce")
 
 
-def category(codes: pd.Series) -> pd.Series:
-    """Return the category of each code: ``250`` of ``250.83``, ``38`` of ``038.9``; None if missing."""
-    known = {code: (normal_code(code) or code).partition(".")[0] for code in codes.dropna().unique()}
-    return pd.Series([known.get(code) for code in codes], index=codes.index, name=codes.name, dtype=object)
+def category_of(code: str) -> str:
+    """Return the category of a code: ``250`` of ``250.83``, ``38`` of ``038.9``; what is no code stays what it is."""
+    return (normal_code(code) or code).partition(".")[0]
 
 
-def as_recorded(codes: pd.Series) -> pd.Series:
-    """Return each code with the detail that the development data have: ``250.83``, but ``428`` of ``428.23``.
+def as_recorded(code: str) -> str:
+    """Return a code with the detail that the development data have: ``250.83``, but ``428`` of ``428.23``.
 
     They give digits for diabetes alone, so nothing was learnt of ``427.31`` that was not learnt of ``427``.
     """
-    categories = category(codes)
-    return codes.where(categories == "250", categories)
+    category = category_of(code)
+    return code if category == "250" else category
 
 
 def chapter(codes: pd.Series) -> pd.Series:
     """Return the chapter of each code by name: ``supplementary`` for V, ``external`` for E, None if missing."""
-    # A few hundred codes describe any number of encounters: look each up once.
-    known = {code: chapter_of(code) for code in codes.dropna().unique()}
-    return pd.Series([known.get(code) for code in codes], index=codes.index, name=codes.name, dtype=object)
+    found = looked_up(
+        codes, lambda distinct: np.array([chapter_of(code) for code in distinct], dtype=object), missing=None
+    )
+    return pd.Series(found, index=codes.index, name=codes.name, dtype=object)
 
 
 def chapter_of(code: str) -> str | None:

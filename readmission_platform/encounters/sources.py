@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from readmission_platform.encounters.contract import ENCOUNTERS_WITH_OUTCOME
+from readmission_platform.encounters.synthetic import MINIMUM_ENCOUNTERS, generate
 from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.intake.sources import Loaded, Source, SourceRequest
@@ -34,8 +35,6 @@ def load_synthetic(request: SourceRequest) -> Loaded:
     BadInput
         When the number of encounters is too small to be a cohort.
     """
-    from readmission_platform.encounters.synthetic import generate
-
     try:
         frame = generate(encounters=request.rows, seed=request.seed)
     except ValueError as error:
@@ -141,4 +140,5 @@ SYNTHETIC = Source(
     limits="synthetic",
     options=frozenset({"rows", "seed"}),
     load=load_synthetic,
+    least_rows=MINIMUM_ENCOUNTERS,
 )

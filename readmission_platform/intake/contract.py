@@ -185,19 +185,25 @@ class RowContract:
             # A few texts describe any number of rows: read each once.
             places, texts = pd.factorize(frame[name].astype(object))
             read = np.array([*(self._read(name, text) for text in texts), None], dtype=object)
-            column = pd.Series(read[places], index=frame.index, dtype=object)
-            if name in self.whole_numbers:
-                number = rules.whole_numbers(column)
-                sound = (number % 1 == 0) & number.between(-LARGEST_EXACT, LARGEST_EXACT)
-            elif name in self.numbers:
-                number = rules.decimals(column)
-                sound = number.notna()
-            else:
-                parsed[name] = column
-                continue
-            sound |= column.isna() & self.may_miss(name)
-            parsed[name] = number.astype(self._number_type(name)) if bool(sound.all()) else column
+            number, sound = self._numbers(name, pd.Series(read, dtype=object))
+            parsed[name] = (
+                number.take(places).astype(self._number_type(name))
+                if bool(sound.take(places).all())
+                else pd.Series(read[places], dtype=object)
+            ).set_axis(frame.index)
         return pd.DataFrame(parsed, index=frame.index)
+
+    def _numbers(self, name: str, cells: pd.Series) -> tuple[pd.Series, pd.Series]:
+        """Return the numbers in cells, and which of the cells may stand in a column of them."""
+        if name in self.whole_numbers:
+            number = rules.whole_numbers(cells)
+            sound = (number % 1 == 0) & number.between(-LARGEST_EXACT, LARGEST_EXACT)
+        elif name in self.numbers:
+            number = rules.decimals(cells)
+            sound = number.notna()
+        else:
+            return cells, pd.Series(False, cells.index)
+        return number, sound | (cells.isna() & self.may_miss(name))
 
     def _read(self, name: str, text: object) -> object:
         """Return a cell in the one spelling of its value; None where it is missing."""

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from readmission_platform.foundation.distinct import looked_up
+
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
@@ -108,8 +110,12 @@ def _number_column(
 def _text_column(is_sound: Callable[[str], bool], code: str, *, nullable: bool) -> "pa.Column":
     import pandera.pandas as pa
 
-    check = pa.Check(lambda cells: cells.map(lambda cell: isinstance(cell, str) and is_sound(cell)), error=code)
-    return pa.Column(object, check, nullable=nullable)
+    def each_sound(cells: pd.Series) -> pd.Series:
+        sound = looked_up(cells, lambda texts: np.array([isinstance(text, str) and is_sound(text) for text in texts],
+                                                        dtype=bool), missing=False)  # fmt: skip
+        return pd.Series(sound, cells.index)
+
+    return pa.Column(object, pa.Check(each_sound, error=code), nullable=nullable)
 
 
 def _is_whole(cells: pd.Series) -> pd.Series:

@@ -92,6 +92,8 @@ class Source:
         Which set of limits of the gates applies. A version trained on a synthetic source goes live in ``local`` only.
     options
         Which of ``archive``, ``rows`` and ``seed`` of a request it takes.
+    least_rows
+        Fewer make no cohort.
     load
         Raises ``BadInput`` or ``Unavailable`` of ``foundation.errors``.
     """
@@ -101,3 +103,4 @@ class Source:
     limits: Literal["real", "synthetic"]
     options: frozenset[str]
     load: Callable[[SourceRequest], Loaded]
+    least_rows: int = 1

@@ -12,21 +12,25 @@ from readmission_platform.governance.policy.adoptable import AdoptionKind, Conte
 
 
 class Proposal(NamedTuple):
-    """A file of ``configs/``, and how it is read for a model; what belongs to the environment leaves the model out."""
+    """A file of ``configs/``, and how it is read for a model; what belongs to the environment leaves the model out.
+
+    ``option`` names it to the commands of ``readmission policy``; the gate policy needs none.
+    """
 
     file: str
     read: Callable[[Settings, str], Content]
+    option: str = ""
 
 
 PROPOSALS: Mapping[AdoptionKind, Proposal] = {
-    "roles_adopted": Proposal("roles.yaml", lambda settings, _: files.roles_config(settings)),
+    "roles_adopted": Proposal("roles.yaml", lambda settings, _: files.roles_config(settings), "--roles"),
     "promotion_rules_adopted": Proposal(
-        "promotion in environments/*.yaml", lambda settings, _: files.promotion_rules(settings)
+        "promotion in environments/*.yaml", lambda settings, _: files.promotion_rules(settings), "--promotion"
     ),
     "policy_adopted": Proposal("gates.yaml", files.gate_policy),
-    "change_plan_adopted": Proposal("change_plan.yaml", files.change_plan_config),
-    "monitoring_adopted": Proposal("monitoring.yaml", files.monitoring_config),
-    "evaluation_adopted": Proposal("model.yaml", files.evaluation_config),
+    "change_plan_adopted": Proposal("change_plan.yaml", files.change_plan_config, "--plan"),
+    "monitoring_adopted": Proposal("monitoring.yaml", files.monitoring_config, "--monitoring"),
+    "evaluation_adopted": Proposal("model.yaml", files.evaluation_config, "--evaluation"),
 }
 
 

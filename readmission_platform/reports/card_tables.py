@@ -44,6 +44,11 @@ def _release(document: Document, wording: Wording) -> Iterator[Row]:
     yield "version", document["version"]
     yield "data", document["source"] or NOTHING
     yield "trained", f"{(provenance['trained_at'] or NOTHING)[:16].replace('T', ' ')} UTC"
+    made = provenance["recalibrated"]
+    if made:
+        yield "keeps the model of", (f"version {made['of_version']}, its log odds times {figure(made['slope'])} plus "
+                                     f"{figure(made['intercept'])}, by the latest {count(made['rows'])} "
+                                     f"{wording.words.rows} whose outcome is known")  # fmt: skip
     yield "verdict of the gates", {"pass": "accepted", "fail": "rejected"}.get(document["verdict"], "not judged yet")
 
 

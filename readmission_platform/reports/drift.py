@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
-from readmission_platform.evaluation.drift.stability import DRIFT, MISSING, RISK
+from readmission_platform.evaluation.drift.kinds import DRIFT, MISSING, RISK
 from readmission_platform.evaluation.drift.windows import Verdict
 from readmission_platform.evaluation.words import Words
 from readmission_platform.storage.home import replace_file

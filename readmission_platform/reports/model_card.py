@@ -44,7 +44,7 @@ def card_of(document: Document, config: ModelCardConfig) -> dict[str, Any]:
             {
                 "id": name,
                 "title": section.title,
-                "texts": [_text(each, config.texts[each], document["source"]) for each in section.texts],
+                "texts": [_text(each, config.texts[each], document) for each in section.texts],
                 "tables": [
                     _table(TABLES[each], document, wording, config) for each in section.tables if each in TABLES
                 ],
@@ -135,8 +135,10 @@ def _found(path: str, document: Document) -> Any:
     return value
 
 
-def _text(name: str, text: CardText, source: str | None) -> dict[str, Any]:
-    words = _words(text, source)
+def _text(name: str, text: CardText, document: Document) -> dict[str, Any]:
+    words, made = _words(text, document["source"]), document["provenance"]["recalibrated"]
+    if made and text.recalibrated.strip():
+        words = text.recalibrated.strip().replace("{of_version}", str(made["of_version"]))
     return {
         "id": name,
         "title": text.title,
@@ -178,7 +180,7 @@ def _answer(answer: str, document: Document, wording: Wording, config: ModelCard
     path = answer.split("/", 1)[-1]
     if answer.startswith(TEXT):
         text = config.texts.get(path)
-        said = _text(path, text, document["source"]) if text else {"title": path, "not_available": "there is none"}
+        said = _text(path, text, document) if text else {"title": path, "not_available": "there is none"}
         return {"words": said["title"], "target": f"text-{path}", "not_available": said["not_available"]}
     value = _found(path, document)
     if value is _ABSENT:

@@ -78,7 +78,7 @@ def figure(value: float | None, digits: int | None = None) -> str:
         return NOTHING
     if digits is None:
         digits = 0 if abs(value) >= 100 else (4 if abs(value) < 0.02 else 3)
-    return f"{value:,.{digits}f}"
+    return f"{value:z,.{digits}f}"
 
 
 def interval(estimate: Mapping[str, Any] | None) -> str:
@@ -98,8 +98,8 @@ def signed(estimate: Mapping[str, Any] | None) -> str:
     if not estimate or estimate.get("value") is None:
         return NOTHING
     low, high = estimate.get("low"), estimate.get("high")
-    value = f"{estimate['value']:+.4f}"
-    return value if low is None or high is None else f"{value} ({low:+.4f} to {high:+.4f})"
+    value = f"{estimate['value']:+z.4f}"
+    return value if low is None or high is None else f"{value} ({low:+z.4f} to {high:+z.4f})"
 
 
 def count(people: int | None) -> str:

@@ -21,6 +21,7 @@ from readmission_platform.foundation.steps import reached
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import CommitProperties, DeltaTable
+    from pyarrow.dataset import Expression
 
 WRITE_ATTEMPTS = 5
 
@@ -100,10 +101,12 @@ class Lake:
         version: int | None = None,
         columns: Sequence[str] | None = None,
         where: Mapping[str, Sequence[str]] | None = None,
+        kept: "Expression | None" = None,
     ) -> pd.DataFrame:
         """Read rows, with the ``attrs`` they were written with.
 
-        ``where`` keeps the rows whose (text) column has one of the values given.
+        ``where`` keeps the rows whose (text) column has one of the values given, ``kept`` those that a filter of Arrow
+        lets through. Of both only the files are read that can hold such rows.
 
         Raises
         ------
@@ -112,11 +115,11 @@ class Lake:
         """
         import pyarrow as pa
         from pyarrow import compute
+        from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
         opened = self.open(table, version)
         # Partitions that are not asked for are left out before any file is looked at: a year has hundreds.
         partitioned = [name for name in opened.metadata().partition_columns if (where or {}).get(name)]
-        kept = None
         for column, values in (where or {}).items():
             if column in partitioned:
                 continue
@@ -127,6 +130,9 @@ class Lake:
                 partitions=[(name, "in", list((where or {})[name])) for name in partitioned] or None,
                 columns=list(columns) if columns else None,
                 filters=kept,
+                # By itself Delta has Arrow's threads read through Python objects. One that lets go of such an object
+                # while the interpreter ends aborts the process (apache/arrow#34314).
+                filesystem=SubTreeFileSystem(str(self.root / table), LocalFileSystem()),
             )
         except (OSError, pa.ArrowInvalid) as error:
             raise TableDamaged(table) from error

@@ -42,7 +42,8 @@ from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.monitoring import DriftConfig
 from readmission_platform.encounters.cohort import eligible_encounters
 from readmission_platform.encounters.sources import load_synthetic, load_uci
-from readmission_platform.evaluation.drift.stability import DRIFT, RISK, Reference, measure, reference_of
+from readmission_platform.evaluation.drift.kinds import DRIFT, RISK
+from readmission_platform.evaluation.drift.stability import Reference, measure, reference_of
 from readmission_platform.evaluation.drift.windows import DriftLimits, alarming, verdicts, windows_of
 from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.foundation.errors import GovernanceError

@@ -31,7 +31,7 @@ from readmission_platform.commands.terminal import console
 from readmission_platform.config.environment import settings
 from readmission_platform.config.files import model_config
 from readmission_platform.encounters.cohort import eligible_encounters
-from readmission_platform.encounters.icd9 import as_recorded, category
+from readmission_platform.encounters.icd9 import as_recorded, category_of
 from readmission_platform.encounters.icd10 import DRAWS, forth, translated
 from readmission_platform.encounters.sources import load_synthetic, load_uci
 from readmission_platform.evaluation.estimates.bootstrap import Estimate, bootstrap
@@ -62,7 +62,7 @@ MEASURES = {"auroc": "AUROC", "calibration_slope": "calibration slope", "observe
 
 
 def out_of_fold(
-    inputs: Mapping[str, pd.DataFrame], fitted_on: str, labels: np.ndarray, folds: np.ndarray,
+    inputs: Mapping[str, pd.DataFrame], fitted_on: str, labels: np.ndarray, folds: np.ndarray, entities: np.ndarray,
     given: Mapping[str, Any], *, seed: int,
 ) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:  # fmt: skip
     """Return out-of-fold risks by inputs, recalibrated on those fitted on, and how often their codes have a statistic.
@@ -74,12 +74,15 @@ def out_of_fold(
     for fold in range(int(folds.max()) + 1):
         held_out = folds == fold
         with threadpool_limits(1, user_api="openmp"):
-            fit = CONTRACT.estimator.pipeline(given, seed=seed).fit(inputs[fitted_on][~held_out], labels[~held_out])
+            others = CONTRACT.estimator.fitted_with(entities[~held_out])
+            fit = CONTRACT.estimator.pipeline(given, seed=seed).fit(
+                inputs[fitted_on][~held_out], labels[~held_out], **others
+            )
             for name, frame in inputs.items():
                 raw[name][held_out] = fit.predict_proba(frame[held_out])[:, 1]
         for name, frame in inputs.items():
-            for kind, of_codes in (("code", as_recorded), ("category", category)):
-                shares = [of_codes(frame.loc[held_out, column].dropna()).isin(
+            for kind, of_codes in (("code", as_recorded), ("category", category_of)):
+                shares = [frame.loc[held_out, column].dropna().map(of_codes).isin(
                     fit[0].common_[f"{column}_{'category_' * (kind == 'category')}rate"]).mean()
                     for column in DIAGNOSES]  # fmt: skip
                 known.setdefault(f"{name}: {kind}", []).append(float(np.mean(shares)))
@@ -124,7 +127,7 @@ def fates(inputs: pd.DataFrame, back: pd.DataFrame, draws: np.ndarray) -> dict[s
     same = 0
     for place, column in enumerate(DIAGNOSES):
         there = inputs[column].notna()
-        same += int((category(back.loc[there, column]) == category(inputs.loc[there, column])).sum())
+        same += int((back.loc[there, column].map(category_of) == inputs.loc[there, column].map(category_of)).sum())
         pairs = Counter(zip(inputs.loc[there, column], (draws // (place + 1) % DRAWS)[there].tolist(), strict=True))
         for (code, draw), count in pairs.items():
             written = forth(code, draw)
@@ -142,12 +145,13 @@ def report_of(archive: Path | None) -> dict[str, Any]:
     inputs = CONTRACT.data.inputs_of(development, development)
     labels = development["readmitted_30d"].to_numpy("int64")
     folds = entity_folds(development["entity_key"], folds=model.folds).to_numpy()
+    entities = development["entity_key"].to_numpy()
     # What each code is written as is drawn by encounter.
     draws = pd.util.hash_array(development["encounter_id"].to_numpy("int64"))
     both = {NATIVE: inputs, TRANSLATED: CONTRACT.watch.translated(inputs, draws)}
-    scores, known = out_of_fold(both, NATIVE, labels, folds, model.settings, seed=model.seed)
-    own, own_known = out_of_fold({FROM_THE_START: both[TRANSLATED]}, FROM_THE_START, labels, folds, model.settings,
-                                 seed=model.seed)  # fmt: skip
+    scores, known = out_of_fold(both, NATIVE, labels, folds, entities, model.settings, seed=model.seed)
+    own, own_known = out_of_fold({FROM_THE_START: both[TRANSLATED]}, FROM_THE_START, labels, folds, entities,
+                                 model.settings, seed=model.seed)  # fmt: skip
     found = judged(scores | own, labels, pd.factorize(development["entity_key"])[0],
                    replicates=model.bootstrap_replicates, seed=model.seed)  # fmt: skip
     return {

@@ -33,7 +33,7 @@ from readmission_platform.config.files import model_config
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.cohort import eligible_encounters
 from readmission_platform.encounters.history import history_of
-from readmission_platform.encounters.icd9 import category
+from readmission_platform.encounters.icd9 import category_of
 from readmission_platform.encounters.sources import load_synthetic, load_uci
 from readmission_platform.evaluation.estimates.comparison import compare
 from readmission_platform.evaluation.estimates.folds import entity_folds
@@ -87,7 +87,7 @@ def _further_history(development: pd.DataFrame) -> pd.DataFrame:
     def before(flag: pd.Series) -> pd.Series:
         return flag.groupby(patient, sort=False).cumsum() - flag
 
-    clock, first = rows["encounter_id"].rank(), category(rows["diag_1"])
+    clock, first = rows["encounter_id"].rank(), rows["diag_1"].map(category_of, na_action="ignore")
     earlier = first.groupby(patient, sort=False).shift()
     return pd.DataFrame({
         "prior_later_readmissions": before((rows["readmitted"] == ">30").astype(float)),

@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler, TargetEncoder
 
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.encounters.history import HISTORY_COLUMNS
-from readmission_platform.encounters.icd9 import category
+from readmission_platform.encounters.icd9 import category_of
 from readmission_platform.evaluation.estimates.calibration import logit
 from readmission_platform.models.readmission_30d.features import EncounterEncoder, categorical_mask, monotone_directions
 from readmission_platform.models.readmission_30d.inputs import DIAGNOSES
@@ -106,7 +106,7 @@ def statistics_of(*combined: Sequence[str]) -> Columns:
 
     def values(frame: pd.DataFrame) -> pd.DataFrame:
         text = frame.assign(number_inpatient=frame["number_inpatient"].clip(upper=5)).astype(object)
-        text = text.assign(**{name: category(frame[name]) for name in DIAGNOSES})
+        text = text.assign(**{name: frame[name].map(category_of, na_action="ignore") for name in DIAGNOSES})
         joined = {" ".join(names): text[list(names)].astype(str).agg(" ".join, axis=1) for names in combined}
         return pd.DataFrame(joined)
 

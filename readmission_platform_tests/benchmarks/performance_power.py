@@ -36,10 +36,10 @@ from readmission_platform.config.files import model_config, monitoring_config
 from readmission_platform.config.model import ModelConfig
 from readmission_platform.config.monitoring import PerformanceConfig
 from readmission_platform.encounters.cohort import MATURITY_DAYS, eligible_encounters
+from readmission_platform.encounters.history import DAY
 from readmission_platform.encounters.sources import load_synthetic, load_uci
 from readmission_platform.evaluation.operation.live import ALL, SEEN, UNSEEN
 from readmission_platform.intake.sources import SourceRequest
-from readmission_platform.lifecycle.days.scoring import DAY
 from readmission_platform.lifecycle.monitoring.live_verdicts import ESTIMATE, MEASURED, WORSE, Periods
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform_tests.benchmarks.streams import Stream, listed, train

@@ -66,6 +66,20 @@ def test_a_version_of_which_little_is_known_has_a_complete_card_that_says_what_w
     assert "readmission study" in card_markdown(card)
 
 
+def test_the_card_of_a_recalibrated_version_says_whose_model_it_keeps_and_what_was_corrected(document: dict[str, Any]):
+    fitted = card_markdown(card_of(document, CONFIG))
+    assert "Nothing was calibrated or refitted on the data it was evaluated on" in fitted
+    corrected = deepcopy(document)
+    corrected["provenance"]["recalibrated"] = {"of_version": "7", "slope": 1.125, "intercept": -0.25, "rows": 5000,
+                                               "matured": 1200, "until": "2026-09-30"}  # fmt: skip
+    card = card_of(corrected, CONFIG)
+    assert card["gaps"] == []
+    said = card_markdown(card)
+    assert "Nothing was calibrated or refitted" not in said
+    assert "The model of version 7 is kept, and its risks are corrected" in said
+    assert "version 7, its log odds times 1.125 plus -0.250, by the latest 5,000 encounters" in said
+
+
 def test_what_is_hidden_or_undefined_says_so(document: dict[str, Any]):
     hidden = deepcopy(document)
     hidden["estimates"]["auroc_test"] |= {"value": None, "low": None, "high": None}

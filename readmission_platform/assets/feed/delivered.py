@@ -26,7 +26,7 @@ from readmission_platform.assets.presentation import (
     reasons_table,
     table,
 )
-from readmission_platform.evaluation.disclosure import in_words
+from readmission_platform.evaluation.disclosure import HIDDEN
 from readmission_platform.evaluation.operation.shown import shown_counts
 from readmission_platform.foundation.counting import counted
 from readmission_platform.intake.contract import RowContract
@@ -133,20 +133,20 @@ def _usual(workspace: Workspace, taken: TakenIn, words: Words, *, run_id: str) -
 
 def _tell(context: dg.AssetExecutionContext, taken: TakenIn, feed: RowContract) -> None:
     """Show each day's account on its own partition, and warn of what was set aside."""
-    of_day = {
-        str(day): reasons_table(lines, ["file", "column", "code", "reason"], counted="lines")
-        for day, lines in taken.quarantined.groupby(taken.day)
-    }
+    of_day = {str(day): lines for day, lines in taken.quarantined.groupby(taken.day)}
     codes, translated = codes_taken_in(taken, feed), set(taken.translations[taken.day])
     for account in _shown_accounts(taken):
         day = account.pop(taken.day)
-        aside = {"set aside": of_day[day]} if day in of_day else {}
+        aside = {}
+        if day in of_day:
+            aside["set aside"] = reasons_table(of_day[day], ["file", "column", "code", "reason"], counted="lines",
+                                               hidden=account["quarantined"] == HIDDEN)  # fmt: skip
         if day in translated:
             aside["codes"] = dg.MetadataValue.text(said_of(codes.loc[[day]], feed))
         context.add_asset_metadata({**account, **aside}, partition_key=day)
     rows, files = (int(taken.accounts[name].sum()) for name in ("quarantined", "files_quarantined"))
     if rows or files:
-        said = f"{in_words(rows)} rows and {counted(files, 'whole file')}"
+        said = " and ".join([*(["rows"] if rows else []), *([counted(files, "whole file")] if files else [])])
         context.log.warning(f"set aside: {said}; `readmission quarantine list` says why")
 
 

@@ -20,7 +20,7 @@ from readmission_platform.assets.presentation import (
     reasons_table,
     table,
 )
-from readmission_platform.evaluation.disclosure import in_words
+from readmission_platform.evaluation.disclosure import HIDDEN
 from readmission_platform.evaluation.operation.shown import shown_outcome_counts
 from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.frames import frame_digest
@@ -83,13 +83,19 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
         lake.write(OUTCOME_CORRECTIONS, taken.corrections, **written)
         lake.write(OUTCOME_ACCOUNTING, taken.accounts, **written)
         _tell(context, taken.accounts)
+        shown = list(_shown_days(taken.accounts, lake))
         kept = recorded_outcomes(lake, [day for day in days if day not in found])
         yield dg.MaterializeResult(
             value=pd.concat([taken.accepted, kept], ignore_index=True),
             data_version=dg.DataVersion(frame_digest(taken.accepted)),
             metadata={
-                "days": table(_shown_days(taken.accounts, lake)),
-                "quarantined": reasons_table(taken.quarantined, [lake.day, "column", "code", "reason"], counted="rows"),
+                "days": table(shown),
+                "quarantined": reasons_table(
+                    taken.quarantined,
+                    [lake.day, "column", "code", "reason"],
+                    counted="rows",
+                    hidden=any(each["quarantined"] == HIDDEN for each in shown),
+                ),
                 "dates": "as delivered; those of a replay are simulated",
             },
             check_results=[_accounted_for(taken.accounts, taken.accepted), *_set_aside(workspace)],
@@ -101,7 +107,7 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
 def _tell(context: dg.AssetExecutionContext, accounts: pd.DataFrame) -> None:
     rows, files = (int(accounts[name].sum()) for name in ("quarantined", "files_quarantined"))
     if rows or files:
-        said = f"{in_words(rows)} rows and {counted(files, 'whole file')}"
+        said = " and ".join([*(["rows"] if rows else []), *([counted(files, "whole file")] if files else [])])
         context.log.warning(f"set aside: {said}; `readmission quarantine list` says why")
 
 

@@ -87,4 +87,4 @@ def _with_interval(estimate: Mapping[str, Any]) -> str:
     if None in (estimate["value"], estimate["low"], estimate["high"]):
         return "not defined"
     n = "hidden" if estimate["n"] is None else f"{estimate['n']:,}"
-    return f"{estimate['value']:.4f} ({estimate['low']:.4f} to {estimate['high']:.4f}), n = {n}"
+    return f"{estimate['value']:z.4f} ({estimate['low']:z.4f} to {estimate['high']:z.4f}), n = {n}"

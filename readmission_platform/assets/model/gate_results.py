@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from readmission_platform.assets.presentation import plain, table
-from readmission_platform.foundation.counting import counted
+from readmission_platform.foundation.counting import counted, decimal, is_count
 from readmission_platform.governance.policy.gates import GateResult, verdict
 
 OTHER_GATES = "other_gates"
@@ -103,9 +103,10 @@ def _has_interval(result: GateResult) -> bool:
 
 
 def _figure(result: GateResult) -> str:
-    """Say what was observed, with its interval; whole numbers as such."""
+    """Say what was observed, with its interval; a count has none."""
     if result.observed is None:
         return "nothing"
-    if not _has_interval(result):
-        return f"{result.observed:,.0f}" if result.observed == int(result.observed) else f"{result.observed:.4g}"
-    return f"{result.observed:.3f} ({result.low:.3f} to {result.high:.3f})"
+    low, high = result.low, result.high
+    if low is None or high is None or (low == high and is_count(result.observed)):
+        return decimal(result.observed, 4)
+    return f"{decimal(result.observed, 4)} ({decimal(low, 4)} to {decimal(high, 4)})"

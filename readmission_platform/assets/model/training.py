@@ -134,28 +134,28 @@ def _auroc(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def _fit(context: dg.AssetExecutionContext, training: TrainingTable, workspace: Workspace) -> Fitted:
-    """Cross-validate the model and, where a core is free, fit what it is held against."""
+    """Cross-validate the model, and fit what it is held against: one after the other, each on every core."""
     contract, settings = workspace.contract, workspace.config.settings
     trained_on = (training.frame[list(contract.inputs)], training.labels, training.folds)
-    entities = training.entities
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        baselines = beside.submit(contract.data.baselines, *trained_on)
-        permuted = beside.submit(
-            permuted_labels_auroc,
-            lambda inputs, labels, folds, whose: (
-                contract.estimator.cross_validate(
-                    inputs, labels, folds, settings, entities=whose, seed=training.seed
-                ).scores
-            ),
-            *trained_on,
-            entities,
-            seed=training.seed,
+
+    def fitted(
+        inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray, entities: np.ndarray, **how: Any
+    ) -> CrossValidated:
+        return contract.estimator.cross_validate(
+            inputs, labels, folds, settings, entities=entities, seed=training.seed, **how
         )
-        fitted = contract.estimator.cross_validate(
-            *trained_on, settings, entities=entities, seed=training.seed,
+
+    return Fitted(
+        fitted(
+            *trained_on,
+            training.entities,
             progress=lambda done, total: context.log.info(f"fold {done} of {total} fitted"),
-        )  # fmt: skip
-        return Fitted(fitted, baselines.result(), permuted.result())
+        ),
+        contract.data.baselines(*trained_on),
+        permuted_labels_auroc(
+            lambda *permuted: fitted(*permuted).scores, *trained_on, training.entities, seed=training.seed
+        ),
+    )
 
 
 def _recorded(
@@ -170,9 +170,11 @@ def _recorded(
 ) -> dict[str, Any]:
     """Return what the ledger keeps of a version that was trained, its evidence written."""
     lake, contract, model = workspace.lake, workspace.contract, found.fitted.model
-    rows = evidence_of(contract, training, found.fitted.scores, workspace.pseudonym_key, baselines=found.baselines)
-    measured = measured_on(training, model, stored, workspace, development_of(cohort))
-    explained = explained_by(contract, model, training)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        explaining = beside.submit(explained_by, contract, model, training)
+        rows = evidence_of(contract, training, found.fitted.scores, workspace.pseudonym_key, baselines=found.baselines)
+        measured = measured_on(training, model, stored, workspace, development_of(cohort))
+        explained = explaining.result()
     table_version = lake.open(lake.names.features).version()
     return {
         "run_id": context.run.run_id,

@@ -21,7 +21,8 @@ from readmission_platform.assets.monitoring.drift_results import (
     judged_result,
 )
 from readmission_platform.assets.presentation import PLATFORM_TEAM, SCIENCE_TEAM, nothing_to_check
-from readmission_platform.evaluation.drift.stability import DRIFT, RISK, Measured, measure
+from readmission_platform.evaluation.drift.kinds import DRIFT, RISK
+from readmission_platform.evaluation.drift.stability import Measured, measure
 from readmission_platform.evaluation.drift.windows import Window, judged
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord

@@ -136,7 +136,7 @@ def _topic(name: str, rows: pd.DataFrame, settings: PerformanceConfig, words: Wo
     worse, unsure = measured[measured["result"] == WORSE], measured[measured["result"] == INSUFFICIENT]
     if measured.empty:
         text = ", ".join(
-            f"{row['measure']} {row['value']:.3f}" for row in _records(estimates) if pd.notna(row["value"])
+            f"{row['measure']} {row['value']:z.3f}" for row in _records(estimates) if pd.notna(row["value"])
         )
         beforehand = f"estimate from the risks themselves: {text}" if text else "there is no estimate of this"
         said = f"Nothing has matured: no day of this version is old enough and has its outcomes; {beforehand}."
@@ -158,9 +158,9 @@ def _topic(name: str, rows: pd.DataFrame, settings: PerformanceConfig, words: Wo
 
 
 def _against(row: Mapping[Any, Any], settings: PerformanceConfig) -> str:
-    promised = f", promised {row['promised']:.3f}" if pd.notna(row["promised"]) else ""
+    promised = f", promised {row['promised']:z.3f}" if pd.notna(row["promised"]) else ""
     limit = describe(settings.limits[row["measure"]])
-    return f"{row['measure']} {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}), limit: {limit}{promised}"
+    return f"{row['measure']} {row['value']:z.3f} ({row['low']:z.3f} to {row['high']:z.3f}), limit: {limit}{promised}"
 
 
 def _complete(due: pd.DataFrame, settings: PerformanceConfig) -> dg.AssetCheckResult:
@@ -171,8 +171,7 @@ def _complete(due: pd.DataFrame, settings: PerformanceConfig) -> dg.AssetCheckRe
         return _warning(COMPLETE, True, "Nothing has matured: no day with deliveries is old enough.", {})
     count = f"{len(latest) - len(lacking)} of {len(latest)} days have their outcomes."
     shown = {"days due": len(latest), "days lacking outcomes": len(lacking),
-             "lacking": table({"day": day, "share of its outcomes": row["coverage"]}
-                              for day, row in lacking.to_dict("index").items())}  # fmt: skip
+             "lacking": table({"day": str(day)} for day in lacking.index)}  # fmt: skip
     if lacking.empty:
         return _warning(COMPLETE, True, f"{_RULES[COMPLETE]} {count}", shown)
     named = ", ".join(map(str, lacking.index[:_LISTED])) + (", ..." if len(lacking) > _LISTED else "")

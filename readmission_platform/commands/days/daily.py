@@ -31,6 +31,8 @@ def replay(
     from readmission_platform import launcher as lifecycle
     from readmission_platform.assets.feed.replay import ReplayConfig
 
+    if days < 1:
+        raise BadInput(f"--days: {days}; a replay needs at least one day")
     current = workspace(make=True)
     before = set(current.landing.days())
     with launching(current, quiet=as_json) as launcher:

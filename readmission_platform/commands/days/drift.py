@@ -8,8 +8,9 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import ActingKey, Json, launching, out, print_json, workspace
-from readmission_platform.foundation.errors import BadInput, Refused
+from readmission_platform.commands.decided import check_reason, event_number, show_decision
+from readmission_platform.commands.terminal import ActingKey, Json, advice, launching, out, print_json, workspace
+from readmission_platform.foundation.errors import BadInput
 
 if TYPE_CHECKING:
     from readmission_platform.governance.promotion.drift_acceptances import Acceptance
@@ -20,23 +21,25 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show every condition; c
 
 
 def list_drift(
-    everything: Annotated[bool, typer.Option("--all", help="Also acceptances that count no more, and why.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also acceptances that ended, were replaced, never counted.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """What has drifted of the versions in production and in staging, and what is accepted, by whom and until when."""
+    """What has drifted of the versions in production and in staging; what is accepted or withdrawn, and by whom."""
     drifted, accepted = _found(workspace())
-    shown = [each for each in accepted if everything or not each.problems]
+    shown = [each for each in accepted if everything or each.withdrawn or not each.problems]
     if as_json:
         print_json({"versions": drifted, "accepted": [each.to_json() for each in shown]})
         return
+    if not drifted:
+        out.print(advice("no version is in production or in staging, so nothing is watched: `readmission status` lists "
+                         "the versions, `readmission promote` brings one there"), soft_wrap=True)  # fmt: skip
     for each in drifted:
         windows = each["windows"]
-        days = (
-            f"{windows[0]['first_day']} to {windows[-1]['last_day']}"
-            if windows
-            else "the latest windows are not judged yet"
-        )
-        out.print(f"[bold]version {each['version']}[/] in {each['state']}: {days}")
+        days = f"{windows[0]['first_day']} to {windows[-1]['last_day']}" if windows else ""
+        said = "; ".join(filter(None, (days, advice(each["to_do"]))))
+        out.print(f"[bold]version {each['version']}[/] in {each['state']}: {said}", soft_wrap=True)
         if each["drifted"]:
             rows = (_measured(one) for one in each["drifted"])
             out.print(summary.make_table(("column", "measure", "highest", "limit", "accepted"), rows))
@@ -45,7 +48,10 @@ def list_drift(
     if shown:
         out.print(summary.make_table(("event", "version", "columns", "until", "by", "reason", "counts"),
                                      (_line(each) for each in shown)))  # fmt: skip
-    else:
+    for given in shown:
+        if given.withdrawn:
+            out.print(f"event {given.event} was {given.withdrawn.says()}", markup=False, soft_wrap=True)
+    if all(each.problems for each in shown):
         out.print("no drift is accepted")
 
 
@@ -87,21 +93,15 @@ def accept(
         signer = signer_of_acceptance(current, ledger, key=key, approver=approver)
         considered = consider_acceptance(asked, signer, ledger=ledger, workspace=current)
         event = None if dry_run or not considered.allowed else record_acceptance(ledger, considered)
-    if as_json:
-        said = considered.signed["statement"] if considered.signed else {}
-        print_json({"event": event.seq if event else None, "allowed": considered.allowed,
-                    "conditions": [each.to_json() for each in considered.conditions], **said})  # fmt: skip
-    elif event is None:
-        summary.show_conditions(out, considered.conditions)
-        out.print(f"this can{'' if considered.allowed else 'not'} be accepted; nothing changed")
-    else:
-        out.print(f"accepted until {until} by {event.actor} (event {event.seq}): {', '.join(columns)}", markup=False)
-    if not considered.allowed:
-        raise Refused(considered.reasons())
+    done = f"accepted until {until} by {event.actor} (event {event.seq}): {', '.join(columns)}" if event else ""
+    show_decision(considered, event, possible=("this", "be accepted"), done=done, as_json=as_json,
+                  **(considered.signed["statement"] if considered.signed else {}))  # fmt: skip
 
 
 def withdraw(
-    event: Annotated[int, typer.Argument(help="The event that accepted it; see `drift list`.")],
+    event: Annotated[
+        int, typer.Argument(metavar="EVENT", parser=event_number, help="The event that accepted it; see `drift list`.")
+    ],
     reason: Reason = "",
     key: ActingKey = None,
     dry_run: DryRun = False,
@@ -111,23 +111,16 @@ def withdraw(
     from readmission_platform.governance.promotion.drift_withdrawals import record_withdrawal
     from readmission_platform.lifecycle.monitoring.acceptance import consider_withdrawal
 
-    if not dry_run and not reason.strip():
-        raise BadInput("--reason is required: it is recorded")
+    check_reason(reason, dry_run=dry_run)
     current = workspace(key=key)
     with current.ledger() as ledger:
         decision = consider_withdrawal(event, reason or "dry run", ledger=ledger, workspace=current)
         recorded = None if dry_run else record_withdrawal(ledger, decision)
-    if as_json:
-        conditions = [item.to_json() for item in decision.conditions]
-        print_json({"event": recorded.seq if recorded else None, "allowed": decision.allowed,
-                    "conditions": conditions})  # fmt: skip
-    elif recorded is None:
-        summary.show_conditions(out, decision.conditions)
-        out.print(f"it can{'' if decision.allowed else 'not'} be withdrawn; nothing changed")
-    else:
-        out.print(f"withdrawn (event {recorded.seq}): the drift counts again, but for what another acceptance covers")
-    if not decision.allowed:
-        raise Refused(decision.reasons())
+    show_decision(
+        decision, recorded, possible=("it", "be withdrawn"), as_json=as_json,
+        done=f"withdrawn (event {recorded.seq}): the drift counts again, but for what another acceptance in "
+        "`readmission drift list` covers" if recorded else "",
+    )  # fmt: skip
 
 
 def _found(current: "Workspace") -> tuple[list[dict[str, Any]], list["Acceptance"]]:
@@ -150,8 +143,10 @@ def _only_version(current: "Workspace") -> str:
         pointers = ledger.pointers()
     there = [pointer.version for pointer in pointers.values() if pointer.version is not None]
     if len(there) != 1:
-        named = " and ".join(sorted(there)) or "none"
-        raise BadInput(f"--version: say of which version; in production and staging: {named}")
+        where = "none is in production or in staging, and no other scores (`readmission promote`)"
+        if there:
+            where = f"in production and staging: {' and '.join(sorted(there))}"
+        raise BadInput(f"--version: say of which version; {where}")
     return there[0]
 
 
@@ -163,5 +158,5 @@ def _measured(one: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _line(each: "Acceptance") -> tuple[str, ...]:
     parts = (str(each.event), each.version, ", ".join(each.names), each.until, each.whose, each.reason,
-             "; ".join(each.problems) or "yes")  # fmt: skip
+             "withdrawn" if each.withdrawn else "; ".join(each.problems) or "yes")  # fmt: skip
     return tuple(escape(part) for part in parts)

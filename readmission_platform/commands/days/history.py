@@ -132,8 +132,8 @@ def _said(prediction: Mapping[str, Any]) -> str:
 
 
 def _made_of(contributions: Mapping[str, Any]) -> str:
-    parts = ", ".join(f"{part['feature']} {part['log_odds']:+.2f}" for part in contributions["parts"])
-    return f"{contributions['baseline']:+.2f} to begin with, {parts}, all others {contributions['other']:+.2f}"
+    parts = ", ".join(f"{part['feature']} {part['log_odds']:+z.2f}" for part in contributions["parts"])
+    return f"{contributions['baseline']:+z.2f} to begin with, {parts}, all others {contributions['other']:+z.2f}"
 
 
 def _rests_on(version: str, found: Mapping[str, Any], record: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,15 +1,16 @@
 """Commands about who is who: ``identities list``, ``merge`` and ``part``. None of them prints a number of a person."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from readmission_platform import summary
+from readmission_platform.commands.decided import check_reason, event_number, show_decision
 from readmission_platform.commands.terminal import ActingKey, Json, out, print_json, workspace
-from readmission_platform.foundation.errors import BadInput, Refused
 
 if TYPE_CHECKING:
+    from readmission_platform.governance.ledger.ledger import Ledger
     from readmission_platform.governance.promotion.identities import IdentityDecision
 
 Reason = Annotated[str, typer.Option(help="Why; required and recorded.")]
@@ -48,7 +49,7 @@ def merge(
     """Join the records of two numbers that are one person: from the next scoring on they have one past."""
     from readmission_platform.lifecycle.days.identities import consider_merge
 
-    _check_reason(reason, dry_run=dry_run)
+    check_reason(reason, dry_run=dry_run)
     current = workspace(key=key)
     with current.ledger() as ledger:
         decision = consider_merge(retired, kept, reason or "dry run", ledger=ledger, workspace=current)
@@ -56,7 +57,10 @@ def merge(
 
 
 def part(
-    event: Annotated[int, typer.Argument(help="The event that joined them; see `identities list`.")],
+    event: Annotated[
+        int,
+        typer.Argument(metavar="EVENT", parser=event_number, help="The event that joined them; see `identities list`."),
+    ],
     reason: Reason = "",
     key: ActingKey = None,
     dry_run: DryRun = False,
@@ -65,29 +69,16 @@ def part(
     """Part two numbers that were joined and are two persons after all."""
     from readmission_platform.lifecycle.days.identities import consider_parting
 
-    _check_reason(reason, dry_run=dry_run)
+    check_reason(reason, dry_run=dry_run)
     current = workspace(key=key)
     with current.ledger() as ledger:
         decision = consider_parting(event, reason or "dry run", ledger=ledger, workspace=current)
         _finish(decision, ledger, "parted", dry_run=dry_run, as_json=as_json)
 
 
-def _check_reason(reason: str, *, dry_run: bool) -> None:
-    if not dry_run and not reason.strip():
-        raise BadInput("--reason is required: it is recorded")
-
-
-def _finish(decision: "IdentityDecision", ledger: Any, done: str, *, dry_run: bool, as_json: bool) -> None:
+def _finish(decision: "IdentityDecision", ledger: "Ledger", done: str, *, dry_run: bool, as_json: bool) -> None:
     from readmission_platform.governance.promotion.identities import record_identity
 
     event = None if dry_run else record_identity(ledger, decision)
-    if as_json:
-        conditions = [item.to_json() for item in decision.conditions]
-        print_json({"event": event.seq if event else None, "allowed": decision.allowed, "conditions": conditions})
-    elif event is None:
-        summary.show_conditions(out, decision.conditions)
-        out.print(f"the two can{'' if decision.allowed else 'not'} be {done}; nothing changed")
-    else:
-        out.print(f"{done} (event {event.seq}); this counts from the next scoring and training on")
-    if not decision.allowed:
-        raise Refused(decision.reasons())
+    said = f"{done} (event {event.seq}); this counts from the next scoring and training on" if event else ""
+    show_decision(decision, event, possible=("the two", f"be {done}"), done=said, as_json=as_json)

@@ -8,8 +8,18 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import summary
-from readmission_platform.commands.terminal import ActingKey, Json, checked_day, launching, out, print_json, workspace
-from readmission_platform.foundation.errors import BadInput, Refused
+from readmission_platform.commands.decided import check_reason, show_decision
+from readmission_platform.commands.terminal import (
+    ActingKey,
+    Json,
+    check_reader,
+    checked_day,
+    launching,
+    out,
+    print_json,
+    workspace,
+)
+from readmission_platform.foundation.errors import BadInput
 
 if TYPE_CHECKING:
     from readmission_platform.lifecycle.workspace import Workspace
@@ -29,7 +39,7 @@ def list_quarantined(
 
     begin, end = (checked_day(value) if value else None for value in (first, last))
     current = workspace()
-    found = summarised(quarantined(current.lake, first=begin, last=end), current.contract)
+    found = summarised(quarantined(current.lake, first=begin, last=end), current.lake)
     if as_json:
         print_json(found)
     elif not found:
@@ -45,10 +55,11 @@ def show(
     file: Annotated[str, typer.Option(help="Only the file whose digest begins with this.")] = "",
     as_json: Json = False,
 ) -> None:
-    """What is wrong with a day's quarantined rows and outcomes, and what to do about it."""
+    """What is wrong with each of a day's quarantined rows and outcomes, and what to do; for who may read such rows."""
     from readmission_platform.lifecycle.days.quarantine import explained, lines_of_file, quarantined
 
     current = workspace()
+    check_reader(current)
     lines = quarantined(current.lake, first=checked_day(day), last=day)
     found = explained(lines_of_file(lines, file) if file else lines, current.contract)
     if as_json:
@@ -80,15 +91,16 @@ def release(
 
     if bool(row) == all_rows:
         raise BadInput("say which rows: either --row, once for each, or --all-rows")
-    if not dry_run and not reason.strip():
-        raise BadInput("--reason is required: it is recorded with the release")
+    check_reason(reason, dry_run=dry_run)
     current = workspace(key=key)
+    check_reader(current)
     with current.ledger() as ledger:
         decision = consider_release(checked_day(day), file, None if all_rows else row, reason or "dry run",
                                     ledger=ledger, workspace=current)  # fmt: skip
         event = None if dry_run else record_release(ledger, decision)
     if event is None:
-        _show_decision(decision, as_json=as_json)
+        show_decision(decision, None, possible=("the rows", "be released"), done="", as_json=as_json,
+                      rows=list(decision.request.rows))  # fmt: skip
         return
     _score(current, day, {"event": event.seq, "rows": list(decision.request.rows), "cells": event.payload["cells"]},
            as_json=as_json)  # fmt: skip
@@ -108,20 +120,9 @@ def _score(current: "Workspace", day: str, released: dict[str, Any], *, as_json:
         summary.show_days(out, accounts)
 
 
-def _show_decision(decision: Any, *, as_json: bool) -> None:
-    if as_json:
-        conditions = [item.to_json() for item in decision.conditions]
-        print_json({"rows": list(decision.request.rows), "allowed": decision.allowed, "conditions": conditions})
-    else:
-        summary.show_conditions(out, decision.conditions)
-        out.print(f"the rows {'can' if decision.allowed else 'cannot'} be released; nothing changed")
-    if not decision.allowed:
-        raise Refused(decision.reasons())
-
-
 def _rows(count: int | None) -> str:
     if count is None:
-        return "1 to 10"
+        return "hidden"
     return str(count) if count else "whole file"
 
 

@@ -21,9 +21,10 @@ def card(
     from readmission_platform.lifecycle.versions.model_card import card_for, write_card
 
     named = target.suffix.removeprefix(".") if target else ""
-    form = form or (named if named in FORMS else FORMS[0])
+    form = form or named or FORMS[0]
     if form not in FORMS:
-        raise BadInput(f"--format: {form} is unknown; choose {' or '.join(FORMS)}")
+        where = f"--format: {form}" if form != named else f"--out: .{named}"
+        raise BadInput(f"{where} is no form of a card; choose {' or '.join(FORMS)}")
     current = workspace()
     with current.ledger() as ledger:
         found = card_for(version, ledger=ledger, workspace=current)

@@ -71,10 +71,10 @@ def _show(shown: dict[str, Any]) -> None:
 
 
 def _interval(figure: dict[str, float]) -> str:
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+    return f"{figure['value']:z.3f} ({figure['low']:z.3f} to {figure['high']:z.3f})"
 
 
 def _say(made: dict[str, Any]) -> None:
     out.print(f"Keeps the model of version {made['of_version']}; slope {made['slope']:.3f}, intercept "
-              f"{made['intercept']:+.3f}, from the latest {made['rows']:,} rows whose outcome is known; "
+              f"{made['intercept']:+z.3f}, from the latest {made['rows']:,} rows whose outcome is known; "
               f"{made['matured']:,} have matured since the training (until {made['until']})")  # fmt: skip

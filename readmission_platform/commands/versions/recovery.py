@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from readmission_platform import summary
+from readmission_platform.commands.decided import check_reason, show_decision
 from readmission_platform.commands.terminal import ActingKey, Json, launching, out, print_json, workspace
-from readmission_platform.foundation.errors import BadInput, Refused, Unavailable
+from readmission_platform.foundation.errors import Unavailable
 
 
 def rollback(
@@ -22,10 +23,9 @@ def rollback(
     from readmission_platform.assets.model.rollback import RollbackConfig
     from readmission_platform.lifecycle.versions.decisions import consider_rollback, rollback_request
 
+    check_reason(reason, dry_run=dry_run)
     current = workspace(key=key)
     if not dry_run:
-        if not reason.strip():
-            raise BadInput("--reason is required: it is recorded with the rollback")
         from readmission_platform import launcher as lifecycle
 
         with launching(current, quiet=as_json) as launcher:
@@ -42,16 +42,9 @@ def rollback(
             ledger=ledger,
             workspace=current,
         )
-    if as_json:
-        conditions = [item.to_json() for item in decision.conditions]
-        print_json({"version": decision.target, "allowed": decision.allowed, "conditions": conditions})
-    else:
-        summary.show_conditions(out, decision.conditions)
-        verdict = "can" if decision.allowed else "cannot"
-        where = f"version {decision.target}" if decision.target else "an earlier version"
-        out.print(f"production {verdict} go back to {where}; nothing changed")
-    if not decision.allowed:
-        raise Refused(decision.reasons())
+    where = f"version {decision.target}" if decision.target else "an earlier version"
+    show_decision(decision, None, possible=("production", f"go back to {where}"), done="", as_json=as_json,
+                  version=decision.target)  # fmt: skip
 
 
 def reconcile(

@@ -181,7 +181,7 @@ def train(
     if sample is not None:
         if gates is not None:
             raise BadInput("--gates judges a version, and --sample makes none: use one of them")
-        check_source(current, source, archive)
+        check_source(current, source, archive, rows)
         name = source or next(iter(current.contract.sources))
         request = SourceRequest(archive=archive, rows=rows, seed=seed, cache=current.settings.home / "cache")
         _train_sample(current, name, request, sample, as_json=as_json)

@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from readmission_platform.evaluation.drift.cells import Codes, Vocabulary, compared_as, vocabulary_of
+from readmission_platform.evaluation.drift.kinds import DRIFT, MISSING, RISK, UNSEEN
 
 if TYPE_CHECKING:
     from evidently.core.report import Snapshot
 
-RISK = "risk"
-DRIFT, MISSING, UNSEEN = "drift", "missing", "unseen"
 MEASURED_COLUMNS = ["column", "measure", "score", "observed", "reference"]
 METHOD = "psi"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from readmission_platform.evaluation.drift.stability import DRIFT, MISSING, RISK, UNSEEN
+from readmission_platform.evaluation.drift.kinds import DRIFT, MISSING, RISK, UNSEEN
 
 # By column and measure, up to which score drift has been accepted.
 Accepted = Mapping[tuple[str, str], float]

@@ -94,7 +94,7 @@ def disagreements(found: Agreement, limits: Mapping[str, float]) -> list[str]:
     highest, moved = limits["max_psi"], found.psi
     said = []
     if apart is not None and abs(apart) > far:
-        said.append(f"mean risk differs by {apart:+.4f}, limit {far:g} either way")
+        said.append(f"mean risk differs by {apart:+z.4f}, limit {far:g} either way")
     if ranks is not None and ranks < lowest:
         said.append(f"rank correlation {ranks:.3f}, at least {lowest:g}")
     if common is not None and common < fewest:

@@ -8,8 +8,11 @@ What belongs here: drawing counts of entities, and percentile intervals. What do
 themselves.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -66,7 +69,8 @@ def bootstrap(statistics: Statistics, *, clusters: int, rows: int, replicates: i
 
     Parameters
     ----------
-    statistics : takes counts (r, clusters) and returns named values (r,); NaN where undefined.
+    statistics : takes counts (r, clusters) and returns named values (r,); NaN where undefined. Called by a thread a
+        core.
     rows : number of rows behind the clusters; it only sets the chunk size.
     replicates : number of bootstrap replicates.
 
@@ -77,9 +81,13 @@ def bootstrap(statistics: Statistics, *, clusters: int, rows: int, replicates: i
     drawn: dict[Key, list[FloatArray]] = {key: [] for key in points}
     if clusters >= 2:
         chunk = max(1, CHUNK_CELLS // max(rows, 1))
-        for counts in replicate_counts(clusters=clusters, replicates=replicates, seed=seed, chunk=chunk):
-            for key, values in statistics(counts).items():
-                drawn[key].append(values)
+        chunks = replicate_counts(clusters=clusters, replicates=replicates, seed=seed, chunk=chunk)
+        cores = os.cpu_count() or 1
+        with ThreadPoolExecutor(max_workers=cores) as pool:
+            while waiting := list(islice(chunks, cores)):  # no more than these in memory
+                for found in pool.map(statistics, waiting):
+                    for key, values in found.items():
+                        drawn[key].append(values)
     estimates = {}
     for key, value in points.items():
         defined = np.isfinite(value) and drawn[key]

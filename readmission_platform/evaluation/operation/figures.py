@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
-from readmission_platform.evaluation.drift.stability import DRIFT, RISK
+from readmission_platform.evaluation.drift.kinds import DRIFT, RISK
 from readmission_platform.evaluation.drift.windows import (
     Accepted,
     DriftLimits,

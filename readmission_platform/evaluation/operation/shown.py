@@ -6,16 +6,23 @@ Dagster UI and Prometheus alike. What does not: the rule for one table (``disclo
 How many rows arrived is shown. How many of them were quarantined, were duplicates, got a risk or none, or were flagged
 concerns people and is hidden when it is 1 to 10, and so is what it could be worked out from: with 27 received and 2
 quarantined, 25 accepted gives the 2 away. Then the page says that there were some, and not how many.
+
+A share is two counts: where one of them is hidden, the share is hidden too, or shown to so few digits that at least 11
+counts fit it. Of the outcomes of a day it is how many were received that is hidden first, since how many were accepted
+is told by the coverage.
 """
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
 
-from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, hidden_cells, is_few
+from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, digits_shown, hidden_cells, is_few
 
 _PARTS = ("accepted", "quarantined", "duplicate")
 _OUTPUTS = ("scored", "withheld")
+_COVERAGE, _COVERAGE_OF_ALL = "outcome_coverage", "matured_coverage"
+_SHARES_OF_ROWS = (_COVERAGE, _COVERAGE_OF_ALL, "risk_band_share")
 
 
 def shown(figures: pd.DataFrame) -> pd.DataFrame:
@@ -24,12 +31,17 @@ def shown(figures: pd.DataFrame) -> pd.DataFrame:
     places = [(figure, day) for day, of_day in counts.items() for figure in hidden_on(of_day)]
     keys = pd.MultiIndex.from_frame(figures[["figure", "first_day"]])
     hidden = pd.Series(keys.isin(places), index=figures.index)
-    hidden |= figures["figure"].isin(["outcome_coverage", "matured_coverage"]) & _few_missing(figures)
+    hidden |= figures["figure"].isin([_COVERAGE, _COVERAGE_OF_ALL]) & _few_missing(figures)
     few = figures["n"].gt(0) & figures["n"].lt(SMALLEST_SHOWN)
     hidden |= few & figures["unit"].isin(["share", "probability", "score", "ratio"])
-    nothing = {name: figures[name].mask(hidden) for name in ("value", "low", "high", "n")}
-    nothing["n"] = nothing["n"].mask(_made_from_hidden_days(figures, counts))
-    return figures.assign(**nothing, hidden=hidden)
+    uncounted = _made_from_hidden_days(figures, counts)
+    telling = (uncounted & figures["figure"].isin(_SHARES_OF_ROWS)) | _tells_the_hidden_days(figures, hidden)
+    coarse = [_coarse(*counted) for counted in zip(figures["value"], figures["n"], strict=True)]
+    value = figures["value"].mask(telling, pd.Series(coarse, index=figures.index, dtype=float))
+    hidden |= value.isna() & figures["value"].notna()
+    nothing = {name: figures[name].mask(hidden) for name in ("low", "high", "n")}
+    nothing["n"] = nothing["n"].mask(uncounted)
+    return figures.assign(value=value.mask(hidden), **nothing, hidden=hidden)
 
 
 def shown_counts(counts: Mapping[str, int]) -> dict[str, int | None]:
@@ -41,16 +53,49 @@ def shown_counts(counts: Mapping[str, int]) -> dict[str, int | None]:
 def shown_outcome_counts(counts: Mapping[str, int], taken_in: Mapping[str, int]) -> dict[str, int | None]:
     """Return the counts of a day's outcomes as they may be shown: expected, received and what received consists of.
 
-    As many are expected as rows of the day were accepted: where that is hidden (``taken_in`` are the counts of the
-    rows), so are they.
+    Parameters
+    ----------
+    counts
+        ``expected``, ``received``, ``accepted``, ``quarantined``, ``duplicate``.
+    taken_in
+        The counts of the rows of the day, of which as many are expected as were accepted.
     """
-    hidden = {name.removeprefix("rows_") for name in hidden_on({k: v for k, v in counts.items() if k != "expected"})}
-    if "rows_accepted" in hidden_on(taken_in):
-        hidden |= {"expected", "received", "accepted"}
-    for of in ("received", "accepted"):
-        if is_few(abs(counts.get("expected", 0) - counts.get(of, 0))) or is_few(counts.get("expected", 0)):
-            hidden |= {"expected", of}
+    hidden = hidden_of_outcomes(counts, taken_in)
     return {name: None if name in hidden else count for name, count in counts.items()}
+
+
+def hidden_of_outcomes(counts: Mapping[str, int], taken_in: Mapping[str, int]) -> frozenset[str]:
+    """Return which counts of a day's outcomes to hide, and ``coverage``; parameters as ``shown_outcome_counts``."""
+    expected, received, accepted, quarantined, duplicate = (
+        counts.get(name, 0) for name in ("expected", "received", *_PARTS)
+    )
+    aside = {name for name in ("quarantined", "duplicate") if counts.get(name, 0)}
+    hidden: set[str] = set()
+    if any(map(is_few, (expected, accepted, expected - accepted))) or "rows_accepted" in hidden_on(taken_in):
+        hidden |= {"expected", "received", "accepted", "coverage"}
+    if any(map(is_few, (quarantined, duplicate, quarantined + duplicate))):
+        hidden |= {"received", *(name for name in aside if is_few(counts[name]))}
+    if is_few(received) or is_few(abs(expected - received)):
+        hidden |= {"received", *aside}
+    return frozenset(hidden)
+
+
+def hidden_reasons(rows: Mapping[str, int], *, quarantined: int, hidden: bool) -> frozenset[str]:
+    """Return of which reasons of one day to hide how many rows were set aside for them.
+
+    Parameters
+    ----------
+    rows
+        By reason; a row may have several.
+    quarantined
+        How many rows were set aside, which is shown beside them.
+    hidden
+        Whether that is hidden itself: then all of it is.
+    """
+    if hidden:
+        return frozenset(name for name, count in rows.items() if count)
+    others = {name for name, count in rows.items() if is_few(quarantined - count)}
+    return hidden_cells(rows, total=sum(rows.values())) | others
 
 
 def hidden_on(counts: Mapping[str, int]) -> frozenset[str]:
@@ -117,6 +162,22 @@ def _made_from_hidden_days(figures: pd.DataFrame, counts: Mapping[str, Mapping[s
         within = [count for day, count in missing.items() if first <= day <= last]
         tells.append(len(within) == 1 or is_few(sum(within)))
     return pd.Series(tells, index=figures.index, dtype=bool) & ~figures["figure"].str.startswith("rows_")
+
+
+def _coarse(share: float, of: float) -> float:
+    """Cut a share down to digits that at least 11 counts fit; missing where none does. Nobody and everybody stay."""
+    digits = digits_shown(0 if math.isnan(of) else int(of))
+    if share in (0, 1) or not math.isfinite(share):
+        return share
+    return math.floor(share * 10**digits) / 10**digits if digits else math.nan
+
+
+def _tells_the_hidden_days(figures: pd.DataFrame, hidden: pd.Series) -> pd.Series:
+    """Tell where the coverage of all days would tell that of the one hidden, or of several with 1 to 10 missing."""
+    of_days = figures[(figures["figure"] == _COVERAGE) & hidden]
+    missing = (of_days["n"] * (1 - of_days["value"])).round().sum()
+    tells = len(of_days) == 1 or is_few(missing)
+    return (figures["figure"] == _COVERAGE_OF_ALL) & tells
 
 
 def _few_missing(figures: pd.DataFrame) -> pd.Series:

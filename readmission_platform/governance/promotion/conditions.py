@@ -7,6 +7,7 @@ putting conditions together (``promotion``), and the gates (``policy``).
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from readmission_platform.evaluation.disclosure import rough_count
 from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import LedgerCorrupt
 from readmission_platform.governance.ledger.binding import LOCAL
@@ -190,7 +191,10 @@ def no_drift_alarm(case: Case) -> tuple[Condition, list[Acceptance]]:
         what = "what it scored could not be compared with its training data"
         return condition(name, False, what, _LOOK_AT_DRIFT), []
     if drift.closed == 0:
-        detail = f"collecting: {drift.collecting} of the {drift.window_rows} rows of a window"
+        # Exact, it would tell beside that of the day before how many of a day were scored.
+        detail = (
+            f"collecting: about {rough_count(drift.collecting)} rows so far, of the {drift.window_rows} of a window"
+        )
         action = "Score more days in the shadow until a window is full, then run monitoring_job."
         return Condition(name, "insufficient", detail, action, blocks=True), []
     latest = min(drift.closed, drift.of_windows)

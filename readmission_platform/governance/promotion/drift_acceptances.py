@@ -1,5 +1,8 @@
 """Acceptances of drift: what all of a ledger say together, at any moment of it.
 
+An acceptance takes the place of an earlier one of the same version if it goes at least as far in every column of it and
+lasts at least as long; the earlier one counts no more, also after the later one was withdrawn.
+
 What belongs here: pure functions over events. What does not: one statement and whether it counts (``drift_statement``),
 and what an alarm stops (``conditions``).
 """
@@ -25,13 +28,16 @@ from readmission_platform.governance.promotion.drift_statement import (
     AcceptedColumn,
     check_acceptance,
 )
-from readmission_platform.governance.promotion.drift_withdrawals import WITHDRAWN
+from readmission_platform.governance.promotion.drift_withdrawals import WITHDRAWN, Withdrawal
 from readmission_platform.governance.promotion.requested import unasked
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """An acceptance as recorded, and why it does not count (``problems``); names come from the signed statement."""
+    """An acceptance as recorded, and why it does not count (``problems``); names come from the signed statement.
+
+    ``withdrawn`` is there also where it was withdrawn only after the moment that is asked about.
+    """
 
     event: int
     version: str
@@ -43,7 +49,8 @@ class Acceptance:
     demo: bool
     given_at: str
     nonce: str
-    problems: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+    withdrawn: Withdrawal | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -56,8 +63,14 @@ class Acceptance:
         return f"{self.by}{' (demonstration)' if self.demo else ''}"
 
     def says(self) -> str:
-        """Say what is accepted, by whom and until when, for people."""
-        return f"{', '.join(self.names)} until {self.until} by {self.whose} (event {self.event})"
+        """Say what is accepted, by whom and until when, for people, and whether that was taken back."""
+        said = f"{', '.join(self.names)} until {self.until} by {self.whose} (event {self.event})"
+        return f"{said}, {self.withdrawn.says()}" if self.withdrawn else said
+
+    def covers(self, columns: Iterable[AcceptedColumn], until: str) -> bool:
+        """Tell whether it accepts as much of all these columns for as long (YYYY-MM-DD)."""
+        own = ceilings([self])
+        return self.until >= until and all(own.get((each.column, each.measure), 0.0) >= each.up_to for each in columns)
 
     def to_json(self) -> dict[str, Any]:
         """Return the acceptance as plain JSON values."""
@@ -76,7 +89,7 @@ class _Acceptances:
         self._environment, self._installation = environment_of(events), installation_of(events)
         self._announced = [event for event in events if event.kind == ANNOUNCED and self._environment == LOCAL]
         self._withdrawn = {
-            str(event.payload.get("nonce")): event.seq
+            str(event.payload.get("nonce")): Withdrawal.of(event)
             for event in reversed(events)
             if event.kind == WITHDRAWN and unasked(event, events) is None
         }
@@ -96,15 +109,15 @@ class _Acceptances:
                 environment=self._environment, installation=self._installation, now=now,
             )  # fmt: skip
             acceptance = _read(event)
-            withdrawn = self._withdrawn.get(acceptance.nonce, math.inf)
+            withdrawn = self._withdrawn.get(acceptance.nonce)
             if acceptance.version != event.version:
                 problems.append("it is recorded of another version")
-            if withdrawn < seq:
-                problems.append(f"it was withdrawn in event {withdrawn}")
+            if withdrawn is not None and withdrawn.event < seq:
+                problems.append(f"it was {withdrawn.says()}")
             if any(acceptance.nonce == each.nonce for each in found):
                 problems.append("it was recorded before")
-            found.append(replace(acceptance, problems=tuple(problems)))
-        return found
+            found.append(replace(acceptance, problems=tuple(problems), withdrawn=withdrawn))
+        return [_replaced(each, found[place + 1 :], seq) for place, each in enumerate(found)]
 
 
 def acceptances(events: Sequence[Event], *, now: datetime) -> list[Acceptance]:
@@ -136,9 +149,8 @@ def ceilings(accepted: Iterable[Acceptance]) -> dict[tuple[str, str], float]:
 def stands(event: int, events: Sequence[Event], *, now: datetime) -> tuple[Condition, str]:
     """Tell whether an event accepted something that nobody has withdrawn; returns its nonce as well."""
     found = next((each for each in acceptances(events, now=now) if each.event == event), None)
-    withdrawn = next((problem for problem in found.problems if "withdrawn" in problem), None) if found else None
-    detail = withdrawn or (f"{found.says()}" if found else f"event {event} accepted nothing")
-    holds = found is not None and withdrawn is None
+    detail = found.says() if found else f"event {event} accepted nothing"
+    holds = found is not None and found.withdrawn is None
     told = condition("accepted_before", holds, detail, "`readmission drift list` shows what is accepted.")
     return told, found.nonce if found else ""
 
@@ -203,13 +215,22 @@ def _counted_in(promotion: Event, known: _Acceptances) -> tuple[list[Acceptance]
     return valid, problems
 
 
+def _replaced(each: Acceptance, later: Iterable[Acceptance], seq: float) -> Acceptance:
+    """Say of an acceptance that a later one took its place: one that counts, or did until it was withdrawn."""
+    for other in later:
+        took_effect = not other.problems or (other.withdrawn is not None and other.withdrawn.event < seq)
+        if took_effect and other.version == each.version and each.columns and other.covers(each.columns, each.until):
+            return replace(each, problems=(*each.problems, f"event {other.event} took its place"))
+    return each
+
+
 def _read(event: Event) -> Acceptance:
     """Read a recorded acceptance as far as it can be read."""
     try:
         said = AcceptanceStatement.model_validate(event.payload.get("statement"))
     except ValidationError:
-        return Acceptance(event.seq, str(event.version), (), "?", "nobody", "", "", False, event.at, "", ())
+        return Acceptance(event.seq, str(event.version), (), "?", "nobody", "", "", False, event.at, "")
     return Acceptance(
         event=event.seq, version=said.version, columns=tuple(said.columns), until=said.until, by=said.approver,
-        role=said.role, reason=said.reason, demo=said.demo, given_at=said.issued_at, nonce=said.nonce, problems=(),
+        role=said.role, reason=said.reason, demo=said.demo, given_at=said.issued_at, nonce=said.nonce,
     )  # fmt: skip

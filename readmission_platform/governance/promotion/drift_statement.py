@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from readmission_platform.config.monitoring import DriftConfig
-from readmission_platform.evaluation.drift.stability import DRIFT, MISSING, RISK, UNSEEN
+from readmission_platform.evaluation.drift.kinds import DRIFT, MISSING, RISK, UNSEEN
 from readmission_platform.foundation.values import Frozen
 from readmission_platform.governance.demo_approver import DEMO_ROLE
 from readmission_platform.governance.ledger.chain import utc_text
@@ -36,6 +36,7 @@ MEANING = (
 )
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 _ROUNDING = 1e-6
+_NO_STATEMENT = "the statement is incomplete or has another form"
 
 _strict = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -97,13 +98,24 @@ def limit_of(measure: str, config: DriftConfig) -> float:
     return {DRIFT: config.column_score, MISSING: config.missing_difference, UNSEEN: config.unseen_share}[measure]
 
 
+def accepted_columns(seen: Mapping[tuple[str, str], float], config: DriftConfig) -> list[AcceptedColumn]:
+    """Return what is accepted of what was seen: by column and measure, the highest score in the windows."""
+    return [
+        AcceptedColumn.model_validate({
+            "column": column, "measure": measure, "seen": round(score, 6), "limit": limit_of(measure, config),
+            "up_to": up_to(round(score, 6), limit_of(measure, config)),
+        })
+        for (column, measure), score in seen.items()
+    ]  # fmt: skip
+
+
 def acceptance_statement(
     record: VersionRecord,
     *,
     in_force: InForce,
     environment: str,
     installation: str,
-    seen: Mapping[tuple[str, str], float],
+    columns: Sequence[AcceptedColumn],
     windows: Sequence[SeenWindow],
     until: str,
     approver: str,
@@ -118,25 +130,17 @@ def acceptance_statement(
     ----------
     in_force
         With monitoring limits.
-    seen
-        By column and measure, the highest score in the windows.
+    columns
+        What is accepted (``accepted_columns``).
     until
         The last day on which it counts, YYYY-MM-DD.
     """
     assert in_force.monitoring is not None
-    config = in_force.monitoring.content.drift
-    columns = [
-        AcceptedColumn.model_validate({
-            "column": column, "measure": measure, "seen": round(score, 6), "limit": limit_of(measure, config),
-            "up_to": up_to(round(score, 6), limit_of(measure, config)),
-        })
-        for (column, measure), score in seen.items()
-    ]  # fmt: skip
     return AcceptanceStatement(
         kind=ACCEPTED, environment=environment, installation=installation, model=record.model, version=record.version,
-        artifact_digest=str(record.artifact_digest), monitoring_digest=in_force.monitoring.digest, columns=columns,
-        windows=list(windows), until=until, approver=approver, role=role, meaning=MEANING, reason=reason,
-        issued_at=utc_text(now), nonce=secrets.token_hex(16), demo=demo,
+        artifact_digest=str(record.artifact_digest), monitoring_digest=in_force.monitoring.digest,
+        columns=list(columns), windows=list(windows), until=until, approver=approver, role=role, meaning=MEANING,
+        reason=reason, issued_at=utc_text(now), nonce=secrets.token_hex(16), demo=demo,
     ).model_dump()  # fmt: skip
 
 
@@ -165,7 +169,9 @@ def check_acceptance(
         statement = AcceptanceStatement.model_validate(signed.get("statement"))
         issued, last = datetime.fromisoformat(statement.issued_at), date.fromisoformat(statement.until)
     except (ValidationError, ValueError):
-        return ["the statement is incomplete or has another form"]
+        return [_NO_STATEMENT]
+    if last.isoformat() != statement.until:  # Python also reads 20260105; days are compared as text
+        return [_NO_STATEMENT]
     roles, monitoring = in_force.roles, in_force.monitoring
     if roles is None or monitoring is None or issued.tzinfo is None:
         return ["what it rests on is not in force"]

@@ -22,6 +22,25 @@ PERMISSION: Final = "approve"
 
 
 @dataclass(frozen=True)
+class Withdrawal:
+    """By which event an acceptance was taken back, by whom, when (ISO 8601) and why."""
+
+    event: int
+    by: str
+    at: str
+    reason: str
+
+    @classmethod
+    def of(cls, event: Event) -> "Withdrawal":
+        """Read a recorded withdrawal."""
+        return cls(event.seq, event.actor, event.at, str(event.payload.get("reason") or ""))
+
+    def says(self) -> str:
+        """Say it for people."""
+        return f"withdrawn on {self.at[:10]} by {self.by} (event {self.event}): {self.reason}"
+
+
+@dataclass(frozen=True)
 class WithdrawalRequest:
     """Take back what an event accepted, known by the nonce that was signed; by whom and why.
 

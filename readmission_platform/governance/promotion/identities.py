@@ -9,9 +9,7 @@ The records hold keyed pseudonyms, never numbers. They are the environment's, si
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Final
 
 from readmission_platform.foundation.errors import Refused
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
@@ -19,6 +17,9 @@ from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.policy.adoption import roles_in_force
 from readmission_platform.governance.promotion.case import Condition, Judged, condition
 from readmission_platform.governance.promotion.permission import Kind, asked_of, may_ask, recorded_request
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MERGED: Final = "identities_merged"
 PARTED: Final = "identities_parted"
@@ -71,7 +72,7 @@ class Identities:
                 kept[retired] = into
         return cls({key: _last(key, kept) for key in kept}, events[-1].seq if events else 0)
 
-    def named(self, keys: pd.Series) -> pd.Series:
+    def named(self, keys: "pd.Series") -> "pd.Series":
         """Return pseudonyms with each joined one replaced by the one that is kept."""
         return keys.map(lambda key: self.kept.get(key, key)) if self.kept else keys
 

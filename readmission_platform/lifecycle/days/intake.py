@@ -150,7 +150,7 @@ def _accepted_before(lake: ModelLake, landed: Mapping[str, Sequence[LandedFile]]
             numbers = whole_numbers(file.cells[lake.row])
             wanted.update(numbers[numbers.between(lowest, highest)].astype("int64"))
     among = compute.field(lake.row).isin(pa.array(wanted, pa.int64()))
-    rows = lake.open(lake.names.delivered).to_pandas(columns=[lake.row, lake.day], filters=among)
+    rows = lake.read(lake.names.delivered, columns=[lake.row, lake.day], kept=among)
     return dict(zip(rows[lake.row], rows[lake.day], strict=True))
 
 

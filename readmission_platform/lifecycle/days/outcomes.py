@@ -11,8 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.evaluation.disclosure import shown_share
-from readmission_platform.evaluation.operation.shown import shown_outcome_counts
+from readmission_platform.evaluation.operation.shown import hidden_of_outcomes
 from readmission_platform.intake.files import LandedFile
 from readmission_platform.intake.outcomes import has_matured, take_in_outcomes
 from readmission_platform.lifecycle.days.accounts import counts_taken_in
@@ -144,19 +143,22 @@ def outcome_accounts(lake: ModelLake, days: Sequence[str]) -> list[dict[str, Any
 
     What would tell of 1 to 10 people is None. Besides these ``files`` and ``files_quarantined``.
     """
+    rows, accounts, taken_in = outcome_counts(lake, days), [], counts_taken_in(lake, days)
+    for day in days:
+        counts, files = ({name: rows[day][name] for name in names} for names in (COUNTS, FILE_COUNTS))
+        covered = counts["accepted"] / counts["expected"] if counts["expected"] else None
+        hidden = hidden_of_outcomes(counts, taken_in.get(day, {}))
+        shown = {name: None if name in hidden else value for name, value in (counts | {"coverage": covered}).items()}
+        accounts.append({"date": day, **shown, **files})
+    return accounts
+
+
+def outcome_counts(lake: ModelLake, days: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return by day the counts of its outcomes and their files; all 0 for days not taken in."""
     rows = {}
     if lake.exists(OUTCOME_ACCOUNTING):
         rows = lake.read(OUTCOME_ACCOUNTING, where={lake.day: list(days)}).set_index(lake.day).to_dict("index")
-    accounts, taken_in = [], counts_taken_in(lake, days)
-    for day in days:
-        counts, files = (
-            {name: int(rows.get(day, {}).get(name, 0)) for name in names} for names in (COUNTS, FILE_COUNTS)
-        )
-        covered = counts["accepted"] / counts["expected"] if counts["expected"] else None
-        shown = shown_outcome_counts(counts, taken_in.get(day, {}))
-        told = covered is not None and shown_share(covered, counts["expected"]) is None
-        accounts.append({"date": day, **shown, **files, "coverage": None if told else covered})
-    return accounts
+    return {day: {name: int(rows.get(day, {}).get(name, 0)) for name in (*COUNTS, *FILE_COUNTS)} for day in days}
 
 
 def days_of_nothing(lake: ModelLake, days: Sequence[str]) -> list[str]:
@@ -184,7 +186,7 @@ def days_set_aside(lake: ModelLake, *, share: float, now: datetime) -> tuple[lis
     from pyarrow import compute
 
     since = (now - NAMED_FOR).isoformat(timespec="seconds")
-    lately = lake.open(OUTCOME_FILES).to_pandas(filters=compute.field("first_taken_in") >= since)[lake.day]
+    lately = lake.read(OUTCOME_FILES, kept=compute.field("first_taken_in") >= since)[lake.day]
     rows = lake.read(OUTCOME_ACCOUNTING, where={lake.day: sorted(set(lately))})
     rows = rows[rows["files_digest"] != ""].sort_values(lake.day)
     files, many = rows["files_quarantined"] > 0, rows["quarantined"] > share * rows["received"]

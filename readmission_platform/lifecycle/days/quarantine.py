@@ -5,12 +5,12 @@ What does not: the decision (``governance.promotion.quarantine_releases``) and t
 (``lifecycle.days.intake``).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
-from readmission_platform.evaluation.disclosure import shown_count
+from readmission_platform.evaluation.operation.shown import hidden_of_outcomes, hidden_on, hidden_reasons
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.promotion.quarantine_releases import (
@@ -23,6 +23,8 @@ from readmission_platform.governance.promotion.quarantine_releases import (
 from readmission_platform.intake.outcomes import outcome_codes
 from readmission_platform.intake.quarantine import action_for, line_types, releasable
 from readmission_platform.lifecycle.asking import signed
+from readmission_platform.lifecycle.days.accounts import counts_taken_in
+from readmission_platform.lifecycle.days.outcomes import outcome_counts
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.models.contract import ModelContract
 from readmission_platform.storage.landing import Kind
@@ -52,14 +54,32 @@ def _lines(lake: ModelLake, kind: Kind, first: str, last: str) -> pd.DataFrame:
     return filled.sort_values([lake.day, "file", "file_digest", "row"], kind="stable").assign(kind=kind)
 
 
-def summarised(lines: pd.DataFrame, contract: ModelContract) -> list[dict[str, Any]]:
-    """Count the rows of each day, file and code; 0 rows stand for a file as a whole, None for 1 to 10 rows."""
+def summarised(lines: pd.DataFrame, lake: ModelLake) -> list[dict[str, Any]]:
+    """Count the rows of each day, file and code; 0 rows stand for a file as a whole.
+
+    None stands for what would tell of 1 to 10 people, beside the other codes and the account of the day.
+    """
+    contract = lake.contract
     rows = lines.assign(row=lines["row"].where(lines["row"] > 0)).rename(columns={contract.day: "date", "row": "rows"})
     by = ["date", "kind", "file", "file_digest", "code", "reason"]
     order = [list(_TABLES).index(kind) for kind in rows["kind"]]
     counts = rows.assign(order=order).groupby(["date", "order", *by[1:]])["rows"].nunique().reset_index()
+    hidden = [place for day, of_day in counts.groupby("date") for place in _hidden(str(day), of_day, lake)]
     return [{**{name: row[name] for name in by}, "folder": _folder(contract, row["kind"]),
-             "rows": shown_count(int(row["rows"]))} for row in counts.to_dict("records")]  # fmt: skip
+             "rows": None if place in hidden else int(row["rows"])}
+            for place, row in enumerate(counts.to_dict("records"))]  # fmt: skip
+
+
+def _hidden(day: str, counts: pd.DataFrame, lake: ModelLake) -> Iterator[int]:
+    """Yield the places in the list of a day of which the count of rows is hidden."""
+    rows = counts_taken_in(lake, [day]).get(day, {})
+    outcomes = outcome_counts(lake, [day])[day]
+    for kind, of_kind in counts.groupby("kind"):
+        account = rows if kind == "rows" else outcomes
+        hidden = hidden_on(rows) if kind == "rows" else {f"rows_{each}" for each in hidden_of_outcomes(outcomes, rows)}
+        cells = {str(place): int(count) for place, count in of_kind["rows"].items()}
+        yield from map(int, hidden_reasons(
+            cells, quarantined=account.get("quarantined", 0), hidden="rows_quarantined" in hidden))  # fmt: skip
 
 
 def explained(lines: pd.DataFrame, contract: ModelContract) -> list[dict[str, Any]]:

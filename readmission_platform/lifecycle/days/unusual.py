@@ -71,7 +71,7 @@ def named_days(lake: ModelLake, *, now: datetime) -> pd.DataFrame:
 
     since = (now - NAMED_FOR).isoformat(timespec="seconds")
     # Delta opens only the days that can hold any, of what may be years.
-    rows = lake.open(UNUSUAL).to_pandas(filters=compute.field("found_at") >= since)
+    rows = lake.read(UNUSUAL, kept=compute.field("found_at") >= since)
     return rows.sort_values([lake.day, "kind"], ignore_index=True)
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, date, timedelta
 from pathlib import Path
 from typing import Any
 
-from readmission_platform.evaluation.drift.stability import RISK
+from readmission_platform.evaluation.drift.kinds import RISK
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.governance.demo_approver import DEMO_ROLE, Signer, demo_signer
 from readmission_platform.governance.ledger.chain import Event
@@ -20,12 +20,14 @@ from readmission_platform.governance.ledger.versions import VersionRecord, versi
 from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.governance.policy.adoption import counting_demo_keys, everything_in_force
 from readmission_platform.governance.policy.keys import KEY_CHANGES
-from readmission_platform.governance.promotion.case import Condition, condition
-from readmission_platform.governance.promotion.drift_acceptances import stands
+from readmission_platform.governance.promotion.case import Condition, Judged, condition
+from readmission_platform.governance.promotion.drift_acceptances import Acceptance, counting, stands
 from readmission_platform.governance.promotion.drift_statement import (
     ACCEPTED,
+    AcceptedColumn,
     SeenWindow,
     acceptance_statement,
+    accepted_columns,
     check_acceptance,
 )
 from readmission_platform.governance.promotion.drift_withdrawals import (
@@ -40,6 +42,8 @@ from readmission_platform.lifecycle.monitoring.windows import LatestWindows, lat
 from readmission_platform.lifecycle.workspace import Workspace
 
 _JUDGE_FIRST = "Have the latest windows judged: `readmission drift judge`."
+_SCORE_FIRST = "Score more days (`readmission score`), then have them judged: `readmission drift judge`."
+_CHANGES_SOMETHING = "not_accepted_already"
 
 
 @dataclass(frozen=True)
@@ -54,22 +58,21 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class ConsideredAcceptance:
+class ConsideredAcceptance(Judged):
     """The conditions of an acceptance, and what was signed; None where nothing could be or nobody signs."""
 
     asked: Asked
-    conditions: list[Condition]
     signed: dict[str, Any] | None
-    seen: int
 
     @property
     def allowed(self) -> bool:
         """Whether it was signed and no condition blocks."""
-        return self.signed is not None and not any(each.blocks for each in self.conditions)
+        return self.signed is not None and super().allowed
 
-    def reasons(self) -> list[str]:
-        """Return every reason to refuse, each with what to do about it."""
-        return [f"{each.name}: {each.detail}. {each.action}".strip() for each in self.conditions if each.blocks]
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether all of it is accepted already, as far and as long."""
+        return any(each.name == _CHANGES_SOMETHING and each.blocks for each in self.conditions)
 
 
 def drifted_measures(seen: LatestWindows) -> dict[tuple[str, str], float]:
@@ -121,14 +124,16 @@ def consider_acceptance(
     config = workspace.monitoring.drift
     seen = latest_windows(workspace.lake, record, config)
     drifted = drifted_measures(seen)
-    wanted = {key: score for key, score in drifted.items() if key[0] in asked.columns}
+    wanted = accepted_columns({key: score for key, score in drifted.items() if key[0] in asked.columns}, config)
+    already = counting(events, asked.version, now=now)
     days = (last - now.astimezone(UTC).date()).days
     found = [
-        _judged(seen),
+        _judged(seen, config.window_rows),
         *(_has_drifted(name, drifted) for name in dict.fromkeys(asked.columns)),
         condition("until", 0 <= days <= config.acceptance_days, f"{asked.until} ({days} days from today)",
                   f"Name a day from today on, at most {config.acceptance_days} days ahead."),
         condition("reason_given", bool(asked.reason.strip()), asked.reason or "no reason", "Give one: --reason."),
+        _changes_something(asked, wanted, already),
     ]  # fmt: skip
     signed = None
     if signer is None:
@@ -136,7 +141,7 @@ def consider_acceptance(
     elif wanted and in_force.monitoring is not None and not any(each.blocks for each in found):
         statement = acceptance_statement(
             record, in_force=in_force, environment=workspace.environment, installation=ledger.binding.installation,
-            seen=wanted, windows=_windows(seen), until=asked.until, approver=signer.identity, role=asked.role,
+            columns=wanted, windows=_windows(seen), until=asked.until, approver=signer.identity, role=asked.role,
             reason=asked.reason, now=now, demo=signer.demo,
         )  # fmt: skip
         signed = sign(statement, signer.key)
@@ -148,7 +153,7 @@ def consider_acceptance(
         found.append(condition("signature_counts", not problems, detail, "Have somebody sign who may approve."))
     elif in_force.monitoring is None:
         found.append(condition("in_force", False, "no monitoring limits are in force", "Adopt them first."))
-    return ConsideredAcceptance(asked, found, signed, events[-1].seq if events else 0)
+    return ConsideredAcceptance(found, {}, events[-1].seq if events else 0, asked=asked, signed=signed)
 
 
 def record_acceptance(ledger: Ledger, considered: ConsideredAcceptance) -> Event:
@@ -174,7 +179,7 @@ def record_acceptance(ledger: Ledger, considered: ConsideredAcceptance) -> Event
 
 
 def accept_everything_as_demo(version: str, reason: str, *, ledger: Ledger, workspace: Workspace) -> Event | None:
-    """Let the demo approver accept all drift of a version for as long as may be; None when there is none.
+    """Let the demo approver accept all drift of a version for as long as may be; None when none is left to accept.
 
     Raises
     ------
@@ -191,7 +196,8 @@ def accept_everything_as_demo(version: str, reason: str, *, ledger: Ledger, work
     until = (ledger.now().astimezone(UTC) + timedelta(days=config.acceptance_days)).date().isoformat()
     signer = demo_signer(ledger, workspace.settings.keys)
     asked = Asked(version, columns, until, reason)
-    return record_acceptance(ledger, consider_acceptance(asked, signer, ledger=ledger, workspace=workspace))
+    considered = consider_acceptance(asked, signer, ledger=ledger, workspace=workspace)
+    return None if considered.changes_nothing else record_acceptance(ledger, considered)
 
 
 def consider_withdrawal(event: int, reason: str, *, ledger: Ledger, workspace: Workspace) -> WithdrawalDecision:
@@ -207,7 +213,10 @@ def consider_withdrawal(event: int, reason: str, *, ledger: Ledger, workspace: W
 
 
 def drift_of(version: VersionRecord, ceilings: Mapping[tuple[str, str], float], workspace: Workspace) -> dict[str, Any]:
-    """Return what the latest windows of a version say, for people and scripts: each measure that has drifted."""
+    """Return what the latest windows of a version say, for people and scripts: each measure that has drifted.
+
+    Where a window is not judged, ``to_do`` says why, and what to do about it.
+    """
     seen = latest_windows(workspace.lake, version, workspace.monitoring.drift)
     drifted: list[dict[str, Any]] = []
     if seen.whole:
@@ -215,6 +224,7 @@ def drift_of(version: VersionRecord, ceilings: Mapping[tuple[str, str], float], 
         rows = seen.rows[seen.rows["drifted"]].sort_values(["column", "measure", "score"])
         drifted = [_told(row, ceilings) for row in rows.drop_duplicates(["column", "measure"], keep="last").to_dict(
             "records")]  # fmt: skip
+    whole = _judged(seen, workspace.monitoring.drift.window_rows)
     return {
         "version": version.version,
         "state": version.state,
@@ -222,6 +232,7 @@ def drift_of(version: VersionRecord, ceilings: Mapping[tuple[str, str], float], 
             {"number": each.number, "first_day": each.first_day, "last_day": each.last_day} for each in seen.whole
         ],
         "unjudged": len(seen.latest) - len(seen.whole),
+        "to_do": f"{whole.detail}. {whole.action}" if whole.blocks else "",
         "drifted": drifted,
     }
 
@@ -243,7 +254,12 @@ def _record(version: str, ledger: Ledger) -> VersionRecord:
     return version_records(*ledger.snapshot())[version]
 
 
-def _judged(seen: LatestWindows) -> Condition:
+def _judged(seen: LatestWindows, window_rows: int) -> Condition:
+    if seen.closed == 0:  # how many are scored is not said: beside the day before it would tell of a day
+        scored = (
+            f"fewer than the {window_rows:,} rows of a window are scored" if seen.collecting else "nothing scored yet"
+        )
+        return condition("windows_judged", False, scored, _SCORE_FIRST)
     open_ones = len(seen.latest) - len(seen.whole)
     detail = f"{len(seen.whole)} of the latest {len(seen.latest)} windows judged"
     return condition("windows_judged", bool(seen.whole) and not open_ones, detail, _JUDGE_FIRST)
@@ -257,6 +273,16 @@ def _has_drifted(name: str, drifted: Mapping[tuple[str, str], float]) -> Conditi
         return condition("column_drifted", False, said, "Name input columns.")
     detail = f"{name}: {', '.join(measures)}" if measures else f"{name} has not drifted"
     return condition("column_drifted", bool(measures), detail, f"Name columns that have drifted: {others}.")
+
+
+def _changes_something(asked: Asked, wanted: Sequence[AcceptedColumn], already: Sequence[Acceptance]) -> Condition:
+    """Check that something of it goes further, or lasts longer, than what is accepted already, which it names."""
+    names = {each.column for each in wanted}
+    standing = [each for each in already if names.intersection(each.names)]
+    covered = bool(wanted) and all(any(other.covers([each], asked.until) for other in standing) for each in wanted)
+    detail = f"accepted already: {'; '.join(each.says() for each in standing)}" if standing else "none of it so far"
+    action = "Nothing to do: what counts already goes as far and lasts as long."
+    return condition(_CHANGES_SOMETHING, not covered, detail, action)
 
 
 def _windows(seen: LatestWindows) -> Sequence[SeenWindow]:

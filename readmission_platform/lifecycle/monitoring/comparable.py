@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from readmission_platform.config.monitoring import DriftConfig
-from readmission_platform.evaluation.drift.stability import RISK, Reference, reference_of
+from readmission_platform.evaluation.drift.kinds import RISK
+from readmission_platform.evaluation.drift.stability import Reference, reference_of
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.promotion.identities import Identities

@@ -82,12 +82,11 @@ def read(lake: ModelLake, source: Source, span: Range) -> pd.DataFrame:
     """Read the rows of the days of a source, the day as ``day``; empty when there is no such table."""
     if not lake.exists(source.table):
         return pd.DataFrame(columns=["day", *source.columns] if source.by_day else list(source.columns))
-    opened = lake.open(source.table)
     if source.by_day:
         # By partition, so that of years of days only these are looked at.
-        rows = opened.to_pandas(columns=[lake.day, *source.columns], partitions=[(lake.day, "in", span.days)])
+        rows = lake.read(source.table, columns=[lake.day, *source.columns], where={lake.day: span.days})
         return rows.rename(columns={lake.day: "day"})
-    rows = opened.to_pandas(columns=list(source.columns))
+    rows = lake.read(source.table, columns=source.columns)
     return rows[rows["last_day"].between(span.first.isoformat(), span.last.isoformat())]
 
 

@@ -41,7 +41,7 @@ def _inputs(record: VersionRecord, other: VersionRecord | None, registry: Regist
     parts = [
         ("data", _data(record), _data(other)),
         ("source", record.source, other.source if other else None),
-        ("split", record.split_digest, other.split_digest if other else None),
+        ("split", _split(record), _split(other)),
         ("code", record.code_version, other.code_version if other else None),
         (
             "model configuration",
@@ -62,11 +62,23 @@ def _correction(record: VersionRecord | None) -> str | None:
     if record is None or record.keeps_model_of is None:
         return None
     made = record.trained[RECALIBRATED]
-    return f"model of version {record.keeps_model_of}, slope {made['slope']:.3f}, intercept {made['intercept']:+.3f}"
+    return f"model of version {record.keeps_model_of}, slope {made['slope']:.3f}, intercept {made['intercept']:+z.3f}"
 
 
 def _data(record: VersionRecord | None) -> str | None:
-    return record.data_version if record else None
+    """Return what a version was trained on; of one that is recalibrated also what has matured since."""
+    if record is None or record.keeps_model_of is None:
+        return record.data_version if record else None
+    made = record.trained[RECALIBRATED]
+    since = f"{made['matured']:,} matured since, until {made['until']}"
+    return f"{record.data_version}, and for the correction the latest {made['rows']:,} rows, {since}"
+
+
+def _split(record: VersionRecord | None) -> str | None:
+    """Return by which split a version was made; what has matured since is in none that was recorded."""
+    if record is None or record.keeps_model_of is None:
+        return record.split_digest if record else None
+    return f"{record.split_digest} of version {record.keeps_model_of}; what matured since by the same rule"
 
 
 def _parameters(record: VersionRecord, other: VersionRecord, registry: Registry) -> list[dict[str, Any]]:

@@ -21,7 +21,12 @@ from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import RECALIBRATED, VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import adoptions_with_effect
 from readmission_platform.governance.policy.shown import judged_groups
-from readmission_platform.lifecycle.versions.version_facts import estimates_of, measured_at_training, recorded_evidence
+from readmission_platform.lifecycle.versions.version_facts import (
+    estimates_of,
+    measured_at_training,
+    recall_figures,
+    recorded_evidence,
+)
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.home import replace_file
 
@@ -60,7 +65,7 @@ def evidence_document(
     record = version_records(events, pointers).get(version)
     if record is None:
         raise BadInput(f"there is no version {version}; `readmission status` lists them")
-    return document_from(record, _recomputed(record, workspace), events=events)
+    return document_from(record, _computed(record, workspace), events=events)
 
 
 def document_from(record: VersionRecord, computed: Mapping[str, Any], *, events: Sequence[Event]) -> dict[str, Any]:
@@ -130,8 +135,9 @@ def policy_of(events: Sequence[Event], digest: str | None) -> GatePolicy | None:
     return next((content for known, content in reversed(adopted) if digest in (known, None)), None)
 
 
-def _recomputed(record: VersionRecord, workspace: Workspace) -> dict[str, Any]:
+def _computed(record: VersionRecord, workspace: Workspace) -> dict[str, Any]:
     rows = recorded_evidence(workspace.lake, record)
+    recall_figures(record, workspace)
     return estimates_of(rows, str(record.evidence_digest), workspace.config, workspace.contract.evidence)
 
 

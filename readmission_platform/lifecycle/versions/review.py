@@ -27,6 +27,7 @@ from readmission_platform.governance.promotion.drift_acceptances import acceptan
 from readmission_platform.lifecycle.versions.comparison import version_changes
 from readmission_platform.lifecycle.versions.decisions import Considered, consider_closely
 from readmission_platform.lifecycle.versions.shadow import shadow_of
+from readmission_platform.lifecycle.versions.version_facts import recall_figures
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.review import pictures_of, review_html
 from readmission_platform.storage.home import replace_file
@@ -64,6 +65,9 @@ def review_of(version: str, *, ledger: Ledger, workspace: Workspace) -> dict[str
     """Return what the page says, as plain values."""
     rules = workspace.promotion_rules
     request = PromotionRequest(version, "production", workspace.actor, replace=True, reason="review")
+    known = version_records(*ledger.snapshot()).get(version)
+    if known is not None:  # the promotion itself computes them anew
+        recall_figures(known, workspace)
     considered = consider_closely(request, ledger=ledger, workspace=workspace)
     decision = considered.decision
     records = version_records(considered.events, considered.pointers)

@@ -19,6 +19,7 @@ from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.promotion.decision import VersionFacts
 from readmission_platform.governance.promotion.drift_acceptances import Acceptance
 from readmission_platform.lifecycle.monitoring.windows import drift_facts
+from readmission_platform.lifecycle.versions.kept_figures import kept_figures
 from readmission_platform.lifecycle.versions.shadow_days import complete_days, shadow_days, shadow_rows
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.artifacts import artifact_digest
@@ -94,9 +95,7 @@ def estimates_of(rows: pd.DataFrame, digest: str, config: ModelConfig, schema: E
 
     key = (digest, digest_of(config), schema)
     if key not in _documents:
-        while len(_documents) >= _KEPT:
-            _documents.pop(next(iter(_documents)))
-        _documents[key] = evaluate(
+        document = evaluate(
             rows,
             schema=schema,
             flag_share=config.flag_share,
@@ -105,7 +104,21 @@ def estimates_of(rows: pd.DataFrame, digest: str, config: ModelConfig, schema: E
             replicates=config.bootstrap_replicates,
             seed=config.seed,
         )
+        _remember(key, document)
     return _documents[key]
+
+
+def recall_figures(record: VersionRecord, workspace: Workspace) -> None:
+    """Let this process, which only shows, use the figures kept when a version was judged; see ``kept_figures``."""
+    document = kept_figures(record, workspace)
+    if document is not None and record.evidence_digest:
+        _remember((record.evidence_digest, digest_of(workspace.config), workspace.contract.evidence), document)
+
+
+def _remember(key: tuple[str, str, EvidenceSchema], document: dict[str, Any]) -> None:
+    while len(_documents) >= _KEPT:
+        _documents.pop(next(iter(_documents)))
+    _documents[key] = document
 
 
 def champion_estimates(

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
+from readmission_platform.foundation.distinct import in_codes
 from readmission_platform.models.boosting import artifact
 from readmission_platform.models.contract import ArtifactFormat, CrossValidated, Progress
 
@@ -49,8 +50,8 @@ class BoostingEstimator(ABC):
         from readmission_platform.models.boosting.crossvalidation import cross_validate
 
         return cross_validate(
-            lambda: self.pipeline(settings, seed=seed), inputs, labels, folds, fitted_with=self.fitted_with(entities),
-            progress=progress,
+            lambda: self.pipeline(settings, seed=seed), in_codes(inputs), labels, folds,
+            fitted_with=self.fitted_with(entities), progress=progress,
         )  # fmt: skip
 
     def fitted_with(self, entities: np.ndarray) -> Mapping[str, np.ndarray]:

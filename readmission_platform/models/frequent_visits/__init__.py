@@ -13,7 +13,7 @@ from readmission_platform.models.frequent_visits.estimator import EnrolmentEstim
 from readmission_platform.models.frequent_visits.evidence import SCHEMA, WORDS
 from readmission_platform.models.frequent_visits.feed import FEED, IDENTIFIERS, INPUTS, LANDING, MATURITY_DAYS, RAW
 from readmission_platform.models.frequent_visits.published import load_published
-from readmission_platform.models.frequent_visits.synthetic import load_synthetic
+from readmission_platform.models.frequent_visits.synthetic import MINIMUM_ROWS, load_synthetic
 from readmission_platform.models.frequent_visits.watch import EnrolmentWatch
 
 _SOURCES = (
@@ -30,6 +30,7 @@ _SOURCES = (
         limits="synthetic",
         options=frozenset({"rows", "seed"}),
         load=load_synthetic,
+        least_rows=MINIMUM_ROWS,
     ),
 )
 

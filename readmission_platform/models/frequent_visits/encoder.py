@@ -14,6 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from readmission_platform.foundation.distinct import numbers_of
 from readmission_platform.models.boosting.soundness import ranges_in, seen_in
 from readmission_platform.models.frequent_visits.feed import HEALTH, HISTORY_COLUMNS, INPUTS, SEX, YES_NO
 
@@ -50,13 +51,10 @@ class EnrolmentEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
     def transform(self, frame: pd.DataFrame) -> np.ndarray:
         """Encode; shape (rows, features), dtype float64, columns as in ``feature_names()``."""
         check_is_fitted(self, "ranges_")
-        columns = {
-            name: frame[name].map({text: float(place) for place, text in enumerate(ORDERED[name])})
-            if name in ORDERED
-            else frame[name]
-            for name in INPUTS
-        }
-        return pd.DataFrame(columns, dtype="float64").to_numpy()
+        places = {name: {text: float(place) for place, text in enumerate(order)} for name, order in ORDERED.items()}
+        columns = [numbers_of(frame[name], places[name]) if name in places
+                   else frame[name].to_numpy(dtype="float64", na_value=np.nan) for name in INPUTS]  # fmt: skip
+        return np.column_stack(columns)
 
     def feature_names(self) -> list[str]:
         """Return the names of the output columns: those of the inputs."""

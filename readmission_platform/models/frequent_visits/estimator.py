@@ -31,7 +31,7 @@ class EnrolmentSettings(Frozen):
 class EnrolmentEstimator(BoostingEstimator):
     """Gradient boosting on enrolments and what is known of earlier years, recalibrated."""
 
-    algorithm = "gradient boosting, rising with earlier frequent visits, recalibrated (Platt)"
+    algorithm = "gradient boosting, rising with earlier frequent visits, Platt scaling"
     settings = EnrolmentSettings
     artifact = skops_format("readmission_platform.models.frequent_visits.encoder.EnrolmentEncoder", categories=False)
 

@@ -31,7 +31,7 @@ class ReadmissionEstimator(BoostingEstimator):
     """Gradient boosting on encoded encounters and target statistics, recalibrated."""
 
     # What kind of model this is. A change plan names it: another kind needs a new review.
-    algorithm = "gradient boosting, rising with utilisation, on encodings and target statistics, recalibrated (Platt)"
+    algorithm = "gradient boosting, rising with utilisation, on encodings and target statistics, Platt scaling"
     settings = ReadmissionSettings
     artifact = skops_format("readmission_platform.models.readmission_30d.features.EncounterEncoder", categories=True)
 

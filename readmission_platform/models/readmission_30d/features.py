@@ -10,8 +10,10 @@ statistic: the share of readmissions among the training encounters of the same v
 training encounter from other patients only.
 """
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -21,7 +23,8 @@ from sklearn.preprocessing import TargetEncoder
 from sklearn.utils.validation import check_is_fitted
 
 from readmission_platform.encounters.cohort import DRUG_COLUMNS
-from readmission_platform.encounters.icd9 import as_recorded, category, chapter
+from readmission_platform.encounters.icd9 import as_recorded, category_of, chapter_of
+from readmission_platform.foundation.distinct import codes_of, looked_up, numbers_of
 from readmission_platform.models.boosting.soundness import ranges_in, seen_in
 from readmission_platform.models.readmission_30d.inputs import (
     CHAPTER_NAMES,
@@ -42,6 +45,9 @@ RISING = ["number_inpatient", "number_emergency", "number_outpatient", "acute_vi
 _MOST_VALUES = 200
 # Parts of the training patients, each given statistics of the others.
 _CROSS_FITS = 5
+
+# Tells of distinct values, shape (values,), what each counts as.
+Meaning: TypeAlias = Callable[[pd.Index], np.ndarray]
 
 
 def _category_names() -> list[str]:
@@ -103,12 +109,9 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
 
     def fit(self, frame: pd.DataFrame, y: np.ndarray | None = None) -> Self:
         """Learn from a frame with the columns of ``MODEL_INPUTS`` and, for target statistics, labels of 0 and 1."""
-        self.learnt_ = {name: sorted(self._common(frame[name])[:_MOST_VALUES]) for name in LEARNT}
+        self._learn_values(frame)
         if self.target_smoothing is not None:
-            self.common_ = {name: sorted(self._common(values)) for name, values in _statistics_values(frame).items()}
             self.statistics_ = self._target_encoder().fit(self._statistics_codes(frame), y)
-        self.ranges_ = ranges_in(frame, COUNTS)
-        self.seen_ = seen_in(frame, [*CODE_LISTS, *NAMED_VALUES])
         return self
 
     def fit_transform(
@@ -121,44 +124,63 @@ class EncounterEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
         entities
             Whose encounter each is; only needed for target statistics. Nothing of them is kept.
         """
-        self.fit(frame, y)
+        self._learn_values(frame)
         if self.target_smoothing is None:
             return self.transform(frame)
         if entities is None:
             raise ValueError("target statistics are learnt from other patients: say whose encounters these are")
         parts = _parts_by_patient(np.asarray(entities), np.asarray(y), seed=self.seed)
-        statistics = self._target_encoder(parts).fit_transform(self._statistics_codes(frame), y)
-        return np.hstack([self._without_statistics(frame), statistics])
+        self.statistics_ = self._target_encoder(parts)
+        statistics = self.statistics_.fit_transform(self._statistics_codes(frame), y)
+        self.statistics_.set_params(cv=_CROSS_FITS)  # a fitted encoder does not keep who was in which part
+        return self._matrix(frame, statistics)
 
     def transform(self, frame: pd.DataFrame) -> np.ndarray:
         """Encode; shape (encounters, features), dtype float64, columns as in ``feature_names()``."""
         check_is_fitted(self, "learnt_")
-        plain = self._without_statistics(frame)
         if self.target_smoothing is None:
-            return plain
-        return np.hstack([plain, self.statistics_.transform(self._statistics_codes(frame))])
+            return self._matrix(frame)
+        return self._matrix(frame, self.statistics_.transform(self._statistics_codes(frame)))
 
     def feature_names(self) -> list[str]:
         """Return the names of this encoder's output columns, in order."""
         return feature_names(target_statistics=self.target_smoothing is not None)
 
-    def _without_statistics(self, frame: pd.DataFrame) -> np.ndarray:
-        codes = [np.where(frame[name].isna(), np.nan, _places(frame[name], values))
-                 for name, values in self.learnt_.items()]  # fmt: skip
-        return np.column_stack([_fixed_frame(frame).to_numpy(), *codes])
+    def _learn_values(self, frame: pd.DataFrame) -> None:
+        self.learnt_ = {name: sorted(self._common(frame[name])[:_MOST_VALUES]) for name in LEARNT}
+        if self.target_smoothing is not None:
+            self.common_ = {name: sorted(self._common(frame[column], _statistics_meaning(name)))
+                            for name, column in TARGET_STATISTICS.items()}  # fmt: skip
+        self.ranges_ = ranges_in(frame, COUNTS)
+        self.seen_ = seen_in(frame, [*CODE_LISTS, *NAMED_VALUES])
 
-    def _common(self, values: pd.Series) -> list[Any]:
-        """Return the values of enough encounters, the most common first."""
-        counts = values.value_counts()
+    def _matrix(self, frame: pd.DataFrame, statistics: np.ndarray | None = None) -> np.ndarray:
+        learnt = (looked_up(frame[name], partial(_places, common=values), missing=np.nan)
+                  for name, values in self.learnt_.items())  # fmt: skip
+        matrix = np.empty((len(frame), len(self.feature_names())))
+        # Filled column by column: a list of them beside it would take as much memory again.
+        for place, column in enumerate(
+            chain(_fixed_columns(frame), learnt, () if statistics is None else statistics.T)
+        ):
+            matrix[:, place] = column
+        return matrix
+
+    def _common(self, values: pd.Series, meaning: Meaning | None = None) -> list[Any]:
+        """Return what the values of enough encounters mean, the most common first."""
+        codes, distinct = codes_of(values)
+        each = pd.Series(np.bincount(codes[codes >= 0], minlength=len(distinct)))
+        counts = each.groupby(np.asarray(distinct if meaning is None else meaning(distinct))).sum()
+        counts = counts.sort_values(ascending=False, kind="stable")
         return list(counts.index[counts >= self.min_frequency])
 
     def _statistics_codes(self, frame: pd.DataFrame) -> np.ndarray:
         """Number the values that have statistics of their own; missing is one more, and all others are one more."""
-        values = _statistics_values(frame)
-        codes = [
-            np.where(values[name].isna(), len(common), _places(values[name], common))
-            for name, common in self.common_.items()
-        ]
+
+        def numbered(name: str, distinct: pd.Index) -> np.ndarray:
+            return _places(_statistics_meaning(name)(distinct), self.common_[name])
+
+        codes = [looked_up(frame[TARGET_STATISTICS[name]], partial(numbered, name), missing=len(common))
+                 for name, common in self.common_.items()]  # fmt: skip
         return np.column_stack(codes)
 
     def _target_encoder(self, parts: list[tuple[np.ndarray, np.ndarray]] | int = _CROSS_FITS) -> TargetEncoder:
@@ -180,38 +202,47 @@ def _parts_by_patient(entities: np.ndarray, labels: np.ndarray, *, seed: int) ->
     return [(np.flatnonzero(~rows), np.flatnonzero(rows)) for rows in own]
 
 
-def _fixed_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Encode everything but the learnt categories; nothing here depends on other rows."""
-    drugs = frame[DRUG_COLUMNS]
-    columns: dict[str, pd.Series] = {
-        **{name: frame[name] for name in COUNTS},
-        "acute_visits": frame["number_emergency"] + frame["number_inpatient"],
-        "drugs_given": (drugs.notna() & (drugs != "No")).sum(axis=1),
-        "doses_changed": drugs.isin(["Up", "Down"]).sum(axis=1),
-        **{name: frame[name].map(order) for name, order in ORDERED_VALUES.items()},
-        **{name: frame[name] for name in CODE_LISTS},
-        **{name: _codes(frame[name], values) for name, values in NAMED_VALUES.items()},
-        **{f"{name}_chapter": _codes(chapter(frame[name]), CHAPTER_NAMES) for name in DIAGNOSES},
-    }
-    return pd.DataFrame(columns, dtype="float64")
+def _fixed_columns(frame: pd.DataFrame) -> Iterator[np.ndarray]:
+    """Encode everything but the learnt categories, a column each; nothing here depends on other rows."""
+    yield from frame[COUNTS].to_numpy(dtype="float64").T
+    yield (frame["number_emergency"] + frame["number_inpatient"]).to_numpy(dtype="float64")
+    for told in (_given, _changed):
+        yield np.sum([looked_up(frame[drug], told, missing=0.0) for drug in DRUG_COLUMNS], axis=0)
+    for name, order in ORDERED_VALUES.items():
+        yield numbers_of(frame[name], order)
+    yield from frame[CODE_LISTS].to_numpy(dtype="float64", na_value=np.nan).T
+    for name, vocabulary in NAMED_VALUES.items():
+        yield numbers_of(frame[name], _codes(vocabulary))
+    for name in DIAGNOSES:
+        yield looked_up(frame[name], _chapter_codes, missing=np.nan)
 
 
-def _codes(values: pd.Series, vocabulary: list[str]) -> pd.Series:
-    return values.map({value: float(code) for code, value in enumerate(vocabulary)})
+def _given(doses: pd.Index) -> np.ndarray:
+    return np.asarray(doses != "No", dtype="float64")
 
 
-def _statistics_values(frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """Return the values that target statistics are of."""
-    return {name: _statistics_value(name, frame[column]) for name, column in TARGET_STATISTICS.items()}
+def _changed(doses: pd.Index) -> np.ndarray:
+    return doses.isin(["Up", "Down"]).astype("float64")
 
 
-def _statistics_value(name: str, values: pd.Series) -> pd.Series:
-    if name.endswith("_category_rate"):
-        return category(values)
-    return as_recorded(values) if values.name in DIAGNOSES else values
+def _codes(vocabulary: Sequence[str]) -> dict[str, float]:
+    return {value: float(code) for code, value in enumerate(vocabulary)}
 
 
-def _places(values: pd.Series, common: list[Any]) -> np.ndarray:
+def _chapter_codes(diagnoses: pd.Index) -> np.ndarray:
+    codes = _codes(CHAPTER_NAMES)
+    return np.array([codes.get(chapter_of(code) or "", np.nan) for code in diagnoses])
+
+
+def _statistics_meaning(name: str) -> Meaning:
+    """Return what tells of distinct values which of them have a statistic together."""
+    if TARGET_STATISTICS[name] not in DIAGNOSES:
+        return np.asarray
+    coded = category_of if name.endswith("_category_rate") else as_recorded
+    return lambda codes: np.array([coded(code) for code in codes], dtype=object)
+
+
+def _places(values: Sequence[Any] | np.ndarray | pd.Index, common: list[Any]) -> np.ndarray:
     """Return each value's place among the common ones; those that are none of them come after the missing ones."""
     places = pd.Index(common, dtype=object).get_indexer(pd.Index(values, dtype=object))
     return np.where(places < 0, len(common) + 1, places)

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,6 +165,19 @@ def test_what_was_fitted_is_reproduced_and_not_what_keeps_its_model(recalibrated
     refused = recalibrated_home.command("reproduce", "2")
     assert refused.code == 2
     assert "keeps the model of version 1" in refused.err
+
+
+def test_card_and_review_page_say_what_went_into_it_and_whose_model_it_keeps(
+    recalibrated_home: Home, tmp_path: Path
+) -> None:
+    for command in ("card", "review"):
+        assert recalibrated_home.command(command, "2", "--out", str(tmp_path / f"{command}.html")).code == 0
+    card, page = ((tmp_path / f"{name}.html").read_text(encoding="utf-8") for name in ("card", "review"))
+    assert "The model of version 1 is kept" in card
+    assert "Nothing was calibrated or refitted" not in card
+    made = records(recalibrated_home)["2"].trained["recalibrated"]
+    assert f"for the correction the latest {made['rows']:,} rows, {made['matured']:,} matured since" in page
+    assert "of version 1; what matured since by the same rule" in page
 
 
 def test_the_evidence_page_shows_calibration_before_and_after(recalibrated_home: Home) -> None:

@@ -86,8 +86,54 @@ def test_taking_it_back_makes_the_drift_count_again(home: Home):
     assert home.command("drift", "withdraw", str(event)).code == 2  # without a reason
     assert home.command("drift", "withdraw", str(event), "--reason", "the contract ended").code == 0
     assert drift_condition(home)["blocks"]
-    assert event not in [each["event"] for each in home.command("drift", "list", "--json").json["accepted"]]
+    (listed,) = (each for each in home.command("drift", "list", "--json").json["accepted"] if each["event"] == event)
+    assert not listed["counts"]
+    assert (listed["withdrawn"]["by"], listed["withdrawn"]["reason"]) == ("tester", "the contract ended")
+    told = home.command("drift", "list").out
+    assert f"event {event} was withdrawn on " in told
+    assert "by tester (event " in told
+    assert "the contract ended" in told
     assert home.command("drift", "withdraw", str(event), "--reason", "again").code == 3
+
+
+def test_what_is_accepted_already_is_named_and_the_same_again_is_refused(home: Home):
+    assert accept(home, COLUMN, OTHER, days=60).code == 0
+    before = home.kinds()
+    again = accept(home, COLUMN, days=60)
+    assert again.code == 3
+    assert f"accepted already: {COLUMN}, {OTHER} until {later(home, 60)}" in again.err
+    assert home.kinds() == before
+
+    longer = accept(home, COLUMN, OTHER, days=80)
+    assert longer.code == 0, longer.err
+    listed = home.command("drift", "list", "--json").json["accepted"]
+    assert [each["until"] for each in listed if COLUMN in str(each["columns"])] == [later(home, 80)]
+    *_, earlier, last = home.command("drift", "list", "--all", "--json").json["accepted"]
+    assert earlier["problems"] == [f"event {last['event']} took its place"]
+
+
+@pytest.mark.parametrize("given", ["abc", "-1", "0", "1.5"])
+def test_what_is_no_number_of_an_event_is_one_clear_line(home: Home, given: str):
+    outcome = home.command("drift", "withdraw", "--reason", "typo", "--", given)
+    assert outcome.code == 2
+    assert outcome.err.splitlines() == [
+        f"error: '{given}' is no number of an event: give a whole number from 1 on, as the list has it"
+    ]
+
+
+def test_a_version_that_was_never_scored_and_a_home_without_one_in_a_stage_say_what_to_do(
+    small_home: Home, changing: Callable[[Home], Home]
+):
+    home = changing(small_home)
+    told = home.command("drift", "list")
+    assert told.code == 0
+    assert "no version is in production or in staging, so nothing is watched" in told.out
+    outcome = home.command("drift", "accept", COLUMN, "--until", later(home, 30), "--reason", "seen")
+    assert outcome.code == 2
+    assert "`readmission promote`" in outcome.err
+    never = home.command("drift", "accept", COLUMN, "--until", later(home, 30), "--reason", "x", "--version", "1")
+    assert never.code == 3
+    assert "nothing scored yet. Score more days (`readmission score`)" in never.err
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,13 @@ def test_what_was_not_joined_cannot_be_parted(home: Home):
     assert "has joined nobody" in " ".join(outcome.err.split())
 
 
+def test_what_is_no_number_of_an_event_is_one_clear_line(home: Home):
+    outcome = home.command("identities", "part", "abc", "--reason", "typo")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: 'abc' is no number of an event")
+    assert len(outcome.err.splitlines()) == 1
+
+
 def test_a_person_is_not_joined_with_itself_however_long_the_chain(home: Home):
     _, _, new, known = renamed(home)
     same = home.command("identities", "merge", known, known, "--reason", "r")

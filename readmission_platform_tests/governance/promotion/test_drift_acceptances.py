@@ -23,7 +23,12 @@ from readmission_platform.governance.promotion.drift_acceptances import (
     improper_acceptances,
     stands,
 )
-from readmission_platform.governance.promotion.drift_statement import ACCEPTED, SeenWindow, acceptance_statement
+from readmission_platform.governance.promotion.drift_statement import (
+    ACCEPTED,
+    SeenWindow,
+    acceptance_statement,
+    accepted_columns,
+)
 from readmission_platform.governance.promotion.drift_withdrawals import (
     WITHDRAWN,
     WithdrawalRequest,
@@ -40,9 +45,12 @@ WINDOW = SeenWindow(number=1, first_day="2026-01-01", last_day="2026-01-08", dig
 
 def statement(scenario: Scenario, approver: str = "clinician", days: int = 30, version: str = "1") -> dict[str, Any]:
     ledger, now = scenario.ledger, scenario.ledger.now()
+    in_force = everything_in_force(ledger.events())
+    assert in_force.monitoring is not None
     return acceptance_statement(
-        scenario.record(version), in_force=everything_in_force(ledger.events()), environment=ledger.binding.environment,
-        installation=ledger.binding.installation, seen=SEEN, windows=[WINDOW],
+        scenario.record(version), in_force=in_force, environment=ledger.binding.environment,
+        installation=ledger.binding.installation, columns=accepted_columns(SEEN, in_force.monitoring.content.drift),
+        windows=[WINDOW],
         until=(now + timedelta(days=days)).date().isoformat(), approver=approver, role="clinical_approver",
         reason="a new payer since January, seen in admissions", now=now,
     )  # fmt: skip
@@ -251,11 +259,63 @@ def withdraw(scenario: Scenario, event: Event, actor: str) -> Event:
 def test_whoever_may_approve_withdraws_it_and_the_same_statement_cannot_come_back(scenario: Scenario):
     event = accept(scenario)
     withdrawal = withdraw(scenario, event, "second")
-    assert problems(scenario.ledger) == (f"it was withdrawn in event {withdrawal.seq}",)
+    (problem,) = problems(scenario.ledger)
+    assert problem.startswith("it was withdrawn on ")
+    assert problem.endswith(f"by second (event {withdrawal.seq}): the payer is gone")
     scenario.ledger.append(ACCEPTED, event.payload, actor="clinician", version="1")
     assert counting(scenario.ledger.events(), "1", now=scenario.ledger.now()) == []
     with pytest.raises(Refused, match="withdrawn"):
         withdraw(scenario, event, "second")
+
+
+def until(scenario: Scenario, days: int) -> str:
+    return (scenario.ledger.now() + timedelta(days=days)).date().isoformat()
+
+
+def counted(scenario: Scenario) -> list[int]:
+    return [each.event for each in counting(scenario.ledger.events(), "1", now=scenario.ledger.now())]
+
+
+def test_an_acceptance_that_goes_as_far_and_lasts_as_long_takes_the_place_of_an_earlier_one(scenario: Scenario):
+    first = accept(scenario, until=until(scenario, 30))
+    longer = accept(scenario, "second", until=until(scenario, 60))
+    assert counted(scenario) == [longer.seq]
+    earlier = acceptances(scenario.ledger.events(), now=scenario.ledger.now())[0]
+    assert (earlier.event, earlier.problems) == (first.seq, (f"event {longer.seq} took its place",))
+
+    withdraw(scenario, longer, "second")
+    assert counted(scenario) == []  # what was replaced does not come back
+
+
+@pytest.mark.parametrize(
+    ("changes", "days"),
+    [
+        ({}, 20),  # ends sooner
+        ({"columns": [{"column": "payer_code", "measure": "drift", "seen": 1.1, "limit": 0.2, "up_to": 1.3}]}, 60),
+    ],
+    ids=["ends sooner", "leaves a measure out"],
+)
+def test_an_acceptance_of_less_leaves_the_earlier_one_as_it_is(scenario: Scenario, changes: dict[str, Any], days: int):
+    first = accept(scenario, until=until(scenario, 30))
+    less = accept(scenario, "second", until=until(scenario, days), **changes)
+    assert counted(scenario) == [first.seq, less.seq]
+
+
+def test_an_acceptance_by_nobody_who_may_takes_no_place(scenario: Scenario):
+    first = accept(scenario)
+    by_whoever_trained_it(scenario)
+    assert counted(scenario) == [first.seq]
+
+
+def test_the_timeline_says_which_acceptance_of_a_promotion_was_withdrawn_since(scenario: Scenario):
+    event = accept(scenario)
+    drifted(scenario, event)
+    apply(scenario.ledger, scenario.decide())
+    withdrawal = withdraw(scenario, event, "second")
+    (said,) = timeline(scenario.ledger.events())[-1].drift_accepted
+    assert said.endswith(f"by second (event {withdrawal.seq}): the payer is gone")
+    (check,) = acceptance_checks("1", scenario.ledger.events())
+    assert check.result == "pass"  # at the time it counted
 
 
 def test_in_production_nobody_withdraws_it_without_the_signature_of_somebody_who_may(tmp_path: Path):

@@ -20,7 +20,7 @@ def test_fewer_encounters_than_a_window_hold_the_first_version_and_its_successor
     found = drift_condition(ledger, judged_windows(closed=0, collecting=81))
     assert found.result == "insufficient"
     assert found.blocks
-    assert found.detail == "collecting: 81 of the 200 rows of a window"
+    assert found.detail == "collecting: about 75 rows so far, of the 200 of a window"
 
 
 def test_a_full_window_that_nobody_judged_holds_it_back_and_says_what_to_run(ledger: Ledger):
