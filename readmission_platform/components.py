@@ -26,6 +26,7 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.monitoring.drift import drift_asset
 from readmission_platform.assets.monitoring.figures import figures_asset
 from readmission_platform.assets.monitoring.performance import performance_asset
+from readmission_platform.assets.partitions import first_day
 from readmission_platform.automation.arrivals import completeness_sensor, landing_sensor
 from readmission_platform.automation.jobs import jobs_of
 from readmission_platform.automation.retraining import regular_training_schedule, retraining_sensor
@@ -43,6 +44,9 @@ from readmission_platform.config.environment import Settings, settings
 from readmission_platform.config.files import environment_config, monitoring_config
 from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.config.models import ModelEntry
+from readmission_platform.lifecycle.days.progress import hospital_day
+from readmission_platform.lifecycle.workspace import contract_of
+from readmission_platform.storage.landing import Landing
 
 
 class GovernedModel(dg.Component, dg.Model, dg.Resolvable):
@@ -61,9 +65,20 @@ class GovernedModel(dg.Component, dg.Model, dg.Resolvable):
         return model_definitions(entry, current, environment_config(current))
 
 
-def model_definitions(entry: ModelEntry, current: Settings, rules: EnvironmentConfig) -> dg.Definitions:
-    """Return everything of one model but the resources, which belong to the environment with these rules."""
-    model = ModelAssets(entry, rules.timezone)
+def model_definitions(
+    entry: ModelEntry, current: Settings, rules: EnvironmentConfig, *, since: str | None = None
+) -> dg.Definitions:
+    """Return everything of one model but the resources, which belong to the environment with these rules.
+
+    Parameters
+    ----------
+    since
+        A day that has a partition even where nothing was delivered on it or before.
+    """
+    contract = contract_of(entry.contract)
+    landing, table = Landing(current.landing, contract.landing), current.lake / entry.name / contract.names.delivered
+    first = first_day(landing, table, today=hospital_day(rules))
+    model = ModelAssets(entry, rules.timezone, contract, first_day=min(first, since or first))
     jobs = jobs_of(model)
     return dg.Definitions(
         assets=[

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from readmission_platform import launcher as lifecycle
-from readmission_platform.assets.feed.ingestion import SourceConfig
+from readmission_platform.assets.feed.ingestion import SourceConfig, source_of
 from readmission_platform.assets.feed.replay import ReplayConfig
 from readmission_platform.assets.model.promotion import PromotionConfig
 from readmission_platform.automation.retraining import (
@@ -26,7 +26,6 @@ from readmission_platform.automation.retraining import (
     collecting,
     confirmed,
     cooling_down,
-    source_of,
 )
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.foundation.steps import reached

@@ -6,16 +6,24 @@ the steps from data to predictions. What does not: what the jobs do, and how res
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from socket import gethostname
 from typing import Any
 
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError
-from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.storage.tags import HIDDEN_TAG_PREFIX, MAX_RETRIES_TAG, REPOSITORY_LABEL_TAG
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.utils import make_new_run_id
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,7 +31,7 @@ from readmission_platform.assets.feed.ingestion import SourceConfig
 from readmission_platform.assets.feed.replay import REPLAY_OP, ReplayConfig
 from readmission_platform.assets.model.promotion import PROMOTION_OP, PromotionConfig
 from readmission_platform.assets.model.rollback import ROLLBACK_OP, RollbackConfig
-from readmission_platform.assets.model_assets import MODEL_TAG, ModelAssets
+from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.automation.observation import observe_launched
 from readmission_platform.automation.run_facts import ACTOR_TAG
 from readmission_platform.definitions import LOCATION, TERMINAL_LOGGER, build_definitions
@@ -44,7 +52,10 @@ DEMO_ACCEPTANCE = (
     "demonstration: the replay is later than the training data and differs from it in these columns; nobody has looked "
     "at what that means for patients"
 )
-PROCESS_TAG, HOST_TAG = "readmission/process", "readmission/host"
+# For machines: the UI does not show tags of this prefix.
+PROCESS_TAG, HOST_TAG = f"{HIDDEN_TAG_PREFIX}readmission_process", f"{HIDDEN_TAG_PREFIX}readmission_host"
+
+_REPOSITORY = "__repository__"
 
 Progress = Callable[[str, float], None]
 
@@ -73,6 +84,7 @@ class Launcher:
         self.workspace = workspace
         self.model = ModelAssets(workspace.entry, workspace.rules.timezone, workspace.contract)
         self.definitions = build_definitions(workspace.settings)
+        self._since: str | None = None
         self.instance = dg.DagsterInstance.get()
         # Nobody has observed those yet, and nobody may ever come by here with a sensor.
         self._unobserved = _close_runs_of_dead_processes(self.instance)
@@ -108,13 +120,18 @@ class Launcher:
             Whatever a step raised.
         """
         check_days(days, self.workspace.rules)
-        # The UI lists runs on a job's page by this tag, which runs launched by the daemon get by themselves.
+        if days and (self._since is None or days[0] < self._since):
+            # They may have been delivered since the definitions were loaded, and be the first.
+            self._since = days[0]
+            self.definitions = build_definitions(self.workspace.settings, since=self._since)
+        # The UI lists runs on a job's page by this tag, which runs launched by the daemon get by themselves. What was
+        # asked for at a terminal is not repeated behind the back of whoever stopped it.
         tags = {
-            REPOSITORY_LABEL_TAG: f"__repository__@{LOCATION}",
+            REPOSITORY_LABEL_TAG: f"{_REPOSITORY}@{LOCATION}",
+            MAX_RETRIES_TAG: "0",
             PROCESS_TAG: f"{os.getpid()}",
             HOST_TAG: gethostname(),
             ACTOR_TAG: self.workspace.actor,
-            MODEL_TAG: self.workspace.name,
         }
         if days:
             tags |= {
@@ -125,7 +142,7 @@ class Launcher:
         configured |= {self.model.named(name): config for name, config in (ops or {}).items()}
         run_config: dict[str, Any] = dg.RunConfig(ops=configured).to_config_dict()  # type: ignore[no-untyped-call]
         run_id = make_new_run_id()
-        with self._reporting():
+        with self._reporting(), _from_our_location(self.instance, self.model.named(job)):
             try:
                 return self.definitions.resolve_job_def(self.model.named(job)).execute_in_process(
                     run_config={**run_config, "loggers": {TERMINAL_LOGGER: {}}},
@@ -204,6 +221,22 @@ def _close_runs_of_dead_processes(instance: dg.DagsterInstance) -> list[str]:
     return closed
 
 
+@contextmanager
+def _from_our_location(instance: dg.DagsterInstance, job: str) -> Iterator[None]:
+    """Have runs of a job recorded as runs of our code location, as those that the daemon launches are.
+
+    Without this the UI's timeline leaves them out, and running in this process offers no other way to say it.
+    """
+    target = LoadableTargetOrigin(executable_path=sys.executable, module_name="readmission_platform.definitions")
+    repository = RemoteRepositoryOrigin(ManagedGrpcPythonEnvCodeLocationOrigin(target, LOCATION), _REPOSITORY)
+    create: Any = instance.create_run_for_job
+    instance.create_run_for_job = partial(create, remote_job_origin=RemoteJobOrigin(repository, job))  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        instance.create_run_for_job = create  # type: ignore[method-assign]
+
+
 def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
@@ -269,7 +302,7 @@ def recalibrate(
     from readmission_platform.assets.model.validation import VALIDATION, ValidationConfig
 
     judged = ValidationConfig(additional_gates=dict(additional_gates or {}))
-    asked = RecalibratedConfig(version=version)
+    asked = RecalibratedConfig(version=version or "")
     trained = launcher.recorded(
         "recalibration_job", "version_trained", assets={RECALIBRATED_MODEL: asked, VALIDATION: judged}
     )

@@ -29,7 +29,7 @@ def serve_dagster(settings: Settings, *, port: int | None) -> None:
     _announce("Dagster", chosen)
     _run_together(
         [sys.executable, "-m", "readmission_platform.webserver", *workspace, "-h", HOST, "-p", str(chosen)],
-        [str(_program("dagster-daemon")), "run", *workspace],
+        [sys.executable, "-m", "readmission_platform.daemon", "run", *workspace],
         environment=environment,
     )
 

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 from dagster.components.testing import create_defs_folder_sandbox
 
+from readmission_platform.assets.model_assets import RUN_COST_TAG, RUN_MODEL_TAG
 from readmission_platform.components import GovernedModel
 from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform.definitions import build_definitions
@@ -90,4 +91,5 @@ def test_what_belongs_to_a_model_is_tagged_with_it_and_with_who_pays(home: Home)
         assert spec.tags["readmission/cost_center"], spec.key
     for job in jobs:
         model = OTHER if job.name.startswith(f"{OTHER}_") else MODEL
-        assert of[model].items() <= job.tags.items(), job.name
+        assert job.tags[RUN_MODEL_TAG] == model, job.name
+        assert job.tags[RUN_COST_TAG], job.name

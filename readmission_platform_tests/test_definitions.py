@@ -4,12 +4,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.storage.tags import HIDDEN_TAG_PREFIX
 
+from readmission_platform.assets.model_assets import RUN_LIFECYCLE_TAG
 from readmission_platform.config.environment import PROJECT_ROOT, Settings, settings
 from readmission_platform.definitions import build_definitions
 from readmission_platform.governance.policy.required import required_gates
@@ -31,16 +35,18 @@ ASSETS = {
     "robustness_study": "validation",
     "staging_model": "promotion",
     "production_model": "promotion",
-    "daily_discharges": "inference",
+    "daily_discharges": "ingestion",
     "shadow_predictions": "inference",
     "daily_predictions": "inference",
     "work_list": "inference",
-    "matured_outcomes": "monitoring",
+    "matured_outcomes": "ingestion",
     "drift_report": "monitoring",
     "live_performance": "monitoring",
     "monitoring_figures": "monitoring",
 }
-SCORING = {name for name, group in ASSETS.items() if group == "inference"}
+# The groups, collapsed, tell the life of a model from left to right.
+STORY = ["ingestion", "features", "training", "validation", "promotion", "inference", "monitoring"]
+SCORING = {"daily_discharges"} | {name for name, group in ASSETS.items() if group == "inference"}
 DAILY = SCORING | {"matured_outcomes"}
 JOBS = {
     "training_job",
@@ -103,6 +109,7 @@ def test_loading_imports_no_heavy_library(tmp_path: Path):
         check=True,
     )
     assert not HEAVY & set(json.loads(done.stdout))
+    assert done.stderr == ""  # neither a warning nor anything else that a start of the UI would print for each asset
 
 
 def test_loading_writes_nothing(tmp_path: Path):
@@ -137,6 +144,24 @@ def test_the_graph_is_the_one_that_was_agreed_on(graph: AssetGraph, specs: dict[
         "live_performance": ["daily_predictions", "matured_outcomes"],
         "monitoring_figures": ["daily_predictions", "drift_report", "live_performance"],
     }
+
+
+def test_the_groups_of_every_model_form_no_circle_and_read_from_data_to_monitoring(tmp_path: Path):
+    configs = configs_of_two(tmp_path, "visits", prefix="visits")
+    models = "readmission_30d,frequent_visits,visits"
+    with Home.new(tmp_path / "home").having(READMISSION_CONFIGS=str(configs), READMISSION_MODELS=models).lived_in():
+        graph = build_definitions(settings()).resolve_asset_graph()
+    after: dict[str, set[str]] = {}
+    for key in graph.materializable_asset_keys:
+        node = graph.get(key)
+        sources = {graph.get(parent).group_name for parent in node.parent_keys}
+        after.setdefault(node.group_name, set()).update(sources - {node.group_name})
+    for prefix in ("", "frequent_visits_", "visits_"):
+        own = {group: before for group, before in after.items() if group in {f"{prefix}{name}" for name in STORY}}
+        # A group may follow from earlier ones only, and each follows from the one before: there is one order.
+        assert list(TopologicalSorter(own).static_order()) == [f"{prefix}{name}" for name in STORY]
+        assert all(f"{prefix}{first}" in own[f"{prefix}{then}"] for first, then in pairwise(STORY))
+    assert len(after) == 3 * len(STORY)
 
 
 def test_every_asset_says_what_it_is_whose_it_is_and_which_code_made_it(specs: dict[str, dg.AssetSpec]):
@@ -201,14 +226,13 @@ def test_predictions_depend_on_a_candidate_only_through_promotion(graph: AssetGr
     assert dg.AssetKey("production_model") in graph.get(dg.AssetKey("daily_predictions")).parent_keys
 
 
-def test_daily_assets_have_text_partitions_from_2020_and_are_filled_in_one_run(graph: AssetGraph):
+def test_daily_assets_have_text_partitions_and_are_filled_in_one_run(graph: AssetGraph):
     for name in ASSETS:
         node = graph.get(dg.AssetKey(name))
         if name not in DAILY:
             assert node.partitions_def is None, name
             continue
         assert isinstance(node.partitions_def, dg.DailyPartitionsDefinition), name
-        assert node.partitions_def.get_first_partition_key() == "2020-01-01"
         assert node.backfill_policy == dg.BackfillPolicy.single_run()
 
 
@@ -261,7 +285,10 @@ def test_every_job_schedule_and_sensor_explains_itself(definitions: dg.Definitio
         assert each.description, each.name
         assert len(each.description) > 60, each.name
     for job in jobs:
-        assert job.tags["readmission/lifecycle"], job.name
+        assert job.tags[RUN_LIFECYCLE_TAG], job.name
+        assert all(tag.startswith(HIDDEN_TAG_PREFIX) for tag in job.tags), (
+            job.name
+        )  # no pills that say what the name says
 
 
 def test_descriptions_guide_a_newcomer(definitions: dg.Definitions):
@@ -275,10 +302,25 @@ def test_descriptions_guide_a_newcomer(definitions: dg.Definitions):
     assert "landing/outcomes" in jobs["outcomes_job"]
 
 
-def test_the_launchpad_of_training_is_filled_in_for_the_synthetic_cohort(definitions: dg.Definitions):
+def test_the_launchpad_of_training_proposes_no_source_but_that_of_the_home(definitions: dg.Definitions):
     job = definitions.resolve_job_def("training_job")
     assert job.run_config
-    assert job.run_config["ops"]["raw_encounters"]["config"]["source"] == "synthetic"
+    assert job.run_config["ops"] == {"raw_encounters": {"config": {"source": ""}}}
+
+
+@pytest.mark.parametrize(("job", "op", "field"), [
+    ("promotion_job", "promote_version", "version"), ("rollback_job", "roll_back_production", "to_version"),
+    ("recalibration_job", "recalibrated_model", "version"),
+])  # fmt: skip
+def test_a_launchpad_asks_for_the_version_and_has_no_say_in_who_acts(
+    definitions: dg.Definitions, job: str, op: str, field: str
+):
+    schema = definitions.resolve_job_def(job).run_config_schema.config_type.fields
+    platform = schema["resources"].config_type.fields["platform"].config_type.fields["config"]
+    assert not hasattr(platform.config_type, "fields")
+    asked = schema["ops"].config_type.fields[op].config_type.fields["config"].config_type.fields
+    assert asked[field].default_value == ""
+    assert not {name for name in asked if "actor" in name or "home" in name}
 
 
 def test_training_and_scoring_are_separate_jobs_that_together_hold_what_they_should(definitions: dg.Definitions):
@@ -290,10 +332,10 @@ def test_training_and_scoring_are_separate_jobs_that_together_hold_what_they_sho
     assert assets_of("outcomes_job") == {"matured_outcomes"}
     promotion = {"staging_model", "production_model"}
     assert assets_of("projection_job") == promotion
-    assert {"drift_report", "live_performance", "monitoring_figures"} <= assets_of("monitoring_job")
     monitoring = {name for name, group in ASSETS.items() if group == "monitoring"}
+    assert assets_of("monitoring_job") == monitoring
     named = {"reproduction", "robustness_study", "recalibrated_model"}  # of a version that is there already
     assert assets_of("reproduction_job") == {"reproduction"}
     assert assets_of("study_job") == {"robustness_study"}
     assert assets_of("recalibration_job") == {"recalibrated_model", "validation_report"}
-    assert assets_of("training_job") == set(ASSETS) - SCORING - promotion - monitoring - named
+    assert assets_of("training_job") == set(ASSETS) - DAILY - promotion - monitoring - named

@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from readmission_platform.assets.model_assets import RUN_LIFECYCLE_TAG
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform_tests.conftest import PRODUCTION_DAYS, SHADOW_DAYS
@@ -152,7 +153,9 @@ def test_every_run_succeeded_and_carries_its_part_of_the_life(lived_home: Home):
     assert Counter(run.job_name for run in runs) == {
         "training_job": 1, "promotion_job": 2, "replay_job": 1, "scoring_job": 2, "monitoring_job": 1
     }  # fmt: skip
-    parts = {run.tags["readmission/lifecycle"] for run in runs}
+    # The timeline of the UI leaves out runs of no code location.
+    assert {run.remote_job_origin and run.remote_job_origin.location_name for run in runs} == {"readmission_platform"}
+    parts = {run.tags[RUN_LIFECYCLE_TAG] for run in runs}
     assert parts == {"training", "promotion", "replay", "scoring", "monitoring"}
 
 

@@ -7,14 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.tags import HIDDEN_TAG_PREFIX
 
 from readmission_platform.assets.partitions import daily_partitions
 from readmission_platform.config.models import ModelEntry
+from readmission_platform.lifecycle.days.progress import FIRST_DAY
 from readmission_platform.lifecycle.workspace import Platform, Workspace, contract_of
 from readmission_platform.models.contract import AssetNames, ModelContract, Words
 
 MODEL_TAG, COST_TAG = "readmission/model", "readmission/cost_center"
-LIFECYCLE_TAG = "readmission/lifecycle"
+# Of jobs and their runs, for machines: what people want to know of a run, the name of its job says. The UI shows them
+# neither in the list of runs nor in a launchpad.
+RUN_MODEL_TAG, RUN_COST_TAG, RUN_LIFECYCLE_TAG = (
+    f"{HIDDEN_TAG_PREFIX}readmission_{name}" for name in ("model", "cost_center", "lifecycle")
+)
 
 Decorator = Callable[[Callable[..., Any]], dg.AssetsDefinition]
 
@@ -26,12 +32,16 @@ class ModelAssets:
     ----------
     timezone
         Of the hospital, whose days are the partitions (IANA name).
+    first_day
+        The first partition.
     """
 
-    def __init__(self, entry: ModelEntry, timezone: str, contract: ModelContract | None = None) -> None:
+    def __init__(
+        self, entry: ModelEntry, timezone: str, contract: ModelContract | None = None, *, first_day: str = FIRST_DAY
+    ) -> None:
         self.entry = entry
         self.contract = contract or contract_of(entry.contract)
-        self.days = daily_partitions(timezone)
+        self.days = daily_partitions(timezone, first_day)
 
     @property
     def names(self) -> AssetNames:
@@ -69,12 +79,12 @@ class ModelAssets:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Tags of every asset and run of the model."""
+        """Tags of every asset, sensor and schedule of the model."""
         return {MODEL_TAG: self.entry.name, COST_TAG: self.entry.cost_center}
 
     def job_tags(self, part: str) -> dict[str, str]:
-        """Return the tags of a job: the model's, and the part of its life."""
-        return {**self.tags, LIFECYCLE_TAG: part}
+        """Return the tags of a job and its runs: the model, who pays, and the part of the model's life."""
+        return {RUN_MODEL_TAG: self.entry.name, RUN_COST_TAG: self.entry.cost_center, RUN_LIFECYCLE_TAG: part}
 
     def asset(
         self,

@@ -20,8 +20,7 @@ from readmission_platform.assets.model.rollback import rollback_job
 from readmission_platform.assets.model.study import STUDY, StudyConfig
 from readmission_platform.assets.model.validation import VALIDATION
 from readmission_platform.assets.model_assets import ModelAssets
-from readmission_platform.assets.monitoring.figures import FIGURES
-from readmission_platform.storage.tables import DRIFT, OUTCOMES, PERFORMANCE, PREDICTIONS
+from readmission_platform.storage.tables import OUTCOMES, PREDICTIONS
 
 Job: TypeAlias = dg.JobDefinition | UnresolvedAssetJobDefinition
 
@@ -57,24 +56,27 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
     def assets(*names: str) -> dg.AssetSelection:
         return dg.AssetSelection.assets(*model.keys(*names))
 
+    daily = assets(model.names.delivered, OUTCOMES)
+
     def job(name: str, part: str, selection: dg.AssetSelection, description: str, **configs: dg.Config) -> Job:
         ops = {model.op(asset): config for asset, config in configs.items()}
         return dg.define_asset_job(
             model.named(f"{name}_job"), selection=selection, description=description, tags=model.job_tags(part),
-            config=dg.RunConfig(ops=ops) if ops else None,
+            # The operations alone: the launchpad shows whatever is given, empty or not.
+            config={"ops": dg.RunConfig(ops=ops).to_config_dict()["ops"]} if ops else None,  # type: ignore[no-untyped-call]
         )  # fmt: skip
 
-    default_source = SourceConfig(source=next(iter(contract.sources)))
     return ModelJobs(
         training=job(
             "training",
             "training",
             # A version is reproduced and studied when somebody asks for it, and it has to be named.
-            dg.AssetSelection.groups(*groups) - assets(RECALIBRATED_MODEL, REPRODUCTION, STUDY),
+            dg.AssetSelection.groups(*groups) - daily - assets(RECALIBRATED_MODEL, REPRODUCTION, STUDY),
             "From the source to a judged candidate. Start here: 'Materialize all' cannot mix these assets with the "
-            f"daily ones. The launchpad is filled in for the source {default_source.source}; another source of the "
-            "model may want the path of an archive. A failing gate fails the run, and nothing moves.",
-            **{model.names.raw: default_source},
+            "daily ones. It loads what the last version was trained on; the launchpad takes another source of the "
+            f"model ({', '.join(contract.sources)}), one of which may want the path of an archive. A failing gate "
+            "fails the run, and nothing moves.",
+            **{model.names.raw: SourceConfig()},
         ),
         recalibration=job(
             "recalibration",
@@ -115,7 +117,7 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
             "scoring",
             "scoring",
             # Whether every day is complete is looked at on its own, not in the middle of filling them.
-            dg.AssetSelection.groups(model.group("inference")) - complete,
+            assets(model.names.delivered) | dg.AssetSelection.groups(model.group("inference")) - complete,
             f"Take in a day of {words.delivery} and score it: the production version for the work list, the staging "
             f"version in the shadow. Choose a day that has files in landing/{contract.landing.rows}; `readmission "
             "replay` writes some.",
@@ -138,8 +140,7 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
         monitoring=job(
             "monitoring",
             "monitoring",
-            # Not the whole group: the outcomes are daily, and one job cannot span both.
-            assets(DRIFT, PERFORMANCE, FIGURES),
+            dg.AssetSelection.groups(model.group("monitoring")),
             "Look at what was scored: drift against the training data of each version, window by window, and "
             "performance on matured outcomes. It can be launched at any time and judges only what is new; nothing is "
             "blocked by it, but a version whose full windows were not judged does not reach production.",

@@ -13,12 +13,12 @@ days in the shadow no version would ever get through.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
+from readmission_platform.assets.feed.ingestion import source_of
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.automation.jobs import ModelJobs
 from readmission_platform.automation.sensors import status_of
@@ -206,12 +206,3 @@ def request(
         job_name=jobs.training.name,
         tags={**tags, REPLACES_TAG: record.version},
     )
-
-
-def source_of(instance: dg.DagsterInstance, record: VersionRecord, op: str) -> dict[str, Any] | None:
-    """Return the source's configuration of the run that trained a version: name, archive, size, seed."""
-    run = instance.get_run_by_id(record.run_id) if record.run_id else None
-    config: Any = run.run_config if run else {}
-    for name in ("ops", op, "config"):
-        config = config.get(name) if isinstance(config, Mapping) else None
-    return dict(config) if isinstance(config, Mapping) else None

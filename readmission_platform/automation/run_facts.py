@@ -22,7 +22,7 @@ from dagster._core.storage.tags import (
     WILL_RETRY_TAG,
 )
 
-from readmission_platform.assets.model_assets import MODEL_TAG
+from readmission_platform.assets.model_assets import RUN_MODEL_TAG
 from readmission_platform.operations.names import ModelNames, Named
 from readmission_platform.operations.observed_runs import (
     AssetSeen,
@@ -145,7 +145,7 @@ def _model(run: dg.DagsterRun, concerned: Iterable[Named], names: ModelNames) ->
     # A run that was killed early has no events about assets; which ones were selected is known all the same.
     chosen = [names.of_asset(key.to_user_string()) for key in run.asset_selection or ()]
     models = {asset.model for asset in (*concerned, *chosen)} - {None}
-    tagged = run.tags.get(MODEL_TAG)
+    tagged = run.tags.get(RUN_MODEL_TAG)
     if tagged in (models or set(names.prefixes)):
         return tagged
     return models.pop() if len(models) == 1 else None

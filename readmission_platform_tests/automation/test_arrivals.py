@@ -113,6 +113,20 @@ def test_what_it_asks_for_takes_the_day_in_and_then_it_is_content(home: Home):
         assert tick() == []
 
 
+def test_a_day_before_the_first_partition_is_taken_in_though_it_came_while_the_sensors_ran(home: Home):
+    first = home.landed()[0]
+    earlier = (date.fromisoformat(first) - timedelta(days=3)).isoformat()
+    landing = Landing(home.path / "landing", LANDING)
+    rows = pd.DataFrame(landing.read_day(first)[0].cells)
+    with ticking(home, "landing_sensor") as tick:  # whose definitions begin with the first day
+        landing.write_rows(earlier, rows.assign(encounter_id="9" + rows["encounter_id"]))
+        settle(home, earlier)
+        asked = tick()
+    assert days_of(asked) == [(earlier, earlier)]
+    run(home, asked[0])
+    assert len(home.lake.read("daily_discharges", where={"discharge_date": [earlier]})) == len(rows)
+
+
 @pytest.mark.parametrize("cursor", [str(4e9), "1e400", "nan", "-5", "moved on", '{"seen": 12}', "\udcff"])
 def test_a_cursor_that_makes_no_sense_has_everything_looked_at_again(home: Home, cursor: str):
     day = home.landed()[SHADOW_DAYS + 4]
@@ -236,7 +250,7 @@ def test_what_lies_beside_the_folders_of_days_is_reported_because_nobody_would_l
         job = build_definitions(settings()).resolve_job_def("completeness_job")
         found = job.execute_in_process(instance=instance).get_asset_check_evaluations()[0]
     assert not found.passed
-    assert found.metadata["beside the folders of days"].value == 4
+    assert found.metadata["beside the folders of days"].value == "4"
     assert "3 entries beside the folders of days in landing/discharges" in (found.description or "")
     assert "1 entry beside the folders of days in landing/outcomes" in (found.description or "")
 
@@ -270,7 +284,7 @@ def test_a_file_that_nobody_went_on_writing_is_reported_after_a_day(home: Home):
         os.utime(folder / name, (then, then))
     found = checked(home)
     assert not found.passed
-    assert found.metadata["left unfinished"].value == 2
+    assert found.metadata["left unfinished"].value == "2"
     assert "2 unfinished files in landing/discharges, not changed for 24 hours" in (found.description or "")
 
 

@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 
 from readmission_platform.automation.observation import OBSERVED_AT_ONCE, RETRY_WAIT
-from readmission_platform.automation.run_facts import MODEL_TAG, NOTHING_JUDGED, read_run
+from readmission_platform.automation.run_facts import NOTHING_JUDGED, RUN_MODEL_TAG, read_run
 from readmission_platform.automation.run_records import TRACKING_PAUSE
 from readmission_platform.config.environment import settings
 from readmission_platform.definitions import build_definitions
@@ -364,7 +364,7 @@ def test_a_run_killed_before_its_first_event_belongs_to_the_model_of_what_was_se
         watched.definitions.resolve_implicit_global_asset_job_def(),
         status=dg.DagsterRunStatus.STARTED,
         asset_selection=frozenset(dg.AssetKey(each.split("/")) for each in assets) or None,
-        tags={MODEL_TAG: tag} if tag else {},
+        tags={RUN_MODEL_TAG: tag} if tag else {},
     )
     watched.instance.report_run_failed(run, "the worker is gone")
     (record,) = watched.instance.get_run_records(dg.RunsFilter(run_ids=[run.run_id]))

@@ -11,12 +11,12 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from readmission_platform.assets.feed.ingestion import source_of
 from readmission_platform.automation.retraining import (
     calls_for_recalibration,
     collecting,
     confirmed,
     cooling_down,
-    source_of,
 )
 from readmission_platform.config.environment import PROJECT_ROOT, Settings
 from readmission_platform.config.files import environment_config, monitoring_config

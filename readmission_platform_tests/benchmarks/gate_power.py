@@ -402,7 +402,7 @@ def make_bench(archive: Path | None) -> Bench:
     if archive is not None:
         loaded = load_uci(SourceRequest(archive=archive))
         return Bench("real", loaded.origin, lambda _: loaded.frame, shipped, policy, log)
-    usual = SourceConfig()
+    usual = SourceConfig().request(Path())
     return Bench(
         "synthetic",
         f"synthetic cohorts of {usual.rows:,} encounters, seeds from {usual.seed}",

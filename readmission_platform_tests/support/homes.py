@@ -199,7 +199,7 @@ class Home:
         from readmission_platform.definitions import build_definitions
 
         with self.instance() as instance:
-            definitions = build_definitions(settings())
+            definitions = build_definitions(settings(), since=day)
             return dg.materialize(
                 list(definitions.assets or []),
                 selection=list(assets),

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from readmission_platform.assets.model_assets import MODEL_TAG
+from readmission_platform.assets.model_assets import RUN_MODEL_TAG
 from readmission_platform.automation.observation import Observed, observation_sensor, observe
 from readmission_platform.config.environment import settings
 from readmission_platform.config.files import environment_config
@@ -78,12 +78,12 @@ def shaky(config: Mood) -> None:
         raise ConnectionError("not now")
 
 
-@dg.job(tags={MODEL_TAG: MODEL})
+@dg.job(tags={RUN_MODEL_TAG: MODEL})
 def scoring_job() -> None:
     """A job of that name, to be killed."""
 
 
-@dg.job(tags={MODEL_TAG: OTHER})
+@dg.job(tags={RUN_MODEL_TAG: OTHER})
 def visits_scoring_job() -> None:
     """The same of the other model."""
 

@@ -35,7 +35,7 @@ def agreement_check(
     if pairs.empty:
         return _result(True, "Nothing to compare: no other version was in production on these days.", None, {})
     found = agreement_of(pairs, psi_rows=limits.psi_rows)
-    shown = {"limits": dg.MetadataValue.json(limits.model_dump())}
+    shown = {"limits": "; ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in limits.model_dump().items())}
     if found.rows < limits.min_rows:
         why = f"Too few {lake.contract.words.rows} to judge ({found.rows} of {limits.min_rows}); shown only."
         return _result(True, why, found, shown)
@@ -47,6 +47,8 @@ def agreement_check(
 
 def _result(passed: bool, text: str, found: Agreement | None, shown: dict[str, Any]) -> dg.AssetCheckResult:
     figures: dict[str, Any] = found.figures() if found else {}
+    if "rows" in figures:
+        figures["rows"] = f"{figures['rows']:,}"  # the UI plots every number
     return dg.AssetCheckResult(
         check_name=AGREEMENT_CHECK,
         passed=passed,

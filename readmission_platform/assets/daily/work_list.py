@@ -56,10 +56,11 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
         every = pd.concat([each.rows.assign(**{model.contract.day: each.day}) for each in lists], ignore_index=True)
         accounts = shown_outputs(workspace.lake, {each.day: _counts(each) for each in lists})
         twice = int(every[model.contract.row].duplicated().sum())
-        for each, paths in zip(lists, written, strict=True):
-            files = {kind: dg.MetadataValue.path(str(path)) for kind, path in paths.items()}
+        for each in lists:
+            # No paths: who looks at this is not at the server, and the files are for the care team alone.
+            page = {"command that opens it": f"readmission worklist --model {workspace.name} --date {each.day} --open"}
             account = {"version": each.version, **hideable(accounts[each.day])}
-            context.add_asset_metadata({**files, **account}, partition_key=each.day)
+            context.add_asset_metadata({**page, **account}, partition_key=each.day)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(frame_digest(every)),
             check_results=[

@@ -57,7 +57,7 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
     translation_rule = codes_rule(model)
 
     @model.daily(
-            model.names.delivered, group="inference", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
+            model.names.delivered, group="ingestion", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
             code_version="3", blocking=RULE, warning={**FILES_RULE, **UNUSUAL_RULES, **translation_rule},
             description=f"The accepted {words.rows} of each day, from the files in `landing/{folder}/<date>/`. Rows "
             "that break the contract of the feed are quarantined with file hash, row number and reason, never with "

@@ -18,6 +18,7 @@ from readmission_platform.assets.presentation import DATA_TEAM, check_result, co
 from readmission_platform.evaluation.disclosure import in_words, shown_share
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.frames import frame_digest
+from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.intake.sources import Loaded, SourceRequest
 from readmission_platform.lifecycle.days.identities import known_identities
 from readmission_platform.lifecycle.days.outcomes import matured_rows
@@ -40,20 +41,28 @@ COHORT_CHECKS = {
 }
 
 
+ROWS, SEED = 20_000, 7
+
+
 class SourceConfig(dg.Config):
     """Which rows to load."""
 
-    source: str = Field(default="synthetic", description="Name of a source of the model.")
+    source: str = Field(
+        default="",
+        description="Name of a source of the model. Left empty: what the last version was trained on, with its "
+        "archive, rows and seed where these are not given; in a home without versions the model's first source.",
+    )
     archive: str | None = Field(
         default=None, description="Path of a local copy of a published source; else downloaded."
     )
-    rows: int = Field(default=20_000, description="Rows of a generated source.")
-    seed: int = Field(default=7, description="Seed of a generated source.")
+    rows: int | None = Field(default=None, description=f"Rows of a generated source; default: {ROWS:,}.")
+    seed: int | None = Field(default=None, description=f"Seed of a generated source; default: {SEED}.")
 
     def request(self, cache: Path) -> SourceRequest:
         """Return what to ask of the source."""
         archive = Path(self.archive) if self.archive else None
-        return SourceRequest(archive=archive, rows=self.rows, seed=self.seed, cache=cache)
+        rows, seed = ROWS if self.rows is None else self.rows, SEED if self.seed is None else self.seed
+        return SourceRequest(archive=archive, rows=rows, seed=seed, cache=cache)
 
 
 class CohortConfig(dg.Config):
@@ -75,8 +84,13 @@ def raw_asset(model: ModelAssets) -> dg.AssetsDefinition:
             description=f"{model.words.rows.capitalize()} as they come from their source. Source {sources}. The data "
             "version is the digest of the content.",
     )  # fmt: skip
-    def raw(config: SourceConfig, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+    def raw(
+        context: dg.AssetExecutionContext, config: SourceConfig, platform: dg.ResourceParam[Platform]
+    ) -> dg.MaterializeResult:
         workspace = model.workspace(platform)
+        if not config.source:
+            usual = _usual_source(context.instance, model, workspace)
+            config = SourceConfig(**{**usual, **_given(config.model_dump())})
         source = model.contract.sources.get(config.source)
         if source is None:
             raise BadInput(f"source: {config.source} is unknown; choose {' or '.join(model.contract.sources)}")
@@ -101,6 +115,36 @@ def raw_asset(model: ModelAssets) -> dg.AssetsDefinition:
         )
 
     return raw
+
+
+def source_of(instance: dg.DagsterInstance, record: VersionRecord, op: str) -> dict[str, Any] | None:
+    """Return what the run that trained a version said of its source: name, archive, size, seed, as far as it did."""
+    run = instance.get_run_by_id(record.run_id) if record.run_id else None
+    config: Any = run.run_config if run else {}
+    for name in ("ops", op, "config"):
+        config = config.get(name) if isinstance(config, Mapping) else None
+    return dict(config) if isinstance(config, Mapping) else None
+
+
+def _usual_source(instance: dg.DagsterInstance, model: ModelAssets, workspace: Workspace) -> dict[str, Any]:
+    """Return what the last version was trained on; in a home without versions it is the model's first source.
+
+    A run that left something to the home had it from the runs before.
+    """
+    with workspace.ledger() as ledger:
+        records = version_records(*ledger.snapshot())
+    trained = sorted((record for record in records.values() if record.source), key=lambda each: int(each.version))
+    if not trained:
+        return {"source": next(iter(model.contract.sources))}
+    usual: dict[str, Any] = {}
+    for record in trained:
+        if record.source == trained[-1].source:
+            usual |= _given(source_of(instance, record, model.op(model.names.raw)) or {})
+    return {**usual, "source": trained[-1].source}
+
+
+def _given(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if value not in (None, "")}
 
 
 def _missingness(frame: pd.DataFrame, limits: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
     words, folder, maturity = model.words, model.contract.landing.outcomes, model.contract.maturity_days
 
     @model.daily(
-            OUTCOMES, group="monitoring", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
+            OUTCOMES, group="ingestion", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
             deps=[model.names.delivered], blocking=RULE, warning=WARNINGS,
             description=f"Which {words.rows} were {words.positive}, by day, from the files in "
             f"`landing/{folder}/<date>/`. A day younger than {maturity} days is refused: later {words.events} have "

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from readmission_platform.assets.presentation import picture, plain, table
+from readmission_platform.evaluation.estimates.schema import MODEL
 from readmission_platform.evaluation.words import Wording
 
 
@@ -24,7 +25,6 @@ def report_metadata(document: Mapping[str, Any], report: Path) -> dict[str, Any]
     explanations = document["explanations"] or {"importance": [], "effects": []}
     return {
         "model version": document["version"],
-        "verdict": "accepted" if document["verdict"] == "pass" else "rejected",
         "AUROC": _with_interval(auroc),
         "source": document["source"] or "",
         "policy in force": document["policy_digest"],
@@ -39,6 +39,7 @@ def report_metadata(document: Mapping[str, Any], report: Path) -> dict[str, Any]
         "comparisons": table(
             {"AUROC of": pair["first"], "less that of": pair["second"], **pair["difference"]}
             for pair in document["comparisons"]
+            if MODEL in (pair["first"], pair["second"])
         ),
         "ROC curve": picture(plots.roc_png(curves, wording), "Sensitivity against false alarms"),
         "precision and recall": picture(plots.precision_recall_png(curves, wording), "Precision against recall"),

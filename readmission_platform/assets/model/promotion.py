@@ -37,7 +37,8 @@ STAGING, PRODUCTION = "staging_model", "production_model"
 class PromotionConfig(dg.Config):
     """Which version to promote where."""
 
-    version: str | None = Field(default=None, description="Version to promote; default: see from_stage.")
+    # Empty instead of missing: the launchpad shows only fields that have a value.
+    version: str = Field(default="", description="Number of the version to promote; empty: see from_stage.")
     from_stage: Stage | None = Field(default=None, description="Promote the version now in this stage.")
     to_stage: Stage = Field(default=Stage.staging, description="staging or production.")
     replace: bool = Field(default=False, description="Acknowledge that the version now in production is replaced.")
@@ -63,7 +64,7 @@ def promotion_job(model: ModelAssets) -> dg.JobDefinition:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
             asked = PromotionRequest(
-                version=chosen_version(ledger, config.version, config.from_stage),
+                version=chosen_version(ledger, config.version or None, config.from_stage),
                 to_stage=config.to_stage.value,
                 actor=workspace.actor,
                 replace=config.replace,

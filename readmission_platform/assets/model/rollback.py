@@ -22,9 +22,8 @@ ROLLBACK_OP = "roll_back_production"
 class RollbackConfig(dg.Config):
     """Which version to go back to, and why."""
 
-    to_version: str | None = Field(
-        default=None, description="A version that was in production; default: the one before."
-    )
+    # Empty instead of missing: the launchpad shows only fields that have a value.
+    to_version: str = Field(default="", description="A version that was in production; empty: the one before.")
     reason: str = Field(default="", description="Why; required, and recorded in the ledger.")
     dry_run: bool = Field(default=False, description="Show every condition and change nothing.")
 
@@ -42,7 +41,7 @@ def rollback_job(model: ModelAssets) -> dg.JobDefinition:
     ) -> Iterator[Any]:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
-            request = rollback_request(config.to_version, config.reason, ledger=ledger, workspace=workspace)
+            request = rollback_request(config.to_version or None, config.reason, ledger=ledger, workspace=workspace)
             decision = consider_rollback(request, ledger=ledger, workspace=workspace)
             reached("rollback: decided")
             if decision.target is not None:

@@ -5,22 +5,23 @@ ledger, and reports every gate as a blocking check. What does not: metrics (``ev
 of the model, applied by ``governance.policy.gates``).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from readmission_platform.assets.model.evidence_metadata import report_metadata
+from readmission_platform.assets.model.gate_results import OTHER_GATES, gate_checks, gate_table, verdict_text
 from readmission_platform.assets.model.recalibration import RECALIBRATED_MODEL
 from readmission_platform.assets.model.training import CANDIDATE
 from readmission_platform.assets.model_assets import ModelAssets
-from readmission_platform.assets.presentation import PLATFORM_TEAM, plain, table
+from readmission_platform.assets.presentation import PLATFORM_TEAM
 from readmission_platform.config.governance import AdditionalGates
-from readmission_platform.foundation.counting import decimal, is_count
 from readmission_platform.governance.ledger.chain import Pointer
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
+from readmission_platform.governance.policy.closest import closest_gate
 from readmission_platform.governance.policy.gates import GateResult, evaluate_gates, verdict
 from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.governance.promotion.permission import CLAIMED
@@ -29,9 +30,9 @@ from readmission_platform.lifecycle.versions.evidence_document import document_f
 from readmission_platform.lifecycle.versions.kept_figures import keep_figures
 from readmission_platform.lifecycle.versions.version_facts import Evidence, EvidenceMissing, gather
 from readmission_platform.lifecycle.workspace import Platform, Workspace
+from readmission_platform.reports.pictures.glance import glance_markdown
 
 VALIDATION = "validation_report"
-OTHER_GATES = "other_gates"
 
 
 class ValidationConfig(dg.Config):
@@ -71,13 +72,18 @@ def validation_asset(model: ModelAssets) -> dg.AssetsDefinition:
         additional = AdditionalGates.model_validate({"gates": config.additional_gates})
         with workspace.ledger() as ledger:
             workspace.policy_in_force(ledger)
-            record, evidence, results = _judged(ledger, config.version, context.run.run_id, additional, workspace)
+            record, evidence, results, closest = _judged(
+                ledger, config.version, context.run.run_id, additional, workspace
+            )
             events, pointers = ledger.snapshot()
         record = version_records(events, pointers)[record.version]
         document = document_from(record, evidence.document, events=events)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(evidence.digest),
             metadata={
+                # Short Markdown is shown as it is; longer waits for a click, and all that is below for scrolling.
+                "verdict": dg.MetadataValue.md(verdict_text(results, closest)),
+                "at a glance": dg.MetadataValue.md(glance_markdown(document["curves"])),
                 "gates": gate_table(results),
                 **report_metadata(document, write_document(document, workspace)),
             },
@@ -89,8 +95,8 @@ def validation_asset(model: ModelAssets) -> dg.AssetsDefinition:
 
 def _judged(
     ledger: Ledger, version: str | None, run_id: str, additional: AdditionalGates, workspace: Workspace
-) -> tuple[VersionRecord, Evidence, list[GateResult]]:
-    """Judge a version and record the verdict."""
+) -> tuple[VersionRecord, Evidence, list[GateResult], GateResult | None]:
+    """Judge a version and record the verdict; the last of what is returned is the gate that it passed most closely."""
     policy = workspace.policy_in_force(ledger)
     check_may("validate", ledger=ledger, workspace=workspace)
     record, records, pointers = _asked_for(ledger, version, run_id)
@@ -123,7 +129,7 @@ def _judged(
         actor=workspace.actor,
         version=record.version,
     )
-    return record, evidence, results
+    return record, evidence, results, closest_gate(results, policy.content, facts.limit_set)
 
 
 def _asked_for(
@@ -139,70 +145,3 @@ def _asked_for(
         raise EvidenceMissing("no version has been trained yet; materialize candidate_model")
     chosen = records[version] if version else (trained or list(records.values()))[-1]
     return chosen, records, pointers
-
-
-def gate_checks(results: Sequence[GateResult], required: Sequence[str]) -> Iterator[dg.AssetCheckResult]:
-    """Yield one check result per required gate, and one for all others.
-
-    A gate asked for twice (in the policy and in addition) shows its worse result.
-    """
-    for name in required:
-        yield _check(name, [result for result in results if result.gate == name])
-    yield _check(OTHER_GATES, [result for result in results if result.gate not in required])
-
-
-def _check(name: str, results: Sequence[GateResult]) -> dg.AssetCheckResult:
-    failed = [result for result in results if result.blocks]
-    unsure = [result for result in results if result.result == "insufficient"]
-    missing = not results and name != OTHER_GATES
-    if failed:
-        shown = failed[0]
-        description = f"{shown.rule} Observed {_figure(shown)}, limit {shown.limit}. {shown.action}"
-    elif unsure:
-        description = f"Cannot be judged: {unsure[0].rule} {unsure[0].detail}"
-    elif missing:
-        description = "The policy in force has no such gate, which every policy needs."
-    else:
-        description = results[0].rule if results else "No gate of this kind."
-    return dg.AssetCheckResult(
-        check_name=name,
-        passed=not (failed or unsure or missing),
-        severity=dg.AssetCheckSeverity.ERROR if failed or missing else dg.AssetCheckSeverity.WARN,
-        description=description,
-        metadata=_check_metadata((failed or unsure or list(results))[:1], results),
-    )
-
-
-def _check_metadata(shown: Sequence[GateResult], results: Sequence[GateResult]) -> dict[str, Any]:
-    """Show one gate as figures, which the UI also plots over time, and several as a table."""
-    metadata: dict[str, Any] = {"all gates": gate_table(results)} if len(results) > 1 else {}
-    for result in shown:
-        figures = {"observed": result.observed, "low": result.low, "high": result.high, "n": result.n}
-        metadata |= {key: plain(value) for key, value in figures.items() if value is not None}
-        metadata |= {"limit": result.limit, "metric": result.metric, "what to do if it fails": result.action}
-    return metadata
-
-
-def gate_table(results: Sequence[GateResult]) -> dg.MetadataValue:
-    """Show gates with result, observation, interval, limit and size."""
-    return table(
-        {
-            "gate": result.gate + (" (additional)" if result.additional else ""),
-            "result": result.result,
-            "observed": result.observed,
-            "low": result.low,
-            "high": result.high,
-            "limit": result.limit,
-            "n": result.n,
-        }
-        for result in results
-    )
-
-
-def _figure(result: GateResult) -> str:
-    if result.observed is None:
-        return "nothing"
-    low, high = result.low, result.high
-    if low is None or high is None or (low == high and is_count(result.observed)):
-        return decimal(result.observed, 4)
-    return f"{decimal(result.observed, 4)} ({decimal(low, 4)} to {decimal(high, 4)})"

@@ -147,9 +147,14 @@ def _topic(name: str, rows: pd.DataFrame, settings: PerformanceConfig, words: Wo
         said = f"Cannot be judged yet: {fewer}, or undefined."
     else:
         said = f"{_RULES[name]} Seen: {'; '.join(_against(row, settings) for row in _records(measured))}."
-    shown = {f"{row['measure']} {row['kind']}": row["value"] for row in _records(rows) if pd.notna(row["value"])}
+    shown = {
+        # The UI plots every number; an estimate takes the risks at their word and is not worth a plot.
+        f"{row['measure']} {row['kind']}": plain(row["value"]) if row["kind"] == MEASURED else f"{row['value']:.3f}"
+        for row in _records(rows)
+        if pd.notna(row["value"])
+    }
     limits = {f"{row['measure']} limit": describe(settings.limits[row["measure"]]) for row in _records(rows)}
-    return _warning(name, worse.empty, said, {**{key: plain(value) for key, value in shown.items()}, **limits})
+    return _warning(name, worse.empty, said, {**shown, **limits})
 
 
 def _against(row: Mapping[Any, Any], settings: PerformanceConfig) -> str:

@@ -67,7 +67,7 @@ def promote(
         if value is not None and value not in Stage.__members__:
             raise BadInput(f"{option}: {value} is unknown; choose {' or '.join(Stage.__members__)}")
     asked = PromotionConfig(
-        version=version,
+        version=version or "",
         from_stage=Stage(from_stage) if from_stage else None,
         to_stage=Stage(to_stage),
         replace=replace,
@@ -76,7 +76,7 @@ def promote(
     )
     current = workspace(key=key)
     with current.ledger() as ledger:
-        chosen = chosen_version(ledger, asked.version, asked.from_stage)
+        chosen = chosen_version(ledger, asked.version or None, asked.from_stage)
     if dry_run:
         _show_decision(current, chosen, asked, as_json=as_json)
         return

@@ -29,7 +29,7 @@ def rollback(
         from readmission_platform import launcher as lifecycle
 
         with launching(current, quiet=as_json) as launcher:
-            lifecycle.roll_back(launcher, RollbackConfig(to_version=to_version, reason=reason))
+            lifecycle.roll_back(launcher, RollbackConfig(to_version=to_version or "", reason=reason))
         found = summary.status(current)["stages"]
         if as_json:
             print_json(found)
