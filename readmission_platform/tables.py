@@ -207,7 +207,7 @@ def show_work_list(
     console.print(f"[bold]Work list of {day}{note}[/]: flagged for follow-up, highest risk first")
     rows = ((str(int(row["rank"])), str(row[row_id]), f"{row['risk']:.1%}", row["band"].replace("_", " "),
              reason_lines(row["reasons"])) for row in listed)  # fmt: skip
-    console.print(make_table(("rank", words.row, "risk", "band", "what stands out"), rows))
+    console.print(make_table(("rank", words.row, "risk", "band", "main reasons"), rows))
 
 
 def reason_lines(reasons: Any) -> str:

@@ -3,7 +3,7 @@
 What belongs here: moving the inputs of one source from row to row, and how far the risks follow. What does not: which
 sources there are (``estimates.schema``), and how much a version has to draw on each (the gates ``information_*``).
 
-The ranking is no measure of this. A model whose utilisation counts are gone leans on the stays before instead, ranks
+The ranking is no measure of this. A model whose utilisation counts are gone leans on the previous stays instead, ranks
 nearly as well, and would be told from an honest one only by a limit that honest ones miss. How far the risks follow a
 source says it at once, and as it needs no outcomes, a few hundred rows say it as well as many thousands: nought for a
 source that the fit never saw or that is the same for everybody, little for one that was noise to it.

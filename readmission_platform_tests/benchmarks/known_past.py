@@ -47,7 +47,7 @@ _ENDLESS = 99_999
 
 
 def known_when_matured(stream: Stream, inputs: pd.DataFrame) -> pd.DataFrame:
-    """Return the inputs as if an admission told nothing of the stay before."""
+    """Return the inputs as if an admission told nothing of the previous stay."""
     silent = {"time_in_hospital": _ENDLESS, PREVIOUS_RETURN: None}
     late = history_of(stream.discharges.assign(**silent), stream.known.assign(**silent))
     return inputs.assign(**{name: late[name] for name in ("previous_outcome", "prior_readmissions_30d")})

@@ -243,7 +243,7 @@ def variants(model: ModelConfig) -> dict[str, Fit]:
         "a third of the features per split": change(boosting={"max_features": 0.33}),
         "not monotone in utilisation": change(monotone=False),
         "further history": change(more=[columns_as_they_are(FURTHER_HISTORY)]),
-        "distance to the stay before on the proxy clock": change(more=[columns_as_they_are(CLOCK)]),
+        "distance to the previous stay on the proxy clock": change(more=[columns_as_they_are(CLOCK)]),
         "statistics of utilisation x disposition": change(more=[statistics_of(
             ("number_inpatient", "discharge_disposition_id"), ("age", "discharge_disposition_id"))]),
         "statistics of pairs of diagnoses": change(more=[statistics_of(

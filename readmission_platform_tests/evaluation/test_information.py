@@ -40,7 +40,7 @@ def test_an_honest_model_draws_on_every_source_that_it_declares(honest: dict[str
 def test_of_a_source_that_is_the_same_for_everybody_nothing_is_left(
     small_study: SmallStudy, source: InformationSource, honest: dict[str, float]
 ) -> None:
-    """Also where another source tells nearly the same, as the stays before do of the utilisation counts."""
+    """Also where another source tells nearly the same, as the previous stays do of the utilisation counts."""
     columns = list(source.inputs)
     somebody = small_study.inputs.nlargest(1, "prior_encounters")[columns]
     same = pd.concat([somebody] * len(small_study.inputs), ignore_index=True)

@@ -32,7 +32,7 @@ from readmission_platform.reports.work_list import (
 PREDICTIONS = [
     {"encounter_id": 11, "risk": 0.08, "band": "low", "rank": 2, "flagged": False, "reasons": ""},
     {"encounter_id": 12, "risk": 0.3149, "band": "very_high", "rank": 1, "flagged": True,
-     "reasons": "4 inpatient stays in the year before; left against advice"},
+     "reasons": "4 inpatient stays in the past year; left against advice"},
     {"encounter_id": 13, "risk": None, "band": None, "rank": None, "flagged": False, "reasons": None,
      "status": "withheld", "withheld_because": "no diagnosis is recorded"},
 ]  # fmt: skip
@@ -70,7 +70,7 @@ def test_it_has_these_columns_and_no_other(rows: pd.DataFrame) -> None:
     assert list(rows.columns) == columns_of("encounter_id")
     assert work_list(rows).records()[0] == {
         "rank": 1, "encounter_id": 12, "risk_percent": 31.5, "band": "very high", "follow_up": "yes",
-        "reasons": "4 inpatient stays in the year before; left against advice", "status": "scored",
+        "reasons": "4 inpatient stays in the past year; left against advice", "status": "scored",
     }  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
             deps=[PREDICTIONS], blocking={CHECK: RULE}, partitions_def=model.days,
             backfill_policy=dg.BackfillPolicy.single_run(), output_required=False,
             description="The list of each day for the care team: a page that prints well, and the same rows as CSV and "
-            f"Parquet. Flagged {model.words.rows} come first, with what stands out in plain words; who could not be "
+            f"Parquet. Flagged {model.words.rows} come first, with the main reasons in plain words; who could not be "
             f"scored is to be judged by hand. The files lie in `reports/{model.entry.name}/{FOLDER}/<date>/`, readable "
             "by owner and group only, and are replaced when a day is scored again.",
     )  # fmt: skip

@@ -26,7 +26,7 @@ def worklist(
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the work list of a day: whom to follow up, at which risk, and what stands out."""
+    """Show the work list of a day: whom to follow up, at which risk, and the main reasons."""
     from readmission_platform.reports.work_list import WorkList, csv_text
 
     if form not in FORMATS:
@@ -65,7 +65,7 @@ def _show(found: "WorkList") -> None:
     ranked = ((str(row["rank"]), str(row[row_id]), f"{row['risk_percent']:.1f} %", row["band"],
                "[bold]yes[/]" if row["follow_up"] == "yes" else "", tables.reason_lines(row["reasons"]))
               for row in rows if row["rank"] is not None)  # fmt: skip
-    out.print(tables.make_table(("rank", found.words.row, "risk", "band", "follow up", "what stands out"), ranked))
+    out.print(tables.make_table(("rank", found.words.row, "risk", "band", "follow up", "main reasons"), ranked))
     withheld = [(str(row[row_id]), escape(row["reasons"])) for row in rows if row["rank"] is None]
     if withheld:
         out.print("\n[bold]Not scored: judge by hand[/]")

@@ -76,48 +76,49 @@ CHAPTER_WORDS = {
     "supplementary": "other contact with health care (V code)",
     "external": "external cause (E code)",
 }
-NO_EARLIER_STAY = "no earlier stay on record"
+NO_EARLIER_STAY = "no previous stay on record"
 
 
 def _acute(row: Row) -> str:
     stays, visits = int(row["number_inpatient"]), int(row["number_emergency"])
     if not stays and not visits:
-        return "no inpatient stay or emergency visit in the year before"
+        return "no inpatient stay or emergency visit in the past year"
     both = [counted(stays, "inpatient stay")] * bool(stays) + [counted(visits, "emergency visit")] * bool(visits)
-    return f"{' and '.join(both)} in the year before"
+    return f"{' and '.join(both)} in the past year"
 
 
 def _earlier_stays(row: Row) -> str:
     if not row["prior_encounters"]:
         return NO_EARLIER_STAY
-    said = f"{counted(row['prior_encounters'], 'earlier stay')} on record"
+    said = f"{counted(row['prior_encounters'], 'previous stay')} on record"
     most = row["prior_max_number_inpatient"]
     if is_missing(most) or not most:
         return said
-    which = "it" if row["prior_encounters"] == 1 else "one of them"
-    return f"{said}, {counted(most, 'inpatient stay')} in the year before {which}"
+    which = "itself" if row["prior_encounters"] == 1 else "one of them"
+    return f"{said}, {which} preceded by {counted(most, 'inpatient stay')} within a year"
 
 
 def _earlier_readmissions(row: Row) -> str:
     if row["prior_readmissions_30d"]:
-        return f"readmitted within 30 days after {counted(row['prior_readmissions_30d'], 'earlier stay')}"
+        return f"readmitted within 30 days of {counted(row['prior_readmissions_30d'], 'previous stay')}"
     if row["previous_outcome"] == ">30":
-        return "readmitted more than 30 days after the stay before"
-    return "no readmission within 30 days on record"
+        return "readmitted more than 30 days after the previous stay"
+    return "no recorded readmission within 30 days"
 
 
 def _earlier_lengths(row: Row) -> str:
     if is_missing(row["previous_time_in_hospital"]):
         return NO_EARLIER_STAY
     last, mean = counted(row["previous_time_in_hospital"], "day"), row["prior_mean_time_in_hospital"]
-    return f"stay before of {last}" + (f", earlier stays {mean:.1f} on average" if row["prior_encounters"] > 1 else "")
+    said = f"previous stay of {last}"
+    return f"{said}, {mean:.1f} on average over all previous stays" if row["prior_encounters"] > 1 else said
 
 
 def _earlier_discharge(row: Row) -> str | None:
     if not row["prior_encounters"]:
         return NO_EARLIER_STAY
     said = DISCHARGED.get(row["previous_disposition"])
-    return f"after the stay before: {said}" if said else None
+    return f"after the previous stay: {said}" if said else None
 
 
 def _chapter(code: Any) -> str | None:
@@ -169,11 +170,11 @@ def _specialty(row: Row) -> str | None:
 CONCEPTS = (
     Concept("inpatient stays and emergency visits", ("number_inpatient", "number_emergency", "acute_visits"), _acute),
     Concept("outpatient visits", ("number_outpatient",),
-            lambda row: f"{counted(row['number_outpatient'], 'outpatient visit')} in the year before"),
-    Concept("earlier stays", ("prior_encounters", "prior_max_number_inpatient"), _earlier_stays),
+            lambda row: f"{counted(row['number_outpatient'], 'outpatient visit')} in the past year"),
+    Concept("previous stays", ("prior_encounters", "prior_max_number_inpatient"), _earlier_stays),
     Concept("earlier readmissions", ("prior_readmissions_30d", "previous_outcome"), _earlier_readmissions),
-    Concept("length of earlier stays", ("previous_time_in_hospital", "prior_mean_time_in_hospital"), _earlier_lengths),
-    Concept("discharge of the stay before", ("previous_disposition",), _earlier_discharge),
+    Concept("length of previous stays", ("previous_time_in_hospital", "prior_mean_time_in_hospital"), _earlier_lengths),
+    Concept("discharge of the previous stay", ("previous_disposition",), _earlier_discharge),
     Concept("discharge", ("discharge_disposition_id", "discharge_disposition_id_rate"),
             named("discharge_disposition_id", DISCHARGED)),
     Concept("admission type", ("admission_type_id",), named("admission_type_id", ADMITTED_AS)),

@@ -31,7 +31,7 @@ class ReadmissionData:
         return hospital_cohort.cohort_flow(raw, cohort)
 
     def as_delivered(self, raw: pd.DataFrame) -> pd.DataFrame:
-        """Return encounters as discharges, with how they ended and what was known of the stay before at admission."""
+        """Return encounters as discharges, with how they ended and what was known of the previous stay at admission."""
         ended = (raw["readmitted"] == "<30").astype("int8")
         counted = raw[~raw["discharge_disposition_id"].isin(hospital_cohort.CANNOT_BE_READMITTED)]
         known = hospital_cohort.previous_returns(counted).reindex(raw.index)

@@ -21,7 +21,7 @@ SCHEMA = EvidenceSchema(
     baselines=(
         Baseline("lace", words="LACE", required=True, note=_BY_HAND),
         Baseline("hospital", words="HOSPITAL", note=_BY_HAND),
-        Baseline("number_inpatient", words="inpatient stays in the year before", required=True),
+        Baseline("number_inpatient", words="inpatient stays in the past year", required=True),
         Baseline(
             "logistic", words="logistic regression", probability=True, fitted=True,
             note="It gets the same inputs and folds as the model.",
@@ -32,7 +32,7 @@ SCHEMA = EvidenceSchema(
         InformationSource(
             "utilisation", "utilisation counts", ("number_inpatient", "number_emergency", "number_outpatient")
         ),
-        InformationSource("history", "stays before", tuple(HISTORY_COLUMNS)),
+        InformationSource("history", "previous stays", tuple(HISTORY_COLUMNS)),
         InformationSource("discharge", "discharge disposition", ("discharge_disposition_id",)),
         InformationSource("diagnoses", "diagnoses", ("diag_1", "diag_2", "diag_3", "number_diagnoses")),
         InformationSource("admission", "admission", ("admission_type_id", "admission_source_id", "medical_specialty")),

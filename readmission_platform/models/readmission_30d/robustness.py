@@ -28,10 +28,10 @@ def narrower_cohorts(features: pd.DataFrame) -> Mapping[str, np.ndarray]:
     """
     past = features["prior_encounters"].to_numpy() > 0
     return {
-        "only the first encounter of each patient (no earlier stay on record)": first_encounters(features),
+        "only the first encounter of each patient (no previous stay on record)": first_encounters(features),
         "without encounters whose race is not recorded": features["race"].notna().to_numpy(),
         "without elective admissions": (features["admission_type_id"] != ELECTIVE).to_numpy(),
-        "only encounters with an earlier stay on record": past,
+        "only encounters with a previous stay on record": past,
     }
 
 

@@ -35,11 +35,11 @@ COUNT_WORDS = {
     "number_outpatient": "number of outpatient visits",
     "number_emergency": "number of emergency visits",
     "number_inpatient": "number of inpatient stays",
-    "prior_encounters": "number of earlier stays",
+    "prior_encounters": "number of previous stays",
     "prior_readmissions_30d": "number of earlier readmissions",
-    "previous_time_in_hospital": "length of the stay before",
-    "prior_mean_time_in_hospital": "mean length of earlier stays",
-    "prior_max_number_inpatient": "number of inpatient stays before an earlier stay",
+    "previous_time_in_hospital": "length of the previous stay",
+    "prior_mean_time_in_hospital": "mean length of previous stays",
+    "prior_max_number_inpatient": "number of inpatient stays before a previous stay",
 }
 NO_DIAGNOSIS = "no diagnosis is recorded"
 

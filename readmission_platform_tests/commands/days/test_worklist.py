@@ -42,7 +42,7 @@ def test_the_table_says_whom_to_follow_up_and_why(lived_home: Home):
     out = lived_home.command("worklist").out
     assert "simulated date" in out
     assert "synthetic data" in out
-    assert "what stands out" in out
+    assert "main reasons" in out
     assert out.count("yes") == 3
 
 

@@ -65,24 +65,24 @@ def test_every_feature_belongs_to_exactly_one_concept() -> None:
 
 
 WORDS = [
-    ("inpatient stays and emergency visits", {"number_inpatient": 4}, "4 inpatient stays in the year before"),
-    ("inpatient stays and emergency visits", {"number_emergency": 1}, "1 emergency visit in the year before"),
+    ("inpatient stays and emergency visits", {"number_inpatient": 4}, "4 inpatient stays in the past year"),
+    ("inpatient stays and emergency visits", {"number_emergency": 1}, "1 emergency visit in the past year"),
     ("inpatient stays and emergency visits", {"number_inpatient": 1, "number_emergency": 2},
-     "1 inpatient stay and 2 emergency visits in the year before"),
-    ("inpatient stays and emergency visits", {}, "no inpatient stay or emergency visit in the year before"),
-    ("outpatient visits", {"number_outpatient": 3}, "3 outpatient visits in the year before"),
-    ("outpatient visits", {}, "no outpatient visit in the year before"),
-    ("earlier stays", {}, "no earlier stay on record"),
-    ("earlier stays", {"prior_encounters": 2.0, "prior_max_number_inpatient": 0.0}, "2 earlier stays on record"),
-    ("earlier stays", {"prior_encounters": 1.0, "prior_max_number_inpatient": 3.0},
-     "1 earlier stay on record, 3 inpatient stays in the year before it"),
-    ("earlier readmissions", {"prior_readmissions_30d": 2.0}, "readmitted within 30 days after 2 earlier stays"),
-    ("earlier readmissions", {"previous_outcome": ">30"}, "readmitted more than 30 days after the stay before"),
-    ("length of earlier stays", {"prior_encounters": 1.0, "previous_time_in_hospital": 6.0,
-                                 "prior_mean_time_in_hospital": 6.0}, "stay before of 6 days"),
-    ("discharge of the stay before", {"prior_encounters": 1.0, "previous_disposition": 3.0},
-     "after the stay before: discharged to a skilled nursing facility"),
-    ("discharge of the stay before", {"prior_encounters": 1.0, "previous_disposition": 18.0}, None),
+     "1 inpatient stay and 2 emergency visits in the past year"),
+    ("inpatient stays and emergency visits", {}, "no inpatient stay or emergency visit in the past year"),
+    ("outpatient visits", {"number_outpatient": 3}, "3 outpatient visits in the past year"),
+    ("outpatient visits", {}, "no outpatient visit in the past year"),
+    ("previous stays", {}, "no previous stay on record"),
+    ("previous stays", {"prior_encounters": 2.0, "prior_max_number_inpatient": 0.0}, "2 previous stays on record"),
+    ("previous stays", {"prior_encounters": 1.0, "prior_max_number_inpatient": 3.0},
+     "1 previous stay on record, itself preceded by 3 inpatient stays within a year"),
+    ("earlier readmissions", {"prior_readmissions_30d": 2.0}, "readmitted within 30 days of 2 previous stays"),
+    ("earlier readmissions", {"previous_outcome": ">30"}, "readmitted more than 30 days after the previous stay"),
+    ("length of previous stays", {"prior_encounters": 1.0, "previous_time_in_hospital": 6.0,
+                                 "prior_mean_time_in_hospital": 6.0}, "previous stay of 6 days"),
+    ("discharge of the previous stay", {"prior_encounters": 1.0, "previous_disposition": 3.0},
+     "after the previous stay: discharged to a skilled nursing facility"),
+    ("discharge of the previous stay", {"prior_encounters": 1.0, "previous_disposition": 18.0}, None),
     ("discharge", {"discharge_disposition_id": 7}, "left against advice"),
     ("discharge", {"discharge_disposition_id": 3}, "discharged to a skilled nursing facility"),
     ("discharge", {"discharge_disposition_id": 18}, None),
@@ -127,7 +127,7 @@ def test_the_largest_three_that_raise_the_risk_are_named_in_order(encoder: Encou
     found = adding(number_inpatient=0.2, acute_visits=0.2, age=0.1, discharge_disposition_id=0.5,
                    num_medications=0.08, time_in_hospital=-0.9)  # fmt: skip
     assert named(encoder, found, number_inpatient=4) == (
-        "discharged home; 4 inpatient stays in the year before; age 70 to 79"
+        "discharged home; 4 inpatient stays in the past year; age 70 to 79"
     )
 
 
@@ -155,7 +155,7 @@ def test_race_gender_and_payer_are_never_named_however_much_they_count(encoder: 
 
 def test_two_concepts_that_say_the_same_are_said_once(encoder: EncounterEncoder) -> None:
     found = adding(prior_encounters=0.3, previous_time_in_hospital=0.2, age=0.1)
-    assert named(encoder, found) == "no earlier stay on record; age 70 to 79"
+    assert named(encoder, found) == "no previous stay on record; age 70 to 79"
 
 
 def test_text_of_a_file_that_the_model_does_not_know_gets_into_no_reason(encoder: EncounterEncoder) -> None:

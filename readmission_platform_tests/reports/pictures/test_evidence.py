@@ -54,7 +54,7 @@ def test_every_baseline_that_is_there_is_drawn(draw, curves):
 
 
 def test_importances_are_drawn_with_and_without_intervals():
-    known = {"name": "Inpatient stays in the year before", "value": 0.03, "low": 0.02, "high": 0.04}
+    known = {"name": "Inpatient stays in the past year", "value": 0.03, "low": 0.02, "high": 0.04}
     unknown = {"name": "Age", "value": -0.001, "low": None, "high": None}
     for importances in ([known, unknown], []):
         assert_small_png(plots.importances_png(importances, title="What counts", axis="Loss of AUROC"))
