@@ -91,7 +91,9 @@ def lived_in(folder: Path, source: list[str]) -> Path:
 
 def days_to_replay(home: Path) -> int:
     """Return how many whole days the replay stream holds, at most a year."""
-    encounters = Lake(home / "lake").read("eligible_encounters", columns=["part"], where={"part": ["replay"]})
+    encounters = Lake(home / "lake" / "readmission_30d").read(
+        "eligible_encounters", columns=["part"], where={"part": ["replay"]}
+    )
     return min(YEAR, len(encounters) // DAILY)
 
 

@@ -31,6 +31,7 @@ READMISSION = Path(sys.executable).parent / "readmission"
 BARE = ("-m", "readmission_platform_tests.benchmarks.bare_script")
 # A key decides the folds: with this one every round fits the same models.
 KEY = "5a" * 32
+MODEL = "readmission_30d"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def new_home(folder: Path) -> Path:
 
 def asked_afterwards(home: Path) -> dict[str, tuple[str, ...]]:
     """Return the commands that people wait for, by what they are called."""
-    scored = Lake(home / "lake").read("daily_predictions", columns=["encounter_id"])
+    scored = Lake(home / "lake" / MODEL).read("daily_predictions", columns=["encounter_id"])
     commands = ("status", "gates 1", "promote --version 1 --to-stage production --dry-run", "verify 1", "worklist",
                 f"trace {scored['encounter_id'].iloc[-1]}", "review 1", "card 1", "report 1")  # fmt: skip
     return {" ".join(command.split()[:1]): tuple(command.split()) for command in commands}
