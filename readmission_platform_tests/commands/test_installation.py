@@ -12,7 +12,7 @@ from readmission_platform_tests.support.homes import Home
 READING = (("status",), ("models",), ("gates", "1"), ("audit", "verify"), ("verify", "1"), ("worklist",), ("timeline",),
            ("trace", "1"), ("monitor",), ("monitor", "--prometheus", "-"), ("alerts", "list"), ("policy", "show"),
            ("quarantine", "list"), ("card", "1"), ("review", "1"), ("reconcile", "--dry-run"), ("mlflow-ui",),
-           ("score", "--date", "2026-01-05"), ("promote", "--version", "1", "--dry-run"))  # fmt: skip
+           ("pages",), ("score", "--date", "2026-01-05"), ("promote", "--version", "1", "--dry-run"))  # fmt: skip
 
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
