@@ -11,6 +11,7 @@ import dagster as dg
 import pandas as pd
 
 from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.partitions import days_asked_for
 from readmission_platform.assets.presentation import CARE_TEAM, PLATFORM_TEAM, check_result, hideable, nothing_to_check
 from readmission_platform.evaluation.disclosure import in_words
 from readmission_platform.foundation.frames import frame_digest
@@ -39,10 +40,10 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
             "by owner and group only, and are replaced when a day is scored again.",
     )  # fmt: skip
     def work_list(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
-        workspace = model.workspace(platform)
+        workspace, days = model.workspace(platform), days_asked_for(context)
         with workspace.ledger() as ledger:
-            lists = work_lists(workspace, ledger, days=context.partition_keys)
-        for day in set(context.partition_keys) - {each.day for each in lists}:
+            lists = work_lists(workspace, ledger, days=days)
+        for day in set(days) - {each.day for each in lists}:
             if take_back_work_list(workspace.reports / FOLDER / day):
                 renew_links(workspace.settings)
                 context.log.warning(f"the list of {day} is taken back: nobody of that day is left")
