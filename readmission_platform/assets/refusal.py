@@ -12,7 +12,7 @@ from readmission_platform.foundation import errors
 from readmission_platform.governance.promotion.case import Condition, Judged
 
 
-class Refused(dg.Failure, errors.Refused):  # type: ignore[misc]
+class Refused(dg.Failure, errors.Refused):
     """Policy says no, inside a run.
 
     Dagster wraps any other exception into one of its own and prints the stacks of both. It is still a

@@ -66,4 +66,6 @@ def mlflow_ui(
     """Start the MLflow UI on a free port."""
     from readmission_platform.servers import serve_mlflow
 
-    serve_mlflow(home(), port=port)
+    platform = platform_here()
+    experiments = {workspace.name: workspace.registry.experiment() for workspace in platform.workspaces}
+    serve_mlflow(platform.settings, experiments, port=port)
