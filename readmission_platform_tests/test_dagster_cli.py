@@ -82,12 +82,9 @@ def test_the_promotion_job_is_refused_what_the_command_is_refused(trained_home: 
     said = (outcome.out + outcome.err).splitlines()
     began = next(place for place, line in enumerate(said) if line.endswith("refused, and nothing was changed:"))
     block = said[began + 1 : said.index("", began)]
-    reasons = home.command("promote", "--version", "1", "--to-stage", "production", "--dry-run", "--json").json[
-        "reasons"
-    ]
-    assert [line.split(":")[0] for line in block if line.startswith("- ")] == [
-        f"- {reason.split(':')[0]}" for reason in reasons
-    ]
+    asked = home.command("promote", "--version", "1", "--to-stage", "production", "--dry-run", "--json").json
+    blocking = [each["name"] for each in asked["conditions"] if each["blocks"]]
+    assert [line[2:].split(":")[0] for line in block if line.startswith("- ")] == blocking
     assert all(line.startswith(("- ", "  what to do: ")) for line in block)
     assert "The above exception was caused by" not in outcome.out + outcome.err
 
