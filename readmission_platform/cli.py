@@ -69,6 +69,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 INSTALLATION: dict[str, Callable[..., None]] = {
     "setup": installation.setup,
     "models": installation.models,
+    "pages": installation.pages,
     "dev": installation.dev,
     "mlflow-ui": installation.mlflow_ui,
 }

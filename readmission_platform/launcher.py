@@ -89,7 +89,16 @@ class Launcher:
         # Nobody has observed those yet, and nobody may ever come by here with a sensor.
         self._unobserved = _close_runs_of_dead_processes(self.instance)
         self.timings = Timings()
-        self._progress = progress
+        self._progress, self._part = progress, ""
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Tell progress as that of a part of what is done, where the same steps come more than once."""
+        self._part = f" of {name}"
+        try:
+            yield
+        finally:
+            self._part = ""
 
     def launch(
         self,
@@ -200,7 +209,7 @@ class Launcher:
     def _step_done(self, step: str, seconds: float) -> None:
         give_back()
         self.timings.seconds.append((step, seconds))
-        self._progress(step, seconds)
+        self._progress(f"{step}{self._part}", seconds)
 
 
 def _close_runs_of_dead_processes(instance: dg.DagsterInstance) -> list[str]:
@@ -389,7 +398,8 @@ def whole_life(launcher: Launcher, source: SourceConfig) -> WholeLife:
     first = days_until_judged(workspace)
     days = replay(launcher, ReplayConfig(days=first + PRODUCTION_DAYS))
     shadow, live = days[:first], days[first:]
-    score(launcher, shadow)
+    with launcher.part("shadow days"):
+        score(launcher, shadow)
     monitor(launcher)
     accept_drift_as_demo(workspace, record.version)
     promote(
@@ -402,5 +412,6 @@ def whole_life(launcher: Launcher, source: SourceConfig) -> WholeLife:
             reason="demonstration run",
         ),
     )
-    score(launcher, live)
+    with launcher.part("production days"):
+        score(launcher, live)
     return WholeLife(record, shadow, live)

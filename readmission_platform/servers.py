@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from readmission_platform.config.environment import PROJECT_ROOT, Settings
@@ -34,8 +35,14 @@ def serve_dagster(settings: Settings, *, port: int | None) -> None:
     )
 
 
-def serve_mlflow(settings: Settings, *, port: int | None) -> None:
-    """Replace this process by MLflow's UI on the home's experiments."""
+def serve_mlflow(settings: Settings, experiments: Mapping[str, str], *, port: int | None) -> None:
+    """Replace this process by MLflow's UI on the home's experiments.
+
+    Parameters
+    ----------
+    experiments
+        Of each model, by its name, the id of its experiment.
+    """
     chosen = port or free_port(MLFLOW_PORTS)
     command = [
         "mlflow",
@@ -47,7 +54,12 @@ def serve_mlflow(settings: Settings, *, port: int | None) -> None:
         "--port",
         str(chosen),
     ]
-    _hand_over("MLflow", chosen, command, {"MLFLOW_DISABLE_TELEMETRY": "true"})
+    _announce("MLflow", chosen)
+    for model, experiment in experiments.items():
+        # Without the type of work, MLflow shows what a browser looked at last, and at first that is generative AI.
+        page = f"http://{HOST}:{chosen}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+        print(f"  runs and versions of {model}: {page}", flush=True)
+    _hand_over(command, {"MLFLOW_DISABLE_TELEMETRY": "true"})
 
 
 def free_port(candidates: range) -> int:
@@ -69,8 +81,7 @@ def free_port(candidates: range) -> int:
     raise Unavailable(f"ports {candidates.start} to {candidates.stop - 1} are all taken; give one with --port")
 
 
-def _hand_over(name: str, port: int, command: list[str], environment: dict[str, str]) -> None:
-    _announce(name, port)
+def _hand_over(command: list[str], environment: dict[str, str]) -> None:
     program = _program(command[0])
     os.execve(program, [str(program), *command[1:]], {**os.environ, **environment})  # noqa: S606 - no shell is wanted
 

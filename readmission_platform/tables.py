@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from readmission_platform.evaluation.words import Wording
-from readmission_platform.foundation.counting import counted, decimal, is_count
+from readmission_platform.foundation.counting import BELOW_INTERVAL, below_interval, counted, decimal, is_count
 from readmission_platform.governance.ledger.chain import STAGES
 from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.lifecycle.proposals import PROPOSALS
@@ -99,8 +99,7 @@ def show_gates(console: Console, results: Iterable[Mapping[str, Any]]) -> None:
     )
     console.print(make_table(("gate", "result", "observed (95 % interval)", "limit", "n"), rows))
     if any(_outside(result) for result in ordered):
-        note = "* below its own interval: chance alone moves this figure away from 0, and resampling adds chance"
-        console.print(note, style="dim", soft_wrap=True)
+        console.print(BELOW_INTERVAL, style="dim", soft_wrap=True)
     for result in ordered:
         if result["result"] != "pass":
             show_gate(console, result)
@@ -122,8 +121,7 @@ def _gate_name(result: Mapping[str, Any]) -> str:
 
 
 def _outside(result: Mapping[str, Any]) -> bool:
-    """Tell whether an estimate lies below its own interval, as distances from 0 do."""
-    return result["observed"] is not None and result["low"] is not None and result["observed"] < result["low"]
+    return below_interval(result["observed"], result["low"])
 
 
 def show_conditions(console: Console, conditions: Iterable[Any]) -> None:

@@ -79,6 +79,20 @@ def test_the_promotion_job_is_refused_what_the_command_is_refused(trained_home: 
     assert outcome.code != 0
     assert home.stages == {"staging": None, "production": None}
     assert home.kinds()[-1] == "promotion_refused"
+    said = (outcome.out + outcome.err).splitlines()
+    began = next(place for place, line in enumerate(said) if line.endswith("refused, and nothing was changed:"))
+    block = said[began + 1 : said.index("", began)]
+    asked = home.command("promote", "--version", "1", "--to-stage", "production", "--dry-run", "--json").json
+    blocking = [each["name"] for each in asked["conditions"] if each["blocks"]]
+    assert [line[2:].split(":")[0] for line in block if line.startswith("- ")] == blocking
+    assert all(line.startswith(("- ", "  what to do: ")) for line in block)
+    assert "The above exception was caused by" not in outcome.out + outcome.err
+
+
+def test_a_run_of_days_that_names_no_day_says_how_to_name_one(trained_home: Home):
+    outcome = trained_home.shell("dagster", "job", "execute", "-j", "scoring_job", *MODULE)
+    assert outcome.code != 0
+    assert """--tags '{"dagster/partition": "YYYY-MM-DD"}'""" in outcome.out + outcome.err
 
 
 def test_a_misspelt_environment_is_said_clearly(home: Home):

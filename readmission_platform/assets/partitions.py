@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 
+from readmission_platform.foundation.errors import BadInput
 from readmission_platform.lifecycle.days.progress import FIRST_DAY, is_partition
 from readmission_platform.storage.landing import Landing
 
@@ -42,6 +44,24 @@ def first_day(landing: Landing, table: Path, *, today: date) -> str:
     except OSError:  # the landing zone is out of reach: no day may be lost for that
         return FIRST_DAY
     return min([yesterday, *(day for day in known if _is_date(day) and is_partition(day, today=today))])
+
+
+def days_asked_for(context: dg.AssetExecutionContext) -> list[str]:
+    """Return the days that a run is for.
+
+    Raises
+    ------
+    BadInput
+        When it names none, as `dagster job execute` lets anybody do.
+    """
+    if not (context.has_partition_key or context.has_partition_key_range):
+        tags = f'--tags \'{{"{PARTITION_NAME_TAG}": "YYYY-MM-DD"}}\''
+        raise BadInput(
+            f"this works on days, and the run names none. In the UI, choose a partition; on the command line, add "
+            f"{tags} to `dagster job execute`, or --partition YYYY-MM-DD to `dagster asset materialize`; or use "
+            "`readmission score --date YYYY-MM-DD` or `readmission outcomes --date YYYY-MM-DD`"
+        )
+    return list(context.partition_keys)
 
 
 def _is_date(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Commands about the installation: ``setup``, ``models``, ``dev`` (the Dagster UI) and ``mlflow-ui``."""
+"""Commands about the installation: ``setup``, ``models``, ``pages``, ``dev`` (the Dagster UI) and ``mlflow-ui``."""
 
 from typing import Annotated
 
@@ -6,6 +6,7 @@ import typer
 
 from readmission_platform import summary, tables
 from readmission_platform.commands.terminal import Json, home, out, platform_here, print_json
+from readmission_platform.foundation.errors import Unavailable
 
 
 def setup() -> None:
@@ -30,6 +31,26 @@ def models(as_json: Json = False) -> None:
         tables.show_models(out, found)
 
 
+def pages(
+    show: Annotated[bool, typer.Option("--open", help="Open the index in the browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the pages that have been written, of every model, on one page that leads to them."""
+    from readmission_platform.lifecycle.pages import pages_of_home, renew_links
+
+    current = home()
+    try:
+        index = renew_links(current)
+    except OSError as error:
+        raise Unavailable(f"the index cannot be written ({error.strerror})") from error
+    if as_json:
+        print_json({"page": str(index), "models": [each.to_json() for each in pages_of_home(current)]})
+    else:
+        out.print(str(index), markup=False, soft_wrap=True)
+    if show:
+        typer.launch(index.absolute().as_uri())
+
+
 def dev(
     port: Annotated[int | None, typer.Option(help="Port; default: a free one from 3000 up.")] = None,
 ) -> None:
@@ -45,4 +66,6 @@ def mlflow_ui(
     """Start the MLflow UI on a free port."""
     from readmission_platform.servers import serve_mlflow
 
-    serve_mlflow(home(), port=port)
+    platform = platform_here()
+    experiments = {workspace.name: workspace.registry.experiment() for workspace in platform.workspaces}
+    serve_mlflow(platform.settings, experiments, port=port)

@@ -231,7 +231,7 @@ def launching(current: "Workspace", *, quiet: bool) -> Iterator["Launcher"]:
         def progress(step: str, seconds: float) -> None:
             shown = step.removeprefix(f"{current.entry.prefix}__").replace("_", " ")
             if not quiet:
-                err.print(f"  {shown:<24} {seconds:6.1f} s")
+                err.print(f"  {shown:<37} {seconds:6.1f} s")
             if spinner is not None:
                 spinner.update(f"after {shown}")
 

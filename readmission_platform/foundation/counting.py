@@ -17,3 +17,11 @@ def is_count(value: float) -> bool:
 def decimal(value: float, digits: int) -> str:
     """Write a number to so many decimals: none for a count, and never minus zero."""
     return f"{value:,.0f}" if is_count(value) else f"{value:z.{digits}f}"
+
+
+BELOW_INTERVAL = "* below its own interval: chance alone moves this figure away from 0, and resampling adds chance"
+
+
+def below_interval(value: float | None, low: float | None) -> bool:
+    """Tell whether an estimate lies below its own interval, as distances from 0 do."""
+    return value is not None and low is not None and value < low

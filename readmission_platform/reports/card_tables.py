@@ -10,7 +10,7 @@ from typing import Any
 
 from readmission_platform.evaluation.estimates.schema import MODEL
 from readmission_platform.evaluation.words import Wording
-from readmission_platform.reports.review import NOTHING, count, figure, interval, signed
+from readmission_platform.reports.review import NOTHING, count, figure, interval, marked, signed
 
 Document = Mapping[str, Any]
 Row = Sequence[str]
@@ -90,7 +90,7 @@ def _quality(document: Document, wording: Wording) -> Iterator[Row]:
     for name in [*_QUALITY, *fairness, *drawn_on, "permuted_labels_auroc", *benefits]:
         if name in estimates:
             shown = estimates[name]
-            yield wording.label(name), interval(shown), _people(shown.get("n")), _people(shown.get("positives"))
+            yield wording.label(name), marked(shown), _people(shown.get("n")), _people(shown.get("positives"))
 
 
 def _baselines(document: Document, wording: Wording) -> Iterator[Row]:
@@ -125,7 +125,7 @@ def _importance(document: Document, wording: Wording) -> Iterator[Row]:
 
 def _gates(document: Document, wording: Wording) -> Iterator[Row]:
     for gate in sorted(document["gates"], key=lambda each: (not each["blocks"], each["result"] == "pass")):
-        observed = interval({"value": gate["observed"], "low": gate["low"], "high": gate["high"]})
+        observed = marked({"value": gate["observed"], "low": gate["low"], "high": gate["high"]})
         additional = " (additional)" if gate.get("additional") else ""
         yield f"{gate['gate']}{additional}", gate["result"], observed, gate["limit"], gate["rule"]
 

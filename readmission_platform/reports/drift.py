@@ -15,6 +15,7 @@ from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.drift.kinds import DRIFT, MISSING, RISK
 from readmission_platform.evaluation.drift.windows import Verdict
 from readmission_platform.evaluation.words import Words
+from readmission_platform.reports.page_links import DRIFT_PAGES
 from readmission_platform.storage.home import replace_file
 
 # A page is 4 MB of HTML: what is older is in the table.
@@ -87,7 +88,7 @@ def alarm_sentence(version: str, stage: str, windows: Sequence[Verdict], rows: p
 
 def drift_folder(reports: Path, version: str) -> Path:
     """Return the folder of a version's pages, below that of the model's reports."""
-    return reports / version / "drift"
+    return reports / version / DRIFT_PAGES
 
 
 def page_path(folder: Path, first_day: str, last_day: str) -> Path:

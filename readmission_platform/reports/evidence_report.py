@@ -7,20 +7,20 @@ are inside it.
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
 from readmission_platform.evaluation.words import Wording
+from readmission_platform.foundation.counting import BELOW_INTERVAL, below_interval
+from readmission_platform.governance.policy.shown import INSUFFICIENT
 from readmission_platform.reports.card_tables import flat_settings
 from readmission_platform.reports.pictures import comparisons as evidence_plots
 from readmission_platform.reports.pictures import evidence as plots
-from readmission_platform.reports.review import NOTHING, figure, interval, short, signed
-from readmission_platform.storage.home import replace_file
+from readmission_platform.reports.review import NOTHING, figure, interval, marked, short, signed
 
 Draw = Callable[[Mapping[str, Any], Wording], bytes]
 
@@ -82,15 +82,19 @@ def evidence_html(document: Mapping[str, Any]) -> str:
         effects=effects,
         recipe_settings=list(flat_settings((document["provenance"]["recipe"] or {}).get("settings") or {})),
         wording=wording,
+        judged=_judged(document["gates"]),
+        below_interval=BELOW_INTERVAL,
     )
 
 
-def write_report(document: Mapping[str, Any], target: Path) -> Path:
-    """Write the page, whole or not at all, and return where it is; raises OSError when it cannot be written."""
-    page = evidence_html(document)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(target, page.encode())
-    return target
+def _judged(gates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Count the candidate gates, and how many of them passed; name those that could not be judged."""
+    asked = [gate for gate in gates if gate["stage"] == "candidate"]
+    return {
+        "asked": len(asked),
+        "passed": sum(gate["result"] == "pass" for gate in asked),
+        "unjudged": [gate for gate in asked if gate["result"] == INSUFFICIENT],
+    }
 
 
 def _sections(estimates: Mapping[str, Any], wording: Wording) -> Iterator[dict[str, Any]]:
@@ -98,7 +102,11 @@ def _sections(estimates: Mapping[str, Any], wording: Wording) -> Iterator[dict[s
         rows = [{"label": wording.label(name), **estimates[name]}
                 for pattern in patterns for name in _matching(pattern, estimates, wording)]  # fmt: skip
         if rows:
-            yield {"title": title, "rows": rows}
+            yield {
+                "title": title,
+                "rows": rows,
+                "marked": any(below_interval(each["value"], each.get("low")) for each in rows),
+            }
 
 
 def _matching(pattern: str, estimates: Mapping[str, Any], wording: Wording) -> Iterator[str]:
@@ -160,6 +168,7 @@ def _template() -> Template:
     environment.filters |= {
         "figure": figure,
         "interval": interval,
+        "marked": marked,
         "signed": signed,
         "count": _count,
         "short": short,

@@ -6,7 +6,7 @@ answered, what is missing, and how it looks. What does not: the tables (``card_t
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from readmission_platform.config.model_card import REQUIRED_ITEMS, REQUIRED_TEXTS, CardText, ModelCardConfig
 from readmission_platform.evaluation.words import Wording
+from readmission_platform.foundation.counting import BELOW_INTERVAL
 from readmission_platform.reports.card_tables import TABLES, Document, Table
 from readmission_platform.reports.review import NOTHING, figure, interval
 
@@ -159,9 +160,16 @@ def _table(table: Table, document: Document, wording: Wording, config: ModelCard
         "title": _titled(table, wording),
         "headers": [header.format(**vars(wording.words)) for header in table.headers],
         "rows": rows,
-        "note": table.note.format(**vars(wording.words)) if rows else "",
+        "note": " ".join(_notes(table, rows, wording)),
         "not_available": None if rows else _reason(table.path, config),
     }
+
+
+def _notes(table: Table, rows: Sequence[Sequence[str]], wording: Wording) -> Iterator[str]:
+    if rows and table.note:
+        yield table.note.format(**vars(wording.words))
+    if any(cell.endswith(" *") for row in rows for cell in row):
+        yield f"{BELOW_INTERVAL}."
 
 
 def _titled(table: Table, wording: Wording) -> str:

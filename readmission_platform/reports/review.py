@@ -14,6 +14,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.words import Wording
+from readmission_platform.foundation.counting import BELOW_INTERVAL, below_interval
 from readmission_platform.reports.pictures import evidence as plots
 
 # Figures that are compared with those of the version in production, in this order. Of a net benefit, each there is.
@@ -68,7 +69,15 @@ def pictures_of(evidence: Mapping[str, Any], wording: Wording) -> list[dict[str,
 @cache
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"figure": figure, "interval": interval, "signed": signed, "count": count, "short": short}
+    environment.filters |= {
+        "figure": figure,
+        "interval": interval,
+        "signed": signed,
+        "count": count,
+        "short": short,
+        "marked": marked,
+    }
+    environment.globals["below_interval"] = BELOW_INTERVAL
     return environment.from_string(files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8"))
 
 
@@ -91,6 +100,12 @@ def interval(estimate: Mapping[str, Any] | None) -> str:
         return value
     digits = len(value.partition(".")[2])
     return f"{value} ({figure(low, digits)} to {figure(high, digits)})"
+
+
+def marked(estimate: Mapping[str, Any] | None) -> str:
+    """Write an estimate with its interval, and a mark where it lies below that (``BELOW_INTERVAL`` says why)."""
+    below = estimate is not None and below_interval(estimate.get("value"), estimate.get("low"))
+    return f"{interval(estimate)}{' *' if below else ''}"
 
 
 def signed(estimate: Mapping[str, Any] | None) -> str:

@@ -7,7 +7,7 @@ and whatever names a person, are on no list: the number of the row is what the c
 
 import io
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -21,13 +21,13 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from readmission_platform.evaluation.words import Words
 from readmission_platform.foundation.steps import reached
+from readmission_platform.reports.page_links import WORK_LIST, WORK_LISTS, Link, with_links
 from readmission_platform.storage.home import replace_file
 
 SCORED, JUDGE_BY_HAND = "scored", "not scored: judge by hand"
-FOLDER = "work_lists"
 # Beside the list: the digest of the predictions that it is made of.
 MADE_FROM = "predictions.sha256"
-PAGE, TABLE, DATA = "work_list.html", "work_list.csv", "work_list.parquet"
+FOLDER, PAGE, TABLE, DATA = WORK_LISTS, WORK_LIST, "work_list.csv", "work_list.parquet"
 # For its owner and the group that the care team is in.
 FILE_MODE, FOLDER_MODE = 0o640, 0o750
 # A cell that begins so is a formula to a spreadsheet program (OWASP, CSV injection).
@@ -39,7 +39,8 @@ _TEMPLATE = "work_list.html.j2"
 class WorkList:
     """A day's list. ``rows`` has the columns of ``columns_of(row)``: by rank, then those that were not scored.
 
-    ``row`` is the column that identifies one of the model's rows, ``made_from`` the digest of the predictions.
+    ``row`` is the column that identifies one of the model's rows, ``made_from`` the digest of the predictions, ``ask``
+    who answers questions.
     """
 
     day: str
@@ -54,6 +55,7 @@ class WorkList:
     scored_at: str
     made_from: str
     rows: pd.DataFrame
+    ask: str = ""
 
     def records(self) -> list[dict[str, Any]]:
         """Return the rows as plain values; missing values are None."""
@@ -93,7 +95,7 @@ def listed(predictions: pd.DataFrame, *, row: str) -> pd.DataFrame:
     return rows.sort_values(["rank", row], ignore_index=True)
 
 
-def write_work_list(found: WorkList, folder: Path) -> Mapping[str, Path]:
+def write_work_list(found: WorkList, folder: Path, *, links: Sequence[Link] = ()) -> Mapping[str, Path]:
     """Write the files of a day, readable by owner and group only, in place of those there.
 
     A reader finds either all old files or all new ones: the folder is a link, which one step turns from the old ones to
@@ -110,7 +112,7 @@ def write_work_list(found: WorkList, folder: Path) -> Mapping[str, Path]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.parent.chmod(FOLDER_MODE)
-    content = {PAGE: page_html(found).encode(), TABLE: csv_text(found.rows).encode(), DATA: _parquet(found.rows),
+    content = {PAGE: _linked(found, links).encode(), TABLE: csv_text(found.rows).encode(), DATA: _parquet(found.rows),
                MADE_FROM: found.made_from.encode()}  # fmt: skip
     with _one_writer(folder.parent):
         fresh = Path(mkdtemp(dir=folder.parent, prefix=_aside(folder)))
@@ -186,6 +188,11 @@ def _parquet(rows: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
     rows.to_parquet(buffer, index=False)
     return buffer.getvalue()
+
+
+def _linked(found: WorkList, links: Sequence[Link]) -> str:
+    """Render the page with links to others, which are below the same folder of reports."""
+    return with_links(page_html(found), f"{found.model}/{FOLDER}/{found.day}/{PAGE}", links)
 
 
 def page_html(found: WorkList) -> str:

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from readmission_platform.config.environment import Settings, user_of_machine
+from readmission_platform.servers import serve_mlflow
 from readmission_platform_tests.support.homes import Home
 
 READING = (("status",), ("models",), ("gates", "1"), ("audit", "verify"), ("verify", "1"), ("worklist",), ("timeline",),
            ("trace", "1"), ("monitor",), ("monitor", "--prometheus", "-"), ("alerts", "list"), ("policy", "show"),
            ("quarantine", "list"), ("card", "1"), ("review", "1"), ("reconcile", "--dry-run"), ("mlflow-ui",),
-           ("score", "--date", "2026-01-05"), ("promote", "--version", "1", "--dry-run"))  # fmt: skip
+           ("pages",), ("score", "--date", "2026-01-05"), ("promote", "--version", "1", "--dry-run"))  # fmt: skip
 
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
@@ -86,3 +87,15 @@ def test_nobody_but_its_owner_can_read_anything_in_a_home_that_was_lived_in(live
     lists = {path for path in readable if "work_lists" in path.parts}
     assert readable == lists
     assert not [path for path in lists if path.stat().st_mode & 0o027]  # their group is the care team's
+
+
+def test_mlflow_opens_on_the_runs_of_each_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    home = Home.new(tmp_path / "home")
+    handed_over: list[list[str]] = []
+    monkeypatch.setattr(os, "execve", lambda _, command, environment: handed_over.append(command))
+    serve_mlflow(Settings(home=home.path), {"readmission_30d": "7"}, port=5049)
+    said = capfd.readouterr().out
+    assert "http://127.0.0.1:5049/#/experiments/7/runs?workflowType=machine_learning" in said
+    assert handed_over[0][-2:] == ["--port", "5049"]

@@ -19,7 +19,7 @@ READING = (("status",), ("models",), ("gates", "1"), ("audit", "verify"), ("veri
            ("worklist", "--format", "html-path"), ("monitor", "--prometheus", "-"), ("alerts", "list"),
            ("policy", "show"), ("quarantine", "list"), ("card", "1", "--json"), ("reconcile", "--dry-run"))  # fmt: skip
 WRITING = (("setup",), ("train",), ("replay",), ("score", "--date"), ("policy", "adopt"),
-           ("monitor",), ("card", "1"), ("review", "1"), ("reproduce", "1"),
+           ("monitor",), ("card", "1"), ("review", "1"), ("pages",), ("reproduce", "1"),
            ("rollback", "--reason", "x"))  # fmt: skip
 
 

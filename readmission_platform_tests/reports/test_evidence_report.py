@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from readmission_platform.evaluation.words import Wording
+from readmission_platform.foundation.counting import BELOW_INTERVAL
 from readmission_platform.reports import evidence_report
 from readmission_platform.reports.evidence_report import PICTURES, SECTIONS, evidence_html
 from readmission_platform.reports.review import figure
@@ -71,6 +72,8 @@ def test_every_number_on_the_page_comes_from_the_document(page: str, document: d
     known = numbers_in(text_of(template) + " ".join(wording.label(name) for name in document["estimates"]))
     for value in leaves(document):
         known |= written(value)
+    candidate = [gate["result"] for gate in document["gates"] if gate["stage"] == "candidate"]
+    known |= written(len(candidate)) | written(candidate.count("pass")) | written(candidate.count("insufficient"))
     assert not numbers_in(text_of(page)) - known
     assert len(numbers_in(text_of(page))) > 300
 
@@ -133,6 +136,32 @@ def test_a_version_of_which_little_is_known_has_a_page_too(document: dict[str, A
     text = text_of(evidence_html(bare))
     assert "this model gives no explanations" in text
     assert "Not judged yet" in text
+
+
+def test_the_verdict_names_each_candidate_gate_that_could_not_be_judged(document: dict[str, Any]):
+    changed = copy.deepcopy(document) | {"verdict": "pass"}
+    changed["gates"] = [gate for gate in changed["gates"] if gate["stage"] == "candidate"]
+    for gate in changed["gates"]:
+        gate["result"] = "pass"
+    assert "Accepted by every candidate gate" in text_of(evidence_html(changed))
+    changed["gates"][3] |= {"result": "insufficient", "detail": "Asian: fewer than 100 events"}
+    text = " ".join(text_of(evidence_html(changed)).split())
+    assert "by every candidate gate" not in text
+    asked = len(changed["gates"])
+    assert f"{asked - 1} of {asked} candidate gates passed, 1 could not be judged" in text
+    assert f"Not judged: {changed['gates'][3]['gate']} (Asian: fewer than 100 events)" in text
+
+
+def test_a_figure_below_its_own_interval_has_a_footnote_and_no_other_has(document: dict[str, Any]):
+    changed = copy.deepcopy(document)
+    for each in [*changed["estimates"].values(), *changed["gates"]]:
+        if each["low"] is not None:
+            each["low"] = min(each["low"], each["value"] if "value" in each else each["observed"])
+    assert BELOW_INTERVAL not in text_of(evidence_html(changed))
+    changed["estimates"]["ece"] |= {"value": 0.0071, "low": 0.0082, "high": 0.0111}
+    text = text_of(evidence_html(changed))
+    assert "0.0071 (0.0082 to 0.0111) *" in text
+    assert text.count(BELOW_INTERVAL) == 1
 
 
 def test_the_command_writes_the_page_and_prints_the_document(

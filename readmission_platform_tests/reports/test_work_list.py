@@ -56,6 +56,10 @@ def work_list(rows: pd.DataFrame, **facts: Any) -> WorkList:
     return WorkList(**{**usual, **facts}, rows=rows)
 
 
+def rows_of(page: str, kind: str) -> str:
+    return page.split(f'<table class="{kind}">')[1].split("</table>")[0]
+
+
 def text_of(page: str) -> str:
     text = re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL))
     return " ".join(html.unescape(text).split())
@@ -232,3 +236,15 @@ def test_a_list_of_which_a_file_is_missing_is_none(rows: pd.DataFrame, tmp_path:
     paths = write_work_list(work_list(rows), folder)
     paths["csv"].unlink()
     assert made_from(folder) is None
+
+
+def test_the_printed_list_has_room_for_what_the_ward_does_and_says_whom_to_ask(rows: pd.DataFrame) -> None:
+    page = page_html(work_list(rows, ask="the discharge office, extension 12"))
+    flagged = rows_of(page, "flagged")
+    for title in ("done", "by whom", "note"):
+        assert f">{title}</th>" in flagged
+    assert flagged.count('<td class="ward') == 3 * flagged.count('class="row"')
+    assert "ward" not in rows_of(page, "rest")
+    assert ".ward { display: none; }" in page.split("@media print")[0]
+    assert ".ward { display: table-cell" in page.split("@media print")[1]
+    assert "Questions about this list: the discharge office, extension 12" in text_of(page)

@@ -15,6 +15,7 @@ from pydantic import Field
 from readmission_platform.assets.daily.agreement import AGREEMENT_CHECK, AGREEMENT_RULE, agreement_check
 from readmission_platform.assets.model.promotion import PRODUCTION, STAGING
 from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.partitions import days_asked_for
 from readmission_platform.assets.presentation import (
     CARE_TEAM,
     PLATFORM_TEAM,
@@ -68,7 +69,7 @@ def shadow_asset(model: ModelAssets) -> dg.AssetsDefinition:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
             events, pointers = ledger.snapshot()
-        delivered = delivered_now(workspace.lake, context.partition_keys)
+        delivered = delivered_now(workspace.lake, days_asked_for(context))
         record = None if delivered.rows.empty else trusted_version("staging", events, pointers)
         if delivered.rows.empty and _has_predictions(workspace.lake, SHADOW, context.partition_keys):
             yield _emptied(SHADOW, context, workspace, nothing_to_check(AGREEMENT_CHECK, "nothing is left of the days"))
@@ -107,7 +108,7 @@ def predictions_asset(model: ModelAssets) -> dg.AssetsDefinition:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger:
             events, pointers = ledger.snapshot()
-        delivered = delivered_now(workspace.lake, context.partition_keys)
+        delivered = delivered_now(workspace.lake, days_asked_for(context))
         if delivered.rows.empty and _has_predictions(workspace.lake, PREDICTIONS, context.partition_keys):
             yield _emptied(PREDICTIONS, context, workspace)
             return

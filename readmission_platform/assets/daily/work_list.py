@@ -11,13 +11,15 @@ import dagster as dg
 import pandas as pd
 
 from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.partitions import days_asked_for
 from readmission_platform.assets.presentation import CARE_TEAM, PLATFORM_TEAM, check_result, hideable, nothing_to_check
 from readmission_platform.evaluation.disclosure import in_words
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.accounts import shown_outputs
 from readmission_platform.lifecycle.days.work_lists import work_lists
+from readmission_platform.lifecycle.pages import renew_links, write_work_lists
 from readmission_platform.lifecycle.workspace import Platform
-from readmission_platform.reports.work_list import FOLDER, JUDGE_BY_HAND, WorkList, take_back_work_list, write_work_list
+from readmission_platform.reports.work_list import FOLDER, JUDGE_BY_HAND, WorkList, take_back_work_list
 from readmission_platform.storage.tables import PREDICTIONS
 
 WORK_LIST = "work_list"
@@ -38,19 +40,19 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
             "by owner and group only, and are replaced when a day is scored again.",
     )  # fmt: skip
     def work_list(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
-        workspace = model.workspace(platform)
+        workspace, days = model.workspace(platform), days_asked_for(context)
         with workspace.ledger() as ledger:
-            lists = work_lists(workspace, ledger, days=context.partition_keys)
-        for day in set(context.partition_keys) - {each.day for each in lists}:
+            lists = work_lists(workspace, ledger, days=days)
+        for day in set(days) - {each.day for each in lists}:
             if take_back_work_list(workspace.reports / FOLDER / day):
+                renew_links(workspace.settings)
                 context.log.warning(f"the list of {day} is taken back: nobody of that day is left")
         if not lists:
             why = "there are no predictions of this day; `readmission score` makes them"
             context.log.warning(f"skipped: {why}")
             yield nothing_to_check(CHECK, why)
             return
-        folder = workspace.reports / FOLDER
-        written = [write_work_list(each, folder / each.day) for each in lists]
+        written = write_work_lists(workspace.settings, lists)
         differing = [each.day for each, paths in zip(lists, written, strict=True)
                      if not pd.read_parquet(paths["parquet"]).equals(each.rows)]  # fmt: skip
         every = pd.concat([each.rows.assign(**{model.contract.day: each.day}) for each in lists], ignore_index=True)

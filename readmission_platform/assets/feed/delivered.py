@@ -18,6 +18,7 @@ from readmission_platform.assets.feed.delivery_checks import RULES as UNUSUAL_RU
 from readmission_platform.assets.feed.delivery_checks import delivery_checks
 from readmission_platform.assets.feed.translations import codes_results, codes_rule, codes_taken_in, said_of
 from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.partitions import days_asked_for
 from readmission_platform.assets.presentation import (
     DATA_TEAM,
     check_result,
@@ -66,7 +67,7 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
             "new revision.",
     )  # fmt: skip
     def delivered(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
-        workspace, days = model.workspace(platform), list(context.partition_keys)
+        workspace, days = model.workspace(platform), days_asked_for(context)
         # One run after the other, from what was accepted before to what is accepted now: of two at once neither would
         # see the rows of the other's days, and both would accept a row that is among both.
         with platform.operations() as operations, operations.exclusively(f"intake-{workspace.name}"):

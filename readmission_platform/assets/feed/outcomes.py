@@ -12,6 +12,7 @@ import dagster as dg
 import pandas as pd
 
 from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.partitions import days_asked_for
 from readmission_platform.assets.presentation import (
     DATA_TEAM,
     check_result,
@@ -68,7 +69,7 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
     )  # fmt: skip
     def outcomes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)
-        days, landing, lake = list(context.partition_keys), workspace.landing, workspace.lake
+        days, landing, lake = days_asked_for(context), workspace.landing, workspace.lake
         found = {day: files for day in days if (files := landing.read_day(day, kind="outcomes"))}
         if not found:
             why = f"no file in landing/{folder} for {days[0]} to {days[-1]}"

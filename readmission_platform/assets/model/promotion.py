@@ -20,6 +20,8 @@ from readmission_platform.assets.model.stages import (
 from readmission_platform.assets.model.validation import VALIDATION
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import PLATFORM_TEAM, check_result, nothing_to_check
+from readmission_platform.assets.refusal import Refused
+from readmission_platform.foundation import errors
 from readmission_platform.foundation.steps import reached
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest, apply
 from readmission_platform.lifecycle.asking import signed
@@ -84,7 +86,10 @@ def promotion_job(model: ModelAssets) -> dg.JobDefinition:
                 reached("promotion: approved")
                 decision = considered()
             context.add_output_metadata({"conditions": conditions_table(decision)}, output_name="stage")
-            apply(ledger, decision, dry_run=config.dry_run)
+            try:
+                apply(ledger, decision, dry_run=config.dry_run)
+            except errors.Refused as refused:
+                raise Refused(refused, decision) from None
             if config.dry_run:
                 return
             reached("promotion: recorded in the ledger")

@@ -11,6 +11,8 @@ from pydantic import Field
 
 from readmission_platform.assets.model.stages import align_and_announce, conditions_table
 from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.refusal import Refused
+from readmission_platform.foundation import errors
 from readmission_platform.foundation.steps import reached
 from readmission_platform.governance.promotion.rollback import apply_rollback
 from readmission_platform.lifecycle.versions.decisions import consider_rollback, rollback_request
@@ -47,7 +49,10 @@ def rollback_job(model: ModelAssets) -> dg.JobDefinition:
             if decision.target is not None:
                 workspace.registry.check_holds(decision.target)
             context.add_output_metadata({"conditions": conditions_table(decision)}, output_name="version")
-            apply_rollback(ledger, decision, dry_run=config.dry_run)
+            try:
+                apply_rollback(ledger, decision, dry_run=config.dry_run)
+            except errors.Refused as refused:
+                raise Refused(refused, decision) from None
             if config.dry_run:
                 return
             reached("rollback: recorded in the ledger")

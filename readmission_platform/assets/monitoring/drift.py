@@ -30,6 +30,7 @@ from readmission_platform.lifecycle.days.identities import known_identities
 from readmission_platform.lifecycle.days.translations import translated_share
 from readmission_platform.lifecycle.monitoring.comparable import scored_inputs, training_references
 from readmission_platform.lifecycle.monitoring.windows import Watched, drift_limits, watched_versions
+from readmission_platform.lifecycle.pages import renew_links
 from readmission_platform.lifecycle.versions.version_facts import EvidenceMissing
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.reports.drift import PAGES_KEPT, drift_folder, keep_page
@@ -149,6 +150,7 @@ def _keep_page(workspace: Workspace, record: VersionRecord, window: Window, meas
     if page is not None:
         folder = drift_folder(workspace.reports, record.version)
         keep_page(folder, window.first_day, window.last_day, page)
+        renew_links(workspace.settings)
 
 
 def _with(rows: pd.DataFrame, each: Watched, measured: pd.DataFrame) -> pd.DataFrame:

@@ -109,13 +109,15 @@ def _found(current: "Workspace", day: str | None) -> "WorkList | EmptyDay":
 
 def _page(current: "Workspace", found: "WorkList") -> str:
     """Return where the page is, writing it first if it is gone or shows older predictions."""
-    from readmission_platform.reports.work_list import FOLDER, PAGE, made_from, page_html, write_work_list
+    from readmission_platform.lifecycle.pages import write_work_lists
+    from readmission_platform.reports.page_links import without_links
+    from readmission_platform.reports.work_list import FOLDER, PAGE, made_from, page_html
 
     folder = current.reports / FOLDER / found.day
     page = folder / PAGE
     try:
-        if made_from(folder) != found.made_from or page.read_text(encoding="utf-8") != page_html(found):
-            write_work_list(found, folder)
+        if made_from(folder) != found.made_from or without_links(page.read_text(encoding="utf-8")) != page_html(found):
+            write_work_lists(current.settings, [found])
     except OSError as error:
         raise Unavailable(f"the page cannot be written ({error.strerror})") from error
     return str(page)

@@ -26,8 +26,10 @@ def report(
 
     With --json the evidence document itself is printed, which the page is made from.
     """
+    from readmission_platform.lifecycle.pages import write_page
     from readmission_platform.lifecycle.versions.evidence_document import evidence_document, write_document
-    from readmission_platform.reports.evidence_report import write_report
+    from readmission_platform.reports.evidence_report import evidence_html
+    from readmission_platform.reports.page_links import EVIDENCE
 
     current = workspace()
     with current.ledger() as ledger:
@@ -35,7 +37,7 @@ def report(
     document = evidence_document(version, events=events, pointers=pointers, workspace=current)
     try:
         stored = write_document(document, current)
-        page = write_report(document, target or stored.with_name("evidence.html"))
+        page = write_page(current.settings, target or stored.with_name(EVIDENCE), evidence_html(document))
     except OSError as error:
         why = f"the page cannot be written ({error.strerror})"
         raise (BadInput(f"--out: {why}") if target else Unavailable(why)) from error

@@ -7,7 +7,9 @@ What belongs here: reading. What does not: the predictions (``assets.daily.infer
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from readmission_platform.config.files import model_card_config
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.days.progress import Progress, day_states
@@ -53,9 +55,22 @@ def work_lists(workspace: Workspace, ledger: Ledger, *, days: Sequence[str]) -> 
                 scored_at=f"{moment} UTC",
                 made_from=digests[str(day)],
                 rows=listed(rows, row=lake.row),
+                ask=whom_to_ask(workspace, record.source if record else None),
             )
         )
     return lists
+
+
+def whom_to_ask(workspace: Workspace, source: str | None) -> str:
+    """Return the contact that the model card names; the owner of the model as long as nobody has filled it in."""
+    owner = workspace.entry.owner
+    try:
+        text = model_card_config(workspace.settings, workspace.name).texts["contact"]
+    except (ConfigurationError, KeyError):  # the list is needed whatever is wrong with the card
+        said = ""
+    else:
+        said = text.text or text.by_source.get(source or "", "")
+    return said.strip() or (f"team {owner.removeprefix('team:')}" if owner.startswith("team:") else owner)
 
 
 @dataclass(frozen=True)

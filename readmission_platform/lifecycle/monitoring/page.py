@@ -33,13 +33,13 @@ from readmission_platform.lifecycle.monitoring.figure_sources import (
 from readmission_platform.lifecycle.monitoring.figures import DAYS, PRODUCTION, figures
 from readmission_platform.lifecycle.monitoring.shown_performance import edges_of, number, performance_shown, plain_row
 from readmission_platform.lifecycle.monitoring.verdict_line import standing
+from readmission_platform.lifecycle.pages import write_page
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.operations.alerts.states import Alert
 from readmission_platform.reports.monitor import monitor_html, pictures_of
+from readmission_platform.reports.page_links import MONITOR
 from readmission_platform.reports.pictures.time_axis import TimeAxis
-from readmission_platform.storage.home import replace_file
 
-PAGE_FILE = "monitor.html"
 _ORDER = {"critical": 0, "warning": 1, "info": 2}
 RECENT_ALERTS = 15
 
@@ -59,10 +59,8 @@ def write_monitor(workspace: Workspace, page: Mapping[str, Any], *, out: Path | 
     OSError
         When the file cannot be written.
     """
-    target = out or workspace.reports / PAGE_FILE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(target, monitor_html(page).encode())
-    return target
+    target = out or workspace.reports / MONITOR
+    return write_page(workspace.settings, target, monitor_html(page))
 
 
 def monitor_of(workspace: Workspace, *, days: int = DAYS, now: datetime | None = None) -> dict[str, Any]:

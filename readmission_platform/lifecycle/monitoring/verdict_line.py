@@ -15,6 +15,8 @@ from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.counting import counted
 
 _MOST_NAMED = 4
+# Drift and performance, which ``_unjudged`` names.
+_JUDGED = 2
 
 
 def standing(
@@ -59,9 +61,13 @@ def standing(
         *_outcomes(visible, outcome_coverage),
         *_alerts(open_alerts, "warning"),
     ]
-    unknown = _unknown(visible, live, open_alerts, maturity_days)
+    unjudged = _unjudged(visible, live, maturity_days)
+    unknown = [*unjudged, *_unknown(visible, open_alerts)]
     if wrong:
         return {"tone": "bad", "text": "Not all is well", "more": _sentence([*wrong, *concerns])}
+    if unjudged:
+        what = "Not everything" if len(unjudged) < _JUDGED else "Nothing"
+        return {"tone": "warn", "text": f"{what} has been judged yet", "more": _sentence([*unknown, *concerns])}
     if concerns:
         return {"tone": "warn", "text": "In order, with something to look at", "more": _sentence(concerns)}
     if unknown:
@@ -129,16 +135,20 @@ def _outcomes(visible: pd.DataFrame, needed: float) -> list[str]:
     return [f"{known['value']:.0%} of the outcomes due have arrived"]
 
 
-def _unknown(
-    visible: pd.DataFrame, live: str | None, open_alerts: Sequence[Mapping[str, Any]] | None, maturity_days: int
-) -> list[str]:
+def _unjudged(visible: pd.DataFrame, live: str | None, maturity_days: int) -> list[str]:
+    """Name what has not been judged of the version in production: drift, performance."""
     found = []
-    if _newest(visible, "days_incomplete") is None:
-        found.append("whether every day is complete is not recorded for these days")
     if _newest(visible, "drift_alarm", live) is None:
         found.append("drift has not been judged yet")
     if _newest(visible, "live_auroc", live) is None:
         found.append(f"no outcomes of this version have matured, which takes {maturity_days} days")
+    return found
+
+
+def _unknown(visible: pd.DataFrame, open_alerts: Sequence[Mapping[str, Any]] | None) -> list[str]:
+    found = []
+    if _newest(visible, "days_incomplete") is None:
+        found.append("whether every day is complete is not recorded for these days")
     if open_alerts is None:
         found.append("runs are not being observed")
     return found

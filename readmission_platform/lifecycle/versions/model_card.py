@@ -11,12 +11,13 @@ from typing import Any
 from readmission_platform.config.files import model_card_config
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.lifecycle.pages import write_page
 from readmission_platform.lifecycle.versions.evidence_document import evidence_document
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.model_card import card_html, card_markdown, card_of
-from readmission_platform.storage.home import replace_file
+from readmission_platform.reports.page_links import CARD
 
-CARD_FILES = {"html": "model_card.html", "md": "model_card.md"}
+CARD_FILES = {"html": CARD, "md": "model_card.md"}
 
 
 def card_for(version: str, *, ledger: Ledger, workspace: Workspace) -> dict[str, Any]:
@@ -51,6 +52,4 @@ def write_card(card: dict[str, Any], form: str, workspace: Workspace, out: Path 
     """
     target = out or workspace.reports / card["version"] / CARD_FILES[form]
     page = card_html(card) if form == "html" else card_markdown(card)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(target, page.encode())
-    return target
+    return write_page(workspace.settings, target, page)

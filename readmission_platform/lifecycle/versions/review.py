@@ -24,15 +24,15 @@ from readmission_platform.governance.promotion.approved import approvers
 from readmission_platform.governance.promotion.case import Condition
 from readmission_platform.governance.promotion.decision import PromotionRequest
 from readmission_platform.governance.promotion.drift_acceptances import acceptances
+from readmission_platform.lifecycle.pages import write_page
 from readmission_platform.lifecycle.versions.comparison import version_changes
 from readmission_platform.lifecycle.versions.decisions import Considered, consider_closely
 from readmission_platform.lifecycle.versions.shadow import shadow_of
 from readmission_platform.lifecycle.versions.version_facts import recall_figures
 from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.reports.page_links import REVIEW
 from readmission_platform.reports.review import pictures_of, review_html
-from readmission_platform.storage.home import replace_file
 
-REVIEW_FILE = "review.html"
 _OVER = {
     "rejected": "A gate failed. It can never be promoted; train a new version.",
     "archived": "It was promoted before. If it was in production, the way back is a rollback, which needs no approval.",
@@ -54,11 +54,9 @@ def write_review(version: str, *, ledger: Ledger, workspace: Workspace, out: Pat
     OSError
         When the file cannot be written.
     """
-    target = out or workspace.reports / version / REVIEW_FILE
+    target = out or workspace.reports / version / REVIEW
     page = review_html(review_of(version, ledger=ledger, workspace=workspace))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(target, page.encode())
-    return target
+    return write_page(workspace.settings, target, page)
 
 
 def review_of(version: str, *, ledger: Ledger, workspace: Workspace) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def test_accepted_drift_lets_a_version_go_live_and_is_named_wherever_that_shows(
     checks = {each["name"]: each["result"] for each in home.command("verify", "2", "--json").json["checks"]}
     assert checks["accepted_drift"] == "pass"
     found = home.command("monitor", "--json").json
-    assert found["standing"] == "In order, with something to look at"
+    assert found["standing"] in ("Not everything has been judged yet", "Nothing has been judged yet")
     assert said in found["why"]
     result = home.materialize("drift_report")
     alarm = next(each for each in result.get_asset_check_evaluations() if each.check_name == "no_drift_alarm")

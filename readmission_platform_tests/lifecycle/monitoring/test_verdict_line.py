@@ -98,13 +98,27 @@ def test_open_alerts_count_by_how_bad_they_are():
 
 
 @pytest.mark.parametrize(
-    ("missing", "said"),
-    [("drift_alarm", "drift has not been judged yet"), ("live_auroc", "30 days"), ("days_incomplete", "complete")],
+    ("missing", "said"), [("drift_alarm", "drift has not been judged yet"), ("live_auroc", "30 days")]
 )
-def test_what_is_not_known_yet_is_not_called_well(missing: str, said: str):
-    found = judged(without=(missing,))
-    assert (found["tone"], found["text"]) == ("warn", "In order as far as is known")
+@pytest.mark.parametrize("accepted", [(), ("age until 2026-04-01",)])
+def test_before_drift_and_performance_are_judged_nothing_is_called_in_order(
+    missing: str, said: str, accepted: tuple[str, ...]
+):
+    found = judged(without=(missing,), accepted=accepted)
+    assert (found["tone"], found["text"]) == ("warn", "Not everything has been judged yet")
     assert said.lower() in found["more"].lower()
+    assert all(each in found["more"] for each in accepted)
+
+
+def test_right_after_a_first_run_nothing_has_been_judged():
+    found = judged(without=("drift_alarm", "column_drifted", "live_auroc", "worse_auroc", "matured_coverage"))
+    assert (found["tone"], found["text"]) == ("warn", "Nothing has been judged yet")
+
+
+def test_what_is_not_known_yet_is_not_called_well():
+    found = judged(without=("days_incomplete",))
+    assert (found["tone"], found["text"]) == ("warn", "In order as far as is known")
+    assert "complete" in found["more"]
     assert judged(alerts=None)["more"] == "Runs are not being observed."
 
 
