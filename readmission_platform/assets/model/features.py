@@ -200,7 +200,7 @@ def split_asset(model: ModelAssets) -> dg.AssetsDefinition:
                 check_result("prevalence_alike", limit is None,
                              observed=f"{spread:.4f} apart" + (f" (must be {limit})" if limit else ""),
                              rule=SPLIT_CHECKS["prevalence_alike"],
-                             action="A small cohort needs more rows; a large one has a damaged split."),
+                             action="If the cohort is small, add rows; if it is large, the split is damaged."),
             ],
         )  # fmt: skip
 
