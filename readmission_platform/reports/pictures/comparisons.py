@@ -58,7 +58,7 @@ def groups_png(groups: Mapping[str, Mapping[str, Mapping[str, Any]]], wording: W
     ]
     figure = make_figure(max(2.6, 1.4 + 0.34 * len(members)))
     left, right = figure.subplots(1, 2, sharey=True)
-    dress(left, title="Does it hold for every group?", x="Observed / expected (1 is right)", y="")
+    dress(left, title="Does it hold for every group?", x="Observed / expected (1 is ideal)", y="")
     dress(right, title="", x="AUROC", y="")
     if not members:
         nothing_to_draw(left)
