@@ -113,9 +113,9 @@ def test_the_page_shows_the_flagged_first_then_the_rest_then_those_to_judge_and_
 ) -> None:
     page = text_of(page_html(work_list(rows)))
     said_in_order = (
-        "1 encounter could not be scored. Use your own judgement", "Follow up: 1 encounter", "31.5 %", "left against advice",
-        "The rest of the day: 1 encounter", "8.0 %", "use your own judgement: 1 encounter", "no diagnosis is recorded",
-        "does not replace your judgement",
+        "1 encounter could not be scored. Use your own judgement", "Follow up: 1 encounter", "31.5 %",
+        "left against advice", "The rest of the day: 1 encounter", "8.0 %", "use your own judgement: 1 encounter",
+        "no diagnosis is recorded", "does not replace your judgement",
     )  # fmt: skip
     places = [page.index(said) for said in said_in_order]
     assert places == sorted(places)

@@ -61,7 +61,7 @@ def replay_job(model: ModelAssets) -> dg.JobDefinition:
     @dg.job(
         name=model.named("replay_job"),
         description=f"Deliver days of the set-aside {model.words.rows} to the landing zone, with simulated dates "
-        "ending yesterday. This is how the daily part is tried out without a hospital's interface.",
+        "ending yesterday. Use it to try out the daily part without a hospital's interface.",
         tags=model.job_tags("replay"),
     )
     def job() -> None:

@@ -25,7 +25,7 @@ from readmission_platform.lifecycle.workspace import Platform
 
 REPRODUCTION = "reproduction"
 CHECK = "predictions_reproduced"
-RULE = "The model, fitted once more as recorded, predicts what was recorded."
+RULE = "The model, refitted as recorded, gives the recorded predictions."
 
 
 class ReproductionConfig(dg.Config):
@@ -35,7 +35,7 @@ class ReproductionConfig(dg.Config):
     tolerance: float = Field(
         default=TOLERANCE, ge=0, lt=1, description="Largest difference of a risk that is accepted."
     )
-    with_this_code: bool = Field(default=False, description="Use the running code where it is not the recorded one.")
+    with_this_code: bool = Field(default=False, description="Use the running code if it differs from the recorded one.")
     keep: str | None = Field(default=None, description="New folder for the rebuilt model and both sets of scores.")
 
 

@@ -22,7 +22,7 @@ def reproduce(
     ] = None,
     keep: Annotated[Path | None, typer.Option(help="New folder for the rebuilt model and both sets of scores.")] = None,
     with_this_code: Annotated[
-        bool, typer.Option("--with-this-code", help="Use the running code where it is not the recorded one.")
+        bool, typer.Option("--with-this-code", help="Use the running code if it differs from the recorded one.")
     ] = False,
     as_json: Json = False,
 ) -> None:
