@@ -134,7 +134,7 @@ def _emptied(
 ) -> dg.MaterializeResult:
     """Take the predictions back of days of which a correction has left no row: whoever moved is listed elsewhere."""
     nobody = workspace.lake.read(table, where={workspace.lake.day: list(context.partition_keys)}).head(0)
-    context.log.warning("nothing is left of these days: their predictions are taken back")
+    context.log.warning("nothing is left of these days: their predictions are withdrawn")
     return _result(nobody, nobody, table, context, workspace, *more)
 
 

@@ -44,7 +44,7 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
             lists = work_lists(workspace, ledger, days=context.partition_keys)
         for day in set(context.partition_keys) - {each.day for each in lists}:
             if take_back_work_list(workspace.reports / FOLDER / day):
-                context.log.warning(f"the list of {day} is taken back: nobody of that day is left")
+                context.log.warning(f"the list of {day} is withdrawn: nobody of that day is left")
         if not lists:
             why = "there are no predictions of this day; `readmission score` makes them"
             context.log.warning(f"skipped: {why}")

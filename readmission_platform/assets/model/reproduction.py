@@ -32,9 +32,7 @@ class ReproductionConfig(dg.Config):
     """Which version to reproduce, and how."""
 
     version: str = Field(description="Version to reproduce.")
-    tolerance: float = Field(
-        default=TOLERANCE, ge=0, lt=1, description="Largest difference of a risk that is accepted."
-    )
+    tolerance: float = Field(default=TOLERANCE, ge=0, lt=1, description="Largest accepted difference in a risk.")
     with_this_code: bool = Field(default=False, description="Use the running code if it differs from the recorded one.")
     keep: str | None = Field(default=None, description="New folder for the rebuilt model and both sets of scores.")
 

@@ -69,7 +69,9 @@ def _calm_sentence(each: Watched, found: Sequence[Verdict], limits: DriftLimits,
         return f"{named}: collecting, about {rough_count(each.collecting)} {words.rows} so far; nothing to judge yet."
     latest = found[-limits.of_windows :]
     drifted = sum(verdict.drifted for verdict in latest)
-    return f"{named}: {drifted} of the latest {len(latest)} windows drifted, alarm from {limits.alarm_windows}."
+    return (
+        f"{named}: {drifted} of the latest {len(latest)} windows drifted; the alarm starts at {limits.alarm_windows}."
+    )
 
 
 def judged_result(

@@ -13,11 +13,13 @@ FORMS = ("html", "md")
 
 def card(
     version: Annotated[str, typer.Argument(help="Version number.")],
-    form: Annotated[str | None, typer.Option("--format", help="html or md; default: as the file's name says.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="html or md; default: according to the file's name.")
+    ] = None,
     target: Annotated[Path | None, typer.Option("--out", help="File to write; default: in the home's reports.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the model card of a version, also of a rejected one, and say where it is; --json prints what it says."""
+    """Write the model card of any version, even a rejected one, and say where it is; --json prints its contents."""
     from readmission_platform.lifecycle.versions.model_card import card_for, write_card
 
     named = target.suffix.removeprefix(".") if target else ""

@@ -181,7 +181,7 @@ def write_head(head: Mapping[str, Any], path: Path) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(canonical_json(dict(head)) + "\n")
     except FileExistsError as error:
-        raise BadInput(f"there is a file {path} already; earlier heads are evidence and are kept") from error
+        raise BadInput(f"{path} already exists; earlier heads are evidence and are kept") from error
     except OSError as error:
         raise BadInput(f"no head can be written to {path} ({error.strerror})") from error
 

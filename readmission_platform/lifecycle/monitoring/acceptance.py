@@ -100,7 +100,7 @@ def signer_of_acceptance(
         When the key cannot be read, or key and approver are not given together.
     """
     if (key is None) != (approver is None):
-        raise BadInput("--key and --approver belong together")
+        raise BadInput("--key and --approver must be given together")
     if key is not None and approver is not None:
         return Signer(approver, load_key(key))
     return demo_signer(ledger, workspace.settings.keys) if workspace.platform.has_demo_approver else None
@@ -150,7 +150,7 @@ def consider_acceptance(
             environment=workspace.environment, installation=ledger.binding.installation, now=now,
         )  # fmt: skip
         detail = "; ".join(problems) or f"by {signer.identity} as {asked.role}"
-        found.append(condition("signature_counts", not problems, detail, "Have somebody sign who may approve."))
+        found.append(condition("signature_counts", not problems, detail, "Have it signed by somebody who may approve."))
     elif in_force.monitoring is None:
         found.append(condition("in_force", False, "no monitoring limits are in force", "Adopt them first."))
     return ConsideredAcceptance(found, {}, events[-1].seq if events else 0, asked=asked, signed=signed)

@@ -65,8 +65,8 @@ def standing(
     if concerns:
         return {"tone": "warn", "text": "In order, with something to look at", "more": _sentence(concerns)}
     if unknown:
-        return {"tone": "warn", "text": "In order as far as is known", "more": _sentence(unknown)}
-    more = "Every day is complete, there is no drift alarm, and the model does what validation promised."
+        return {"tone": "warn", "text": "In order as far as we know", "more": _sentence(unknown)}
+    more = "Every day is complete, there is no drift alarm, and the model does as well as validation promised."
     return {"tone": "good", "text": "All is well", "more": more}
 
 
@@ -134,7 +134,7 @@ def _unknown(
 ) -> list[str]:
     found = []
     if _newest(visible, "days_incomplete") is None:
-        found.append("whether every day is complete is not recorded for these days")
+        found.append("it is not recorded whether these days are complete")
     if _newest(visible, "drift_alarm", live) is None:
         found.append("drift has not been judged yet")
     if _newest(visible, "live_auroc", live) is None:

@@ -284,7 +284,9 @@ def test_a_version_with_full_windows_waits_for_monitoring_and_is_held_back_by_it
     shadowed_home: Home, changing: Callable[[Home], Home], tmp_path: Path
 ):
     home = changing(shadowed_home)
-    assert condition(home)["detail"].startswith("0 of the latest 1 windows drifted, alarm from 1; accepted drift: ")
+    assert condition(home)["detail"].startswith(
+        "0 of the latest 1 windows drifted; the alarm starts at 1; accepted drift: "
+    )
 
     days = home.landed()
     assert home.command("score", "--from", days[0], "--to", days[-1]).code == 0

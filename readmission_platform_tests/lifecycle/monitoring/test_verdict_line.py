@@ -33,7 +33,7 @@ def judged(
 def test_all_is_well_when_everything_is_known_and_in_order():
     assert judged() == {
         "tone": "good", "text": "All is well",
-        "more": "Every day is complete, there is no drift alarm, and the model does what validation promised.",
+        "more": "Every day is complete, there is no drift alarm, and the model does as well as validation promised.",
     }  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_open_alerts_count_by_how_bad_they_are():
 )
 def test_what_is_not_known_yet_is_not_called_well(missing: str, said: str):
     found = judged(without=(missing,))
-    assert (found["tone"], found["text"]) == ("warn", "In order as far as is known")
+    assert (found["tone"], found["text"]) == ("warn", "In order as far as we know")
     assert said.lower() in found["more"].lower()
     assert judged(alerts=None)["more"] == "Runs are not being observed."
 
