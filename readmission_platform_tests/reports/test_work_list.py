@@ -32,7 +32,7 @@ from readmission_platform.reports.work_list import (
 PREDICTIONS = [
     {"encounter_id": 11, "risk": 0.08, "band": "low", "rank": 2, "flagged": False, "reasons": ""},
     {"encounter_id": 12, "risk": 0.3149, "band": "very_high", "rank": 1, "flagged": True,
-     "reasons": "4 inpatient stays in the past year; left against advice"},
+     "reasons": "4 inpatient stays in the past year; left against medical advice"},
     {"encounter_id": 13, "risk": None, "band": None, "rank": None, "flagged": False, "reasons": None,
      "status": "withheld", "withheld_because": "no diagnosis is recorded"},
 ]  # fmt: skip
@@ -70,7 +70,7 @@ def test_it_has_these_columns_and_no_other(rows: pd.DataFrame) -> None:
     assert list(rows.columns) == columns_of("encounter_id")
     assert work_list(rows).records()[0] == {
         "rank": 1, "encounter_id": 12, "risk_percent": 31.5, "band": "very high", "follow_up": "yes",
-        "reasons": "4 inpatient stays in the past year; left against advice", "status": "scored",
+        "reasons": "4 inpatient stays in the past year; left against medical advice", "status": "scored",
     }  # fmt: skip
 
 
@@ -114,7 +114,8 @@ def test_the_page_shows_the_flagged_first_then_the_rest_then_those_to_judge_and_
     page = text_of(page_html(work_list(rows)))
     said_in_order = (
         "1 encounter could not be scored. Use your own judgement", "Follow up: 1 encounter", "31.5 %",
-        "left against advice", "The rest of the day: 1 encounter", "8.0 %", "use your own judgement: 1 encounter",
+        "left against medical advice", "The rest of the day: 1 encounter", "8.0 %",
+        "use your own judgement: 1 encounter",
         "no diagnosis is recorded", "does not replace your judgement",
     )  # fmt: skip
     places = [page.index(said) for said in said_in_order]
