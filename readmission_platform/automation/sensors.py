@@ -155,7 +155,7 @@ def reconciliation_sensor(model: ModelAssets, jobs: ModelJobs, rules: Environmen
         for each in found:
             context.log.warning(f"{each.stage}: {each.what} differs from the ledger. {each.action}")
         if not any(each.repairable for each in found):
-            return dg.SkipReason("what differs cannot be repaired from the ledger; see the log of this tick")
+            return dg.SkipReason("some differences cannot be repaired from the ledger; see the log of this tick")
         # A new key for every tick that finds a difference: the same alias may be moved by hand more than once.
         return dg.RunRequest(run_key=f"repair-{context.last_tick_completion_time}")
 

@@ -19,7 +19,7 @@ _CONTENTS = {
     "policy.json": "the gate policy in force, and the one it was judged by, each with its signature",
     "roles.json": "the roles and public keys in force, with their signature",
     "change_plan.json": "the change plan in force, with its signature",
-    "reproduction.json": "the newest attempt to build the model once more",
+    "reproduction.json": "the latest attempt to rebuild the model",
     "ledger.jsonl": "every event of the model up to the sealing, a line each, chained by hashes; of other models' "
     "events only their place in the chain",
     "evidence_rows.parquet": "a line per {row}, pseudonymised: outcome, score, fold, subgroups, baselines",

@@ -43,7 +43,7 @@ def reproduction_asset(model: ModelAssets) -> dg.AssetsDefinition:
     @model.asset(
             REPRODUCTION, group="validation", owners=[PLATFORM_TEAM], kinds={"scikitlearn"}, deps=[CANDIDATE],
             pool="training", blocking={CHECK: RULE},
-            description="A recorded version, fitted once more from its recorded data, split, settings, seed and code. "
+            description="A recorded version, refitted from its recorded data, split, settings, seed and code. "
             f"The out-of-fold risks are compared with the evidence rows, those of the test {model.words.entities} with "
             "the stored model's. On the same kind of machine they are identical; otherwise the largest difference is "
             "held against a tolerance. The result goes into the ledger. Launch the reproduction job with a version, or "

@@ -118,7 +118,7 @@ def withdraw(
         recorded = None if dry_run else record_withdrawal(ledger, decision)
     show_decision(
         decision, recorded, possible=("it", "be withdrawn"), as_json=as_json,
-        done=f"withdrawn (event {recorded.seq}): the drift counts again, but for what another acceptance in "
+        done=f"withdrawn (event {recorded.seq}): the drift counts again, except for what another acceptance in "
         "`readmission drift list` covers" if recorded else "",
     )  # fmt: skip
 

@@ -65,7 +65,7 @@ def show(
     if as_json:
         print_json(found)
     elif not found:
-        out.print(f"nothing of {day} is in quarantine")
+        out.print(f"nothing from {day} is in quarantine")
     by_file = itemgetter("folder", "file", "file_digest")
     for (folder, name, digest), lines_of in groupby(found if not as_json else [], key=by_file):
         # A name is what the sender made it: brackets in it are no markup.

@@ -26,7 +26,7 @@ def card(
     form = form or named or FORMS[0]
     if form not in FORMS:
         where = f"--format: {form}" if form != named else f"--out: .{named}"
-        raise BadInput(f"{where} is no form of a card; choose {' or '.join(FORMS)}")
+        raise BadInput(f"{where} is not a card format; choose {' or '.join(FORMS)}")
     current = workspace()
     with current.ledger() as ledger:
         found = card_for(version, ledger=ledger, workspace=current)

@@ -74,4 +74,4 @@ def reconcile(
         seen = f"{each.found or 'none'}, by the ledger {each.wanted or 'none'}"
         out.print(f"{done}: {each.stage}: {each.what}: {seen}. {each.action}")
     if beyond_repair:
-        raise Unavailable("what differs cannot be repaired from the ledger alone; see above")
+        raise Unavailable("some differences cannot be repaired from the ledger alone; see above")

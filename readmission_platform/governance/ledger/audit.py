@@ -158,7 +158,7 @@ def opened_head(head: Mapping[str, Any], public_key: str | None = None) -> HeadS
     try:
         statement = HeadStatement.model_validate(head.get("statement"))
     except ValidationError as error:
-        raise BadInput("this is no exported head of a ledger, or it was edited") from error
+        raise BadInput("this is not an exported head of a ledger, or it was edited") from error
     key = head.get("public_key")
     if not isinstance(key, str) or not is_signed_by(head, key):
         raise BadInput("the signature of the exported head does not hold: it was edited")

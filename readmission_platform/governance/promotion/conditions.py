@@ -268,7 +268,7 @@ def approvals(case: Case, gates: Sequence[GateResult]) -> tuple[Condition, list[
         statement = event.payload["statement"]
         used.add(statement["nonce"])
         if statement["approver"] in people or event.payload["public_key"] in keys:
-            reasons.append(f"approval in event {event.seq} is a second one of the same person")
+            reasons.append(f"approval in event {event.seq} is a second one by the same person")
             continue
         people.add(statement["approver"])
         keys.add(event.payload["public_key"])

@@ -187,7 +187,7 @@ def accept_everything_as_demo(version: str, reason: str, *, ledger: Ledger, work
         Where demonstrations are not allowed or do not count, or something besides input columns has drifted.
     """
     if not workspace.platform.has_demo_approver:
-        raise Refused([f"there is no demo approver in {workspace.environment}; somebody has to accept the drift"])
+        raise Refused([f"there is no demo approver in {workspace.environment}; a person has to accept the drift"])
     config = workspace.monitoring.drift
     columns = tuple(dict.fromkeys(name for name, _ in drifted_measures(latest_windows(
         workspace.lake, _record(version, ledger), config))))  # fmt: skip

@@ -38,11 +38,11 @@ def approve_as_demo(decision: Decision, *, ledger: Ledger, workspace: Workspace)
         Where demonstrations are not allowed.
     """
     if not workspace.platform.has_demo_approver:
-        raise Refused([f"there is no demo approver in {workspace.environment}; somebody has to approve"])
+        raise Refused([f"there is no demo approver in {workspace.environment}; a person has to approve"])
     signer = demo_signer(ledger, workspace.settings.keys)
     events, pointers = ledger.snapshot()
     if not counting_demo_keys(events):
-        raise Refused(["people have adopted roles here, so the demo approver's signature counts no more"])
+        raise Refused(["people have adopted roles here, so the demo approver's signature no longer counts"])
     statement = approval_statement(
         version_records(events, pointers)[decision.request.version],
         in_force=everything_in_force(events),
