@@ -180,7 +180,7 @@ def collecting(lake: ModelLake, waiting: VersionRecord | None, *, needed: int) -
     days = days_in_the_shadow(lake, waiting) if waiting else needed
     if waiting is None or days >= needed:
         return None
-    return (f"version {waiting.version} in staging has {days} of {needed} days in the shadow, which would start again "
+    return (f"version {waiting.version} in staging has {days} of {needed} shadow days, which would start over "
             "with a newer candidate")  # fmt: skip
 
 

@@ -99,6 +99,6 @@ def _tell(event: "Event | None", identity: str, done: str, *, as_json: bool) -> 
     else:
         out.print(
             f"the key of {identity} is {done} (event {event.seq}). Approvals of theirs that no promotion has counted "
-            "yet count no more. Change configs/roles.yaml likewise: roles that name the old key cannot be adopted.",
+            "yet no longer count. Change configs/roles.yaml to match: roles that name the old key cannot be adopted.",
             markup=False, soft_wrap=True,
         )  # fmt: skip

@@ -84,7 +84,7 @@ def _show_run(found: dict[str, Any], record: "VersionRecord", current: "Workspac
     stages = ", ".join(f"{stage}: {version or 'none'}" for stage, version in found["stages"].items())
     out.print(f"Stages: {stages} (approved by the demo approver)")
     shadow, production = (counted(len(found[days]), "day") for days in ("shadow_days", "days"))
-    out.print(f"Scored: {shadow} in the shadow, {production} in production\n")
+    out.print(f"Scored: {shadow} in shadow mode, {production} in production\n")
     tables.show_work_list(out, found["days"][-1]["date"], found["work_list"], current, simulated=True)
     steps: dict[str, float] = {}
     for step, seconds in found["seconds"]["steps"]:
