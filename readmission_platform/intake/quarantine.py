@@ -49,7 +49,7 @@ def codes(contract: RowContract) -> dict[str, Why]:
         "column_missing": Why("column missing from the file"),
         "column_unknown": Why("column not in the contract"),
         "column_repeated": Why("the header names the column more than once"),
-        "numbers_rounded": Why("the column's type in the file cannot hold its numbers, so some have changed",
+        "numbers_rounded": Why("the column's type in the file cannot hold its numbers, so some became others",
                                "Have the source deliver the column as whole numbers of 64 bits, or as text."),
         # Of a row.
         "ragged_row": Why("the row has more or fewer cells than the header"),

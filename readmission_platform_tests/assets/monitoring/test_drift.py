@@ -306,4 +306,6 @@ def test_a_version_with_full_windows_waits_for_monitoring_and_is_held_back_by_it
     assert "2 of the latest 2 windows drifted" in held["detail"]
     checks = looked_at(strict)
     assert not checks[ALARM_CHECK].passed
-    assert "Version 2 in staging sees other encounters than it was trained on" in str(checks[ALARM_CHECK].description)
+    assert "Version 2 in staging now sees encounters unlike those it was trained on" in str(
+        checks[ALARM_CHECK].description
+    )
