@@ -102,7 +102,7 @@ def test_a_dry_run_shows_the_conditions_and_changes_nothing(home: Home):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("merge", "x", "y", "--reason", "r"), 2, "no number of a patient"),
+        (("merge", "x", "y", "--reason", "r"), 2, "not a patient number"),
         (("merge", "1", "2", "--reason", "r"), 2, "nothing is known of a patient"),
         (("merge", "1", "2"), 2, "--reason"),
     ],
