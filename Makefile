@@ -49,7 +49,7 @@ setup: $(STAMP) ## install everything into .venv and prepare the home (two to fo
 	cmp -s dagster.yaml "$$home/dagster/dagster.yaml" && grep -qsF ":-$$home}" .env || $(BIN)/readmission setup
 
 .PHONY: run
-run: setup ## the whole life of a model: data, training, gates, promotion, predictions
+run: setup ## the whole life cycle of a model: data, training, gates, promotion, predictions
 	$(BIN)/readmission run $(OF_MODEL) $(WITH_ARCHIVE) $(if $(ENCOUNTERS),--encounters $(ENCOUNTERS)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: dev
@@ -65,7 +65,7 @@ demo-blocked: setup ## see a failing gate stop a model, and undo it
 	$(BIN)/readmission demo-blocked $(OF_MODEL) $(WITH_ARCHIVE)
 
 .PHONY: demo-year
-demo-year: setup ## a year lived through at once, in a home of its own (var-year): outcomes, drift, a second version
+demo-year: setup ## a year simulated in one go, in a home of its own (var-year): outcomes, drift, a second version
 	READMISSION_HOME="$(or $(READMISSION_HOME),$(CURDIR)/var-year)" $(BIN)/readmission demo-year $(OF_MODEL) $(WITH_ARCHIVE) $(if $(DAYS),--days $(DAYS))
 
 .PHONY: reset
@@ -113,10 +113,10 @@ audit: setup ## known vulnerabilities of the locked packages (asks the vulnerabi
 	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements.lock
 
 .PHONY: bench
-bench: setup ## speed, as ratios against a bare script
+bench: setup ## speed, as a ratio to a bare script
 	$(BIN)/python -m pytest readmission_platform_tests/benchmarks $(PYTEST_ARGS)
 	$(if $(ARCHIVE),$(BIN)/python -m readmission_platform_tests.benchmarks.whole_life $(WITH_ARCHIVE),\
-		@echo "The whole life beside a bare script is measured on real data: make bench ARCHIVE=path")
+		@echo "The whole life cycle, compared with a bare script, is measured on real data: make bench ARCHIVE=path")
 
 .PHONY: gate-power
 gate-power: setup ## do the gates pass honest models and fail broken ones? (long)
@@ -140,23 +140,23 @@ model-development: setup ## what was tried for the readmission model, each varia
 	$(BIN)/python -m readmission_platform_tests.benchmarks.model_development $(WITH_ARCHIVE)
 
 .PHONY: replay-report
-replay-report: setup ## the shipped recipe on the replay stream, which no choice was based on
+replay-report: setup ## the shipped recipe on the replay stream, which played no part in any choice
 	$(BIN)/python -m readmission_platform_tests.benchmarks.replay_stream $(WITH_ARCHIVE)
 
 .PHONY: recalibration
-recalibration: setup ## what recalibration gives beside retraining and doing nothing, five years of streams (ten minutes); JSON=1
+recalibration: setup ## recalibration compared with retraining and doing nothing, five years of streams (ten minutes); JSON=1
 	@$(BIN)/python -m readmission_platform_tests.benchmarks.recalibration $(WITH_ARCHIVE) $(if $(JSON),--json)
 
 .PHONY: known-past
-known-past: setup ## what it changes that an early return is known at the next admission; JSON=1
+known-past: setup ## the effect of knowing of an early return at the next admission; JSON=1
 	@$(BIN)/python -m readmission_platform_tests.benchmarks.known_past $(WITH_ARCHIVE) $(if $(JSON),--json)
 
 .PHONY: icd10-quality
-icd10-quality: setup ## what translation from ICD-10-CM does to the readmission model; JSON=1
+icd10-quality: setup ## the effect of translating ICD-10-CM on the readmission model; JSON=1
 	@$(BIN)/python -m readmission_platform_tests.benchmarks.icd10_quality $(WITH_ARCHIVE) $(if $(JSON),--json)
 
 .PHONY: linkage
-linkage: setup ## can evidence rows be traced back to their source without the key?
+linkage: setup ## can evidence rows be traced to their source without the key?
 	@$(BIN)/python -m readmission_platform_tests.benchmarks.linkage $(WITH_ARCHIVE)
 
 .PHONY: invariants

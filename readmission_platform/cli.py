@@ -86,7 +86,8 @@ keys.command("revoke")(signing_keys.revoke)
 app.add_typer(keys, name="keys")
 
 policy = typer.Typer(
-    help="What is signed before it counts: gate policy, change plan, monitoring limits, roles.", no_args_is_help=True
+    help="What takes effect only with a signature: gate policy, change plan, monitoring limits, roles.",
+    no_args_is_help=True,
 )
 policy.command("show")(with_model(policies.policy_show))
 policy.command("adopt")(with_model(policies.policy_adopt))
@@ -94,7 +95,7 @@ policy.command("diff")(with_model(policies.policy_diff))
 policy.command("simulate")(with_model(policies.policy_simulate))
 app.add_typer(policy, name="policy")
 
-quarantine = typer.Typer(help="Rows and files that were set aside on their way in.", no_args_is_help=True)
+quarantine = typer.Typer(help="Rows and files that were set aside during intake.", no_args_is_help=True)
 quarantine.command("list")(with_model(quarantining.list_quarantined))
 quarantine.command("show")(with_model(quarantining.show))
 quarantine.command("release")(with_model(quarantining.release))
@@ -106,7 +107,9 @@ who_is_who.command("merge")(with_model(identities.merge))
 who_is_who.command("part")(with_model(identities.part))
 app.add_typer(who_is_who, name="identities")
 
-drifting = typer.Typer(help="What differs from the training data, and what of it is accepted.", no_args_is_help=True)
+drifting = typer.Typer(
+    help="What differs from the training data, and which differences are accepted.", no_args_is_help=True
+)
 drifting.command("list")(with_model(drift.list_drift))
 drifting.command("judge")(with_model(drift.judge))
 drifting.command("accept")(with_model(drift.accept))
@@ -147,7 +150,7 @@ def main() -> None:
         problem = problem_of_disk(error)
         if problem is None:
             raise
-        err.print(f"error: the disk does not allow this ({problem}): make room, or have it made writable",
+        err.print(f"error: the disk does not allow this ({problem}): free up space, or have the disk made writable",
                   markup=False, soft_wrap=True)  # fmt: skip
         sys.exit(Unavailable.exit_code)
 

@@ -140,10 +140,10 @@ class _Year:
         self._step("train the first version", lambda: self._train(SourceConfig(**self.plan.source), first[0]))
         if self._in(Stage.staging) is None and self._in(Stage.production) is None:
             raise lifecycle.GateFailed(
-                "the first version was rejected: begin again in another home, whose folds are other ones"
+                "the first version was rejected: start again in another home, which will have different folds"
             )
         self._step(f"deliver {first[0]} to {first[-1]}", lambda: self._deliver(first))
-        self._step(f"score {first[0]} to {first[-1]} in the shadow", lambda: lifecycle.score(self.launcher, first))
+        self._step(f"score {first[0]} to {first[-1]} in shadow mode", lambda: lifecycle.score(self.launcher, first))
         self._step("judge the first version", lambda: lifecycle.monitor(self.launcher))
         self._step("bring the first version to production", self._bring_to_production)
 

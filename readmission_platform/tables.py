@@ -50,7 +50,7 @@ def show_models(console: Console, found: Iterable[Mapping[str, Any]]) -> None:
 def show_status(console: Console, found: Mapping[str, Any]) -> None:
     """Print the status for people."""
     if found["example"]:
-        console.print("[yellow]An example: it shows how the platform works, and is not for decisions about people.[/]")
+        console.print("[yellow]An example: it shows how the platform works and is not for decisions about people.[/]")
     console.print(f"[bold]{found['model']}[/] in environment [bold]{found['environment']}[/] ({found['home']})")
     console.print(f"  installation {found['installation']}")
     for stage, held in found["stages"].items():
@@ -65,7 +65,7 @@ def show_status(console: Console, found: Mapping[str, Any]) -> None:
     limit = found["rotate_keys_after_days"]
     for each in found["keys"]:
         if each["age_days"] > limit:
-            old = f"the key of {each['identity']} is {each['age_days']} days old, more than {limit}"
+            old = f"the key of {each['identity']} is {each['age_days']} days old, over the limit of {limit}"
             console.print(f"  [yellow]{escape(old)}: `readmission keys rotate`[/]")
     if not found["versions"]:
         console.print("  no version has been trained yet: `readmission train`, or `readmission run` for everything")

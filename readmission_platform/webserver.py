@@ -65,7 +65,7 @@ class Guard:
         if urlsplit(f"//{host or ''}").hostname not in self._hosts:
             return 403, "this server does not answer to that host name; set READMISSION_UI_URL to its address"
         if origin is not None and urlsplit(origin).netloc != host and urlsplit(origin).hostname not in self._hosts:
-            return 403, "this server takes nothing from pages of other sites"
+            return 403, "this server accepts nothing from pages of other sites"
         return None
 
 

@@ -281,7 +281,7 @@ def test_a_day_that_has_not_begun_in_the_hospital_is_not_scored(empty_home: Home
     day = empty_home.path / "landing" / "discharges" / "2999-01-01"
     day.mkdir(parents=True)
     (day / "discharges.csv").write_text("encounter_id\n1\n", encoding="utf-8")
-    refused(empty_home.command("score", "--date", "2999-01-01"), 2, "2999-01-01 is no day from 2020-01-01 to today")
+    refused(empty_home.command("score", "--date", "2999-01-01"), 2, "2999-01-01 is not a day from 2020-01-01 to today")
     assert runs_of(empty_home) == set()
 
 

@@ -298,7 +298,7 @@ def test_descriptions_guide_a_newcomer(definitions: dg.Definitions):
     assert "landing/discharges" in jobs["scoring_job"]
     assert "Promotes nothing" in jobs["projection_job"]
     assert "dry_run" in jobs["promotion_job"]
-    assert "nothing is blocked" in jobs["monitoring_job"]
+    assert "blocks nothing" in jobs["monitoring_job"]
     assert "landing/outcomes" in jobs["outcomes_job"]
 
 

@@ -91,7 +91,7 @@ def completeness_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentC
         minimum_interval_seconds=GAP_SECONDS,
         default_status=status_of(rules.sensors_running),
         tags=model.tags,
-        description=f"Looks whether every day up to yesterday is complete by {rules.complete_by_hour:02}:00 "
+        description=f"Checks whether every day up to yesterday is complete by {rules.complete_by_hour:02}:00 "
         f"({rules.timezone}), fills what was missed, however long the downtime, and reports days without files.",
     )
     def sensor(

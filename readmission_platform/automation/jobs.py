@@ -72,10 +72,10 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
             "training",
             # A version is reproduced and studied when somebody asks for it, and it has to be named.
             dg.AssetSelection.groups(*groups) - daily - assets(RECALIBRATED_MODEL, REPRODUCTION, STUDY),
-            "From the source to a judged candidate. Start here: 'Materialize all' cannot mix these assets with the "
-            "daily ones. It loads what the last version was trained on; the launchpad takes another source of the "
-            f"model ({', '.join(contract.sources)}), one of which may want the path of an archive. A failing gate "
-            "fails the run, and nothing moves.",
+            "Takes the data from the source to a judged candidate. Start here: 'Materialize all' cannot mix these "
+            "assets with the daily ones. It loads the data that the last version was trained on; the launchpad "
+            f"accepts another of the model's sources ({', '.join(contract.sources)}), one of which may need the path "
+            "of an archive. If a gate fails, the run fails and nothing moves.",
             **{model.names.raw: SourceConfig()},
         ),
         recalibration=job(
@@ -83,24 +83,24 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
             "training",
             assets(RECALIBRATED_MODEL, VALIDATION),
             "Keep the model of the version in production, or of the one named in the launchpad, and correct its risks "
-            f"by the latest {words.rows} whose outcome is known. The candidate that comes of it is judged by every "
-            "gate; nothing moves.",
+            f"by the latest {words.rows} whose outcome is known. The resulting candidate is judged by every gate; "
+            "nothing moves.",
         ),
         promotion=promotion_job(model),
         reproduction=job(
             "reproduction",
             "validation",
             assets(REPRODUCTION),
-            "Fit a recorded version once more from its recorded data, code and seed, and compare its predictions. Name "
-            "the version in the launchpad. Takes about as long as a training; registers and promotes nothing.",
+            "Refit a recorded version from its recorded data, code and seed, and compare its predictions. Name the "
+            "version in the launchpad. Takes about as long as a training run; registers and promotes nothing.",
             **{REPRODUCTION: ReproductionConfig(version="1")},
         ),
         study=job(
             "study",
             "validation",
             assets(STUDY),
-            "Fit a recorded version again with other seeds and under other rules for who is studied, to see how much "
-            "of it is chance. Name the version in the launchpad. Takes about as long as a training for each seed and "
+            "Refit a recorded version with other seeds and under other rules for who is studied, to see how much is "
+            "due to chance. Name the version in the launchpad. Takes about as long as one training run per seed and "
             "two more; registers and promotes nothing.",
             **{STUDY: StudyConfig(version="1")},
         ),
@@ -119,7 +119,7 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
             # Whether every day is complete is looked at on its own, not in the middle of filling them.
             assets(model.names.delivered) | dg.AssetSelection.groups(model.group("inference")) - complete,
             f"Take in a day of {words.delivery} and score it: the production version for the work list, the staging "
-            f"version in the shadow. Choose a day that has files in landing/{contract.landing.rows}; `readmission "
+            f"version in shadow mode. Choose a day that has files in landing/{contract.landing.rows}; `readmission "
             "replay` writes some.",
         ),
         completeness=job(
@@ -134,15 +134,15 @@ def jobs_of(model: ModelAssets) -> ModelJobs:
             "monitoring",
             assets(OUTCOMES),
             f"Take in which {words.rows} were {words.positive}, by day, from landing/{contract.landing.outcomes}. "
-            f"Choose days that are {contract.maturity_days} and more days old; `readmission replay --outcomes` "
+            f"Choose days that are at least {contract.maturity_days} days old; `readmission replay --outcomes` "
             "writes some.",
         ),
         monitoring=job(
             "monitoring",
             "monitoring",
             dg.AssetSelection.groups(model.group("monitoring")),
-            "Look at what was scored: drift against the training data of each version, window by window, and "
-            "performance on matured outcomes. It can be launched at any time and judges only what is new; nothing is "
-            "blocked by it, but a version whose full windows were not judged does not reach production.",
+            "Monitor what was scored: drift from each version's training data, window by window, and performance on "
+            "matured outcomes. It can be launched at any time and judges only what is new. It blocks nothing, but a "
+            "version whose full windows were not judged does not reach production.",
         ),
     )

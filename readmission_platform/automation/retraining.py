@@ -172,7 +172,7 @@ def cooling_down(trained: Sequence[Event], settings: RetrainingConfig, *, now: d
 def busy(instance: dg.DagsterInstance, job: str) -> str | None:
     """Say that a training is under way, or return None."""
     runs = instance.get_runs(filters=dg.RunsFilter(job_name=job, statuses=list(NOT_FINISHED_STATUSES)), limit=1)
-    return f"a training is under way (run {runs[0].run_id})" if runs else None
+    return f"a training run is under way (run {runs[0].run_id})" if runs else None
 
 
 def collecting(lake: ModelLake, waiting: VersionRecord | None, *, needed: int) -> str | None:
@@ -180,7 +180,7 @@ def collecting(lake: ModelLake, waiting: VersionRecord | None, *, needed: int) -
     days = days_in_the_shadow(lake, waiting) if waiting else needed
     if waiting is None or days >= needed:
         return None
-    return (f"version {waiting.version} in staging has {days} of {needed} days in the shadow, which would start again "
+    return (f"version {waiting.version} in staging has {days} of {needed} shadow days, which would start over "
             "with a newer candidate")  # fmt: skip
 
 
@@ -198,7 +198,7 @@ def request(
     source = source_of(instance, record, op)
     if source is None:
         return dg.SkipReason(
-            f"the run that trained version {record.version} does not say its source; start {jobs.training.name} by hand"
+            f"the run that trained version {record.version} does not say its source; start {jobs.training.name}"
         )
     return dg.RunRequest(
         run_key=run_key,

@@ -140,7 +140,7 @@ def reconciliation_sensor(model: ModelAssets, jobs: ModelJobs, rules: Environmen
         minimum_interval_seconds=4 * MINIMUM_SECONDS,
         default_status=status_of(rules.sensors_running),
         tags=model.tags,
-        description="Compares the registry's aliases with the ledger and has them repaired; the ledger decides.",
+        description="Compares the registry's aliases with the ledger and has differences repaired; the ledger decides.",
     )
     def sensor(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
@@ -151,11 +151,11 @@ def reconciliation_sensor(model: ModelAssets, jobs: ModelJobs, rules: Environmen
             if found:
                 record_once(ledger, found, actor=name)
         if not found:
-            return dg.SkipReason("registry and artifacts are what the ledger says")
+            return dg.SkipReason("registry and artifacts agree with the ledger")
         for each in found:
             context.log.warning(f"{each.stage}: {each.what} differs from the ledger. {each.action}")
         if not any(each.repairable for each in found):
-            return dg.SkipReason("what differs cannot be repaired from the ledger; see the log of this tick")
+            return dg.SkipReason("some differences cannot be repaired from the ledger; see the log of this tick")
         # A new key for every tick that finds a difference: the same alias may be moved by hand more than once.
         return dg.RunRequest(run_key=f"repair-{context.last_tick_completion_time}")
 

@@ -24,7 +24,7 @@ PLATFORM = "platform"  # stands for the model of an alert that belongs to none
 
 
 def alerts_list(
-    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include alerts that are over.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show what is wrong now: every open alert, its model, since when, how often it was seen, and what to do."""
@@ -62,17 +62,17 @@ def _show_undelivered(undelivered: Mapping[str, int], config: "AlertsConfig") ->
         channel, notices = config.channels.get(name), counted(number, "notification")
         if isinstance(channel, AppriseChannel) and channel_url(channel) is None:
             said = f"the channel {name} has no address here ({channel.url_variable}): {notices} held for it for a day"
-            out.print(f"{said}; channels of kind file get theirs all the same", markup=False, soft_wrap=True)
+            out.print(f"{said}; file channels still get theirs", markup=False, soft_wrap=True)
         else:
             out.print(f"not delivered yet to {name}: {notices}; it is tried again", markup=False, soft_wrap=True)
 
 
 def alerts_ack(
     number: Annotated[int, typer.Argument(help="The alert, by its number.")],
-    reason: Annotated[str, typer.Option(help="Why no more reminders are needed: what you do about it.")],
+    reason: Annotated[str, typer.Option(help="Why no more reminders are needed: what you are doing about it.")],
     as_json: Json = False,
 ) -> None:
-    """Acknowledge an alert: there are no more reminders, and you are still notified when it is over."""
+    """Acknowledge an alert: reminders stop, and you are still notified when it is over."""
     from readmission_platform.operations.alerts.records import acknowledge
 
     current = home()
@@ -139,7 +139,7 @@ def _warnings(config: "AlertsConfig") -> list[str]:
     used = {channel for rule in config.rules.values() if rule.enabled for channel in rule.channels}
     found += [f"no rule uses channel {name}" for name in config.channels if name not in used]
     if not any(rule.about == "heartbeat" and rule.enabled for rule in config.rules.values()):
-        found.append("there is no heartbeat: nobody will notice when alerts stop coming")
+        found.append("there is no heartbeat: nobody will notice if alerts stop coming")
     return found
 
 

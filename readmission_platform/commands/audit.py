@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def export_head(
-    file: Annotated[Path, typer.Option("--out", help="File for the signed head; must not exist.")],
+    file: Annotated[Path, typer.Option("--out", help="File for the signed head; must not exist yet.")],
     key: Annotated[
         Path | None, typer.Option(help="Your private key; without it the demo approver signs (local).")
     ] = None,
@@ -32,7 +32,7 @@ def export_head(
 
     platform = Platform(home())
     if file.exists():
-        raise BadInput(f"there is a file {file} already; earlier heads are evidence and are kept")
+        raise BadInput(f"{file} already exists; earlier heads are evidence and are kept")
     with platform.ledger() as ledger:
         head = audit.export_head(ledger, signer_of(platform, key, ledger))
     audit.write_head(head, file)
@@ -65,7 +65,7 @@ def signer_of(platform: "Platform", key: Path | None, ledger: "Ledger") -> "Sign
 
 def verify(
     head: Annotated[
-        Path | None, typer.Option(help="A head exported earlier: the ledger must still contain all up to it.")
+        Path | None, typer.Option(help="A head exported earlier: the ledger must still contain everything up to it.")
     ] = None,
     public_key: Annotated[str | None, typer.Option(help="The key that must have signed the head.")] = None,
     as_json: Json = False,
@@ -79,7 +79,7 @@ def verify(
     from readmission_platform.lifecycle.workspace import Platform
 
     if public_key is not None and head is None:
-        raise BadInput("--public-key belongs to --head")
+        raise BadInput("--public-key needs --head")
     exported = audit.read_head(head) if head else None
     platform, improper = Platform(home()), {}
     try:
@@ -96,7 +96,7 @@ def verify(
     elif report.ok:
         _show(report)
     if improper:
-        raise VerificationFailed(f"the ledger is whole, and what it records was not properly done: {report.problem}")
+        raise VerificationFailed(f"the ledger is intact, but what it records was not properly done: {report.problem}")
     if not report.ok:
         raise LedgerCorrupt(f"the ledger is corrupt: {report.problem}", seq=report.first_bad_seq or 0)
 

@@ -47,7 +47,7 @@ def event_number(text: str) -> int:
         When it is none.
     """
     if not (text.isascii() and text.isdigit() and int(text)):
-        raise BadInput(f"{text!r} is no number of an event: give a whole number from 1 on, as the list has it")
+        raise BadInput(f"{text!r} is not an event number: give a whole number, 1 or more, as in the list")
     return int(text)
 
 

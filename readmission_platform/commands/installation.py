@@ -10,7 +10,7 @@ from readmission_platform.foundation.errors import Unavailable
 
 
 def setup() -> None:
-    """Create the home, and make a plain `dagster dev` in this checkout use it, unless it uses another one already."""
+    """Create the home, and make a plain `dagster dev` in this checkout use it, unless it already uses another one."""
     from readmission_platform.storage.home import write_dagster_environment
 
     current = home(make=True)
@@ -21,7 +21,7 @@ def setup() -> None:
 
 
 def models(as_json: Json = False) -> None:
-    """List the models of this installation: what each predicts, whose it is, and which version is live."""
+    """List the models of this installation: what each predicts, who owns it, and which version is live."""
     from readmission_platform.lifecycle.workspace import Platform
 
     found = summary.models(Platform(home()))

@@ -20,7 +20,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything; chang
 
 
 def create(
-    path: Annotated[Path, typer.Argument(help="File for the private key; must not exist.")],
+    path: Annotated[Path, typer.Argument(help="File for the private key; must not exist yet.")],
 ) -> None:
     """Create a signing key; the public half goes into configs/roles.yaml."""
     from readmission_platform.governance.signatures import create_key
@@ -29,10 +29,10 @@ def create(
 
 
 def list_keys(
-    everything: Annotated[bool, typer.Option("--all", help="Also those that count no more.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include keys that no longer count.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Whose keys count, since when, and how much each has signed."""
+    """List the valid keys: whose they are, since when, and how much each has signed."""
     found = [each for each in summary.keys(_platform()) if everything or each["state"] == "in use"]
     if as_json:
         print_json(found)
@@ -54,7 +54,7 @@ def rotate(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Replace your key by a new one; what the old one signed stays verifiable, and it decides nothing new."""
+    """Replace your key with a new one; what the old key signed stays verifiable, but it decides nothing new."""
     from readmission_platform.governance import demo_approver
     from readmission_platform.governance.policy.key_changes import rotate_key
     from readmission_platform.governance.signatures import load_key
@@ -73,7 +73,7 @@ def revoke(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Revoke a key: your own, or with the permission administer anybody's. It decides nothing new from now on."""
+    """Revoke a key: your own or, with the permission administer, anybody's. From now on it decides nothing new."""
     from readmission_platform.governance import demo_approver
     from readmission_platform.governance.policy.key_changes import revoke_key
     from readmission_platform.governance.signatures import load_key
@@ -99,6 +99,6 @@ def _tell(event: "Event | None", identity: str, done: str, *, as_json: bool) -> 
     else:
         out.print(
             f"the key of {identity} is {done} (event {event.seq}). Approvals of theirs that no promotion has counted "
-            "yet count no more. Change configs/roles.yaml likewise: roles that name the old key cannot be adopted.",
+            "yet no longer count. Change configs/roles.yaml to match: roles that name the old key cannot be adopted.",
             markup=False, soft_wrap=True,
         )  # fmt: skip

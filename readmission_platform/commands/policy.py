@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 _COLOURS = {"tighter": "green", "looser": "red", "not comparable": "yellow", "neutral": "dim"}
 Roles = Annotated[bool, typer.Option("--roles", help="The roles, which hold for every model.")]
 Promotion = Annotated[
-    bool, typer.Option("--promotion", help="What the environment asks of promotions, which holds for every model.")
+    bool, typer.Option("--promotion", help="The environment's promotion rules, which hold for every model.")
 ]
 Plan = Annotated[bool, typer.Option("--plan", help="The change plan of the model.")]
 Monitoring = Annotated[bool, typer.Option("--monitoring", help="The monitoring limits of the model.")]
 Evaluation = Annotated[
-    bool, typer.Option("--evaluation", help="The evaluation settings of the model: model.yaml but for its settings.")
+    bool,
+    typer.Option(
+        "--evaluation", help="The evaluation settings of the model: model.yaml without the estimator's own settings."
+    ),
 ]
 
 
@@ -41,7 +44,7 @@ def policy_show(
     evaluation: Evaluation = False,
     as_json: Json = False,
 ) -> None:
-    """Show what is in force, which need not be what configs/ says: the gate policy, or what an option names."""
+    """Show what is in force, which may differ from configs/: the gate policy, or what an option names."""
     kind = _one_of(roles=roles, promotion=promotion, plan=plan, monitoring=monitoring, evaluation=evaluation)
     adopted = _in_force(kind, *_where(kind))
     if as_json:
@@ -70,7 +73,7 @@ def policy_adopt(
     monitoring: Monitoring = False,
     evaluation: Evaluation = False,
 ) -> None:
-    """Put what configs/ says into force with a signature: the gate policy (gates.yaml), or what an option names."""
+    """Put what configs/ says into force, with a signature: the gate policy (gates.yaml), or what an option names."""
     from readmission_platform.lifecycle.versions.approval import adopt_proposal
 
     kind = _one_of(roles=roles, promotion=promotion, plan=plan, monitoring=monitoring, evaluation=evaluation)
@@ -119,7 +122,7 @@ def policy_diff(
 
 
 def policy_simulate(
-    gates: Annotated[Path, typer.Option(help="A complete policy, of the shape of gates.yaml of the model.")],
+    gates: Annotated[Path, typer.Option(help="A complete policy, in the form of the model's gates.yaml.")],
     as_json: Json = False,
 ) -> None:
     """Say which past versions another policy would have blocked or accepted, on the estimates recorded then."""
@@ -157,7 +160,7 @@ def _one_of(**chosen: bool) -> "AdoptionKind":
     given = [name for name, is_chosen in chosen.items() if is_chosen]
     if len(given) > 1:
         options = " and ".join(f"--{name}" for name in given)
-        raise BadInput(f"{options} are adopted, shown and compared one after the other: give one of them")
+        raise BadInput(f"{options} are adopted, shown and compared one at a time: give one of them")
     option = f"--{given[0]}" if given else ""
     return next(kind for kind, proposal in PROPOSALS.items() if proposal.option == option)
 

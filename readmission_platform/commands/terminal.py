@@ -39,15 +39,16 @@ out = console()
 err = console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Source = Annotated[str | None, typer.Option(help="Name of a source of the model; default: its first one.")]
-Archive = Annotated[Path | None, typer.Option(help="Local copy of a published source; else it is downloaded once.")]
+Source = Annotated[str | None, typer.Option(help="Name of one of the model's sources; default: the first.")]
+Archive = Annotated[Path | None, typer.Option(help="Local copy of a published source; default: downloaded once.")]
 Rows = Annotated[int, typer.Option("--encounters", "--rows", help="Rows of a generated source.")]
 Seed = Annotated[int, typer.Option(help="Seed of a generated source.")]
 ActingKey = Annotated[
-    Path | None, typer.Option("--key", help="Private key of who acts (READMISSION_ACTOR); default: READMISSION_KEY.")
+    Path | None,
+    typer.Option("--key", help="Private key of whoever acts (READMISSION_ACTOR); default: READMISSION_KEY."),
 ]
 
-_Model = Annotated[str | None, typer.Option("--model", help="Which model; needed where several are in use.")]
+_Model = Annotated[str | None, typer.Option("--model", help="Which model; needed if several are in use.")]
 # A command about a model, as messages quote it.
 _COMMAND = re.compile(r"`readmission (?!(?:audit|alerts|setup|models|dev|mlflow-ui|keys)\b)([^`]+)`")
 _given_at: ContextVar[datetime] = ContextVar("given_at")
@@ -161,7 +162,7 @@ def _model_among(platform: "Platform") -> str:
     if chosen is None:
         usable = [each.name for each in platform.workspaces]
         if len(usable) > 1:
-            raise BadInput(f"several models are in use here: say which with --model ({', '.join(usable)})")
+            raise BadInput(f"several models are in use here: choose one with --model ({', '.join(usable)})")
         return usable[0]
     if chosen not in names:
         if chosen in all_models(settings()).names:

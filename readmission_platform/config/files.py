@@ -29,7 +29,7 @@ class _OneMeaning(yaml.CSafeLoader):
         for name, _ in node.value:
             key = self.construct_object(name, deep=True)
             if isinstance(key, Hashable) and key in seen:
-                raise _TwiceError(f"line {name.start_mark.line + 1}: {key} stands there twice")
+                raise _TwiceError(f"line {name.start_mark.line + 1}: {key} appears twice")
             seen |= {key} if isinstance(key, Hashable) else set()
         found: dict[Any, Any] = super().construct_mapping(node, deep)
         return found

@@ -64,20 +64,20 @@ NULLABLE = frozenset({"race", "weight", "payer_code", "medical_specialty", "diag
 _ICD9 = Pattern(NORMAL_CODE, "not_icd9", normal_code, TO_ICD9)
 # Of deliveries of FHIR resources: of a row, but for the first, which is of the files.
 FHIR_REASONS = {
-    "no_encounter": Why("the resources of the day are there, and no Encounter among them",
+    "no_encounter": Why("the day's resources are there, but none of them is an Encounter",
                         "Have the source deliver the Encounters; the day is then taken in again."),
-    "delivery_incomplete": Why("another file of the day's resources cannot be read as a whole, and may speak of it",
+    "delivery_incomplete": Why("another of the day's resource files cannot be fully read, and may refer to it",
                                "Have the source deliver that file again; the day is then taken in again."),
     "not_fhir": Why("not a valid resource of FHIR R4"),
-    "resource_unknown": Why("of a type that FHIR R4 does not have"),
-    "meaning_changed": Why("an element that is not known here changes the meaning of the resource",
+    "resource_unknown": Why("of a type that does not exist in FHIR R4"),
+    "meaning_changed": Why("an element that is unknown here changes the meaning of the resource",
                            "Have the source deliver it without modifier extensions and implicit rules."),
-    "reference_dangling": Why("refers to a resource that the files of the day do not have",
+    "reference_dangling": Why("refers to a resource that is not in the day's files",
                               "Have the source deliver that resource too; the day is then taken in again."),
     "resource_conflict": Why("resources contradict each other",
-                             "Have the source say which is right, and deliver that one alone."),
-    "identifier_unclear": Why("several identifiers, and no rule says which of them counts",
-                              "Have the source mark one: by its type (VN, MR) or by the system that the docs name."),
+                             "Ask the source which is right, and have only that one delivered."),
+    "identifier_unclear": Why("several identifiers, and no rule says which of them to use",
+                              "Have the source mark one, by its type (VN, MR) or by the system named in the docs."),
 }  # fmt: skip
 
 

@@ -63,11 +63,11 @@ _METRICS = {
     "latest_auroc": "AUROC on the latest fifth of the {entities}",
     "average_precision": "Average precision",
     "average_precision_ratio": "Average precision over prevalence",
-    "calibration_slope": "Calibration slope: 1 is right",
-    "calibration_intercept": "Calibration intercept: 0 is right",
-    "observed_expected": "Observed / expected {events}: 1 is right",
-    "latest_observed_expected": "Observed / expected {events} on the latest fifth of the {entities}: 1 is right",
-    "ece": "Expected calibration error: ten groups of equal size, 0 is right",
+    "calibration_slope": "Calibration slope: 1 is ideal",
+    "calibration_intercept": "Calibration intercept: 0 is ideal",
+    "observed_expected": "Observed / expected {events}: 1 is ideal",
+    "latest_observed_expected": "Observed / expected {events} on the latest fifth of the {entities}: 1 is ideal",
+    "ece": "Expected calibration error: ten groups of equal size, 0 is ideal",
     "brier": "Brier score: lower is better",
     "brier_skill": "Brier skill: compared with predicting the average risk for everybody",
     "recall_at_flag": "Recall at {flag}: share of the {events} found",
@@ -78,34 +78,34 @@ _METRICS = {
     "recall": "Recall at {flag}",
     "f1": "F1 at {flag}",
     "rows": "{rows} judged",
-    "champion_auroc_difference": "AUROC less that of the version in production",
-    "champion_average_precision_difference": "Average precision less that of the version in production",
-    "champion_brier_difference": "Brier score less that of the version in production: below 0 is better",
+    "champion_auroc_difference": "AUROC minus that of the version in production",
+    "champion_average_precision_difference": "Average precision minus that of the version in production",
+    "champion_brier_difference": "Brier score minus that of the version in production: below 0 is better",
     "champion_net_benefit_difference": (
-        "Net benefit less that of the version in production: mean over the thresholds in use"
+        "Net benefit minus that of the version in production: mean over the thresholds in use"
     ),
-    "roundtrip_difference": "Largest difference of a risk after storing and loading",
-    "parity_difference": "Largest difference of a risk between training and daily scoring",
-    "permuted_labels_auroc": "AUROC of the recipe trained on permuted labels: 0.5 is right",
-    "inputs_changed_without_future": "Values of inputs that change when all that came later is deleted: 0 is right",
-    "future_told_by_one_input": "AUROC at which one input tells, at the first {row}, whether more follow",
-    "outcome_told_by_one_input": "AUROC at which one input tells the outcome",
-    "distinct_share_of_one_input": "Different values of one input per {row}",
-    "clock_told_by_one_input": "Share of the clock that one input explains",
-    "identifiers_among_inputs": "Inputs that are identifiers by name: 0 is right",
-    "entities_in_two_folds": "{entities} in more than one fold: 0 is right",
-    "prevalence_difference_of_folds": "Largest difference of a fold's prevalence from that of all",
-    "shadow_observed_expected_ratio": "Mean risk in the shadow over that at validation: 1 is right",
-    "shadow_scored_share": "Share scored in the shadow",
-    "shadow_withheld_share": "Share withheld in the shadow",
+    "roundtrip_difference": "Largest difference in a risk after storing and loading",
+    "parity_difference": "Largest difference in a risk between training and daily scoring",
+    "permuted_labels_auroc": "AUROC of the recipe trained on permuted labels: 0.5 is ideal",
+    "inputs_changed_without_future": "Input values that change when everything later is deleted: 0 is ideal",
+    "future_told_by_one_input": "Highest AUROC with which one input tells, at the first {row}, whether more follow",
+    "outcome_told_by_one_input": "Highest AUROC with which one input tells the outcome",
+    "distinct_share_of_one_input": "Most distinct values of one input, per {row}",
+    "clock_told_by_one_input": "Largest share of the clock that one input explains",
+    "identifiers_among_inputs": "Inputs with the name of an identifier: 0 is ideal",
+    "entities_in_two_folds": "{entities} in more than one fold: 0 is ideal",
+    "prevalence_difference_of_folds": "Largest difference between a fold's prevalence and the overall one",
+    "shadow_observed_expected_ratio": "Mean risk in shadow mode over mean risk at validation: 1 is ideal",
+    "shadow_scored_share": "Share scored in shadow mode",
+    "shadow_withheld_share": "Share withheld in shadow mode",
 }
 _AT_A_RISK = {
-    "net_benefit_at_": "Net benefit when followed up from a risk of {percent}",
-    "champion_net_benefit_difference_at_": "Net benefit from a risk of {percent}, less that of the version live",
+    "net_benefit_at_": "Net benefit of following up at a risk of {percent} or more",
+    "champion_net_benefit_difference_at_": "Net benefit at a risk of {percent} or more, minus that of the live version",
 }
 _OF_AN_ATTRIBUTE = {
-    "equalised_odds_": "Equalised odds at {flag}, {attribute}: 0 is even",
-    "auroc_gap.": "AUROC gap, {attribute}: 0 is even",
+    "equalised_odds_": "Equalised odds at {flag}, {attribute}: 0 is equal",
+    "auroc_gap.": "AUROC gap, {attribute}: 0 is equal",
 }
 _OF_A_GROUP = "observed_expected."
 _OF_A_BASELINE = "auroc_gain_over_"
@@ -221,7 +221,7 @@ class Wording:
         if metric.startswith(_OF_A_BASELINE):
             return "AUROC gain over {baseline}", {"baseline": self.score(metric.removeprefix(_OF_A_BASELINE))}
         if metric.startswith(_OF_A_SOURCE):
-            pattern = "How far risks move with the {source}, in log odds: 0 means that nothing of it is left"
+            pattern = "How far risks move with the {source}, in log odds: 0 means that the source is lost"
             return pattern, {"source": self.source(metric.removeprefix(_OF_A_SOURCE))}
         return None, {}
 

@@ -19,7 +19,7 @@ def decimal(value: float, digits: int) -> str:
     return f"{value:,.0f}" if is_count(value) else f"{value:z.{digits}f}"
 
 
-BELOW_INTERVAL = "* below its own interval: chance alone moves this figure away from 0, and resampling adds chance"
+BELOW_INTERVAL = "* below its own interval: chance alone moves this figure away from 0, and resampling moves it further"
 
 
 def below_interval(value: float | None, low: float | None) -> bool:

@@ -63,7 +63,7 @@ def _inside(value: Any) -> Iterator[Any]:
 
 def refuse_constant(name: str) -> None:
     """Refuse NaN and infinities, which ``json`` would read; for its ``parse_constant``."""
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def with_single_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def load_key(path: Path) -> Ed25519PrivateKey:
     except OSError as error:
         raise BadInput(f"The key {path} cannot be read ({error.strerror}).") from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise BadInput(f"The file {path} holds no private key that can be used.") from error
+        raise BadInput(f"The file {path} holds no usable private key.") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise BadInput(f"The file {path} holds another kind of key; Ed25519 is needed.")
     return key

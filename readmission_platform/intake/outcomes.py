@@ -68,14 +68,14 @@ def outcome_codes(contract: RowContract, *, maturity_days: int) -> dict[str, Why
     return {
         **codes(contract),
         "file_empty": Why("the file is empty", "Ask the source for the file."),
-        "not_matured": Why(f"the day is younger than {maturity_days} days, so later {words.events} would be missing",
+        "not_matured": Why(f"the day is less than {maturity_days} days old, so later {words.events} would be missing",
                            "Nothing: it is taken in again when the day is old enough."),
         **{code: Why(reason) for code, reason in faults.items()},
         _unknown(contract): Why(f"not among the accepted {words.rows} of the day",
-                                f"See whether the {words.row} is in the quarantine or on another day; the folder is "
-                                f"the day of the {words.row}, not that of the outcome."),
+                                f"Check whether the {words.row} is in quarantine or on another day; the folder is "
+                                f"named after the day of the {words.row}, not of the outcome."),
         _CONFLICT: Why(f"the {words.row} has both outcomes in one delivery; neither is used",
-                       "Have the source say which is right, and deliver that one alone."),
+                       "Ask the source which is right, and have only that one delivered."),
     }  # fmt: skip
 
 

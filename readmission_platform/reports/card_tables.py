@@ -55,7 +55,7 @@ def _release(document: Document, wording: Wording) -> Iterator[Row]:
 def _counts(document: Document, wording: Wording) -> Iterator[Row]:
     words = wording.words
     yield f"{words.rows} judged", count(document["n"])
-    yield f"of them {words.positive}", count(document["positives"])
+    yield f"of these, {words.positive}", count(document["positives"])
     yield words.entities, count(document["entities"])
     yield f"share {words.positive}", figure(document["prevalence"])
 
@@ -164,12 +164,12 @@ _TABLES = (
     Table("recipe", "Recipe", "provenance/recipe", ("setting", "value"), _recipe),
     Table("quality", "Figures", "estimates", ("figure", "estimate (95 % interval)", "n", "{events}"), _quality,
           "Out-of-fold by {entity}: each {row} is scored by a model that never saw its {entity}."),
-    Table("baselines", "Beside simpler scores", "baselines", ("score", "AUROC (95 % interval)"), _baselines),
-    Table("comparisons", "Compared in pairs", "comparisons", ("first", "second", "AUROC, first less second"),
-          _comparisons, "Where the interval contains 0, the two cannot be told apart."),
+    Table("baselines", "Compared with simpler scores", "baselines", ("score", "AUROC (95 % interval)"), _baselines),
+    Table("comparisons", "Pairwise comparisons", "comparisons", ("first", "second", "AUROC, first minus second"),
+          _comparisons, "If the interval contains 0, the two cannot be told apart."),
     Table("groups", "By group", "groups",
           ("group", "{rows}", "{events}", "AUROC", "observed / expected", "found at the flag", "judged"), _groups,
-          "Counts of 1 to 10 people, and what they could be worked out from, are hidden."),
+          "Counts of 1 to 10 people are hidden, as is anything that would reveal them."),
     Table("importance", "Importance", "explanations/importance",
           ("information", "AUROC lost when permuted (95 % interval)"), _importance,
           "What the model looks at on its test {entities}; not what causes {events}."),
@@ -177,7 +177,7 @@ _TABLES = (
           ("figure", "mean (smallest to largest)", "standard deviation"), _seeds),
     Table("rules", "Under other cohort rules", "robustness/cohort_rules",
           ("rule", "how", "{rows}", "AUROC", "observed / expected"), _rules),
-    Table("gates", "Gates of acceptance", "gates", ("gate", "result", "observed", "limit", "what it asks"), _gates),
+    Table("gates", "Acceptance gates", "gates", ("gate", "result", "observed", "limit", "what it requires"), _gates),
     Table("provenance", "Provenance", "provenance", ("what", "is"), _provenance),
 )  # fmt: skip
 TABLES = {table.name: table for table in _TABLES}

@@ -12,18 +12,18 @@ _CONTENTS = {
     "model_card.md": "the same as text",
     "evidence_report.html": "the evidence report: how well it predicts, for whom, and how certain that is",
     "evidence.json": "everything in both, for programs",
-    "model_card.json": "what people wrote for the model card; every figure on it comes from evidence.json",
+    "model_card.json": "the texts that people wrote for the model card; every figure on it comes from evidence.json",
     "gates.json": "the gates it was judged by, with results",
     "approvals.json": "who approved it, each statement with its signature",
-    "accepted_drift.json": "which drift of it was accepted, by whom and until when, each statement with its signature",
+    "accepted_drift.json": "accepted drift of this version: by whom and until when, each statement with its signature",
     "policy.json": "the gate policy in force, and the one it was judged by, each with its signature",
     "roles.json": "the roles and public keys in force, with their signature",
     "change_plan.json": "the change plan in force, with its signature",
-    "reproduction.json": "the newest attempt to build the model once more",
-    "ledger.jsonl": "every event of the model up to the sealing, a line each, chained by hashes; of other models' "
+    "reproduction.json": "the latest attempt to rebuild the model",
+    "ledger.jsonl": "every event of the model up to the sealing, one per line, chained by hashes; of other models' "
     "events only their place in the chain",
-    "evidence_rows.parquet": "a line per {row}, pseudonymised: outcome, score, fold, subgroups, baselines",
-    "champion_rows.parquet": "the same of the version that was in production when this one was judged",
+    "evidence_rows.parquet": "one line per {row}, pseudonymised: outcome, score, fold, subgroups, baselines",
+    "champion_rows.parquet": "the same for the version that was in production when this one was judged",
     "manifest.json": "the digest of every other file, signed",
 }
 
@@ -51,7 +51,7 @@ def readme(
 Made {made_at[:16].replace("T", " ")} UTC in the environment `{environment}`, sealed by {signed}.
 
 **Confidential.** The pages hide every count of 1 to 10 people. `evidence_rows.parquet` and `ledger.jsonl` cannot:
-they are what the figures are recomputed from, and are for whoever verifies, not for publication.
+the figures are recomputed from them. They are for whoever verifies the dossier, not for publication.
 
 ## What is in it
 
@@ -61,10 +61,10 @@ they are what the figures are recomputed from, and are for whoever verifies, not
 
     readmission dossier verify FOLDER --public-key KEY
 
-It needs the platform installed, and no home, network or database. It looks at every byte, the signature, the chain of
-the ledger, recomputes every figure that follows from the evidence rows, judges them by the gates once more, checks
-every approval, and makes every page again. KEY is the signer's public key, had from elsewhere than this folder. It ends
-with 0 when everything holds, 3 when something does not, and 2 when there is no such folder.
+It needs the platform installed, but no home, network or database. It checks every byte, the signature and the chain of
+the ledger, recomputes every figure that follows from the evidence rows, judges them by the gates again, checks every
+approval, and makes every page again. KEY is the signer's public key, obtained from somewhere other than this folder.
+The command ends with 0 if everything holds, 3 if something does not, and 2 if there is no such folder.
 
 What the folder alone cannot show:
 

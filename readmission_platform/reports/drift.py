@@ -24,9 +24,9 @@ HIDDEN = f"fewer than {SMALLEST_SHOWN} people"
 NOT_A_NUMBER = "cannot be judged"
 _MEASURES = {DRIFT: "Evidently's stability index", MISSING: "missing values"}
 ALARM_ACTION = (
-    "Look at the columns named, in Evidently's page and at the source: new codes, an interface that changed, another "
-    "population. If it persists, train on what has matured, recalibrate, or have it accepted until a day (`readmission "
-    "drift accept`); until then weigh whether the list can still be relied on."
+    "Look at the named columns on Evidently's page and at the source: new codes, a changed interface, a different "
+    "population. If the drift persists, train on matured outcomes, recalibrate, or have it accepted until a given day "
+    "(`readmission drift accept`); until then, consider whether the list can still be relied on."
 )
 
 
@@ -82,7 +82,7 @@ def alarm_sentence(version: str, stage: str, windows: Sequence[Verdict], rows: p
         columns = "; ".join(f"{row['column']} ({row['measure']}) {row['score']}, limit {row['limit']}"
                             for row in window_table(drifted))  # fmt: skip
         told.append(f"window {verdict.window} ({verdict.first_day} to {verdict.last_day}): {columns}")
-    said = f"Version {version} in {stage} sees other {words.rows} than it was trained on."
+    said = f"Version {version} in {stage} now sees {words.rows} unlike those it was trained on."
     return f"{said} {'. '.join(told)}. {ALARM_ACTION}"
 
 

@@ -37,11 +37,11 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Sources of information": ("risks_moved_by_*",),
     "Use at capacity": ("recall_at_flag", "ppv_at_flag", "recall_at_wide_flag", "net_benefit_at_*"),
     "Fairness": ("equalised_odds_*", "auroc_gap.*"),
-    "Against the version in production then (above 0 is better, except for the Brier score)": (
+    "Compared with the version then in production (above 0 is better, except for the Brier score)": (
         *("champion_auroc_difference", "champion_average_precision_difference", "champion_brier_difference"),
         *("champion_net_benefit_difference", "champion_net_benefit_difference_at_*"),
     ),
-    "At the flag, under their older names": ("accuracy", "precision", "recall", "f1"),
+    "At the flag, under older names": ("accuracy", "precision", "recall", "f1"),
     "On the artifact itself": ("roundtrip_difference", "parity_difference", "permuted_labels_auroc"),
     "Against leakage": (
         *("inputs_changed_without_future", "future_told_by_one_input", "outcome_told_by_one_input"),
@@ -54,13 +54,13 @@ PICTURES: Mapping[str, tuple[Draw, str]] = {
     "calibration": (lambda d, w: plots.calibration_png(d["curves"], w), "Observed against predicted risk, in tenths of "
                     "the {rows}, and below how many {rows} have which risk."),
     "roc": (lambda d, w: plots.roc_png(d["curves"], w), "Sensitivity against false alarms."),
-    "precision": (lambda d, w: plots.precision_recall_png(d["curves"], w), "How many of the flagged are {events}."),
+    "precision": (lambda d, w: plots.precision_recall_png(d["curves"], w), "Share of the flagged that are {events}."),
     "decision": (lambda d, w: plots.decision_curve_png(d["curves"], w), "Whether acting on the prediction is worth it. "
-                 "Point scores are turned into risks on these very {rows}, which favours them."),
-    "groups": (lambda d, w: evidence_plots.groups_png(d["groups"], w), "By subgroup; hollow where there are too few "
-               "{events} to judge the group by itself, or no gate does."),
-    "comparisons": (lambda d, w: evidence_plots.comparisons_png(d["comparisons"], w), "Every score against every "
-                    "other, on the same {rows} and the same bootstrap replicates."),
+                 "Point scores are converted to risks on these same {rows}, which favours them."),
+    "groups": (lambda d, w: evidence_plots.groups_png(d["groups"], w), "By subgroup; hollow if there are too few "
+               "{events} to judge the group on its own, or no gate judges it."),
+    "comparisons": (lambda d, w: evidence_plots.comparisons_png(d["comparisons"], w), "Every score compared with every "
+                    "other, on the same {rows} and bootstrap replicates."),
 }  # fmt: skip
 IMPORTANCE: tuple[Draw, str] = (
     lambda d, _: plots.importances_png(_drawn_importance(d), title="What the model relies on",

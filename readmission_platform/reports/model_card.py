@@ -144,7 +144,7 @@ def _text(name: str, text: CardText, document: Document) -> dict[str, Any]:
         "id": name,
         "title": text.title,
         "text": words or None,
-        "not_available": None if words else text.not_available.strip() or "nobody has said it yet",
+        "not_available": None if words else text.not_available.strip() or "not filled in yet",
         "to_fill_in": text.to_fill_in,
     }
 

@@ -57,7 +57,7 @@ def pictures_of(evidence: Mapping[str, Any], wording: Wording) -> list[dict[str,
     drawn = (
         (plots.calibration_png, f"Observed against predicted risk, in tenths of the {rows}."),
         (plots.roc_png, "Sensitivity against false alarms, beside the scores that the model has to beat."),
-        (plots.precision_recall_png, f"How many of the flagged are {wording.words.events}, by how many are flagged."),
+        (plots.precision_recall_png, f"Share of the flagged that are {wording.words.events}, by how many are flagged."),
         (plots.decision_curve_png, "Whether acting on the prediction is worth it, by threshold."),
     )
     return [

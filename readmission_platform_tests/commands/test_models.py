@@ -40,7 +40,7 @@ def test_with_several_it_is_asked_for_in_one_line(empty: Home, command: tuple[st
     asked = empty.having(**BOTH).command(*command)
     assert asked.code == 2
     assert asked.err.strip().splitlines() == [
-        f"error: several models are in use here: say which with --model ({MODEL}, {OTHER})"
+        f"error: several models are in use here: choose one with --model ({MODEL}, {OTHER})"
     ]
 
 

@@ -56,31 +56,31 @@ def say_twice(file: Path) -> str:
 @pytest.mark.parametrize("file", OF_A_MODEL)
 def test_a_file_of_a_model_in_which_something_stands_twice_is_refused(current: Settings, file: str):
     twice = say_twice(current.configs / "models" / MODEL / f"{file}.yaml")
-    with pytest.raises(ConfigurationError, match=rf"{file}\.yaml: line \d+: {twice} stands there twice"):
+    with pytest.raises(ConfigurationError, match=rf"{file}\.yaml: line \d+: {twice} appears twice"):
         OF_A_MODEL[file](current, MODEL)
 
 
 @pytest.mark.parametrize("file", OF_ALL)
 def test_a_file_of_the_environment_in_which_something_stands_twice_is_refused(current: Settings, file: str):
     twice = say_twice(current.configs / file)
-    with pytest.raises(ConfigurationError, match=rf"line \d+: {twice} stands there twice"):
+    with pytest.raises(ConfigurationError, match=rf"line \d+: {twice} appears twice"):
         OF_ALL[file](current)
 
 
 def test_a_models_own_file_in_which_something_stands_twice_is_refused(current: Settings):
     say_twice(current.configs / "models" / MODEL / "defs.yaml")
-    assert "stands there twice" in all_models(current).broken[MODEL]
+    assert "appears twice" in all_models(current).broken[MODEL]
 
 
 def test_a_gate_that_stands_twice_is_refused_wherever_it_stands(current: Settings, tmp_path: Path):
     policy = current.configs / "models" / MODEL / "gates.yaml"
     looser = "  discrimination_auroc:\n    limits: {real: {at_least: 0.55}}\n"
     policy.write_text(policy.read_text(encoding="utf-8") + looser, encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="discrimination_auroc stands there twice"):
+    with pytest.raises(ConfigurationError, match="discrimination_auroc appears twice"):
         gate_policy(current, MODEL)
     asked = tmp_path / "asked.yaml"
     asked.write_text("gates: {discrimination_auroc: {at_least: 0.6}, discrimination_auroc: {at_least: 0.5}}")
-    with pytest.raises(ConfigurationError, match="discrimination_auroc stands there twice"):
+    with pytest.raises(ConfigurationError, match="discrimination_auroc appears twice"):
         read_yaml(asked, AdditionalGates)
 
 

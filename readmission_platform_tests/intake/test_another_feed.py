@@ -240,7 +240,7 @@ def test_outcomes_have_the_columns_the_days_and_the_words_of_the_feed() -> None:
     assert list(intake.quarantined.columns) == list(line_types(STAYS))
     assert intake.accounts[["admitted_on", *COUNTS]].to_numpy().tolist() == [[DAY, 7, 2, 4, 1], [NEXT, 1, 0, 1, 0]]
     reasons = {code: why.reason for code, why in outcome_codes(STAYS, maturity_days=7).items()}
-    assert "younger than 7 days, so later deaths" in reasons["not_matured"]
+    assert "less than 7 days old, so later deaths" in reasons["not_matured"]
     assert set(intake.quarantined["reason"]) <= set(reasons.values())
     assert knows_nothing_of_encounters(" ".join([*reasons, *reasons.values()]))
 

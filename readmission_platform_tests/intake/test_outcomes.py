@@ -118,7 +118,7 @@ def test_an_outcome_is_known_when_its_days_are_over_and_not_sooner(day: str, mat
 def test_reasons_speak_of_encounters_and_readmissions_as_the_contract_does() -> None:
     known = outcome_codes(ENCOUNTERS, maturity_days=30)
     reasons = {code: why.reason for code, why in known.items()}
-    assert reasons["not_matured"] == "the day is younger than 30 days, so later readmissions would be missing"
+    assert reasons["not_matured"] == "the day is less than 30 days old, so later readmissions would be missing"
     assert reasons["unknown_encounter"] == "not among the accepted discharges of the day"
     assert reasons["conflicting_outcomes"].startswith("the encounter has both outcomes")
     assert all(why.action for why in known.values())

@@ -60,7 +60,7 @@ def test_what_cannot_be_judged_says_so_and_counts_as_drifted():
 def test_the_alarm_names_version_window_columns_scores_limits_and_what_to_do():
     rows = rows_of(("age", "drift", 0.31, math.nan, math.nan), ("race", "drift", 0.01, math.nan, math.nan))
     said = alarm_sentence("7", "production", verdicts(rows, LIMITS), rows, WORDS)
-    assert "Version 7 in production sees other encounters than it was trained on" in said
+    assert "Version 7 in production now sees encounters unlike those it was trained on" in said
     assert "window 4 (2026-03-01 to 2026-03-08): age (Evidently's stability index) 0.310, limit 0.2" in said
     assert "race" not in said
     assert "Look at" in said

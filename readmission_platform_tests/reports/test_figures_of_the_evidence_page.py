@@ -139,13 +139,13 @@ DEFINITIONS: dict[str, Callable[[pd.DataFrame], float]] = {
     "Average precision over prevalence": lambda rows: float(
         average_precision_score(rows["label"], rows["score"]) / rows["label"].mean()
     ),
-    "Calibration slope: 1 is right": lambda rows: slope_and_intercept(rows)[0],
-    "Calibration intercept: 0 is right": lambda rows: slope_and_intercept(rows)[1],
-    "Observed / expected readmissions: 1 is right": observed_expected,
-    "Observed / expected readmissions on the latest fifth of the patients: 1 is right": lambda rows: observed_expected(
+    "Calibration slope: 1 is ideal": lambda rows: slope_and_intercept(rows)[0],
+    "Calibration intercept: 0 is ideal": lambda rows: slope_and_intercept(rows)[1],
+    "Observed / expected readmissions: 1 is ideal": observed_expected,
+    "Observed / expected readmissions on the latest fifth of the patients: 1 is ideal": lambda rows: observed_expected(
         latest_fifth(rows)
     ),
-    "Expected calibration error: ten groups of equal size, 0 is right": calibration_error,
+    "Expected calibration error: ten groups of equal size, 0 is ideal": calibration_error,
     "Brier score: lower is better": lambda rows: float(brier_score_loss(rows["label"], rows["score"])),
     "Brier skill: compared with predicting the average risk for everybody": lambda rows: float(
         1 - brier_score_loss(rows["label"], rows["score"]) / rows["label"].var(ddof=0)
@@ -158,19 +158,19 @@ DEFINITIONS: dict[str, Callable[[pd.DataFrame], float]] = {
     "Recall at the flag (10 %)": at_flag(recall_score),
     "F1 at the flag (10 %)": at_flag(f1_score),
     **{
-        f"Net benefit when followed up from a risk of {percent} %": lambda rows, percent=percent: net_benefit(
+        f"Net benefit of following up at a risk of {percent} % or more": lambda rows, percent=percent: net_benefit(
             rows, percent / 100
         )
         for percent in (10, 15, 20, 30)
     },
     **{
-        f"Equalised odds at the flag (10 %), {words}: 0 is even": lambda rows, column=column: equalised_odds(
+        f"Equalised odds at the flag (10 %), {words}: 0 is equal": lambda rows, column=column: equalised_odds(
             rows, column, every_group=column != "race"
         )
         for words, column in ATTRIBUTES.items()
     },
     **{
-        f"AUROC gap, {words}: 0 is even": lambda rows, column=column: auroc_gap(rows, column)
+        f"AUROC gap, {words}: 0 is equal": lambda rows, column=column: auroc_gap(rows, column)
         for words, column in ATTRIBUTES.items()
     },
 }

@@ -126,7 +126,7 @@ def test_performance_stands_beside_the_promise_apart_for_patients_seen_and_unsee
     assert auroc["rows"][0]["promised"]["value"] == pytest.approx(0.665)
     said = text_of(page)
     assert "0.665 (0.655 to 0.675)" in said
-    assert "of the version that is, nothing has matured yet" in said
+    assert "the current version has no matured outcomes yet" in said
     assert "Estimates, until outcomes are known" in said
 
 
@@ -221,7 +221,7 @@ def test_after_the_first_weeks_it_says_what_is_not_known_yet(lived_home: Home, c
     assert "no outcomes of this version have matured" in outcome.json["why"].lower()
     assert "drift is accepted" in outcome.json["why"]
     assert "The dates are simulated." in said
-    assert "No drift alarm at the newest window of version 1" in said
+    assert "No drift alarm in the latest window of version 1" in said
     assert "live_performance has not been made; monitoring_job makes it" in said
     landed = home.landed()
     with home.workspace() as workspace:

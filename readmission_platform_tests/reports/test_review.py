@@ -119,7 +119,7 @@ def test_the_days_in_the_shadow_are_listed_with_their_agreement(page: str, value
     days = [each["day"] for each in values["shadow"]["days"]]
     assert days == shadowed_home.landed()[-SHADOW_DAYS:]
     assert all(each["compared"] and each["rank_correlation"] for each in values["shadow"]["days"])
-    assert f"{SHADOW_DAYS} complete days of 3 required" in text_of(page)
+    assert f"{SHADOW_DAYS} days complete, 3 required" in text_of(page)
 
 
 def test_no_encounter_patient_or_pseudonym_is_on_the_page(page: str, shadowed_home: Home):

@@ -32,7 +32,7 @@ from readmission_platform.reports.work_list import (
 PREDICTIONS = [
     {"encounter_id": 11, "risk": 0.08, "band": "low", "rank": 2, "flagged": False, "reasons": ""},
     {"encounter_id": 12, "risk": 0.3149, "band": "very_high", "rank": 1, "flagged": True,
-     "reasons": "4 inpatient stays in the past year; left against advice"},
+     "reasons": "4 inpatient stays in the past year; left against medical advice"},
     {"encounter_id": 13, "risk": None, "band": None, "rank": None, "flagged": False, "reasons": None,
      "status": "withheld", "withheld_because": "no diagnosis is recorded"},
 ]  # fmt: skip
@@ -74,7 +74,7 @@ def test_it_has_these_columns_and_no_other(rows: pd.DataFrame) -> None:
     assert list(rows.columns) == columns_of("encounter_id")
     assert work_list(rows).records()[0] == {
         "rank": 1, "encounter_id": 12, "risk_percent": 31.5, "band": "very high", "follow_up": "yes",
-        "reasons": "4 inpatient stays in the past year; left against advice", "status": "scored",
+        "reasons": "4 inpatient stays in the past year; left against medical advice", "status": "scored",
     }  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def test_those_that_were_not_scored_come_last_and_say_why(rows: pd.DataFrame) ->
 def test_an_encounter_with_which_nothing_stands_out_says_so() -> None:
     found = of_encounters(predictions([{**row, "reasons": None} for row in PREDICTIONS[:2]]))
     assert list(found["reasons"]) == ["", ""]
-    assert "nothing stands out" in text_of(page_html(work_list(found)))
+    assert "no notable reason" in text_of(page_html(work_list(found)))
 
 
 def test_a_list_of_another_model_speaks_of_its_own_rows() -> None:
@@ -106,8 +106,8 @@ def test_a_list_of_another_model_speaks_of_its_own_rows() -> None:
 def test_a_day_of_nobody_but_withheld_has_no_one_to_follow_up(tmp_path: Path) -> None:
     found = work_list(of_encounters(predictions(PREDICTIONS[2:])))
     page = text_of(page_html(found))
-    assert "None: no encounter of this day was scored" in page
-    assert "Not scored, judge by hand: 1 encounter" in page
+    assert "None: no encounter of this day could be scored" in page
+    assert "Not scored, use your own judgement: 1 encounter" in page
     assert "The rest of the day" not in page
     assert pd.read_parquet(write_work_list(found, tmp_path / "day")["parquet"]).equals(found.rows)
 
@@ -117,9 +117,10 @@ def test_the_page_shows_the_flagged_first_then_the_rest_then_those_to_judge_and_
 ) -> None:
     page = text_of(page_html(work_list(rows)))
     said_in_order = (
-        "1 encounter could not be scored. Judge it by hand", "Follow up: 1 encounter", "31.5 %", "left against advice",
-        "The rest of the day: 1 encounter", "8.0 %", "judge by hand: 1 encounter", "no diagnosis is recorded",
-        "does not replace your judgement",
+        "1 encounter could not be scored. Use your own judgement", "Follow up: 1 encounter", "31.5 %",
+        "left against medical advice", "The rest of the day: 1 encounter", "8.0 %",
+        "use your own judgement: 1 encounter",
+        "no diagnosis is recorded", "does not replace your judgement",
     )  # fmt: skip
     places = [page.index(said) for said in said_in_order]
     assert places == sorted(places)

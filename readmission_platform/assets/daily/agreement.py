@@ -21,8 +21,8 @@ AGREEMENT_RULE = (
     "same mean risk."
 )
 _ACTION = (
-    "Nothing is blocked. Look at the comparison on test entities (`readmission review`), and at which inputs the two "
-    "versions treat differently, before approving."
+    "Nothing is blocked. Before approving, look at the comparison on test entities (`readmission review`) and at the "
+    "inputs that the two versions treat differently."
 )
 
 

@@ -42,8 +42,8 @@ from readmission_platform.storage.tables import CIRCUMSTANCES, PREDICTIONS, SHAD
 SCORED_CHECK, SHADOW_CHECK = "every_row_scored_once", "every_row_shadow_scored"
 CHECKS = {PREDICTIONS: SCORED_CHECK, SHADOW: SHADOW_CHECK}
 RULES = {
-    SCORED_CHECK: "Every accepted row of the day is there exactly once: scored, or withheld with the reason.",
-    SHADOW_CHECK: "Every accepted row is scored by the version in staging, or withheld with the reason.",
+    SCORED_CHECK: "Every accepted row of the day appears exactly once: scored, or withheld with a reason.",
+    SHADOW_CHECK: "Every accepted row is scored by the version in staging, or withheld with a reason.",
 }
 
 
@@ -63,7 +63,7 @@ def shadow_asset(model: ModelAssets) -> dg.AssetsDefinition:
             warning={AGREEMENT_CHECK: AGREEMENT_RULE},
             # The work list does not wait for the shadow, and the shadow is compared with the list of the same day.
             op_tags={"dagster/priority": "-1"},
-            description="What the version in staging says of the same days: for comparison only, never on a work list.",
+            description="What the version in staging predicts for the same days: for comparison only, on no work list.",
     )  # fmt: skip
     def shadow_predictions(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)
@@ -95,10 +95,10 @@ def predictions_asset(model: ModelAssets) -> dg.AssetsDefinition:
     @model.daily(
             PREDICTIONS, group="inference", owners=[CARE_TEAM, PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"},
             code_version="3", deps=[model.names.delivered, PRODUCTION], blocking={SCORED_CHECK: RULES[SCORED_CHECK]},
-            description="The predictions of each day: calibrated risk, why, rank, band, and the flag for the care "
-            "team's capacity. What the model cannot score soundly is withheld, marked and not ranked: judge it by "
-            "hand. A day is first scored with the version in production, read once when the run starts; scored again "
-            "it keeps the version recorded for it, unless another formerly approved version is named with a reason.",
+            description="The predictions of each day: calibrated risk, reasons, rank, band, and the flag for the care "
+            "team's capacity. A row that the model cannot score reliably is withheld, marked and not ranked: use your "
+            "own judgement. A day is first scored with the version in production, read once when the run starts. If "
+            "scored again, it keeps the recorded version, unless another once approved one is named with a reason.",
     )  # fmt: skip
     def daily_predictions(
         context: dg.AssetExecutionContext,
@@ -135,7 +135,7 @@ def _emptied(
 ) -> dg.MaterializeResult:
     """Take the predictions back of days of which a correction has left no row: whoever moved is listed elsewhere."""
     nobody = workspace.lake.read(table, where={workspace.lake.day: list(context.partition_keys)}).head(0)
-    context.log.warning("nothing is left of these days: their predictions are taken back")
+    context.log.warning("nothing is left of these days: their predictions are withdrawn")
     return _result(nobody, nobody, table, context, workspace, *more)
 
 

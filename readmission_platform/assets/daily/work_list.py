@@ -34,10 +34,11 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
             WORK_LIST, group="inference", owners=[CARE_TEAM, PLATFORM_TEAM], kinds={"html", "csv", "parquet"},
             deps=[PREDICTIONS], blocking={CHECK: RULE}, partitions_def=model.days,
             backfill_policy=dg.BackfillPolicy.single_run(), output_required=False,
-            description="The list of each day for the care team: a page that prints well, and the same rows as CSV and "
-            f"Parquet. Flagged {model.words.rows} come first, with the main reasons in plain words; who could not be "
-            f"scored is to be judged by hand. The files lie in `reports/{model.entry.name}/{FOLDER}/<date>/`, readable "
-            "by owner and group only, and are replaced when a day is scored again.",
+            description="The care team's list for each day: a page for printing, and the same rows as CSV and "
+            f"Parquet. Flagged {model.words.rows} come first, with the main reasons in plain words; those that could "
+            "not be scored need the team's own judgement. The files are in "
+            f"`reports/{model.entry.name}/{FOLDER}/<date>/`, readable by owner and group only, and are replaced when "
+            "a day is scored again.",
     )  # fmt: skip
     def work_list(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace, days = model.workspace(platform), days_asked_for(context)
@@ -46,7 +47,7 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
         for day in set(days) - {each.day for each in lists}:
             if take_back_work_list(workspace.reports / FOLDER / day):
                 renew_links(workspace.settings)
-                context.log.warning(f"the list of {day} is taken back: nobody of that day is left")
+                context.log.warning(f"the list of {day} is withdrawn: nobody of that day is left")
         if not lists:
             why = "there are no predictions of this day; `readmission score` makes them"
             context.log.warning(f"skipped: {why}")

@@ -27,7 +27,9 @@ from readmission_platform.storage.landing import ABANDONED_HOURS
 from readmission_platform.storage.tables import PREDICTIONS
 
 COMPLETE_CHECK = "every_day_complete"
-_RULE = "Every day up to yesterday has files, all of them taken in, and is scored, by the hour agreed on."
+_RULE = (
+    "By the agreed hour, every day up to yesterday has files, all of them have been taken in, and the day is scored."
+)
 _ACTION = {
     "no_file": "Ask the source's interface for the files of these days.",
     "to_take_in": "Files are there and are not taken in; the sensor requests the runs, or run `readmission score`.",

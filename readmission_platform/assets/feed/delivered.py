@@ -48,8 +48,8 @@ from readmission_platform.storage.tables import (
 )
 
 CHECK, FILES_CHECK = "every_row_accounted_for", "every_file_readable"
-RULE = {CHECK: "On each day the received rows are accepted, quarantined or duplicates; none is lost."}
-FILES_RULE = {FILES_CHECK: "Every file of the days can be read; one that cannot is set aside as a whole."}
+RULE = {CHECK: "On each day every received row is accepted, quarantined or a duplicate; none is lost."}
+FILES_RULE = {FILES_CHECK: "Every file can be read; one that cannot is set aside as a whole."}
 
 
 def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
@@ -61,10 +61,10 @@ def delivered_asset(model: ModelAssets) -> dg.AssetsDefinition:
             model.names.delivered, group="ingestion", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
             code_version="3", blocking=RULE, warning={**FILES_RULE, **UNUSUAL_RULES, **translation_rule},
             description=f"The accepted {words.rows} of each day, from the files in `landing/{folder}/<date>/`. Rows "
-            "that break the contract of the feed are quarantined with file hash, row number and reason, never with "
+            "that break the feed's contract are quarantined with file hash, row number and reason, never with "
             f"values. {words.rows.capitalize()} accepted before are counted as duplicates. A day without a file is "
-            f"skipped, and stays as it was if it had been taken in. A day whose accepted {words.rows} changed has a "
-            "new revision.",
+            f"skipped; if it had been taken in before, it stays as it was. A day whose accepted {words.rows} change "
+            "gets a new revision.",
     )  # fmt: skip
     def delivered(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace, days = model.workspace(platform), days_asked_for(context)
@@ -168,7 +168,7 @@ def _accounted_for(taken: TakenIn, unbalanced: Sequence[str]) -> dg.AssetCheckRe
         not unbalanced,
         observed=balanced + (f"; not {', '.join(unbalanced)}" if unbalanced else ""),
         rule=RULE[CHECK],
-        action="Stop: rows were lost on the way in. Compare the files with the table of the days.",
+        action="Stop: rows were lost during intake. Compare the files with the table of days.",
         more={"days": table(_shown_accounts(taken))},
     )
 

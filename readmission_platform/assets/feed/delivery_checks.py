@@ -17,9 +17,9 @@ from readmission_platform.models.contract import Words
 
 RULES = {
     SOUND: "On no day is more than the agreed share of the rows set aside.",
-    VOLUME: "No day has far fewer or far more rows than such a day of the week has had.",
-    SERIES: "The numbers of a day's rows go on from those before.",
-    NEW: "What is delivered was not trained on before.",
+    VOLUME: "No day has far fewer or far more rows than is usual for that day of the week.",
+    SERIES: "The numbers of a day's rows continue from those of the days before.",
+    NEW: "No delivered row has been trained on before.",
 }
 
 
@@ -39,7 +39,7 @@ def delivery_checks(
     """
     said = {
         SOUND: (f"more than {limits.quarantined_share:.0%} set aside",
-                "`readmission quarantine list` says why. Whoever is set aside is on no work list."),
+                "`readmission quarantine list` says why. Anybody set aside is on no work list."),
         VOLUME: ("unusual volume",
                  "Ask the source whether the export was cut off or holds other days or wards; deliver the day again."),
         SERIES: ("another series of numbers",

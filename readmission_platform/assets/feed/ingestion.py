@@ -28,16 +28,16 @@ from readmission_platform.lifecycle.training.training_record import adds_up, sho
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 
 RAW_CHECKS = {
-    "digest_is_the_pinned_one": "The content is the one expected: the published file, or what the seed generates.",
+    "digest_is_the_pinned_one": "The content is as expected: the published file, or what the seed generates.",
     "missingness_within_limits": "No column has more missing values than model.yaml allows for it.",
-    "rows_enough": "There are enough rows to develop a model on.",
+    "rows_enough": "There are enough rows to develop a model.",
     "rows_unique": "Every row appears once.",
-    "schema_holds": "Every row keeps the contract of the feed: types, ranges, code lists.",
+    "schema_holds": "Every row meets the feed's contract: types, ranges, code lists.",
 }
 COHORT_CHECKS = {
-    "flow_adds_up": "The rows studied are those of the source less the excluded ones, and the matured deliveries.",
-    "outcome_prevalence_plausible": "The share of the outcome is in the range observed in this population.",
-    "entities_pseudonymised": "No identifier of a person is left in the cohort.",
+    "flow_adds_up": "The rows studied are those of the source minus the excluded ones, plus the matured deliveries.",
+    "outcome_prevalence_plausible": "The outcome rate is in the range observed in this population.",
+    "entities_pseudonymised": "No personal identifier is left in the cohort.",
 }
 
 
@@ -49,11 +49,11 @@ class SourceConfig(dg.Config):
 
     source: str = Field(
         default="",
-        description="Name of a source of the model. Left empty: what the last version was trained on, with its "
-        "archive, rows and seed where these are not given; in a home without versions the model's first source.",
+        description="Name of one of the model's sources. If left empty: the source of the last version, with its "
+        "archive, rows and seed unless given; in a home without versions, the model's first source.",
     )
     archive: str | None = Field(
-        default=None, description="Path of a local copy of a published source; else downloaded."
+        default=None, description="Path of a local copy of a published source; default: downloaded."
     )
     rows: int | None = Field(default=None, description=f"Rows of a generated source; default: {ROWS:,}.")
     seed: int | None = Field(default=None, description=f"Seed of a generated source; default: {SEED}.")
@@ -71,7 +71,7 @@ class CohortConfig(dg.Config):
     matured: bool = Field(
         default=True,
         description="Add the delivered rows whose outcome has matured to the development part, so that a new version "
-        "learns from them; without, it learns from the source alone.",
+        "learns from them; otherwise it learns from the source alone.",
     )
 
 
@@ -81,7 +81,7 @@ def raw_asset(model: ModelAssets) -> dg.AssetsDefinition:
 
     @model.frame(
             model.names.raw, group="ingestion", owners=[DATA_TEAM], kinds={"pandas", "deltalake"}, blocking=RAW_CHECKS,
-            description=f"{model.words.rows.capitalize()} as they come from their source. Source {sources}. The data "
+            description=f"{model.words.rows.capitalize()} as they come from the source. Source {sources}. The data "
             "version is the digest of the content.",
     )  # fmt: skip
     def raw(
@@ -189,9 +189,9 @@ def cohort_asset(model: ModelAssets) -> dg.AssetsDefinition:
             model.names.cohort, inputs={"raw": model.names.raw},
         group="ingestion", owners=[DATA_TEAM], kinds={"pandas", "deltalake"}, code_version="2",
             deps=[model.names.delivered, "matured_outcomes"], blocking=COHORT_CHECKS,
-            description=f"The {words.rows} that are studied, {words.entities} behind keyed pseudonyms, in the order of "
-            "time. The latest part is the replay stream: it is opened only as daily deliveries. Delivered "
-            f"{words.rows} whose outcome has matured join the development part; they alone have a day.",
+            description=f"The study {words.rows} in order of time, with {words.entities} behind keyed pseudonyms. "
+            "The latest part is the replay stream, which is opened only as daily deliveries. Delivered "
+            f"{words.rows} whose outcome has matured join the development part; only these have a day.",
     )  # fmt: skip
     def cohort(config: CohortConfig, raw: pd.DataFrame, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         workspace, contract = model.workspace(platform), model.contract
@@ -229,11 +229,11 @@ def _cohort_checks(studied: pd.DataFrame, flow: Mapping[str, int], workspace: Wo
     observed = {
         "flow_adds_up": (adds_up(flow, len(studied)),
                          f"{len(studied):,} studied, {in_words(joined)} of them were delivered",
-                         "A row is counted twice or not at all; see the contract's data.cohort and data.flow."),
+                         "Some row is counted twice or not at all; see the contract's data.cohort and data.flow."),
         "outcome_prevalence_plausible": (low <= prevalence <= high, f"{prevalence:.4f} (from {low} to {high})",
                                          "Check how the outcome is derived before anything is trained."),
         "entities_pseudonymised": (contract.feed.entity not in studied.columns, f"{len(studied.columns)} columns",
-                                   "Stop: identifiers of persons must not reach features."),
+                                   "Stop: personal identifiers must not reach the features."),
     }  # fmt: skip
     return [
         check_result(name, passed, observed=seen, rule=COHORT_CHECKS[name], action=action)

@@ -45,11 +45,11 @@ from readmission_platform.storage.tables import (
 )
 
 CHECK = "every_outcome_accounted_for"
-RULE = {CHECK: "Received outcomes are accepted, quarantined or duplicates; none is lost."}
+RULE = {CHECK: "Every received outcome is accepted, quarantined or a duplicate; none is lost."}
 FILES_CHECK, ROWS_CHECK = "every_outcome_file_readable", "most_outcomes_accepted"
 WARNINGS = {
-    FILES_CHECK: "Every file of outcomes can be read; one that cannot is set aside as a whole.",
-    ROWS_CHECK: "Of no day is more than the agreed share of the outcomes set aside.",
+    FILES_CHECK: "Every outcome file can be read; one that cannot is set aside as a whole.",
+    ROWS_CHECK: "On no day is more than the agreed share of the outcomes set aside.",
 }
 
 
@@ -61,11 +61,10 @@ def outcomes_asset(model: ModelAssets) -> dg.AssetsDefinition:
             OUTCOMES, group="ingestion", owners=[DATA_TEAM], kinds={"pandas", "deltalake"},
             deps=[model.names.delivered], blocking=RULE, warning=WARNINGS,
             description=f"Which {words.rows} were {words.positive}, by day, from the files in "
-            f"`landing/{folder}/<date>/`. A day younger than {maturity} days is refused: later {words.events} have "
-            f"not happened yet. Rows of unknown {words.rows}, that tell no outcome, or that "
-            "contradict each other in one delivery are quarantined with a code, never with values; else the newer "
-            "delivery counts. A day without a file is skipped and keeps "
-            "what it has.",
+            f"`landing/{folder}/<date>/`. A day less than {maturity} days old is refused: more {words.events} may "
+            f"still happen. Rows of unknown {words.rows}, without an outcome, or that contradict each other within "
+            "one delivery are quarantined with a code, never with values; between deliveries, the newer one counts. "
+            "A day without a file is skipped and keeps what it has.",
     )  # fmt: skip
     def outcomes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)
@@ -128,7 +127,7 @@ def _accounted_for(accounts: pd.DataFrame, accepted: pd.DataFrame) -> dg.AssetCh
     found = "each row accounted for" if complete else "and rows that are not there"
     return check_result(
         CHECK, complete, rule=RULE[CHECK], observed=f"{counted(len(accounts), 'day')}, {found}",
-        action="Stop: outcomes were lost on the way in. Compare the files with the table of the day.",
+        action="Stop: outcomes were lost during intake. Compare the files with the table of days.",
     )  # fmt: skip
 
 

@@ -23,10 +23,10 @@ class ReplayConfig(dg.Config):
 
     days: int = Field(default=14, description="Days to deliver.")
     start: str | None = Field(
-        default=None, description="First date, YYYY-MM-DD; default: so that the last is yesterday."
+        default=None, description="First date, YYYY-MM-DD; default: chosen so that the last is yesterday."
     )
     outcomes: bool = Field(default=False, description="Also deliver outcomes of days that are old enough.")
-    form: str = Field(default="csv", description="How the files are written: csv, parquet or, of encounters, fhir.")
+    form: str = Field(default="csv", description="File format: csv, parquet or, for encounters, fhir.")
 
 
 def replay_job(model: ModelAssets) -> dg.JobDefinition:
@@ -61,7 +61,7 @@ def replay_job(model: ModelAssets) -> dg.JobDefinition:
     @dg.job(
         name=model.named("replay_job"),
         description=f"Deliver days of the set-aside {model.words.rows} to the landing zone, with simulated dates "
-        "ending yesterday. This is how the daily part is tried out without a hospital's interface.",
+        "ending yesterday. Use it to try out the daily part without a hospital's interface.",
         tags=model.job_tags("replay"),
     )
     def job() -> None:

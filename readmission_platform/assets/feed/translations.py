@@ -62,7 +62,7 @@ def codes_results(
             lost <= limits.lost_share and inexact <= limits.inexact_share,
             observed=said_of(codes, feed) if len(codes) else "no codes",
             rule=f"{words} Lost: at most {limits.lost_share:.0%}. Inexact: at most {limits.inexact_share:.0%}.",
-            action="`code_translations` of the days says how. Codes in doubt want their point, or a file of one "
-            "system; others may be newer than the mappings.",
+            action="`code_translations` shows how, by day. Ambiguous codes need their decimal point, or files with a "
+            "single coding system; other codes may be newer than the mappings.",
             severity=dg.AssetCheckSeverity.WARN,
         )

@@ -37,7 +37,7 @@ def report_metadata(document: Mapping[str, Any], report: Path) -> dict[str, Any]
         ),
         "baselines": table({"score": entry["name"], **entry["auroc"]} for entry in document["baselines"]),
         "comparisons": table(
-            {"AUROC of": pair["first"], "less that of": pair["second"], **pair["difference"]}
+            {"AUROC of": pair["first"], "minus that of": pair["second"], **pair["difference"]}
             for pair in document["comparisons"]
             if MODEL in (pair["first"], pair["second"])
         ),

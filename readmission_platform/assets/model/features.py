@@ -23,12 +23,12 @@ from readmission_platform.models.contract import ModelContract
 
 FEATURE_CHECKS = {
     "history_looks_backwards": "Every input stays the same when everything that happened later is deleted.",
-    "no_row_total": "No input tells, at the first row of an entity, whether more will follow.",
+    "no_row_total": "No input reveals, at an entity's first row, whether more will follow.",
     "no_identifier_or_outcome": "No input of the model identifies a row, dates it, or repeats its outcome.",
 }
 SPLIT_CHECKS = {
     "no_entity_in_two_folds": "All rows of an entity are in one fold.",
-    "prevalence_alike": "Each fold's share of the outcome is close to that of all.",
+    "prevalence_alike": "The outcome rate in each fold is close to the overall rate.",
 }
 
 
@@ -42,7 +42,7 @@ def features_asset(model: ModelAssets) -> dg.AssetsDefinition:
             code_version="2", blocking=FEATURE_CHECKS,
             description=f"Inputs of the model for each {words.row} of the development part: the {words.row} itself and "
             f"the history of the {words.entity}. History looks only backwards; counting all {words.rows} of one "
-            f"{words.entity} would leak the outcome. The replay stream is not here.",
+            f"{words.entity} would leak the outcome. The replay stream is not included.",
     )  # fmt: skip
     def features(cohort: pd.DataFrame, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         workspace = model.workspace(platform)
@@ -151,13 +151,13 @@ def _check_results(told: _Told, broken: Mapping[str, str]) -> Iterator[dg.AssetC
         not found,
         observed="; ".join(found) or f"none; {_told_most(told.outcome)}",
         rule=FEATURE_CHECKS["no_identifier_or_outcome"],
-        action="Take the column out of the model's inputs.",
+        action="Remove the column from the model's inputs.",
         more={"told by each input": _told_table(told.outcome)},
     )
 
 
 def _told_most(told: pd.Series) -> str:
-    return f"{told.index[0]} tells most (AUROC {told.iloc[0]:.3f})"
+    return f"{told.index[0]} tells the most (AUROC {told.iloc[0]:.3f})"
 
 
 def _told_table(told: pd.Series) -> dg.MetadataValue:
@@ -196,11 +196,11 @@ def split_asset(model: ModelAssets) -> dg.AssetsDefinition:
             check_results=[
                 check_result("no_entity_in_two_folds", "entities_in_two_folds" not in broken,
                              observed=f"{in_words(torn)} {words.entities}",
-                             rule=SPLIT_CHECKS["no_entity_in_two_folds"], action="Stop: the folds are not by entity."),
+                             rule=SPLIT_CHECKS["no_entity_in_two_folds"], action="Stop: an entity is in two folds."),
                 check_result("prevalence_alike", limit is None,
                              observed=f"{spread:.4f} apart" + (f" (must be {limit})" if limit else ""),
                              rule=SPLIT_CHECKS["prevalence_alike"],
-                             action="A small cohort needs more rows; a large one has a damaged split."),
+                             action="If the cohort is small, add rows; if it is large, the split is damaged."),
             ],
         )  # fmt: skip
 

@@ -38,7 +38,7 @@ def _check(name: str, results: Sequence[GateResult]) -> dg.AssetCheckResult:
     elif unsure:
         description = f"Cannot be judged: {unsure[0].rule} {unsure[0].detail}"
     elif missing:
-        description = "The policy in force has no such gate, which every policy needs."
+        description = "The policy in force lacks this gate, which every policy needs."
     else:
         description = results[0].rule if results else "No gate of this kind."
     return dg.AssetCheckResult(

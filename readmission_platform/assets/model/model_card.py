@@ -17,14 +17,16 @@ from readmission_platform.lifecycle.versions.model_card import CARD_FILES, card_
 from readmission_platform.lifecycle.workspace import Platform
 
 CHECK = "model_card_complete"
-RULE = "Every field of the model card is filled in or says why not, and every answer of the crosswalk is there."
+RULE = "Every field of the model card is filled in or says why not, and no answer of the crosswalk is missing."
 ACTION = "Fill in model_card.yaml of the model, or correct the path; the card itself lists what is missing."
 
 
 class ModelCardConfig(dg.Config):
     """Which version the card is of."""
 
-    version: str | None = Field(default=None, description="Version; default: the one judged in this run, or last.")
+    version: str | None = Field(
+        default=None, description="Version; default: the one judged in this run, or the last one."
+    )
 
 
 def model_card_asset(model: ModelAssets) -> dg.AssetsDefinition:

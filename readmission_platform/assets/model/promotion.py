@@ -40,8 +40,8 @@ class PromotionConfig(dg.Config):
     """Which version to promote where."""
 
     # Empty instead of missing: the launchpad shows only fields that have a value.
-    version: str = Field(default="", description="Number of the version to promote; empty: see from_stage.")
-    from_stage: Stage | None = Field(default=None, description="Promote the version now in this stage.")
+    version: str = Field(default="", description="Number of the version to promote; if empty, see from_stage.")
+    from_stage: Stage | None = Field(default=None, description="Promote the version that is now in this stage.")
     to_stage: Stage = Field(default=Stage.staging, description="staging or production.")
     replace: bool = Field(default=False, description="Acknowledge that the version now in production is replaced.")
     dry_run: bool = Field(default=False, description="Show every condition and change nothing.")
@@ -124,8 +124,8 @@ def stage_assets(model: ModelAssets) -> list[dg.AssetsDefinition]:
 
         return projection
 
-    staging = "The version in staging, as the ledger says: it scores every day in the shadow and is on no work list."
-    production = "The version in production, as the ledger says: its scores make the work list."
+    staging = "The version in staging by the ledger: it scores every day in shadow mode and appears on no work list."
+    production = "The version in production by the ledger: its scores make the work list."
     return [
         stage_asset(STAGING, Stage.staging, VALIDATION, staging),
         stage_asset(PRODUCTION, Stage.production, STAGING, production),
@@ -148,7 +148,7 @@ def _shown(stage: str, workspace: Workspace) -> Iterator[Any]:
         if found != record.artifact_digest:
             raise ArtifactRefused(f"the artifact of version {record.version} is missing or changed; do not use it")
         shown = registry.aliases().get(stage)
-        action = "Somebody moves aliases by hand: the ledger decides, find out who." if shown else MISSING
+        action = "Somebody moved an alias by hand. The ledger decides; find out who did it." if shown else MISSING
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(str(record.artifact_digest)),
             metadata={

@@ -36,7 +36,7 @@ RECALIBRATED_MODEL = "recalibrated_model"
 class RecalibratedConfig(dg.Config):
     """Which version to recalibrate."""
 
-    version: str = Field(default="", description="Version whose model is kept; empty: that in production.")
+    version: str = Field(default="", description="Version whose model is kept; default: the one in production.")
 
 
 def recalibrated_asset(model: ModelAssets) -> dg.AssetsDefinition:

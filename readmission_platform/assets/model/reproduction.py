@@ -25,17 +25,15 @@ from readmission_platform.lifecycle.workspace import Platform
 
 REPRODUCTION = "reproduction"
 CHECK = "predictions_reproduced"
-RULE = "The model, fitted once more as recorded, predicts what was recorded."
+RULE = "The model, refitted as recorded, gives the recorded predictions."
 
 
 class ReproductionConfig(dg.Config):
     """Which version to reproduce, and how."""
 
     version: str = Field(description="Version to reproduce.")
-    tolerance: float = Field(
-        default=TOLERANCE, ge=0, lt=1, description="Largest difference of a risk that is accepted."
-    )
-    with_this_code: bool = Field(default=False, description="Use the running code where it is not the recorded one.")
+    tolerance: float = Field(default=TOLERANCE, ge=0, lt=1, description="Largest accepted difference in a risk.")
+    with_this_code: bool = Field(default=False, description="Use the running code if it differs from the recorded one.")
     keep: str | None = Field(default=None, description="New folder for the rebuilt model and both sets of scores.")
 
 
@@ -45,7 +43,7 @@ def reproduction_asset(model: ModelAssets) -> dg.AssetsDefinition:
     @model.asset(
             REPRODUCTION, group="validation", owners=[PLATFORM_TEAM], kinds={"scikitlearn"}, deps=[CANDIDATE],
             pool="training", blocking={CHECK: RULE},
-            description="A recorded version, fitted once more from its recorded data, split, settings, seed and code. "
+            description="A recorded version, refitted from its recorded data, split, settings, seed and code. "
             f"The out-of-fold risks are compared with the evidence rows, those of the test {model.words.entities} with "
             "the stored model's. On the same kind of machine they are identical; otherwise the largest difference is "
             "held against a tolerance. The result goes into the ledger. Launch the reproduction job with a version, or "

@@ -25,7 +25,7 @@ class RollbackConfig(dg.Config):
     """Which version to go back to, and why."""
 
     # Empty instead of missing: the launchpad shows only fields that have a value.
-    to_version: str = Field(default="", description="A version that was in production; empty: the one before.")
+    to_version: str = Field(default="", description="A version that was in production; default: the previous one.")
     reason: str = Field(default="", description="Why; required, and recorded in the ledger.")
     dry_run: bool = Field(default=False, description="Show every condition and change nothing.")
 

@@ -24,9 +24,9 @@ from readmission_platform.storage.artifacts import StoredModel, load_artifact
 PARITY_ENTITIES = 300
 TOLERANCE = 1e-9
 CHECKS = {
-    "artifact_round_trips": "The stored artifact, loaded with our allow-list, gives the same scores.",
+    "artifact_round_trips": "The stored artifact, loaded through the allow-list, gives the same scores.",
     "permuted_labels_teach_nothing": "Trained on permuted labels, the recipe ranks no better than chance.",
-    "serving_parity": "Rows scored through the daily path get the score they got in training.",
+    "serving_parity": "Rows scored through the daily path get the same score as in training.",
 }
 
 
@@ -79,6 +79,6 @@ def check_results_of(
             "permuted_labels_teach_nothing", limit is None,
             observed=f"AUROC {permuted:.3f}" + (f" (must be {limit})" if limit else ""),
             rule=CHECKS["permuted_labels_teach_nothing"],
-            action="Find what is fitted on labels outside the fold. Until then no figure of this version counts.",
+            action="Find what is fitted on labels outside the fold. Until then, no figure of this version counts.",
         ),
     ]  # fmt: skip

@@ -52,7 +52,9 @@ def judged_gates(model: ModelAssets) -> tuple[str, ...]:
 
 def validation_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset that judges a version."""
-    judged = "Judged by the gate policy in force; the result shows rule, observation, interval, limit and what to do."
+    judged = (
+        "Judged by the gate policy in force; the result shows rule, observed value, interval, limit and what to do."
+    )
     names = judged_gates(model)
     rules = {**dict.fromkeys(names, judged), OTHER_GATES: f"All other gates of the policy. {judged}"}
 

@@ -52,10 +52,10 @@ def drift_asset(model: ModelAssets) -> dg.AssetsDefinition:
     @model.frame(
             DRIFT_TABLE, group="monitoring", owners=[SCIENCE_TEAM, PLATFORM_TEAM], kinds={"evidently", "deltalake"},
             deps=[PREDICTIONS, SHADOW], blocking=JUDGED_RULES, warning={ALARM_CHECK: ALARM_RULE}, output_required=False,
-            description="What the version in production and the one in staging scored, against their own training "
-            f"data, by window. A window is as many whole days as hold enough {model.words.rows}. Each is compared "
-            "once by Evidently, column by column, and again when late data change it. Fewer are not judged: chance "
-            "alone would look like drift. Where codes came in another system, as large a share of the training data is "
+            description="The data that the versions in production and staging scored, compared with their own training "
+            f"data, by window. A window is as many whole days as it takes to hold enough {model.words.rows}; with "
+            "fewer, chance alone would look like drift. Evidently compares each window once, column by column, and "
+            "again if late data change it. If codes arrived in another system, the same share of the training data is "
             "translated for the comparison.",
     )  # fmt: skip
     def drift_report(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:

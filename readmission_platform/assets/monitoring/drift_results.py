@@ -22,7 +22,7 @@ from readmission_platform.reports.drift import alarm_sentence, drift_folder, pag
 
 ALARM_CHECK, JUDGED_CHECK = "no_drift_alarm", "latest_windows_judged"
 ALARM_RULE = "The rows that each version scores resemble its training data in nearly all of the latest windows."
-JUDGED_RULES = {JUDGED_CHECK: "Every column of the latest windows was compared, so that an alarm would be raised."}
+JUDGED_RULES = {JUDGED_CHECK: "Every column of the latest windows was compared, so that any alarm would be raised."}
 WINDOWS_SHOWN = 60
 
 
@@ -69,7 +69,9 @@ def _calm_sentence(each: Watched, found: Sequence[Verdict], limits: DriftLimits,
         return f"{named}: collecting, about {rough_count(each.collecting)} {words.rows} so far; nothing to judge yet."
     latest = found[-limits.of_windows :]
     drifted = sum(verdict.drifted for verdict in latest)
-    return f"{named}: {drifted} of the latest {len(latest)} windows drifted, alarm from {limits.alarm_windows}."
+    return (
+        f"{named}: {drifted} of the latest {len(latest)} windows drifted; the alarm starts at {limits.alarm_windows}."
+    )
 
 
 def judged_result(
@@ -83,7 +85,7 @@ def judged_result(
     problems = [*met, *left]
     return check_result(
         JUDGED_CHECK, not problems, observed="; ".join(problems) or "all compared", rule=JUDGED_RULES[JUDGED_CHECK],
-        action="Restore what is named as missing, or score the days named again; then materialize this asset again.",
+        action="Restore what is named as missing, or score the named days again; then materialize this asset again.",
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from readmission_platform.storage.tables import DRIFT, PERFORMANCE, PREDICTIONS
 FIGURES = "monitoring_figures"
 HEADLINES = ("rows_received", "mean_risk", "drifted_share", "live_observed_expected", "live_auroc")
 CHECK = "every_figure_known"
-RULE = "Every figure is in the catalogue, has a value, and no day follows its last day."
+RULE = "Every figure is in the catalogue and has a value, and no day is later than its last day."
 
 
 def figures_table(observed: pd.DataFrame) -> dg.MetadataValue:
@@ -40,8 +40,8 @@ def figures_asset(model: ModelAssets) -> dg.AssetsDefinition:
             FIGURES, group="monitoring", owners=[PLATFORM_TEAM], kinds={"pandas", "deltalake"},
             deps=[DRIFT, PERFORMANCE, PREDICTIONS], blocking={CHECK: RULE},
             description="The figures of the last 90 days in one table: volumes, risks, drift, matured performance, "
-            "runs. Each figure's name, unit and meaning stand in docs/figures.md. `readmission monitor` shows the "
-            "same table as a page that prints well.",
+            "runs. docs/figures.md gives each figure's name, unit and meaning. `readmission monitor` shows the "
+            "same table as a page for printing.",
     )  # fmt: skip
     def monitoring_figures(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         workspace = model.workspace(platform)
@@ -60,7 +60,7 @@ def figures_asset(model: ModelAssets) -> dg.AssetsDefinition:
             },
             check_results=[
                 check_result(CHECK, bool(known.all()), observed=f"{int(known.sum())} of {len(observed)}", rule=RULE,
-                             action="Do not use the page: a table that figures are made from is not what it should be.")
+                             action="Do not use the page: a table behind the figures is not what it should be.")
             ],
         )  # fmt: skip
 

@@ -45,12 +45,12 @@ from readmission_platform.storage.tables import OUTCOMES, PERFORMANCE, PREDICTIO
 
 COMPLETE = "outcomes_complete"
 COUNTED = "every_row_counts_once"
-COUNTED_RULE = {COUNTED: "No row that was scored counts twice."}
+COUNTED_RULE = {COUNTED: "No scored row counts twice."}
 _RULES = {
     "live_discrimination": "On matured outcomes the version separates high from low risk within its limits.",
     "live_calibration": "On matured outcomes the risks of the version are calibrated within their limits.",
     "live_use": "On matured outcomes the flag finds enough events with few false alarms.",
-    COMPLETE: "Of every day that is old enough nearly all outcomes have arrived.",
+    COMPLETE: "For every day that is old enough, nearly all outcomes have arrived.",
 }
 _TOPICS = {
     "auroc": "live_discrimination",
@@ -73,11 +73,11 @@ def performance_asset(model: ModelAssets) -> dg.AssetsDefinition:
     @model.frame(
             PERFORMANCE, group="monitoring", owners=[PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"},
             deps=[OUTCOMES, PREDICTIONS], blocking=COUNTED_RULE, warning=_RULES, output_required=False,
-            description=f"How the version in production does on {model.words.rows} whose outcome has matured, beside "
-            "what validation promised. Judged are the latest matured days of the version; months tell the trend. A "
+            description=f"How the version in production does on {model.words.rows} whose outcome has matured, compared "
+            "with what validation promised. The version's latest matured days are judged; months show the trend. A "
             f"day has matured when it is {maturity_days} days old and nearly all of its outcomes are there. Until "
-            "then there is an estimate, which takes each risk at its word; when a month matures, the estimate it had "
-            "stays beside what came of it. Withheld predictions are left out.",
+            "then there is an estimate, which assumes that each risk is right; once a month matures, its estimate is "
+            "kept beside the actual result. Withheld predictions are left out.",
     )  # fmt: skip
     def live_performance(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)
@@ -114,7 +114,7 @@ def _counted(rows: pd.DataFrame) -> dg.AssetCheckResult:
     twice = int(rows.duplicated(["day", "row"]).sum())
     return check_result(
         COUNTED, twice == 0, rule=COUNTED_RULE[COUNTED],
-        observed=f"{len(rows):,} predictions, {twice} of them again",
+        observed=f"{len(rows):,} predictions, {twice} of them repeated",
         action="Do not use these figures: find out which table holds a row twice.",
     )  # fmt: skip
 

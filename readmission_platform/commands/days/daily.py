@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 def replay(
     days: Annotated[int, typer.Option(help="Days to deliver.")] = 14,
     start: Annotated[
-        str | None, typer.Option(help="First date, YYYY-MM-DD; default: so that the last is yesterday.")
+        str | None, typer.Option(help="First date, YYYY-MM-DD; default: chosen so that the last is yesterday.")
     ] = None,
-    outcomes: Annotated[bool, typer.Option("--outcomes", help="Also outcomes of days that are old enough.")] = False,
-    form: Annotated[
-        str, typer.Option("--format", help="How the files are written: csv, parquet or, of encounters, fhir.")
-    ] = "csv",
+    outcomes: Annotated[
+        bool, typer.Option("--outcomes", help="Also deliver outcomes of days that are old enough.")
+    ] = False,
+    form: Annotated[str, typer.Option("--format", help="File format: csv, parquet or, for encounters, fhir.")] = "csv",
     as_json: Json = False,
 ) -> None:
-    """Deliver days of what was set aside to the landing zone, with simulated dates."""
+    """Deliver days of the set-aside rows to the landing zone, with simulated dates."""
     from readmission_platform import launcher as lifecycle
     from readmission_platform.assets.feed.replay import ReplayConfig
 
@@ -62,8 +62,8 @@ def score(
     day: Annotated[str | None, typer.Option("--date", help="One day, YYYY-MM-DD.")] = None,
     first: Annotated[str | None, typer.Option("--from", help="First day.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
-    version: Annotated[str | None, typer.Option(help="A formerly approved version; needs a reason.")] = None,
-    reason: Annotated[str, typer.Option(help="Why another version scores; recorded.")] = "",
+    version: Annotated[str | None, typer.Option(help="A previously approved version; needs a reason.")] = None,
+    reason: Annotated[str, typer.Option(help="Why another version is to score; recorded.")] = "",
     as_json: Json = False,
 ) -> None:
     """Take in and score a day, or all days of a range that have files, in one run."""
@@ -98,7 +98,7 @@ def score(
         tables.show_days(out, accounts)
     taken_back = sorted(listed.intersection(landed) - days_with_lists(current.lake, landed))
     if taken_back:
-        err.print(f"the former list of {', '.join(taken_back)} is taken back: nobody of it is accepted any more")
+        err.print(f"the earlier list of {', '.join(taken_back)} is withdrawn: nobody on it is accepted any more")
     _check_something_accepted(current, landed)
 
 
@@ -118,7 +118,7 @@ def outcomes(
     last: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Take in the outcomes of a day, or of all days of a range that have files; set aside before they have matured."""
+    """Take in the outcomes of a day, or of all days of a range that have files; those not matured are set aside."""
     from readmission_platform.lifecycle.days.outcomes import days_of_nothing, outcome_accounts
     from readmission_platform.lifecycle.days.progress import check_days, stretches
 
@@ -154,7 +154,7 @@ def _range(day: str | None, first: str | None, last: str | None) -> tuple[str, s
         raise BadInput("give either --date, or --from and --to")
     begin, end = (day, day) if day else (first, last)
     if begin is None or end is None:
-        raise BadInput("--from and --to belong together")
+        raise BadInput("--from and --to must be given together")
     begin, end = checked_day(begin), checked_day(end)
     if begin > end:
         raise BadInput(f"--from {begin} is after --to {end}")

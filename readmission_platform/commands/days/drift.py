@@ -22,11 +22,11 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show every condition; c
 
 def list_drift(
     everything: Annotated[
-        bool, typer.Option("--all", help="Also acceptances that ended, were replaced, never counted.")
+        bool, typer.Option("--all", help="Include acceptances that ended, were replaced or never counted.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """What has drifted of the versions in production and in staging; what is accepted or withdrawn, and by whom."""
+    """Show what has drifted for the versions in production and staging; what is accepted or withdrawn, and by whom."""
     drifted, accepted = _found(workspace())
     shown = [each for each in accepted if everything or each.withdrawn or not each.problems]
     if as_json:
@@ -56,7 +56,7 @@ def list_drift(
 
 
 def judge(as_json: Json = False) -> None:
-    """Compare what was scored since with the training data now (monitoring_job), as the morning schedule does."""
+    """Compare newly scored rows with the training data now (monitoring_job), as the morning schedule does."""
     current = workspace()
     with launching(current, quiet=as_json) as launcher:
         launcher.launch("monitoring_job")
@@ -68,7 +68,7 @@ def accept(
     until: Annotated[str, typer.Option(help="Last day on which it is accepted (UTC), YYYY-MM-DD.")],
     reason: Reason = "",
     version: Annotated[
-        str | None, typer.Option(help="Of which version; needed where one is in production and one in staging.")
+        str | None, typer.Option(help="For which version; needed if there is one in production and one in staging.")
     ] = None,
     key: Annotated[
         Path | None, typer.Option(help="Your private key; without it the demo approver signs (local).")
@@ -78,7 +78,7 @@ def accept(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Accept that these columns have drifted, up to what was seen and as much again as counts as drift."""
+    """Accept that these columns have drifted, up to the drift seen plus the limit."""
     from readmission_platform.lifecycle.monitoring.acceptance import (
         Asked,
         consider_acceptance,
@@ -118,7 +118,7 @@ def withdraw(
         recorded = None if dry_run else record_withdrawal(ledger, decision)
     show_decision(
         decision, recorded, possible=("it", "be withdrawn"), as_json=as_json,
-        done=f"withdrawn (event {recorded.seq}): the drift counts again, but for what another acceptance in "
+        done=f"withdrawn (event {recorded.seq}): the drift counts again, except for what another acceptance in "
         "`readmission drift list` covers" if recorded else "",
     )  # fmt: skip
 

@@ -49,12 +49,12 @@ def _grounds(period: "Period") -> str:
 
 
 def trace(
-    row: Annotated[int, typer.Argument(metavar="ROW", help="Number of the row.")],
-    day: Annotated[str | None, typer.Option("--date", help="Its day, YYYY-MM-DD; default: every one.")] = None,
-    replay: Annotated[bool, typer.Option("--replay", help="Score it again from the inputs read then.")] = False,
+    row: Annotated[int, typer.Argument(metavar="ROW", help="The row's number.")],
+    day: Annotated[str | None, typer.Option("--date", help="Its day, YYYY-MM-DD; default: every day.")] = None,
+    replay: Annotated[bool, typer.Option("--replay", help="Score it again from the inputs read at the time.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Follow a prediction back: version, training run, data, code, gates, approvals; score it again on request."""
+    """Trace a prediction back to version, training run, data, code, gates, approvals; score it again on request."""
     from readmission_platform.lifecycle.days import tracing
     from readmission_platform.lifecycle.versions.verification import VerificationFailed
 
@@ -106,9 +106,9 @@ def _show_predictions(predictions: list[dict[str, Any]], current: "Workspace") -
     for each in predictions:
         listed = "to be followed up" if each["flagged"] else "not to be followed up"
         if each["status"] == "withheld":
-            listed = "to be judged by hand"
+            listed = "to be assessed without a risk"
         if each["kind"] == "shadow":
-            listed = "in the shadow: seen by nobody"
+            listed = "in shadow mode: seen by nobody"
         if "replaced_at" in each:
             listed += f", until {_minute(each['replaced_at'])}"
         out.print(f"[bold]{each['date']}[/], version {each['model_version']}: {_said(each)}, {listed}")

@@ -18,7 +18,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show every condition; c
 
 
 def list_identities(as_json: Json = False) -> None:
-    """What was joined and parted, when, by whom and why."""
+    """Show which numbers were merged and parted, when, by whom and why."""
     from readmission_platform.governance.promotion.identities import MERGED, PARTED
     from readmission_platform.governance.promotion.requested import proper_identity_changes
 
@@ -30,7 +30,7 @@ def list_identities(as_json: Json = False) -> None:
     if as_json:
         print_json(found)
     elif not found:
-        out.print("no two numbers were joined")
+        out.print("no numbers have been merged")
     else:
         rows = ((str(each["event"]), str(each["at"])[:16].replace("T", " "), escape(str(each["by"])),
                  "parted again" if each["parted"] else "one person", escape(str(each["reason"])))
@@ -39,14 +39,14 @@ def list_identities(as_json: Json = False) -> None:
 
 
 def merge(
-    retired: Annotated[str, typer.Argument(help="The number that is used no more.")],
+    retired: Annotated[str, typer.Argument(help="The number that is no longer used.")],
     kept: Annotated[str, typer.Argument(help="The number of the same person that stays.")],
     reason: Reason = "",
     key: ActingKey = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Join the records of two numbers that are one person: from the next scoring on they have one past."""
+    """Merge two numbers that belong to one person: from the next scoring on they have one history."""
     from readmission_platform.lifecycle.days.identities import consider_merge
 
     check_reason(reason, dry_run=dry_run)
@@ -66,7 +66,7 @@ def part(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Part two numbers that were joined and are two persons after all."""
+    """Part two merged numbers that belong to two persons after all."""
     from readmission_platform.lifecycle.days.identities import consider_parting
 
     check_reason(reason, dry_run=dry_run)

@@ -21,12 +21,12 @@ def monitor(
     target: Annotated[Path | None, typer.Option("--out", help="File to write; default: in the home's reports.")] = None,
     prometheus: Annotated[
         str | None,
-        typer.Option(metavar="FILE|-", help="Write the newest figures in Prometheus' text format instead of the page."),
+        typer.Option(metavar="FILE|-", help="Write the latest figures in Prometheus' text format instead of the page."),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the last days: volume, drift, risks, performance against the promise, alerts, versions in production."""
+    """Show the last days: volume, drift, risks, performance beside validation, alerts, versions in production."""
     from readmission_platform.evaluation.operation.shown import shown
     from readmission_platform.lifecycle.monitoring.page import monitor_of, write_monitor
 

@@ -34,7 +34,7 @@ def list_quarantined(
     last: Annotated[str | None, typer.Option("--to", help="Last day; default: all.")] = None,
     as_json: Json = False,
 ) -> None:
-    """What was set aside, of rows and of outcomes: per day, file and code, how many rows."""
+    """List the rows and outcomes that were set aside: how many, by day, file and code."""
     from readmission_platform.lifecycle.days.quarantine import quarantined, summarised
 
     begin, end = (checked_day(value) if value else None for value in (first, last))
@@ -55,7 +55,7 @@ def show(
     file: Annotated[str, typer.Option(help="Only the file whose digest begins with this.")] = "",
     as_json: Json = False,
 ) -> None:
-    """What is wrong with each of a day's quarantined rows and outcomes, and what to do; for who may read such rows."""
+    """Show what is wrong with a day's quarantined rows and outcomes, and what to do; needs permission to read rows."""
     from readmission_platform.lifecycle.days.quarantine import explained, lines_of_file, quarantined
 
     current = workspace()
@@ -65,7 +65,7 @@ def show(
     if as_json:
         print_json(found)
     elif not found:
-        out.print(f"nothing of {day} is in quarantine")
+        out.print(f"nothing from {day} is in quarantine")
     by_file = itemgetter("folder", "file", "file_digest")
     for (folder, name, digest), lines_of in groupby(found if not as_json else [], key=by_file):
         # A name is what the sender made it: brackets in it are no markup.
@@ -78,7 +78,9 @@ def show(
 def release(
     day: Day,
     file: Annotated[str, typer.Option(help="The file, by the beginning of its digest.")],
-    row: Annotated[list[int] | None, typer.Option(help="A row, 1 is the first after the header; repeatable.")] = None,
+    row: Annotated[
+        list[int] | None, typer.Option(help="A row; 1 is the first after the header; can be repeated.")
+    ] = None,
     all_rows: Annotated[bool, typer.Option("--all-rows", help="Every row of the file that is in quarantine.")] = False,
     reason: Annotated[str, typer.Option(help="Why; required and recorded.")] = "",
     key: ActingKey = None,
@@ -90,7 +92,7 @@ def release(
     from readmission_platform.lifecycle.days.quarantine import consider_release
 
     if bool(row) == all_rows:
-        raise BadInput("say which rows: either --row, once for each, or --all-rows")
+        raise BadInput("name the rows with --row, once for each, or use --all-rows")
     check_reason(reason, dry_run=dry_run)
     current = workspace(key=key)
     check_reader(current)

@@ -32,7 +32,7 @@ def worklist(
     if form not in FORMATS:
         raise BadInput(f"--format: {form} is unknown; choose {', '.join(FORMATS)}")
     if as_json and form == "csv":
-        raise BadInput("--json and --format csv exclude each other")
+        raise BadInput("--json and --format csv cannot be used together")
     current = workspace()
     check_reader(current)
     found = _found(current, day)
@@ -68,7 +68,7 @@ def _show(found: "WorkList") -> None:
     out.print(tables.make_table(("rank", found.words.row, "risk", "band", "follow up", "main reasons"), ranked))
     withheld = [(str(row[row_id]), escape(row["reasons"])) for row in rows if row["rank"] is None]
     if withheld:
-        out.print("\n[bold]Not scored: judge by hand[/]")
+        out.print("\n[bold]Not scored: use your own judgement[/]")
         out.print(tables.make_table((found.words.row, "why there is no risk"), withheld))
 
 

@@ -13,18 +13,20 @@ FORMS = ("html", "md")
 
 def card(
     version: Annotated[str, typer.Argument(help="Version number.")],
-    form: Annotated[str | None, typer.Option("--format", help="html or md; default: as the file's name says.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="html or md; default: according to the file's name.")
+    ] = None,
     target: Annotated[Path | None, typer.Option("--out", help="File to write; default: in the home's reports.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the model card of a version, also of a rejected one, and say where it is; --json prints what it says."""
+    """Write the model card of any version, even a rejected one, and say where it is; --json prints its contents."""
     from readmission_platform.lifecycle.versions.model_card import card_for, write_card
 
     named = target.suffix.removeprefix(".") if target else ""
     form = form or named or FORMS[0]
     if form not in FORMS:
         where = f"--format: {form}" if form != named else f"--out: .{named}"
-        raise BadInput(f"{where} is no form of a card; choose {' or '.join(FORMS)}")
+        raise BadInput(f"{where} is not a card format; choose {' or '.join(FORMS)}")
     current = workspace()
     with current.ledger() as ledger:
         found = card_for(version, ledger=ledger, workspace=current)

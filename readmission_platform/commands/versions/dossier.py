@@ -29,7 +29,7 @@ def dossier(
         Path | None, typer.Option(help="Your private key; without it the demo approver signs (local).")
     ] = None,
     public_key: Annotated[
-        str | None, typer.Option(help="With `verify`: the key that must have signed, hex or base64.")
+        str | None, typer.Option(help="With `verify`: the key that must have signed it, hex or base64.")
     ] = None,
     head: Annotated[
         Path | None, typer.Option(help="With `verify`: a head of the ledger that was exported earlier.")
@@ -38,8 +38,8 @@ def dossier(
 ) -> None:
     """Hand over a version: card, report, gates, approvals, ledger extract and rows in one sealed folder.
 
-    `readmission dossier verify DIR` checks one offline, recomputes every figure, and ends with 3 when something was
-    changed, does not agree, or was sealed with a key that is not the signer's; with 2 without a folder.
+    `readmission dossier verify DIR` checks one offline and recomputes every figure. It ends with 3 if anything was
+    changed, does not agree, or was sealed with a key that is not the signer's, and with 2 if there is no such folder.
     """
     if what == VERIFY:
         if folder is None or target is not None or key is not None:

@@ -22,9 +22,9 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write all of the evidence about a version: one HTML file that loads nothing and prints well.
+    """Write all of the evidence on a version: one self-contained HTML file, also for printing.
 
-    With --json the evidence document itself is printed, which the page is made from.
+    --json prints the evidence document that the page is made from.
     """
     from readmission_platform.lifecycle.pages import write_page
     from readmission_platform.lifecycle.versions.evidence_document import evidence_document, write_document
@@ -54,7 +54,7 @@ def study(
     seeds: Annotated[int, typer.Option(min=2, max=50, help="Number of seeds, beginning with the version's own.")] = 5,
     as_json: Json = False,
 ) -> None:
-    """Fit a version again with other seeds and cohort rules, to see how much of it is chance; takes minutes."""
+    """Refit a version with other seeds and cohort rules, to see how much is due to chance; takes minutes."""
     from readmission_platform.assets.model.study import STUDIED, STUDY, StudyConfig
     from readmission_platform.lifecycle.training.reproduction import record_of
 

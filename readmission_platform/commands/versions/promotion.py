@@ -27,10 +27,10 @@ def status(as_json: Json = False) -> None:
 
 def gates(
     version: Annotated[str, typer.Argument(help="Version number.")],
-    gate: Annotated[str | None, typer.Argument(help="Only this gate: what it asks for, and what to do.")] = None,
+    gate: Annotated[str | None, typer.Argument(help="Only this gate: what it requires, and what to do.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show how a version did at each gate, also a rejected one, and what to do about those that it did not pass."""
+    """Show how any version, even a rejected one, did at each gate, and what to do about the gates it did not pass."""
     found = summary.gates(workspace(), version)
     if gate is not None:
         found = [result for result in found if result["gate"] == gate]
@@ -47,11 +47,13 @@ def gates(
 
 def promote(
     version: Annotated[str | None, typer.Option(help="Version number.")] = None,
-    from_stage: Annotated[str | None, typer.Option(help="Promote the version now in this stage: staging.")] = None,
+    from_stage: Annotated[
+        str | None, typer.Option(help="Promote the version that is now in this stage: staging.")
+    ] = None,
     to_stage: Annotated[str, typer.Option(help="staging or production.")] = "production",
     replace: Annotated[
         bool,
-        typer.Option("--replace", "--force", help="Acknowledge that a version is replaced; skips nothing."),
+        typer.Option("--replace", "--force", help="Acknowledge that a version will be replaced; skips nothing."),
     ] = False,
     reason: Annotated[str, typer.Option(help="Why; recorded.")] = "",
     key: ActingKey = None,
@@ -129,10 +131,10 @@ def approve(
     ] = None,
     approver: Annotated[str | None, typer.Option(help="Who you are in configs/roles.yaml; needed with --key.")] = None,
     role: Annotated[str, typer.Option(help="The role you approve in.")] = "clinical_approver",
-    expires: Annotated[str, typer.Option(help="How long the approval can be used, in days: 7d.")] = "7d",
+    expires: Annotated[str, typer.Option(help="How long the approval can be used, in days, such as 7d.")] = "7d",
     as_json: Json = False,
 ) -> None:
-    """Sign for a version to go into production; the statement names every gate that could not be judged."""
+    """Sign that a version may go into production; the statement names every gate that could not be judged."""
     from readmission_platform.lifecycle.versions.approval import sign_approval
 
     event = sign_approval(

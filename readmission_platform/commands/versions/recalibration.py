@@ -12,14 +12,14 @@ from readmission_platform.foundation.errors import Refused
 
 def recalibrate(
     version: Annotated[
-        str | None, typer.Option(help="Version whose model is kept; default: that in production.")
+        str | None, typer.Option(help="Version whose model is kept; default: the one in production.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the correction and what it changes; register nothing.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Keep a version's model, correct its risks by the latest outcomes, and judge what comes of it.
+    """Keep a version's model, correct its risks by the latest outcomes, and judge the result.
 
     The result is a candidate like any other. Exit code 3 when too few outcomes have matured or a gate fails.
     """

@@ -12,14 +12,14 @@ from readmission_platform.foundation.errors import Unavailable
 
 def rollback(
     to_version: Annotated[
-        str | None, typer.Option(help="A version that was in production; default: the one before.")
+        str | None, typer.Option(help="A version that was in production; default: the previous one.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Why; required and recorded.")] = "",
     key: ActingKey = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show every condition; change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Take production back to a formerly approved version, at once; no new approval is needed."""
+    """Return production to a previously approved version, at once; no new approval is needed."""
     from readmission_platform.assets.model.rollback import RollbackConfig
     from readmission_platform.lifecycle.versions.decisions import consider_rollback, rollback_request
 
@@ -68,10 +68,10 @@ def reconcile(
     if as_json:
         print_json({"differences": [each.to_json() for each in found], "dry_run": dry_run})
     elif not found:
-        out.print("registry and artifacts are what the ledger says")
+        out.print("registry and artifacts agree with the ledger")
     for each in found if not as_json else []:
         done = "repaired" if each.repairable and not dry_run and not beyond_repair else "found"
         seen = f"{each.found or 'none'}, by the ledger {each.wanted or 'none'}"
         out.print(f"{done}: {each.stage}: {each.what}: {seen}. {each.action}")
     if beyond_repair:
-        raise Unavailable("what differs cannot be repaired from the ledger alone; see above")
+        raise Unavailable("some differences cannot be repaired from the ledger alone; see above")

@@ -18,15 +18,15 @@ class Differs(GovernanceError):
 def reproduce(
     version: Annotated[str, typer.Argument(help="Version number.")],
     tolerance: Annotated[
-        float | None, typer.Option(min=0, help="Largest difference of a risk that is accepted; default 0.0005.")
+        float | None, typer.Option(min=0, help="Largest accepted difference in a risk; default 0.0005.")
     ] = None,
     keep: Annotated[Path | None, typer.Option(help="New folder for the rebuilt model and both sets of scores.")] = None,
     with_this_code: Annotated[
-        bool, typer.Option("--with-this-code", help="Use the running code where it is not the recorded one.")
+        bool, typer.Option("--with-this-code", help="Use the running code if it differs from the recorded one.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Rebuild a version from recorded data, code and seed; ends with 3 when its predictions differ."""
+    """Rebuild a version from recorded data, code and seed; ends with 3 if its predictions differ."""
     from readmission_platform.assets.model.reproduction import REPRODUCTION, ReproductionConfig
     from readmission_platform.lifecycle.training.reproduction import (
         REPRODUCED,

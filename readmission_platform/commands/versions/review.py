@@ -40,7 +40,7 @@ def review(
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the approver's page: one HTML file that loads nothing and prints well."""
+    """Write the approver's page: one self-contained HTML file, also for printing."""
     from readmission_platform.lifecycle.versions.review import write_review
 
     current = workspace()

@@ -40,7 +40,7 @@ def run(
     seed: Seed = 7,
     as_json: Json = False,
 ) -> None:
-    """Show the whole life of a model: data, features, training, gates, staging, shadow days, production, work lists."""
+    """Run a model's whole life cycle: data, features, training, gates, staging, shadow days, production, work lists."""
     import resource
 
     from readmission_platform.launcher import GateFailed, whole_life
@@ -84,7 +84,7 @@ def _show_run(found: dict[str, Any], record: "VersionRecord", current: "Workspac
     stages = ", ".join(f"{stage}: {version or 'none'}" for stage, version in found["stages"].items())
     out.print(f"Stages: {stages} (approved by the demo approver)")
     shadow, production = (counted(len(found[days]), "day") for days in ("shadow_days", "days"))
-    out.print(f"Scored: {shadow} in the shadow, {production} in production\n")
+    out.print(f"Scored: {shadow} in shadow mode, {production} in production\n")
     tables.show_work_list(out, found["days"][-1]["date"], found["work_list"], current, simulated=True)
     steps: dict[str, float] = {}
     for step, seconds in found["seconds"]["steps"]:
@@ -105,17 +105,17 @@ def demo_year(
     archive: Archive = None,
     rows: Annotated[
         int | None,
-        typer.Option("--encounters", "--rows", help="Rows of a generated source; default: as many as the days take."),
+        typer.Option("--encounters", "--rows", help="Rows of a generated source; default: as many as the days need."),
     ] = None,
     seed: Seed = 7,
     retrain_every: Annotated[
         int,
-        typer.Option(help="Simulated days between regular trainings; in operation the schedule says how often."),
+        typer.Option(help="Simulated days between regular trainings; in real operation the schedule decides."),
     ] = 120,
     show: Annotated[bool, typer.Option("--open", help="Open the monitoring page in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Live through a year at once: days, outcomes, drift, retraining, a second version, the monitoring page."""
+    """Simulate a year in one go: days, outcomes, drift, retraining, a second version, the monitoring page."""
     from readmission_platform import demonstration
     from readmission_platform.launcher import GateFailed
     from readmission_platform.lifecycle.monitoring.page import monitor_of, write_monitor
@@ -169,10 +169,12 @@ def train(
     archive: Archive = None,
     rows: Rows = 20_000,
     seed: Seed = 7,
-    gates: Annotated[Path | None, typer.Option(help="Limits in addition to the policy; they can only tighten.")] = None,
+    gates: Annotated[
+        Path | None, typer.Option(help="Limits in addition to the policy; they can only be tighter.")
+    ] = None,
     sample: Annotated[
         float | None,
-        typer.Option(help="Fast path on this share of the entities (patients, say); registers and records nothing."),
+        typer.Option(help="Fast path on this share of the entities (such as patients); registers and records nothing."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -247,7 +249,7 @@ def _train_sample(current: "Workspace", source: str, request: SourceRequest, sha
 
 
 def demo_blocked(source: Source = None, archive: Archive = None, rows: Rows = 20_000, seed: Seed = 7) -> None:
-    """Show a failing gate: a limit that cannot be met rejects a version and nothing moves; then undo it."""
+    """Show a failing gate: a limit that cannot be met rejects a version, and nothing moves; then undo it."""
     from readmission_platform.launcher import train as train_version
 
     current = workspace(make=True)

@@ -42,13 +42,13 @@ def read_folder(folder: Path) -> dict[str, bytes]:
             found = sorted((entry for entry, _ in zip(entries, range(_MOST_ENTRIES + 1), strict=False)),
                            key=lambda entry: entry.name)  # fmt: skip
         if len(found) > _MOST_ENTRIES:
-            raise DossierRefused(f"{folder} holds more than {_MOST_ENTRIES} files: it is no dossier")
+            raise DossierRefused(f"{folder} holds more than {_MOST_ENTRIES} files: it is not a dossier")
         files = dict(_read(entry) for entry in found)
     except OSError as error:
         raise BadInput(f"{folder} cannot be read ({error.strerror})") from error
     if MANIFEST not in files:
         if not {*REQUIRED, *OPTIONAL} & set(files):
-            raise BadInput(f"{folder} holds no {MANIFEST}: it is no dossier")
+            raise BadInput(f"{folder} holds no {MANIFEST}: it is not a dossier")
         raise DossierRefused(f"{folder} holds no {MANIFEST}: it is not a whole dossier")
     return files
 

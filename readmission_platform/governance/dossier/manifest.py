@@ -137,12 +137,12 @@ def read_manifest(content: bytes) -> tuple[DossierStatement, dict[str, Any]]:
     try:
         signed = read_json(content)
         if not isinstance(signed, dict):
-            raise BadInput(f"{MANIFEST} is no signed statement")
+            raise BadInput(f"{MANIFEST} is not a signed statement")
         if set(signed) != _SIGNED or not all(isinstance(signed[name], str) for name in _SIGNED - {"statement"}):
-            raise BadInput(f"{MANIFEST} is no signed statement")
+            raise BadInput(f"{MANIFEST} is not a signed statement")
         return DossierStatement.model_validate(signed["statement"]), signed
     except ValueError as error:  # a ValidationError is one
-        raise BadInput(f"{MANIFEST} is no manifest of a dossier") from error
+        raise BadInput(f"{MANIFEST} is not the manifest of a dossier") from error
 
 
 def check_seal(manifest: bytes, files: Mapping[str, bytes], *, public_key: str | None) -> list[Check]:

@@ -77,7 +77,7 @@ def _check_columns(found: "pa.Schema", kinds: dict[str, Kind]) -> None:
         column = found.field(name).type
         number = types.is_integer(column) or (kind == "number" and (types.is_floating(column) or types.is_null(column)))
         if not (types.is_dictionary(column) if kind in ("key", "category") else number):
-            raise InvalidEvidence(f"{name} is of another type")
+            raise InvalidEvidence(f"{name} has another type")
 
 
 def _check_lengths(name: str, column: "pa.ChunkedArray") -> None:

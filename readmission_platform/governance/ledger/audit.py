@@ -158,7 +158,7 @@ def opened_head(head: Mapping[str, Any], public_key: str | None = None) -> HeadS
     try:
         statement = HeadStatement.model_validate(head.get("statement"))
     except ValidationError as error:
-        raise BadInput("this is no exported head of a ledger, or it was edited") from error
+        raise BadInput("this is not an exported head of a ledger, or it was edited") from error
     key = head.get("public_key")
     if not isinstance(key, str) or not is_signed_by(head, key):
         raise BadInput("the signature of the exported head does not hold: it was edited")
@@ -181,7 +181,7 @@ def write_head(head: Mapping[str, Any], path: Path) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(canonical_json(dict(head)) + "\n")
     except FileExistsError as error:
-        raise BadInput(f"there is a file {path} already; earlier heads are evidence and are kept") from error
+        raise BadInput(f"{path} already exists; earlier heads are evidence and are kept") from error
     except OSError as error:
         raise BadInput(f"no head can be written to {path} ({error.strerror})") from error
 

@@ -151,7 +151,7 @@ def check_link(
 def problem_of_time(at: str, previous: str | None) -> str | None:
     """Say what is wrong with an event's time, given that of an event before it, or return None."""
     if _TIME.fullmatch(at) is None:
-        return f"is dated {at!r}, which is no time"
+        return f"is dated {at!r}, which is not a time"
     if previous is not None and at < previous:
         return f"is dated {at}, before the event that it follows ({previous}): a clock was set back"
     return None

@@ -69,11 +69,11 @@ def first_break(entries: Sequence[Entry], *, model: str) -> str | None:
     previous, expected, time = GENESIS, 1, None
     for entry in entries:
         if entry.seq != expected:
-            return f"event {expected} is missing or out of place: event {entry.seq} stands there"
+            return f"event {expected} is missing or out of place: event {entry.seq} is there instead"
         if entry.previous_hash != previous:
             return f"event {entry.seq} does not continue event {entry.seq - 1}"
         if isinstance(entry, Event) and entry.model not in (model, ENVIRONMENT):
-            return f"event {entry.seq} is of another model"
+            return f"event {entry.seq} belongs to another model"
         if isinstance(entry, Event) and not is_intact(entry):
             return f"event {entry.seq} was edited: its content does not give its hash"
         if isinstance(entry, Event):
@@ -100,7 +100,7 @@ def _entry(number: int, line: str) -> Entry:
     try:
         content = read_json(line)
     except ValueError as error:
-        raise BadInput(f"line {number} of the ledger extract is no JSON") from error
+        raise BadInput(f"line {number} of the ledger extract is not JSON") from error
     shown = isinstance(content, dict) and "payload" in content
     shape: type[EventShape | LinkShape] = EventShape if shown else LinkShape
     try:

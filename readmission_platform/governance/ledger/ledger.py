@@ -224,7 +224,7 @@ class Ledger:
             reached("ledger: writing has begun")
             difference = first_difference(expected, self._pointers(connection))
             if difference:
-                raise Conflict(f"Somebody else was first: {difference}. Look again and decide anew.")
+                raise Conflict(f"Somebody else was first: {difference}. Look again, then decide again.")
             self._refuse_if_gained(connection, since, binding_kinds, version)
             event = self._write(connection, head, kind, content, actor=actor, version=version, stream=self.model)
             reached("ledger: event written")
@@ -418,4 +418,4 @@ class Ledger:
         concerns = table.c.version.is_(None) | (table.c.version == version)
         later = (table.c.seq > since) & table.c.model.in_(self._streams) & table.c.kind.in_(tuple(kinds))
         if connection.execute(sa.select(table.c.seq).where(later, concerns).limit(1)).first() is not None:
-            raise Conflict("The ledger gained events that this decision did not see. Decide anew.")
+            raise Conflict("The ledger gained events that this decision did not take into account. Decide again.")

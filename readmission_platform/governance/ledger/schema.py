@@ -140,7 +140,7 @@ def event_from(row: Sequence[Any]) -> Event:
     except (TypeError, ValueError) as error:
         raise LedgerCorrupt(f"event {seq} was edited: its payload is not JSON", seq=seq) from error
     if not isinstance(payload, dict):
-        raise LedgerCorrupt(f"event {seq} was edited: its payload is no JSON object", seq=seq)
+        raise LedgerCorrupt(f"event {seq} was edited: its payload is not a JSON object", seq=seq)
     return Event(seq, model, at, kind, version, actor, payload, previous_hash, own_hash)
 
 

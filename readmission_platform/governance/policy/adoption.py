@@ -184,8 +184,8 @@ def adopt(
     unseen = [event for event in events if event.kind == kind and is_adoption(event)
               and asked_at is not None and event.at > utc_text(asked_at)]  # fmt: skip
     if unseen:
-        raise Conflict(f"Somebody was first: event {unseen[-1].seq} by {unseen[-1].actor} was adopted meanwhile. Look "
-                       "at what is in force now, then decide anew.")  # fmt: skip
+        raise Conflict(f"Somebody was first: event {unseen[-1].seq} by {unseen[-1].actor} was adopted in the meantime. "
+                       "Look at what is in force now, then decide again.")  # fmt: skip
     return _adopt_after(events, ledger, kind, content, signer, required=required)
 
 
@@ -376,7 +376,7 @@ def _problem(
     if isinstance(content, RolesConfig) and (whose := retired_key(content, retired)):
         return f"it gives {whose} a key that was rotated or revoked"
     if isinstance(content, RolesConfig) and statement.get("demo") is False and not administrators(content):
-        return "nobody with a key could administer any more, and nothing would lead back"
+        return "nobody with a key could administer any more, and there would be no way back"
     return _signature_problem(event, content, roles, announced)
 
 
@@ -390,7 +390,7 @@ def _signature_problem(
         return "it has no signer"
     if statement.get("demo") is True:
         key = announced.get(signer)
-        return None if key and is_signed_by(event.payload, key) else f"{signer} is no demo approver here"
+        return None if key and is_signed_by(event.payload, key) else f"{signer} is not a demo approver here"
     deciding = roles if roles is not None else content
     if statement.get("demo") is not False or not isinstance(deciding, RolesConfig):
         return "roles must be adopted first"

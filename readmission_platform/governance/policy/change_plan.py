@@ -95,11 +95,11 @@ def limits_missed(
 
 def _unlike_before(unchanged: Unchanged, recipe: Mapping[str, Any], source: object) -> Iterator[str]:
     if source not in unchanged.sources:
-        yield f"source {source}: the plan knows {', '.join(unchanged.sources)}"
+        yield f"source {source}: the plan allows {', '.join(unchanged.sources)}"
     if recipe.get("algorithm") != unchanged.algorithm:
-        yield f"algorithm: {_said(recipe.get('algorithm'))}, the plan keeps “{unchanged.algorithm}”"
+        yield f"algorithm: {_said(recipe.get('algorithm'))}, the plan requires “{unchanged.algorithm}”"
     if _number(recipe.get("folds")) != unchanged.folds:
-        yield f"folds: {_said(recipe.get('folds'))}, the plan keeps {unchanged.folds}"
+        yield f"folds: {_said(recipe.get('folds'))}, the plan requires {unchanged.folds}"
     for name, planned in (("inputs", unchanged.inputs), ("features", unchanged.features)):
         yield from _another_list(name, recipe.get(name), planned)
 
@@ -115,7 +115,7 @@ def _another_list(name: str, recorded: object, planned: Sequence[str]) -> Iterat
     if gone:
         yield f"{name} left out: {', '.join(gone)}"
     if not (added or gone) and list(recorded) != list(planned):
-        yield f"{name}: in another order, or named twice"
+        yield f"{name}: in a different order, or named twice"
 
 
 def _another_cohort(unchanged: Unchanged, cohort: Mapping[str, Any], source: object) -> Iterator[str]:
@@ -144,7 +144,7 @@ def _out_of_range(ranges: Mapping[str, Span], recorded: Mapping[str, Any]) -> It
     for name in dict.fromkeys([*recorded, *wanted]):
         span, value = ranges.get(name), _number(recorded.get(name))
         if span is None:
-            yield f"{name}: {_said(recorded.get(name))}, which the plan does not speak of"
+            yield f"{name}: {_said(recorded.get(name))}, which the plan does not mention"
         elif name not in recorded or recorded[name] is None:
             yield f"{name}: not recorded"
         elif value is None or not span.at_least <= value <= span.at_most:
@@ -154,7 +154,7 @@ def _out_of_range(ranges: Mapping[str, Span], recorded: Mapping[str, Any]) -> It
 def _another_outcome(share: Span, raw: object) -> Iterator[str]:
     estimate = read_estimate(raw)
     if not estimate.n or estimate.positives is None:
-        yield "outcome: how often it occurs is not known"
+        yield "outcome: its frequency is not known"
     elif not share.at_least <= estimate.positives / estimate.n <= share.at_most:
         found = f"{estimate.positives / estimate.n:.3f} of the rows have it"
         yield f"outcome: {found}, the plan's {share.at_least:g} to {share.at_most:g}"

@@ -65,7 +65,7 @@ def change_problem(
     try:
         statement = KeyStatement.model_validate(event.payload.get("statement"))
     except ValidationError:
-        return "what was signed is incomplete or has another form"
+        return "what was signed is incomplete or in another form"
     person = roles.people.get(statement.identity) if roles else None
     signer = roles.people.get(statement.signer) if roles else None
     if roles is None or person is None or person.public_key != statement.public_key:
@@ -83,7 +83,7 @@ def change_problem(
         "a rotation names a new key, and a revocation none": (event.kind == ROTATED) != (new is not None),
         "the owner of the new key did not sign": new is not None and not _possessed(event.payload, new),
         "the new key is, or was, a key of somebody here": new in retired or new in _keys(roles),
-        "nobody would be left who may administer": event.kind == REVOKED
+        "nobody would be left with the permission administer": event.kind == REVOKED
         and not administrators(roles) - {statement.identity},
     }
     return next((problem for problem, holds in problems.items() if holds), None)

@@ -159,9 +159,9 @@ def check_approval(
         statement = ApprovalStatement.model_validate(signed.get("statement"))
         issued, expires = _moment(statement.issued_at), _moment(statement.expires_at)
     except (ValidationError, ValueError):
-        return ["the statement is incomplete or has another form"]
+        return ["the statement is incomplete or in another form"]
     if in_force.roles is None or in_force.missing:
-        return ["what it rests on is not in force"]
+        return ["what it is based on is not in force"]
     who, roles = statement.approver, in_force.roles.content
     key = _key_of(statement, roles, registered_keys)
     if key is None:

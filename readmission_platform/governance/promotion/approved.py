@@ -97,7 +97,7 @@ def moves_check(events: Iterable[Event]) -> Check:
             once_promoted.add(str(event.version))
     detail = f"{moved} moves, each by a promotion or a rollback of the version it is about"
     if wrong:
-        detail = f"stages were moved by what may not move them: {', '.join(wrong[:5])}"
+        detail = f"stages were moved by something that may not move them: {', '.join(wrong[:5])}"
     return Check("stage_moves", "integrity", "fail" if wrong else "pass", detail)
 
 
@@ -165,7 +165,7 @@ def _judged(
     for seq in counted:
         approval = given.get(seq)
         if approval is None or seq > promotion.seq:
-            problems.append(f"event {promotion.seq} counted event {seq}, which is no approval of this version")
+            problems.append(f"event {promotion.seq} counted event {seq}, which is not an approval of this version")
             continue
         who, key = _approver(approval), str(approval.payload.get("public_key"))
         then = rules.before(promotion.seq, who)
@@ -175,7 +175,7 @@ def _judged(
             now=datetime.fromisoformat(promotion.at), used_nonces=used,
         )  # fmt: skip
         if who in people or key in keys:
-            found = [*found, "it is a second one of the same person"]
+            found = [*found, "it is a second approval by the same person"]
         problems += [f"approval in event {seq}: {problem}" for problem in found]
         if not found:
             used.add(_statement(approval)["nonce"])
@@ -199,7 +199,7 @@ def _too_few(promotion: Event, people: int, rules: _Rules) -> Iterator[str]:
     if then is None:
         yield f"no promotion rules were in force at event {promotion.seq}"
     elif people < then.content.approvals_required:
-        yield f"event {promotion.seq} counted {people} valid approvals of {then.content.approvals_required} asked for"
+        yield f"event {promotion.seq} counted {people} valid approvals of {then.content.approvals_required} required"
 
 
 def _listed(promotion: Event) -> list[int]:

@@ -58,7 +58,9 @@ def accepted(case: Case) -> Condition:
     verdict = "accepted" if record.accepted and record.state != "rejected" else "rejected"
     detail = f"validation: {verdict}" if record.validated else "it was never validated"
     holds = record.validated and verdict == "accepted"
-    return condition("version_accepted", holds, detail, "Validate it; a rejected version must be trained anew.")
+    return condition(
+        "version_accepted", holds, detail, "Validate it; a rejected version cannot be used: train a new one."
+    )
 
 
 def step_allowed(case: Case) -> Condition:
@@ -68,7 +70,7 @@ def step_allowed(case: Case) -> Condition:
         return condition("step_allowed", False, f"already in {stage}", "Nothing needs to be done.")
     before = STATE_BEFORE[stage]
     detail = f"it is {state}; only a version that is {before} can enter {stage}"
-    action = "Promote it to staging first." if state == "candidate" else "Choose another version, or train anew."
+    action = "Promote it to staging first." if state == "candidate" else "Choose another version, or train a new one."
     return condition("step_allowed", state == before, detail, action)
 
 
@@ -88,7 +90,7 @@ def provenance_complete(case: Case) -> Condition:
     detail = f"missing: {', '.join(missing)}" if missing else "complete"
     if record.ambiguous:
         detail = "its training was recorded twice with different content"
-    return condition("provenance_complete", not missing and not record.ambiguous, detail, "Train it anew.")
+    return condition("provenance_complete", not missing and not record.ambiguous, detail, "Train a new version.")
 
 
 def artifact_unchanged(case: Case) -> Condition:
@@ -108,14 +110,14 @@ def _unchanged(name: str, what: str, found: str | None, recorded: str | None) ->
     detail = f"{what} is as recorded" if holds else f"{what} differs from what was recorded"
     if not found:
         detail = f"{what} is missing"
-    return condition(name, holds, detail, "Restore it from a backup, or train anew; do not use this version.")
+    return condition(name, holds, detail, "Restore it from a backup, or train a new version; do not use this one.")
 
 
 def source_allowed(case: Case) -> Condition:
     """A version trained on synthetic data reaches production in ``local`` only."""
     source, kind = case.record.source, case.facts.limit_set
     if source is None or kind is None:
-        return condition("source_allowed", False, "its source of data is not known", "Train it anew.")
+        return condition("source_allowed", False, "its source of data is not known", "Train a new version.")
     may = case.rules is not None and case.rules.allow_synthetic_in_production and case.environment_name == LOCAL
     holds = kind != "synthetic" or case.request.to_stage != "production" or may
     detail = f"trained on {kind} data ({source})"
@@ -170,8 +172,8 @@ def shadow_days(case: Case) -> Condition:
         return condition("shadow_days", False, _NO_RULES, _ADOPT_RULES)
     days, needed = case.facts.shadow_days, case.rules.shadow_days_required
     is_count = type(days) is int  # True would compare as one day
-    detail = f"{days} of {counted(needed, 'day')} scored in the shadow"
-    return condition("shadow_days", is_count and days >= needed, detail, "Score more days in the shadow first.")
+    detail = f"{days} of {counted(needed, 'day')} scored in shadow mode"
+    return condition("shadow_days", is_count and days >= needed, detail, "Score more shadow days first.")
 
 
 def no_drift_alarm(case: Case) -> tuple[Condition, list[Acceptance]]:
@@ -188,27 +190,30 @@ def no_drift_alarm(case: Case) -> tuple[Condition, list[Acceptance]]:
     """
     name, drift = "no_drift_alarm", case.facts.drift
     if drift is None:
-        what = "what it scored could not be compared with its training data"
+        what = "the data it scored could not be compared with its training data"
         return condition(name, False, what, _LOOK_AT_DRIFT), []
     if drift.closed == 0:
         # Exact, it would tell beside that of the day before how many of a day were scored.
         detail = (
             f"collecting: about {rough_count(drift.collecting)} rows so far, of the {drift.window_rows} of a window"
         )
-        action = "Score more days in the shadow until a window is full, then run monitoring_job."
+        action = "Score more shadow days until a window is full, then run monitoring_job."
         return Condition(name, "insufficient", detail, action, blocks=True), []
     latest = min(drift.closed, drift.of_windows)
     if drift.unjudged:
         detail = f"{drift.unjudged} of the latest {latest} windows not judged"
         return condition(name, False, detail, _LOOK_AT_DRIFT), []
     alarm_from = min(drift.alarm_windows, latest)
-    detail = f"{len(drift.drifted)} of the latest {latest} windows drifted, alarm from {alarm_from}"
+    detail = f"{len(drift.drifted)} of the latest {latest} windows drifted; the alarm starts at {alarm_from}"
     if drift.drifted:
         detail += f" (window {', '.join(map(str, drift.drifted))}: {', '.join(drift.columns)})"
     valid = counting(case.events, case.record.version, now=case.now) if drift.acceptances else []
     counted_out = [each for each in valid if each.event in drift.acceptances]
     if drift.accepted:
-        said = "; ".join(each.says() for each in counted_out) or f"{', '.join(drift.accepted)}, by nobody who may"
+        said = (
+            "; ".join(each.says() for each in counted_out)
+            or f"{', '.join(drift.accepted)}, by nobody with the permission"
+        )
         detail += f"; accepted drift: {said}"
     holds = len(drift.drifted) < alarm_from and len(counted_out) == len(drift.acceptances)
     return condition(name, holds, detail, _WAY_ON), counted_out
@@ -235,7 +240,7 @@ def replacement_acknowledged(case: Case) -> Condition:
 
 def approvals(case: Case, gates: Sequence[GateResult]) -> tuple[Condition, list[int]]:
     """Enough different people approved exactly this; returns the events that count as well."""
-    action = "Have it approved by somebody who may, and who did not train it."
+    action = "Have it approved by somebody who has the permission and did not train it."
     if case.rules is None or case.in_force.missing:
         missing = ", ".join(ADOPTABLE[kind].words for kind in case.in_force.missing)
         return condition("approvals", False, f"not in force: {missing}", "Adopt each with a signature."), []
@@ -263,7 +268,7 @@ def approvals(case: Case, gates: Sequence[GateResult]) -> tuple[Condition, list[
         statement = event.payload["statement"]
         used.add(statement["nonce"])
         if statement["approver"] in people or event.payload["public_key"] in keys:
-            reasons.append(f"approval in event {event.seq} is a second one of the same person")
+            reasons.append(f"approval in event {event.seq} is a second one by the same person")
             continue
         people.add(statement["approver"])
         keys.add(event.payload["public_key"])

@@ -221,7 +221,7 @@ def _policy_applies(policy: PolicyInForce | None, record: VersionRecord) -> Cond
         action = "Adopt the roles, then the policy, with a signature."
         return condition("policy_in_force", False, "no policy is in force", action)
     same = record.policy_digest == policy.digest
-    detail = "validated under it" if same else "validated under another one; judged anew under the one in force"
+    detail = "validated under it" if same else "validated under another one; judged again under the one in force"
     return condition("policy_in_force", True, detail, "")
 
 

@@ -111,7 +111,7 @@ class _Acceptances:
             acceptance = _read(event)
             withdrawn = self._withdrawn.get(acceptance.nonce)
             if acceptance.version != event.version:
-                problems.append("it is recorded of another version")
+                problems.append("it is recorded for another version")
             if withdrawn is not None and withdrawn.event < seq:
                 problems.append(f"it was {withdrawn.says()}")
             if any(acceptance.nonce == each.nonce for each in found):

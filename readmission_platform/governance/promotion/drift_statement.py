@@ -36,7 +36,7 @@ MEANING = (
 )
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 _ROUNDING = 1e-6
-_NO_STATEMENT = "the statement is incomplete or has another form"
+_NO_STATEMENT = "the statement is incomplete or in another form"
 
 _strict = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -174,7 +174,7 @@ def check_acceptance(
         return [_NO_STATEMENT]
     roles, monitoring = in_force.roles, in_force.monitoring
     if roles is None or monitoring is None or issued.tzinfo is None:
-        return ["what it rests on is not in force"]
+        return ["what it is based on is not in force"]
     who = statement.approver
     person = roles.content.people.get(who)
     key = registered_keys.get(who) if statement.demo and person is None else None
@@ -197,7 +197,7 @@ def check_acceptance(
         "it is for another model file": statement.artifact_digest != record.artifact_digest,
         "it was given before the monitoring limits in force were adopted": statement.monitoring_digest
         != monitoring.digest,
-        "it accepts more than was seen and as much again as counts as drift": not all(
+        "it accepts more than the drift seen plus the limit": not all(
             _within_rule(each, config) for each in statement.columns
         ),
         f"{who} trained this version": who in (record.trained_by, record.recorded_by),

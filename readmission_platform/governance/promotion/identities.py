@@ -131,7 +131,7 @@ def record_identity(ledger: Ledger, decision: IdentityDecision) -> Event:
 def _possible(request: IdentityRequest, proper: Sequence[Event]) -> Condition:
     if request.kind == MERGED:
         event = _joined_by(request, proper)
-        already = "the two numbers are the same" if event == 0 else f"they are one already (event {event})"
+        already = "the two numbers are the same" if event == 0 else f"they are already merged (event {event})"
         return condition("two_identities", event is None, "two so far" if event is None else already, "Nothing to do.")
     joined = {event.seq for event in _standing(proper)}
     there = request.what["event"] in joined

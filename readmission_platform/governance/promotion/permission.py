@@ -130,7 +130,7 @@ def request_problem(
         issued = datetime.fromisoformat(statement.issued_at)
         timely = now - _VALID_FOR <= issued <= now + _CLOCK_TOLERANCE
     except (ValidationError, ValueError, TypeError):
-        return "what was signed is incomplete or has another form"
+        return "what was signed is incomplete or in another form"
     wanted = (asked.kind, asked.model, installation, dict(asked.what), asked.actor, asked.reason)
     signed = (statement.kind, statement.model, statement.installation, statement.what, statement.actor,
               statement.reason)  # fmt: skip

@@ -82,7 +82,7 @@ def requests_check(version: str, events: Sequence[Event]) -> Check:
     moves = [event for event in events if event.version == version and event.kind in (PROMOTED, ROLLED_BACK)
              and moves_of(event)]  # fmt: skip
     if environment_of(events) == LOCAL:
-        return Check(name, "integrity", "not applicable", "in local who acts is a claim")
+        return Check(name, "integrity", "not applicable", "in local, who acts is only a claim")
     if not moves:
         return Check(name, "integrity", "not applicable", "no stage was moved")
     problems = [problem for problem in (unasked(event, events) for event in moves) if problem]

@@ -151,7 +151,9 @@ def _metrics(record: VersionRecord, found: Recomputed) -> Check:
         return check("fail", f"missing or counted differently: {', '.join(unlike[:5])} ({len(unlike)} in all)")
     if largest > ROUNDING:
         return check("fail", f"largest difference {largest:.3g}, in {where}")
-    exact = "identical" if largest == 0 else f"the same but for rounding: largest difference {largest:.1e}, in {where}"
+    exact = (
+        "identical" if largest == 0 else f"the same except for rounding: largest difference {largest:.1e}, in {where}"
+    )
     return check("pass", f"{count} estimates with intervals and counts, {exact}")
 
 

@@ -63,7 +63,7 @@ def _known_key(number: str, workspace: Workspace, which: str) -> str:
     feed, words, lake = workspace.contract.feed, workspace.contract.words, workspace.lake
     cells = feed.parse_text(pd.DataFrame({feed.entity: [number]}, dtype=object))
     if not feed.broken_rules(cells).empty:
-        raise BadInput(f"the {which} is no number of a {words.entity}")
+        raise BadInput(f"the {which} is not a {words.entity} number")
     (key,) = pseudonyms(feed.typed(cells)[feed.entity], workspace.pseudonym_key, purpose=words.entity)
     tables = [name for name in (lake.names.cohort, lake.names.delivered) if lake.exists(name)]
     if not any(len(lake.read(name, columns=["entity_key"], where={"entity_key": [key]})) for name in tables):

@@ -100,7 +100,7 @@ def check_days(days: Sequence[str], rules: EnvironmentConfig) -> None:
     today = hospital_day(rules)
     strange = next((day for day in days if not is_partition(day, today=today)), None)
     if strange is not None:
-        raise BadInput(f"{strange} is no day from {FIRST_DAY} to today, which is {today} in {rules.timezone}")
+        raise BadInput(f"{strange} is not a day from {FIRST_DAY} to today, which is {today} in {rules.timezone}")
 
 
 def day_states(workspace: Workspace, days: Sequence[str]) -> list[DayState]:

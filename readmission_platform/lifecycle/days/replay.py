@@ -165,8 +165,8 @@ def _delivered(landing: Landing, digest: str, per_day: int, rows: str) -> dict[s
         return {}
     if content["data"] != digest:
         raise BadInput(
-            "this home holds a replay of other data than was trained on last: train on that again, use another home "
-            "(READMISSION_HOME) or start over (make reset)"
+            "this home holds a replay of other data than the last training used: train on those data again, use "
+            "another home (READMISSION_HOME) or start over (make reset)"
         )
     if content["per_day"] != per_day:
         raise BadInput(f"this home replays {content['per_day']} {rows} a day, which cannot change midway")

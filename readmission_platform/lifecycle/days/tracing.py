@@ -118,7 +118,7 @@ def rescored(found: dict[str, Any], row: int, *, ledger: Ledger, workspace: Work
         # The whole day again, as it was scored, so that nothing but the inputs can make a difference.
         again = score_rows(rows, record, read, workspace)[rows[lake.row] == row]
     except TableMissing as error:
-        raise BadInput(f"what was read to score {day} is not in the lake any more: {error}") from error
+        raise BadInput(f"what was read to score {day} is no longer in the lake: {error}") from error
     if again.empty:
         raise BadInput(f"what was read to score {day} does not hold this {lake.contract.words.row}")
     replayed, because = _number(again["risk"].iloc[0]), again["withheld_because"].iloc[0]

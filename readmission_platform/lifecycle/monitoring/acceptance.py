@@ -100,7 +100,7 @@ def signer_of_acceptance(
         When the key cannot be read, or key and approver are not given together.
     """
     if (key is None) != (approver is None):
-        raise BadInput("--key and --approver belong together")
+        raise BadInput("--key and --approver must be given together")
     if key is not None and approver is not None:
         return Signer(approver, load_key(key))
     return demo_signer(ledger, workspace.settings.keys) if workspace.platform.has_demo_approver else None
@@ -150,7 +150,7 @@ def consider_acceptance(
             environment=workspace.environment, installation=ledger.binding.installation, now=now,
         )  # fmt: skip
         detail = "; ".join(problems) or f"by {signer.identity} as {asked.role}"
-        found.append(condition("signature_counts", not problems, detail, "Have somebody sign who may approve."))
+        found.append(condition("signature_counts", not problems, detail, "Have it signed by somebody who may approve."))
     elif in_force.monitoring is None:
         found.append(condition("in_force", False, "no monitoring limits are in force", "Adopt them first."))
     return ConsideredAcceptance(found, {}, events[-1].seq if events else 0, asked=asked, signed=signed)
@@ -187,7 +187,7 @@ def accept_everything_as_demo(version: str, reason: str, *, ledger: Ledger, work
         Where demonstrations are not allowed or do not count, or something besides input columns has drifted.
     """
     if not workspace.platform.has_demo_approver:
-        raise Refused([f"there is no demo approver in {workspace.environment}; somebody has to accept the drift"])
+        raise Refused([f"there is no demo approver in {workspace.environment}; a person has to accept the drift"])
     config = workspace.monitoring.drift
     columns = tuple(dict.fromkeys(name for name, _ in drifted_measures(latest_windows(
         workspace.lake, _record(version, ledger), config))))  # fmt: skip

@@ -71,8 +71,8 @@ def standing(
     if concerns:
         return {"tone": "warn", "text": "In order, with something to look at", "more": _sentence(concerns)}
     if unknown:
-        return {"tone": "warn", "text": "In order as far as is known", "more": _sentence(unknown)}
-    more = "Every day is complete, there is no drift alarm, and the model does what validation promised."
+        return {"tone": "warn", "text": "In order as far as we know", "more": _sentence(unknown)}
+    more = "Every day is complete, there is no drift alarm, and the model does as well as validation promised."
     return {"tone": "good", "text": "All is well", "more": more}
 
 
@@ -148,7 +148,7 @@ def _unjudged(visible: pd.DataFrame, live: str | None, maturity_days: int) -> li
 def _unknown(visible: pd.DataFrame, open_alerts: Sequence[Mapping[str, Any]] | None) -> list[str]:
     found = []
     if _newest(visible, "days_incomplete") is None:
-        found.append("whether every day is complete is not recorded for these days")
+        found.append("it is not recorded whether these days are complete")
     if open_alerts is None:
         found.append("runs are not being observed")
     return found

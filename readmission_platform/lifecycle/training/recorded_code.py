@@ -52,7 +52,7 @@ def sources_of(recorded: str | None, target: Path, *, repository: Path = PROJECT
     if recorded.endswith("-dirty"):
         raise BadInput(f"it was trained from {recorded[:12]} with uncommitted changes, which were not kept; {_INSTEAD}")
     if not _COMMIT.match(recorded):
-        raise BadInput(f"the recorded code version {recorded} is no commit, so git cannot bring it back; {_INSTEAD}")
+        raise BadInput(f"the recorded code version {recorded} is not a commit, so git cannot restore it; {_INSTEAD}")
     try:
         exported = subprocess.run(
             ["git", "-C", str(repository), "archive", "--format=zip", recorded, *_PARTS],
@@ -111,7 +111,7 @@ def rebuild_with(
             errors.seek(0)
             raise RebuildFailed(f"the recorded code ended without a model: {_kind(errors.read())}")
     if first != f"code of {sources.resolve() / 'readmission_platform'}":
-        raise RebuildFailed("other code than the recorded one was run; nothing can be said")
+        raise RebuildFailed("code other than the recorded one was run; nothing can be concluded")
     return rebuilding.take_back(folder)
 
 

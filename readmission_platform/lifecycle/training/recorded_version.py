@@ -72,7 +72,7 @@ def gather(record: VersionRecord, workspace: Workspace) -> Recorded:
     rows = _verified_rows(lake, record).set_index("row_key")["score"]
     keys = pseudonyms(features[lake.row], workspace.pseudonym_key, purpose=lake.contract.words.row)
     if set(keys) != set(rows.index):
-        raise NotReproducible("the evidence rows are of other rows, or the secret of the pseudonyms is another")
+        raise NotReproducible("the evidence rows belong to other rows, or the secret of the pseudonyms is different")
     artifact = _artifact_bytes(record, workspace.registry.root)
     return Recorded(record, features, folds["fold"].to_numpy(), rows.loc[keys].to_numpy(), artifact)
 

@@ -127,7 +127,7 @@ def keep(folder: Path, recorded: Recorded, rebuilt: Rebuilt) -> None:
             reached("reproduction: kept")
     except OSError as error:
         if folder.exists():
-            raise Conflict(f"--keep: somebody else made {folder} meanwhile; name a new folder") from error
+            raise Conflict(f"--keep: somebody else made {folder} in the meantime; name a new folder") from error
         raise BadInput(f"--keep: {folder} cannot be made ({error.strerror})") from error
 
 

@@ -38,11 +38,11 @@ def approve_as_demo(decision: Decision, *, ledger: Ledger, workspace: Workspace)
         Where demonstrations are not allowed.
     """
     if not workspace.platform.has_demo_approver:
-        raise Refused([f"there is no demo approver in {workspace.environment}; somebody has to approve"])
+        raise Refused([f"there is no demo approver in {workspace.environment}; a person has to approve"])
     signer = demo_signer(ledger, workspace.settings.keys)
     events, pointers = ledger.snapshot()
     if not counting_demo_keys(events):
-        raise Refused(["people have adopted roles here, so the demo approver's signature counts no more"])
+        raise Refused(["people have adopted roles here, so the demo approver's signature no longer counts"])
     statement = approval_statement(
         version_records(events, pointers)[decision.request.version],
         in_force=everything_in_force(events),
@@ -82,7 +82,7 @@ def sign_approval(
         When the approval would not count; nothing is recorded.
     """
     if (key is None) != (approver is None):
-        raise BadInput("--key and --approver belong together")
+        raise BadInput("--key and --approver must be given together")
     if not reason.strip():
         raise BadInput("--reason: an approval needs a reason; it is part of the signed statement")
     with workspace.ledger() as ledger:
@@ -162,7 +162,7 @@ def adopt_proposal(
     model = workspace.name if workspace else None
     content = PROPOSALS[kind].read(platform.settings, model or ENVIRONMENT)
     if (key is None) != (signer is None):
-        raise BadInput("--key and --signer belong together")
+        raise BadInput("--key and --signer must be given together")
     with platform.ledger(model) as ledger:
         if key is not None and signer is not None:
             who = Signer(signer, load_key(key))

@@ -122,7 +122,7 @@ def chosen_version(ledger: Ledger, version: str | None, from_stage: Stage | None
     if version is not None and from_stage is None:
         return version
     if from_stage is None or version is not None:
-        raise BadInput("say which version: either its number or the stage it is in")
+        raise BadInput("name the version, by its number or by the stage it is in")
     found = ledger.pointers()[from_stage.value].version
     if found is None:
         raise BadInput(f"no version is in {from_stage.value}")

@@ -133,7 +133,7 @@ def check_free(out: Path) -> None:
         When it is no folder, or not empty.
     """
     if not out.name or out.name == "..":
-        raise BadInput(f"--out: {out} is no name for a new folder")
+        raise BadInput(f"--out: {out} cannot be the name of a new folder")
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise BadInput(f"--out: {out} is there and not empty; earlier dossiers are evidence and are kept")

@@ -124,7 +124,7 @@ def _opened(statement: DossierStatement, files: Mapping[str, bytes]) -> _Opened:
         entries = read_extract(files[dossier.LEDGER].decode())
         document = read_json(files[dossier.DOCUMENT])
     except ValueError as error:
-        raise BadInput(f"{dossier.LEDGER} or {dossier.DOCUMENT} is no readable text") from error
+        raise BadInput(f"{dossier.LEDGER} or {dossier.DOCUMENT} is not readable text") from error
     problem = first_break(entries, model=statement.model)
     if problem:
         raise BadInput(f"{dossier.LEDGER}: {problem}")

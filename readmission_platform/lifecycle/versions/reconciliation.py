@@ -67,7 +67,7 @@ def differences(ledger: Ledger, *, workspace: Workspace) -> list[Difference]:
         if version is not None and version not in registered:
             found.append(Difference(stage, "version missing from the registry", None, version, False, MISSING))
         elif aliases.get(stage) != version:
-            action = "The alias is set to what the ledger says; find out who moved it."
+            action = "The alias is set to the version in the ledger; find out who moved it."
             found.append(Difference(stage, "alias", aliases.get(stage), version, True, action))
         record = records[version] if version is not None else None
         digest = artifact_digest(registry.root, record.artifact_path or "") if record else None

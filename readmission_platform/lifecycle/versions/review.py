@@ -34,8 +34,8 @@ from readmission_platform.reports.page_links import REVIEW
 from readmission_platform.reports.review import pictures_of, review_html
 
 _OVER = {
-    "rejected": "A gate failed. It can never be promoted; train a new version.",
-    "archived": "It was promoted before. If it was in production, the way back is a rollback, which needs no approval.",
+    "rejected": "A gate failed. This version can never be promoted; train a new one.",
+    "archived": "It was promoted before. If it was in production, a rollback brings it back without a new approval.",
 }
 
 
@@ -121,7 +121,7 @@ def headline(record: VersionRecord, conditions: Sequence[Condition]) -> dict[str
     if not open_ones and approved:
         return {"tone": "good", "text": "Approved and ready for production", "more": "Every condition holds."}
     if not open_ones:
-        more = "Every gate and condition holds. What is missing is the signature of somebody who did not train it."
+        more = "Every gate and condition holds. Only the signature of somebody who did not train it is missing."
         return {"tone": "warn", "text": "Ready for your decision", "more": more}
     named = ", ".join(name.replace("_", " ") for name in open_ones)
     return {"tone": "bad", "text": "Not ready for production", "more": f"These conditions do not hold: {named}."}

@@ -35,7 +35,7 @@ def unseen(inputs: pd.DataFrame, seen: Mapping[str, Sequence[object]], words: Ma
     """Find the rows with a code that training never saw, in each of the columns that have words."""
     for name, said in words.items():
         new = ~inputs[name].isin(seen[name]).to_numpy()
-        yield f"the {said} is one that the training data do not have", new
+        yield f"the {said} does not occur in the training data", new
 
 
 def far_beyond(inputs: pd.DataFrame, ranges: Mapping[str, Sequence[float]], words: Mapping[str, str]) -> Iterator[Rule]:

@@ -12,16 +12,16 @@ SCHEMA = EvidenceSchema(
     baselines=(
         Baseline(
             "year_before", words="frequent visits in the year before", required=True,
-            note="Where the year before is not known, an enrolment stands between those with frequent visits and those "
-            "without.",
+            note="Where the previous year is not known, an enrolment is ranked between those with frequent visits and "
+            "those without.",
         ),
         Baseline(
             "chronic_diseases", words="chronic diseases", required=True,
-            note="Children were not asked; they count as having none.",
+            note="Children were not asked and count as having none.",
         ),
         Baseline(
             "logistic", words="logistic regression", probability=True, fitted=True,
-            note="It gets the same inputs and folds as the model.",
+            note="Fitted on the same inputs and folds as the model.",
         ),
     ),
     # Age and sex are none: no version has to draw on them.

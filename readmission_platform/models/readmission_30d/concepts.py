@@ -16,26 +16,26 @@ from readmission_platform.models.readmission_30d.inputs import COMMON_DRUGS
 
 DISCHARGED = {
     1: "discharged home",
-    2: "moved to another short-term hospital",
+    2: "transferred to another short-term hospital",
     3: "discharged to a skilled nursing facility",
     4: "discharged to an intermediate care facility",
-    5: "moved to another kind of inpatient care",
+    5: "transferred to another kind of inpatient care",
     6: "discharged home with home health care",
-    7: "left against advice",
+    7: "left against medical advice",
     8: "discharged home with intravenous therapy",
     9: "admitted here as an inpatient",
-    10: "newborn moved to another hospital",
+    10: "newborn transferred to another hospital",
     12: "expected back as an outpatient",
-    15: "moved to a swing bed",
+    15: "transferred to a swing bed",
     16: "referred elsewhere as an outpatient",
     17: "referred here as an outpatient",
     22: "discharged to rehabilitation",
     23: "discharged to a long-term care hospital",
     24: "discharged to a nursing facility (Medicaid)",
-    27: "moved to a federal facility",
+    27: "transferred to a federal facility",
     28: "discharged to psychiatric care",
-    29: "moved to a critical access hospital",
-    30: "moved to another kind of facility",
+    29: "transferred to a critical access hospital",
+    30: "transferred to another kind of facility",
 }
 ADMITTED_AS = {
     1: "emergency admission",
@@ -51,8 +51,8 @@ CAME_FROM = {
     4: "came from another hospital",
     5: "came from a skilled nursing facility",
     6: "came from another health care facility",
-    7: "came through the emergency room",
-    8: "brought by court or police",
+    7: "came through the emergency department",
+    8: "came through court or law enforcement",
     10: "came from a critical access hospital",
     11: "normal delivery",
     12: "premature delivery",
@@ -128,12 +128,12 @@ def _chapter(code: Any) -> str | None:
 
 def _first_diagnosis(row: Row) -> str | None:
     found = _chapter(row["diag_1"])
-    return f"first diagnosis: {found}" if found else None
+    return f"primary diagnosis: {found}" if found else None
 
 
 def _further_diagnoses(row: Row) -> str | None:
     found = list(dict.fromkeys(filter(None, (_chapter(row["diag_2"]), _chapter(row["diag_3"])))))
-    return f"further diagnoses: {', '.join(found)}" if found else None
+    return f"secondary diagnoses: {', '.join(found)}" if found else None
 
 
 def _age(row: Row) -> str | None:
@@ -181,8 +181,8 @@ CONCEPTS = (
     Concept("admission source", ("admission_source_id", "admission_source_id_rate"),
             named("admission_source_id", CAME_FROM)),
     Concept("length of stay", ("time_in_hospital",), lambda row: f"stay of {counted(row['time_in_hospital'], 'day')}"),
-    Concept("first diagnosis", ("diag_1_chapter", "diag_1_rate", "diag_1_category_rate"), _first_diagnosis),
-    Concept("further diagnoses", ("diag_2_chapter", "diag_2_rate", "diag_2_category_rate",
+    Concept("primary diagnosis", ("diag_1_chapter", "diag_1_rate", "diag_1_category_rate"), _first_diagnosis),
+    Concept("secondary diagnoses", ("diag_2_chapter", "diag_2_rate", "diag_2_category_rate",
                                   "diag_3_chapter", "diag_3_rate", "diag_3_category_rate"), _further_diagnoses),
     Concept("number of diagnoses", ("number_diagnoses",),
             lambda row: f"{counted(row['number_diagnoses'], 'diagnosis', 'diagnoses')} recorded"),

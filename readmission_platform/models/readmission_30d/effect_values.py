@@ -57,7 +57,7 @@ _NAMES = {
     "admission_source_id": "admission source",
     "payer_code": "payer",
     "medical_specialty": "admitting specialty",
-    "diag_1": "first diagnosis",
+    "diag_1": "primary diagnosis",
     "diag_2": "second diagnosis",
     "diag_3": "third diagnosis",
     "A1Cresult": "A1C",

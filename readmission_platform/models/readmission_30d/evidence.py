@@ -10,7 +10,7 @@ from readmission_platform.encounters.history import HISTORY_COLUMNS
 from readmission_platform.evaluation.estimates.schema import Attribute, Baseline, EvidenceSchema, InformationSource
 from readmission_platform.evaluation.words import Words
 
-_BY_HAND = "Worked out as far as the columns of the source allow, which is less than a ward has at hand."
+_BY_HAND = "Calculated as far as the source's columns allow; a ward would have more information at hand."
 SCHEMA = EvidenceSchema(
     attributes=(
         Attribute("gender", words="gender", gate="gender"),
@@ -24,7 +24,7 @@ SCHEMA = EvidenceSchema(
         Baseline("number_inpatient", words="inpatient stays in the past year", required=True),
         Baseline(
             "logistic", words="logistic regression", probability=True, fitted=True,
-            note="It gets the same inputs and folds as the model.",
+            note="Fitted on the same inputs and folds as the model.",
         ),
     ),
     # By where a hospital's feed takes them from. Race, gender, age and payer are none: no version has to draw on them.

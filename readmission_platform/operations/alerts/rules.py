@@ -182,7 +182,7 @@ def signals_of_models(config: AlertsConfig, models: Mapping[str, str | None], at
         if problem is None:
             found.append(signal)
             continue
-        failed = replace(signal, active=True, what=f"Nothing of the model is loaded: {problem}", where="configuration")
+        failed = replace(signal, active=True, what=f"The model is not loaded: {problem}", where="configuration")
         found += _raised(config, failed, {"service": CONFIGURATION})
     return found
 

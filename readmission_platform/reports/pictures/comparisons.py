@@ -58,7 +58,7 @@ def groups_png(groups: Mapping[str, Mapping[str, Mapping[str, Any]]], wording: W
     ]
     figure = make_figure(max(2.6, 1.4 + 0.34 * len(members)))
     left, right = figure.subplots(1, 2, sharey=True)
-    dress(left, title="Does it hold for every group?", x="Observed / expected (1 is right)", y="")
+    dress(left, title="Does it work for every group?", x="Observed / expected (1 is ideal)", y="")
     dress(right, title="", x="AUROC", y="")
     if not members:
         nothing_to_draw(left)
@@ -165,7 +165,7 @@ def seeds_png(seeds: Mapping[str, Any], wording: Wording) -> bytes:
         axes.axvline(row["mean"], color=REFERENCE, linestyle="--", linewidth=1)
         axes.set_yticks([0], [_two_lines(wording.short(row["name"]))])
         axes.ticklabel_format(axis="x", useOffset=False)
-    grid[0].set_title("How much is chance: the same recipe with other seeds", loc="left", fontsize=12,
+    grid[0].set_title("How much is due to chance: the same recipe with other seeds", loc="left", fontsize=12,
                       fontweight="bold")  # fmt: skip
     grid[0].legend(loc="upper right", frameon=False, fontsize=8, ncols=2)
     return png(figure)

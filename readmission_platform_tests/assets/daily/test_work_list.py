@@ -116,7 +116,7 @@ def test_the_list_ends_with_those_to_judge_by_hand(odd_home: Home):
     rows = pd.read_parquet(files(odd_home, ODD_DAY) / "work_list.parquet")
     assert list(rows["status"]) == ["scored"] * 23 + [JUDGE_BY_HAND] * 4
     page = (files(odd_home, ODD_DAY) / "work_list.html").read_text("utf-8")
-    assert "judge by hand: 4 encounters" in page
+    assert "use your own judgement: 4 encounters" in page
     assert "Simulated date" not in page  # this day came as a file of its own
     replayed = files(odd_home, odd_home.landed()[-1]) / "work_list.html"
     assert "Simulated date" in replayed.read_text("utf-8")

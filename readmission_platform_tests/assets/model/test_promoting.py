@@ -36,7 +36,7 @@ def test_without_shadow_days_nothing_goes_into_production(challenged_home: Home,
     home.command("approve", "--version", "2", "--reason", "in a hurry")
     outcome = home.command("promote", "--version", "2", "--replace")
     assert outcome.code == 3
-    assert "0 of 3 days scored in the shadow" in outcome.err
+    assert "0 of 3 days scored in shadow mode" in outcome.err
     assert home.stages == {"staging": "2", "production": "1"}
 
 

@@ -284,7 +284,9 @@ def test_a_version_with_full_windows_waits_for_monitoring_and_is_held_back_by_it
     shadowed_home: Home, changing: Callable[[Home], Home], tmp_path: Path
 ):
     home = changing(shadowed_home)
-    assert condition(home)["detail"].startswith("0 of the latest 1 windows drifted, alarm from 1; accepted drift: ")
+    assert condition(home)["detail"].startswith(
+        "0 of the latest 1 windows drifted; the alarm starts at 1; accepted drift: "
+    )
 
     days = home.landed()
     assert home.command("score", "--from", days[0], "--to", days[-1]).code == 0
@@ -304,4 +306,6 @@ def test_a_version_with_full_windows_waits_for_monitoring_and_is_held_back_by_it
     assert "2 of the latest 2 windows drifted" in held["detail"]
     checks = looked_at(strict)
     assert not checks[ALARM_CHECK].passed
-    assert "Version 2 in staging sees other encounters than it was trained on" in str(checks[ALARM_CHECK].description)
+    assert "Version 2 in staging now sees encounters unlike those it was trained on" in str(
+        checks[ALARM_CHECK].description
+    )

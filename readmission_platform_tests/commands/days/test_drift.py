@@ -117,7 +117,7 @@ def test_what_is_no_number_of_an_event_is_one_clear_line(home: Home, given: str)
     outcome = home.command("drift", "withdraw", "--reason", "typo", "--", given)
     assert outcome.code == 2
     assert outcome.err.splitlines() == [
-        f"error: '{given}' is no number of an event: give a whole number from 1 on, as the list has it"
+        f"error: '{given}' is not an event number: give a whole number, 1 or more, as in the list"
     ]
 
 

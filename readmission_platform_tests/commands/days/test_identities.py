@@ -102,7 +102,7 @@ def test_a_dry_run_shows_the_conditions_and_changes_nothing(home: Home):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("merge", "x", "y", "--reason", "r"), 2, "no number of a patient"),
+        (("merge", "x", "y", "--reason", "r"), 2, "not a patient number"),
         (("merge", "1", "2", "--reason", "r"), 2, "nothing is known of a patient"),
         (("merge", "1", "2"), 2, "--reason"),
     ],
@@ -122,7 +122,7 @@ def test_what_was_not_joined_cannot_be_parted(home: Home):
 def test_what_is_no_number_of_an_event_is_one_clear_line(home: Home):
     outcome = home.command("identities", "part", "abc", "--reason", "typo")
     assert outcome.code == 2
-    assert outcome.err.startswith("error: 'abc' is no number of an event")
+    assert outcome.err.startswith("error: 'abc' is not an event number")
     assert len(outcome.err.splitlines()) == 1
 
 
@@ -134,7 +134,7 @@ def test_a_person_is_not_joined_with_itself_however_long_the_chain(home: Home):
     for pair in ((new, known), (known, new)):
         refused = home.command("identities", "merge", *pair, "--reason", "again, or the other way round")
         assert refused.code == 3
-        assert f"they are one already (event {event})" in refused.err
+        assert f"they are already merged (event {event})" in refused.err
         assert len(refused.err.strip().splitlines()) == 1
     with home.ledger() as ledger:
         assert len(ledger.events(kind="identities_merged")) == 1

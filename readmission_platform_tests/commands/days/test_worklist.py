@@ -65,7 +65,7 @@ def test_it_says_where_the_page_is_and_makes_it_if_it_is_gone(lived_home: Home, 
         (["--date", "yesterday"], "not a date"),
         (["--date", "20260105"], "not a date"),
         (["--format", "pdf"], "choose table, csv, json, html-path"),
-        (["--format", "csv", "--json"], "exclude each other"),
+        (["--format", "csv", "--json"], "cannot be used together"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line_and_exit_code_two(lived_home: Home, options: list[str], said: str):
@@ -91,7 +91,7 @@ def test_a_day_that_was_emptied_has_an_empty_list_and_one_set_aside_has_none(
     path.write_text(whole.partition("\n")[0] + "\n", encoding="utf-8")
     emptied = home.command("score", "--date", day)
     assert emptied.code == 0
-    assert f"the former list of {day} is taken back" in emptied.err
+    assert f"the earlier list of {day} is withdrawn" in emptied.err
     assert day in next(each["what"] for each in home.command("alerts", "list", "--json").json
                        if each["subject"] == "daily_discharges/volume_as_usual")  # fmt: skip
     shown = home.command("worklist", "--date", day)

@@ -209,7 +209,7 @@ def test_once_people_have_adopted_roles_no_demonstration_counts_any_more(ledger:
     adopt(ledger, "roles_adopted", STAFFED_ROLES, demo_signer(ledger, tmp_path))
     adopt(ledger, "roles_adopted", STAFFED_ROLES, ADMIN)
     assert counting_demo_keys(ledger.events()) == {}
-    with pytest.raises(Refused, match="no demo approver here"):
+    with pytest.raises(Refused, match="not a demo approver here"):
         adopt(ledger, "monitoring_adopted", MONITORING, demo_signer(ledger, tmp_path))
 
 
@@ -217,7 +217,7 @@ def test_in_a_ledger_of_production_no_demonstration_counts_whatever_the_process_
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     with Ledger(url, model=MODEL, environment="production") as ledger:
         demo = demo_signer(ledger, tmp_path)
-        with pytest.raises(Refused, match="no demo approver here"):
+        with pytest.raises(Refused, match="not a demo approver here"):
             adopt(ledger, "roles_adopted", ROLES, demo)
         assert counting_demo_keys(ledger.events()) == {}
         # And there is a way back from roles that somebody slipped in: they never counted.

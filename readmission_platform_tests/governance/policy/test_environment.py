@@ -231,7 +231,7 @@ def test_a_demo_approver_announced_in_a_models_stream_is_none(any_ledger: Ledger
     key = public_key_text(KEYS["stranger"])
     second.append("demo_approver_created", {"identity": "stranger", "public_key": key, "demo": True}, actor="x")
     assert demo_keys(second.events()) == {}
-    with pytest.raises(Refused, match="no demo approver"):
+    with pytest.raises(Refused, match="not a demo approver"):
         adopt(second, "roles_adopted", STRANGERS_ROLES, Signer("stranger", KEYS["stranger"], demo=True))
 
 

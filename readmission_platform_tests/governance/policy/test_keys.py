@@ -117,7 +117,7 @@ def test_roles_that_give_two_people_one_key_are_refused(ledger: Ledger):
     [
         (lambda ledger: revoked(ledger, "clinician", Signer("ops", KEYS["ops"])), "may not do this"),
         (lambda ledger: revoked(ledger, "clinician", Signer("admin", KEYS["ops"])), "registered key"),
-        (lambda ledger: revoked(ledger, "admin"), "nobody would be left who may administer"),
+        (lambda ledger: revoked(ledger, "admin"), "nobody would be left with the permission administer"),
         (lambda ledger: revoked(ledger, reason="  "), "no reason"),
         (lambda ledger: rotated(ledger, new=KEYS["second"]), "is, or was, a key of somebody here"),
         (lambda ledger: rotated(ledger, new=KEYS["clinician"]), "is, or was, a key of somebody here"),

@@ -73,7 +73,7 @@ def test_a_second_approval_of_the_same_person_does_not_count_as_another(ledger: 
     given = approvals(ledger)
     forge_promotion(ledger, [given[0], given[2]], approvals_required=2)
     result, detail = checked(ledger, scenario)["approvals_counted"]
-    assert (result, "second one of the same person" in detail) == ("fail", True)
+    assert (result, "second approval by the same person" in detail) == ("fail", True)
 
 
 def test_an_approval_that_another_promotion_counted_is_spent(ledger: Ledger):

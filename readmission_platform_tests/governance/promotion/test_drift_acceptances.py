@@ -218,7 +218,7 @@ def test_an_acceptance_that_nobody_gave_who_may_counts_for_nothing_and_is_named_
     scenario.set_facts(drift=judged_windows(accepted=("payer_code",), acceptances=(seq,)))
     condition = next(item for item in scenario.decide().conditions if item.name == "no_drift_alarm")
     assert condition.blocks
-    assert "by nobody who may" in condition.detail
+    assert "by nobody with the permission" in condition.detail
 
 
 def test_it_ends_with_its_day_and_what_was_promoted_by_it_stays_proper(scenario: Scenario):

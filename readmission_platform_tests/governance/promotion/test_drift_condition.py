@@ -39,13 +39,13 @@ def test_an_older_judgement_does_not_stand_in_for_the_latest_window(ledger: Ledg
 def test_one_drifted_window_is_told_and_holds_nobody_back(ledger: Ledger):
     found = drift_condition(ledger, judged_windows(closed=5, drifted=(4,), columns=("age", "risk")))
     assert not found.blocks
-    assert found.detail == "1 of the latest 3 windows drifted, alarm from 2 (window 4: age, risk)"
+    assert found.detail == "1 of the latest 3 windows drifted; the alarm starts at 2 (window 4: age, risk)"
 
 
 def test_where_there_are_fewer_windows_than_an_alarm_takes_none_of_them_may_have_drifted(ledger: Ledger):
     found = drift_condition(ledger, judged_windows(closed=1, drifted=(1,), columns=("age",)))
     assert found.blocks
-    assert found.detail == "1 of the latest 1 windows drifted, alarm from 1 (window 1: age)"
+    assert found.detail == "1 of the latest 1 windows drifted; the alarm starts at 1 (window 1: age)"
 
 
 @pytest.mark.parametrize("drifted", [(4, 5), (3, 4, 5)])

@@ -91,5 +91,5 @@ def test_a_day_that_has_not_begun_is_refused_in_one_line_that_says_where_it_is_w
     check_days([today.isoformat(), (today - timedelta(days=1)).isoformat()], rules)
     with pytest.raises(BadInput, match=f"to today, which is {today} in America/New_York"):
         check_days([(today + timedelta(days=1)).isoformat()], rules)
-    with pytest.raises(BadInput, match="2019-12-31 is no day from 2020-01-01"):
+    with pytest.raises(BadInput, match="2019-12-31 is not a day from 2020-01-01"):
         check_days(["2019-12-31"], rules)

@@ -33,7 +33,7 @@ def judged(
 def test_all_is_well_when_everything_is_known_and_in_order():
     assert judged() == {
         "tone": "good", "text": "All is well",
-        "more": "Every day is complete, there is no drift alarm, and the model does what validation promised.",
+        "more": "Every day is complete, there is no drift alarm, and the model does as well as validation promised.",
     }  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def test_right_after_a_first_run_nothing_has_been_judged():
 
 def test_what_is_not_known_yet_is_not_called_well():
     found = judged(without=("days_incomplete",))
-    assert (found["tone"], found["text"]) == ("warn", "In order as far as is known")
+    assert (found["tone"], found["text"]) == ("warn", "In order as far as we know")
     assert "complete" in found["more"]
     assert judged(alerts=None)["more"] == "Runs are not being observed."
 

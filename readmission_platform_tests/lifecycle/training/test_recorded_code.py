@@ -103,7 +103,7 @@ def test_recorded_code_that_cannot_be_run_is_told_by_the_kind_of_error_alone(
     [
         (None, "not recorded"),
         ("0" * 40 + "-dirty", "uncommitted changes"),
-        ("1.0+0123456789ab", "no commit"),
+        ("1.0+0123456789ab", "not a commit"),
         ("0" * 40, "does not have"),
     ],
 )

@@ -57,7 +57,7 @@ def test_more_frequent_years_never_lower_the_risk(inputs: pd.DataFrame, fitted: 
 
 def test_a_rate_of_coinsurance_that_nobody_had_is_withheld(inputs: pd.DataFrame, fitted: CrossValidated) -> None:
     found = withheld(fitted, inputs.head(3).assign(coinsurance=[25, 75, 0]))
-    assert found == [None, "the rate of coinsurance is one that the training data do not have", None]
+    assert found == [None, "the rate of coinsurance does not occur in the training data", None]
 
 
 def test_the_allow_list_names_what_a_model_contains_and_no_more(fitted: CrossValidated) -> None:

@@ -34,7 +34,7 @@ def test_every_concept_of_the_model_is_shuffled_once(small_study: SmallStudy) ->
     frame = small_study.inputs.head(200)
     reference, shuffled = shuffled_scores(small_study.fitted.model, frame, CONCEPTS, seed=1)
     assert set(shuffled) <= {concept.name for concept in CONCEPTS}
-    assert {"discharge", "inpatient stays and emergency visits", "first diagnosis"} <= set(shuffled)
+    assert {"discharge", "inpatient stays and emergency visits", "primary diagnosis"} <= set(shuffled)
     raw = small_study.fitted.model.classifier.predict_proba(frame)[:, 1]
     assert np.allclose(reference, raw)
     assert not np.allclose(shuffled["inpatient stays and emergency visits"], reference)
