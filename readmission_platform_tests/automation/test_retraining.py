@@ -130,7 +130,7 @@ def test_a_version_that_collects_its_shadow_days_is_not_pushed_out(hospital: Hos
         scenario.train("2")
         scenario.stage("2")
     waiting = record_of(hospital.home, "staging")
-    assert "0 of 14 days in the shadow" in (collecting(hospital.home.lake, waiting, needed=14) or "")
+    assert "0 of 14 shadow days" in (collecting(hospital.home.lake, waiting, needed=14) or "")
     assert collecting(hospital.home.lake, waiting, needed=0) is None
     assert collecting(hospital.home.lake, None, needed=14) is None
 

@@ -55,7 +55,7 @@ def test_accepted_drift_lets_a_version_go_live_and_is_named_wherever_that_shows(
     said = f"{COLUMN} until {later(home, 60)} by demo-approver (demonstration)"
     assert home.command("review", "2").code == 0
     page = (home.path / "reports" / "readmission_30d" / "2" / "review.html").read_text(encoding="utf-8")
-    assert "Drift that was accepted" in page
+    assert "Accepted drift" in page
     assert home.command("approve", "--version", "2", "--reason", "reviewed").code == 0
     promoted = home.command("promote", "--version", "2", "--replace", "--reason", "refresh")
     assert promoted.code == 0, promoted.err
