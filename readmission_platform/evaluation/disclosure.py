@@ -133,6 +133,9 @@ def shown_estimates(estimates: Mapping[str, Any]) -> dict[str, Any]:
         for name in (f"equalised_odds_{attribute}", f"auroc_gap.{attribute}") if hidden else ():
             if name in entries:
                 entries[name] |= {"n": None, "positives": None}
+        # The gap and the figure of one group are the figure of the other, as exactly as the less exact of the two.
+        if hidden and (gap := entries.get(f"auroc_gap.{attribute}")):
+            gap |= {figure: _rounded(gap.get(figure), COVER_DIGITS) for figure in _FIGURES}
     return shown
 
 

@@ -48,7 +48,8 @@ def registry_of(figures: Mapping[str, pd.DataFrame]) -> "CollectorRegistry":
     registry = CollectorRegistry()
     age = Gauge(f"{PREFIX}_newest_day_timestamp_seconds", "Last day a figure is about, as the start of it in UTC.",
                 ("model", "figure"), registry=registry)  # fmt: skip
-    visible = {model: table[~shown(table)["hidden"]] for model, table in figures.items() if len(table)}
+    seen = {model: shown(table) for model, table in figures.items() if len(table)}
+    visible = {model: table[~table["hidden"]] for model, table in seen.items()}
     newest = [newest_rows(table).assign(model=model) for model, table in visible.items() if len(table)]
     if not newest:
         return registry

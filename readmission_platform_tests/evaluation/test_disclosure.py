@@ -137,6 +137,9 @@ def test_three_people_of_unknown_gender_are_in_no_estimate_by_subtraction(make_r
     assert exact["equalised_odds_gender"]["n"] == 2997
     for name in ("equalised_odds_gender", "auroc_gap.gender"):
         assert (shown[name]["n"], shown[name]["positives"]) == (None, None)
+    # One group's AUROC and the gap are the other's: its exact value would fit one number of people only.
+    gap = shown["auroc_gap.gender"]["value"]
+    assert gap == round(gap, 3) == pytest.approx(exact["auroc_gap.gender"]["value"], abs=5e-4)
     counts = [entry["n"] for entry in shown.values() if entry["n"] is not None]
     assert not [count for count in counts if 0 < 3000 - count <= 10]
     assert None in {shown[f"observed_expected.gender.{name}"]["n"] for name in ("Female", "Male")}

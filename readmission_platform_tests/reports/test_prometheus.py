@@ -7,6 +7,7 @@ import pandas as pd
 from prometheus_client.parser import text_string_to_metric_families
 
 from readmission_platform.evaluation.operation import figures as made
+from readmission_platform.evaluation.operation.shown import shown
 from readmission_platform.reports.prometheus import exposition, newest_rows
 
 
@@ -63,6 +64,18 @@ def test_intervals_are_gauges_of_their_own_where_there_are_any():
     assert samples["readmission_live_auroc_low"] == {("all", "1", "measured"): 0.6}
     assert samples["readmission_live_auroc_high"] == {("all", "1", "measured"): 0.7}
     assert "readmission_mean_risk_low" not in samples
+
+
+def test_a_share_is_no_more_exact_than_on_the_page_where_a_day_is_hidden():
+    scored = pd.DataFrame({"day": "2026-01-01", "model_version": "1", "risk": [0.1] * 148 + [0.4] * 40,
+                           "band": ["low"] * 148 + ["high"] * 40, "flagged": False, "status": "scored"})  # fmt: skip
+    volumes = pd.DataFrame({"day": ["2026-01-01"], "received": 190, "accepted": 188, "quarantined": 2, "duplicate": 0})
+    table = made.long_table([*made.volumes(volumes), *made.scores(scored, ["low", "high"])])
+    shares = samples_of(table)["readmission_risk_band_share"]
+    visible = shown(table)
+    on_page = visible[(visible["figure"] == "risk_band_share") & ~visible["hidden"]]
+    assert sorted(shares.values()) == sorted(on_page["value"])
+    assert 148 / 188 not in shares.values()
 
 
 def test_how_new_a_figure_is_can_be_seen():

@@ -20,7 +20,7 @@ from readmission_platform.assets.presentation import (
     table,
 )
 from readmission_platform.config.monitoring import PerformanceConfig
-from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
+from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, rough_count
 from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.live import reliability
 from readmission_platform.evaluation.words import Words
@@ -63,7 +63,8 @@ _ACTION = (
 )
 _ASK = "Ask for the outcomes of these days; `readmission outcomes --from --to` takes them in."
 _LISTED = 10
-_FIGURES = ["value", "low", "high", "n", "positives"]
+_COUNTS = ["n", "positives"]
+_FIGURES = ["value", "low", "high", *_COUNTS]
 
 
 def performance_asset(model: ModelAssets) -> dg.AssetsDefinition:
@@ -230,10 +231,12 @@ def _period(judged: pd.DataFrame) -> str:
 
 
 def _figures(rows: pd.DataFrame, keys: list[str]) -> dg.MetadataValue:
+    """Show figures, and about how many they are of: exact, these would tell beside the days what is hidden of one."""
     columns = [*keys, *_FIGURES, "promised", "result"]
-    return table(
-        {name: None if pd.isna(cell) else cell for name, cell in row.items()} for row in _records(rows[columns])
-    )
+    shown = rows[columns].rename(columns={name: f"about {name}" for name in _COUNTS})
+    for name in _COUNTS:
+        shown[f"about {name}"] = rows[name].map(lambda count: rough_count(int(count)), na_action="ignore")
+    return table({name: None if pd.isna(cell) else cell for name, cell in row.items()} for row in _records(shown))
 
 
 def _reconciled(months: pd.DataFrame) -> list[dict[str, Any]]:
