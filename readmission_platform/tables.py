@@ -110,7 +110,8 @@ def show_gate(console: Console, result: Mapping[str, Any]) -> None:
     passed, name = result["result"] == "pass", _gate_name(result)
     said = {"fail": "failed", "insufficient": "could not be judged", "pass": "passed"}[result["result"]]
     observed = interval_text({"value": result["observed"], "low": result["low"], "high": result["high"]})
-    why = f" ({result['detail']})" if result["result"] == "insufficient" else ""
+    # Of groups it names the one whose figure is shown.
+    why = f" ({result['detail']})" if result["detail"] not in ("", "within the limit") else ""
     lines = [f"{said}{why}; observed {observed}, limit {result['limit']}", result["rule"],
              f"{'If it fails' if passed else 'What to do'}: {result['action']}"]  # fmt: skip
     console.print(f"\n[bold]{name}[/]: {escape(chr(10).join(lines))}", soft_wrap=True)
