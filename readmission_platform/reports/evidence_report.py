@@ -88,12 +88,13 @@ def evidence_html(document: Mapping[str, Any]) -> str:
 
 
 def _judged(gates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Count the candidate gates, and how many of them passed; name those that could not be judged."""
+    """Count the candidate gates, how many of them passed, and the others; name those that could not be judged."""
     asked = [gate for gate in gates if gate["stage"] == "candidate"]
     return {
         "asked": len(asked),
         "passed": sum(gate["result"] == "pass" for gate in asked),
         "unjudged": [gate for gate in asked if gate["result"] == INSUFFICIENT],
+        "others": len(gates) - len(asked),
     }
 
 

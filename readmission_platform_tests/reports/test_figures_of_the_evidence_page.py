@@ -184,6 +184,8 @@ def test_every_figure_is_what_its_label_says(page: str, rows: pd.DataFrame):
     assert set(shown) - ELSEWHERE == set(DEFINITIONS)
     for label, definition in DEFINITIONS.items():
         digits = len(shown[label].split()[0].partition(".")[2])
+        if label.startswith("AUROC gap"):  # no more exact than the figure of a group whose count is hidden
+            digits = min(digits, 3)
         # Half a unit of the last digit; and a row is not flagged in part here, nor are close scores grouped.
         assert first_number(shown[label]) == pytest.approx(definition(rows), abs=0.5 * 10**-digits + 1e-4), label
 

@@ -131,7 +131,7 @@ def _shown(each: Watched, rows: pd.DataFrame, found: Sequence[Verdict], workspac
 
 def _window_line(verdict: Verdict) -> dict[str, Any]:
     return {"window": verdict.window, "first day": verdict.first_day, "last day": verdict.last_day,
-            "rows": rough_count(verdict.rows), "drifted": "yes" if verdict.drifted else "no",
+            "rows, about": rough_count(verdict.rows), "drifted": "yes" if verdict.drifted else "no",
             "columns": ", ".join(verdict.columns), "accepted": ", ".join(verdict.accepted)}  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def decide_withdrawal(
     asked = asked_of(WITHDRAWN, model, request)
     found = [
         may_ask(asked, PERMISSION, roles_in_force(events), events=events, environment_name=environment_name, now=now),
-        condition("reason_given", bool(request.reason.strip()), request.reason or "no reason", "Give one."),
+        condition("reason_given", bool(request.reason.strip()), request.reason.strip() or "no reason", "Give one."),
         stands,
     ]
     return WithdrawalDecision(found, {}, events[-1].seq if events else 0, request=request)

@@ -99,7 +99,7 @@ def decide_identity(
     roles = roles_in_force(events)
     found = [
         may_ask(asked, PERMISSION, roles, events=events, environment_name=environment_name, now=now),
-        condition("reason_given", bool(request.reason.strip()), request.reason or "no reason", "Give one."),
+        condition("reason_given", bool(request.reason.strip()), request.reason.strip() or "no reason", "Give one."),
         _possible(request, proper),
     ]
     return IdentityDecision(found, {}, events[-1].seq if events else 0, request=request)

@@ -82,7 +82,9 @@ def decide_release(
     asked = asked_of(RELEASED, model, request)
     roles = roles_in_force(events)
     found = [may_ask(asked, "release", roles, events=events, environment_name=environment_name, now=now)]
-    found.append(condition("reason_given", bool(request.reason.strip()), request.reason or "no reason", "Give one."))
+    found.append(
+        condition("reason_given", bool(request.reason.strip()), request.reason.strip() or "no reason", "Give one.")
+    )
     faults = sorted({(cell.code, cell.column) for cell in stay})
     if not faults:
         detail = f"counted as missing: {counted(len(cells), 'cell')} of {counted(len(request.rows), 'row')}"

@@ -96,7 +96,9 @@ def decide_rollback(
         condition(
             "something_live", live is not None, f"production: {live or 'none'}", "There is nothing to roll back."
         ),
-        condition("reason_given", bool(request.reason.strip()), request.reason or "no reason", "Give a reason."),
+        condition(
+            "reason_given", bool(request.reason.strip()), request.reason.strip() or "no reason", "Give a reason."
+        ),
         condition(
             "target_known",
             record is not None,

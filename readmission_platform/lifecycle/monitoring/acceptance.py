@@ -132,7 +132,8 @@ def consider_acceptance(
         *(_has_drifted(name, drifted) for name in dict.fromkeys(asked.columns)),
         condition("until", 0 <= days <= config.acceptance_days, f"{asked.until} ({days} days from today)",
                   f"Name a day from today on, at most {config.acceptance_days} days ahead."),
-        condition("reason_given", bool(asked.reason.strip()), asked.reason or "no reason", "Give one: --reason."),
+        condition("reason_given", bool(asked.reason.strip()), asked.reason.strip() or "no reason",
+                  "Give one: --reason."),
         _changes_something(asked, wanted, already),
     ]  # fmt: skip
     signed = None

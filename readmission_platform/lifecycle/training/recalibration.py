@@ -173,7 +173,8 @@ def enough(matured: np.ndarray, rules: RecalibrationConfig, workspace: Workspace
     if int(matured.sum()) < rules.min_positives:
         words = workspace.contract.words
         raise Refused([f"fewer than {rules.min_positives} {words.events} have matured among what the version was not "
-                       "trained on; take in more outcomes (`readmission outcomes --date DAY`), or train a version"])  # fmt: skip
+                       "trained on; take in more outcomes (`readmission outcomes --date DAY`), or train a "
+                       "version"])  # fmt: skip
 
 
 def known_rows_of(recorded: Recorded, workspace: Workspace, identities: Identities, *, today: date) -> KnownRows:
