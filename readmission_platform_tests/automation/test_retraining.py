@@ -30,7 +30,7 @@ from readmission_platform_tests.support.scenario import Scenario
 
 MONITORING = monitoring_config(Settings(), "readmission_30d")
 SUNDAY = datetime(2026, 5, 3, 2, tzinfo=ZoneInfo("America/New_York"))
-UNDER_WAY = "a training is under way"
+UNDER_WAY = "a training run is under way"
 
 
 def record_of(home: Home, stage: str = "production") -> VersionRecord:
