@@ -6,24 +6,16 @@ the steps from data to predictions. What does not: what the jobs do, and how res
 
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from socket import gethostname
 from typing import Any
 
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError
-from dagster._core.remote_origin import (
-    ManagedGrpcPythonEnvCodeLocationOrigin,
-    RemoteJobOrigin,
-    RemoteRepositoryOrigin,
-)
-from dagster._core.storage.tags import HIDDEN_TAG_PREFIX, MAX_RETRIES_TAG, REPOSITORY_LABEL_TAG
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.storage.tags import MAX_RETRIES_TAG, REPOSITORY_LABEL_TAG
 from dagster._core.utils import make_new_run_id
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -45,6 +37,13 @@ from readmission_platform.lifecycle.days.replay import check_continues
 from readmission_platform.lifecycle.monitoring.acceptance import accept_everything_as_demo
 from readmission_platform.lifecycle.versions.stages import Stage
 from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.resources.own_runs import (
+    HOST_TAG,
+    PROCESS_TAG,
+    REPOSITORY,
+    close_runs_of_dead_processes,
+    from_location,
+)
 from readmission_platform.storage.tables import PREDICTIONS
 
 PRODUCTION_DAYS = 14
@@ -52,11 +51,6 @@ DEMO_ACCEPTANCE = (
     "demonstration: the replay is later than the training data and differs from it in these columns; nobody has looked "
     "at what that means for patients"
 )
-# For machines: the UI does not show tags of this prefix.
-PROCESS_TAG, HOST_TAG = f"{HIDDEN_TAG_PREFIX}readmission_process", f"{HIDDEN_TAG_PREFIX}readmission_host"
-
-_REPOSITORY = "__repository__"
-
 Progress = Callable[[str, float], None]
 
 logger = logging.getLogger(__name__)
@@ -87,7 +81,7 @@ class Launcher:
         self._since: str | None = None
         self.instance = dg.DagsterInstance.get()
         # Nobody has observed those yet, and nobody may ever come by here with a sensor.
-        self._unobserved = _close_runs_of_dead_processes(self.instance)
+        self._unobserved = close_runs_of_dead_processes(self.instance)
         self.timings = Timings()
         self._progress, self._part = progress, ""
 
@@ -136,7 +130,7 @@ class Launcher:
         # The UI lists runs on a job's page by this tag, which runs launched by the daemon get by themselves. What was
         # asked for at a terminal is not repeated behind the back of whoever stopped it.
         tags = {
-            REPOSITORY_LABEL_TAG: f"{_REPOSITORY}@{LOCATION}",
+            REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{LOCATION}",
             MAX_RETRIES_TAG: "0",
             PROCESS_TAG: f"{os.getpid()}",
             HOST_TAG: gethostname(),
@@ -151,7 +145,7 @@ class Launcher:
         configured |= {self.model.named(name): config for name, config in (ops or {}).items()}
         run_config: dict[str, Any] = dg.RunConfig(ops=configured).to_config_dict()  # type: ignore[no-untyped-call]
         run_id = make_new_run_id()
-        with self._reporting(), _from_our_location(self.instance, self.model.named(job)):
+        with self._reporting(), from_location(self.instance, self.model.named(job), location=LOCATION):
             try:
                 return self.definitions.resolve_job_def(self.model.named(job)).execute_in_process(
                     run_config={**run_config, "loggers": {TERMINAL_LOGGER: {}}},
@@ -210,50 +204,6 @@ class Launcher:
         give_back()
         self.timings.seconds.append((step, seconds))
         self._progress(f"{step}{self._part}", seconds)
-
-
-def _close_runs_of_dead_processes(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs as failed whose process on this machine is gone, and free the pool slots they hold; returns their ids.
-
-    Dagster's own run monitoring looks after the runs it launched, not after those of a command that was killed; such
-    a run would show as started for ever, and the next one would wait for its slot.
-    """
-    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-    closed = []
-    for run in instance.get_runs(filters=unfinished):
-        process = run.tags.get(PROCESS_TAG)
-        if process is None or run.tags.get(HOST_TAG) != gethostname() or _is_alive(int(process)):
-            continue
-        instance.report_run_failed(run, "The command that ran this was killed.")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-        closed.append(run.run_id)
-    return closed
-
-
-@contextmanager
-def _from_our_location(instance: dg.DagsterInstance, job: str) -> Iterator[None]:
-    """Have runs of a job recorded as runs of our code location, as those that the daemon launches are.
-
-    Without this the UI's timeline leaves them out, and running in this process offers no other way to say it.
-    """
-    target = LoadableTargetOrigin(executable_path=sys.executable, module_name="readmission_platform.definitions")
-    repository = RemoteRepositoryOrigin(ManagedGrpcPythonEnvCodeLocationOrigin(target, LOCATION), _REPOSITORY)
-    create: Any = instance.create_run_for_job
-    instance.create_run_for_job = partial(create, remote_job_origin=RemoteJobOrigin(repository, job))  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        instance.create_run_for_job = create  # type: ignore[method-assign]
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's, so it exists
-        return True
-    return True
 
 
 class _StepTimes(logging.Handler):

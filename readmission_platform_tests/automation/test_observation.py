@@ -174,7 +174,8 @@ def test_a_run_whose_process_was_killed_is_critical_where_the_work_list_hangs_on
 
 
 def test_a_run_of_a_killed_command_is_observed_when_the_next_command_closed_it(installed: Watched):
-    from readmission_platform.launcher import HOST_TAG, PROCESS_TAG, Launcher
+    from readmission_platform.launcher import Launcher
+    from readmission_platform.resources.own_runs import HOST_TAG, PROCESS_TAG
 
     ended = subprocess.Popen(["true"])
     ended.wait()
