@@ -9,10 +9,10 @@ themselves.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -82,15 +82,25 @@ def bootstrap(statistics: Statistics, *, clusters: int, rows: int, replicates: i
     if clusters >= 2:
         chunk = max(1, CHUNK_CELLS // max(rows, 1))
         chunks = replicate_counts(clusters=clusters, replicates=replicates, seed=seed, chunk=chunk)
-        cores = os.cpu_count() or 1
-        with ThreadPoolExecutor(max_workers=cores) as pool:
-            while waiting := list(islice(chunks, cores)):  # no more than these in memory
-                for found in pool.map(statistics, waiting):
-                    for key, values in found.items():
-                        drawn[key].append(values)
+        for found in _each(statistics, chunks):
+            for key, values in found.items():
+                drawn[key].append(values)
     estimates = {}
     for key, value in points.items():
         defined = np.isfinite(value) and drawn[key]
         low, high = percentile_interval(np.concatenate(drawn[key])) if defined else (float("nan"), float("nan"))
         estimates[key] = Estimate(value=value, low=low, high=high)
     return estimates
+
+
+def _each(statistics: Statistics, chunks: Iterator[Counts]) -> Iterator[Mapping[Key, FloatArray]]:
+    """Yield the statistics of each chunk, in order; the next ones are drawn meanwhile, a few ahead at most."""
+    cores = os.cpu_count() or 1
+    waiting: deque[Future[Mapping[Key, FloatArray]]] = deque()
+    with ThreadPoolExecutor(max_workers=cores) as pool:
+        for counts in chunks:
+            waiting.append(pool.submit(statistics, counts))
+            if len(waiting) > cores:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
