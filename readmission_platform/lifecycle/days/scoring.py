@@ -5,6 +5,7 @@ a day. What does not: which version scores a day, and who may ask (``assets.dail
 list that the care team is given (``work_lists``).
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,9 +18,15 @@ from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.promotion.identities import NOBODY_JOINED, Identities
 from readmission_platform.lifecycle.days.identities import known_identities
 from readmission_platform.lifecycle.workspace import Workspace
+from readmission_platform.models.contract import ModelContract
 from readmission_platform.models.scoring import Scorer
-from readmission_platform.storage.artifacts import load_artifact
+from readmission_platform.storage.artifacts import load_artifact, verified_content
 from readmission_platform.storage.tables import OUTCOMES, ModelLake
+
+# What is ready to score, by the digest of its artifact: the version in production, and one beside it in the shadow. To
+# prepare the reasons of one takes longer than to score a day.
+_READY: OrderedDict[str, tuple[ModelContract, Scorer]] = OrderedDict()
+_MOST_READY = 2
 
 
 @dataclass(frozen=True)
@@ -110,10 +117,20 @@ def score_rows(rows: pd.DataFrame, record: VersionRecord, read: InputVersions, w
 
 
 def load_scorer(workspace: Workspace, record: VersionRecord) -> Scorer:
-    """Load a version's artifact, verified against the ledger, ready to score; raises ``ArtifactRefused``."""
+    """Load a version's artifact, verified against the ledger, ready to score; raises ``ArtifactRefused``.
+
+    One that this process has loaded before is verified all the same, and not made ready again.
+    """
     contract, root = workspace.contract, workspace.registry.root
-    model = load_artifact(contract.estimator, root, str(record.artifact_path), digest=str(record.artifact_digest))
-    return Scorer(contract, model)
+    path, digest = str(record.artifact_path), str(record.artifact_digest)
+    verified_content(root, path, digest=digest)
+    of, scorer = _READY.pop(digest, (None, None))
+    if scorer is None or of is not contract:
+        scorer = Scorer(contract, load_artifact(contract.estimator, root, path, digest=digest))
+    _READY[digest] = contract, scorer
+    while len(_READY) > _MOST_READY:
+        _READY.popitem(last=False)
+    return scorer
 
 
 def known_rows(lake: ModelLake, delivered: pd.DataFrame, read: InputVersions) -> pd.DataFrame:
