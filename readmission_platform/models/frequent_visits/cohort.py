@@ -9,7 +9,6 @@ latest rows would be of one. Days of a replay are simulated, and follow each oth
 
 import hashlib
 
-import numpy as np
 import pandas as pd
 
 from readmission_platform.foundation.pseudonyms import pseudonyms
@@ -24,6 +23,8 @@ from readmission_platform.models.frequent_visits.feed import (
     YEAR,
     in_the_first_year_of_life,
 )
+from readmission_platform.models.tabular import cohort as tabular
+from readmission_platform.models.tabular.cohort import divided
 
 
 def eligible_enrolments(raw: pd.DataFrame, *, key: bytes, replay_share: float) -> pd.DataFrame:
@@ -49,38 +50,13 @@ def eligible_enrolments(raw: pd.DataFrame, *, key: bytes, replay_share: float) -
     kept = kept.loc[order].reset_index(drop=True)
     frame = kept[[name for name in COLUMNS if name != PERSON]].copy()
     frame.insert(1, "entity_key", pseudonyms(kept[PERSON], key, purpose="person"))
-    replayed = int(len(frame) * replay_share)
-    frame["part"] = ["development"] * (len(frame) - replayed) + ["replay"] * replayed
     frame[OUTCOME] = (kept[VISITS] >= FREQUENT).astype("int8")
-    return _with_clock(frame)
+    return divided(frame, replay_share)
 
 
 def with_matured(cohort: pd.DataFrame, matured: pd.DataFrame) -> pd.DataFrame:
-    """Add delivered enrolments whose year is over to the development part: after the source's own, day by day.
-
-    Parameters
-    ----------
-    cohort
-        As ``eligible_enrolments`` returns it.
-    matured
-        Accepted enrolments with ``entity_key``, ``start_date`` (text) and the outcome (0 or 1).
-    """
-    source = cohort.assign(**{DAY: pd.Series(None, index=cohort.index, dtype=object)})
-    known = cohort.loc[cohort["part"] == "development", ROW]
-    fresh = matured[~matured[ROW].isin(known)]
-    if fresh.empty:
-        return source
-    fresh = fresh.sort_values([DAY, YEAR, ROW], kind="stable")
-    added = fresh.assign(part="development", clock=0.0)
-    added[OUTCOME] = fresh[OUTCOME].astype("int8")
-    kept = source[~source[ROW].isin(fresh[ROW])]
-    development = kept["part"] == "development"
-    frame = pd.concat([kept[development], added[list(source.columns)], kept[~development]], ignore_index=True)
-    return _with_clock(frame)
-
-
-def _with_clock(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(clock=np.arange(len(frame)) / max(len(frame), 1))
+    """Add delivered enrolments whose year is over to the development part; see ``tabular.cohort``."""
+    return tabular.with_matured(cohort, matured, row=ROW, day=DAY, outcome=OUTCOME, order=[YEAR, ROW])
 
 
 def cohort_flow(raw: pd.DataFrame, cohort: pd.DataFrame) -> dict[str, int]:
