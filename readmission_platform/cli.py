@@ -12,7 +12,7 @@ import typer
 
 from readmission_platform.commands import alerts as alerting
 from readmission_platform.commands import audit as auditing
-from readmission_platform.commands import installation
+from readmission_platform.commands import installation, new_model
 from readmission_platform.commands import keys as signing_keys
 from readmission_platform.commands import policy as policies
 from readmission_platform.commands.days import daily, drift, history, identities, monitor, worklist
@@ -69,6 +69,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 INSTALLATION: dict[str, Callable[..., None]] = {
     "setup": installation.setup,
     "models": installation.models,
+    "new-model": new_model.new_model,
     "pages": installation.pages,
     "dev": installation.dev,
     "mlflow-ui": installation.mlflow_ui,

@@ -21,6 +21,11 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TAG = r"^[A-Za-z0-9_.-]{1,63}$"
 
 
+def is_model_name(name: str) -> bool:
+    """Tell whether a name is one that models, and the prefixes of their assets, may have."""
+    return _NAME.fullmatch(name) is not None
+
+
 class ModelAttributes(Frozen):
     """What ``defs.yaml`` says of a model in this installation."""
 
@@ -32,7 +37,7 @@ class ModelAttributes(Frozen):
 
     @model_validator(mode="after")
     def _prefix_is_a_name(self) -> "ModelAttributes":
-        if self.prefix and not _NAME.fullmatch(self.prefix):
+        if self.prefix and not is_model_name(self.prefix):
             raise ValueError("prefix has to be lower-case letters, digits and underscores, beginning with a letter")
         return self
 
@@ -118,6 +123,6 @@ def models_in_use(current: Settings) -> Models:
 
 def _entry(file: Path) -> ModelEntry:
     name = file.parent.name
-    if not _NAME.fullmatch(name):
+    if not is_model_name(name):
         raise ConfigurationError(f"{file.parent}: a model's name has lower-case letters, digits and underscores only")
     return ModelEntry(name=name, **read_yaml(file, ModelDefs).attributes.model_dump())

@@ -89,8 +89,8 @@ class Looked:
         Share of missing values of each input that has any.
     left_out
         Why columns are no inputs.
-    groups, baseline
-        What fairness is judged for; and the input that ranks best by itself, with its sign.
+    groups, baseline, telling
+        What fairness is judged for; the input that ranks best by itself, with its sign; and the inputs that tell most.
     """
 
     rows: int
@@ -112,6 +112,7 @@ class Looked:
     left_out: dict[str, str]
     groups: tuple[Group, ...]
     baseline: tuple[str, int]
+    telling: tuple[str, ...]
     distinct: float = 0.0
     warnings: tuple[str, ...] = field(default=())
 
@@ -173,6 +174,7 @@ def look(table: pd.DataFrame, asked: Asked) -> Looked:
         whole_numbers=found.whole, numbers=found.numbers, texts=found.texts, dates=tuple(found.dates),
         missing={name: float(inputs[name].isna().mean()) for name in names if inputs[name].isna().any()},
         left_out=found.left_out, groups=_groups(inputs, found, asked), baseline=(best, 1 if ranked[best] > 0.5 else -1),
+        telling=tuple(map(str, told.index[:3])),
         distinct=distinct, warnings=tuple(warnings),
     )  # fmt: skip
 

@@ -1,0 +1,289 @@
+"""Writing the package of a new model, and writing it again when its template has changed (copier).
+
+What belongs here: what a template is told, and running copier. What does not: looking at the table, and limits.
+
+A template is told everything in one answer, ``model``. It lives in this checkout, ``readmission_platform/templates``,
+or in a repository of its own with the same questions (``copier.yml``); an update merges what has changed in it, since
+the commit that a model was made from, with what was changed by hand. So both have to be committed.
+"""
+
+import hashlib
+import importlib
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from readmission_platform.foundation.errors import BadInput, Conflict
+from readmission_platform.governance.policy.required import required_gates
+from readmission_platform.models.contract import ModelContract, SourceRequest
+from readmission_platform.models.tabular.estimator import BOOSTING, estimator_class
+from readmission_platform.models.tabular.source import FOLDER, MINIMUM_ROWS
+from readmission_platform.scaffolding.proposal import Measured, measure, proposed_limits, thresholds
+from readmission_platform.scaffolding.table import Looked, days_since
+
+PACKAGE = "readmission_platform.models"
+ANSWERS = "template.yaml"
+# A window of monitoring holds so many rows at least, and no version goes live before one was judged.
+_WINDOW, _SHADOW_DAYS, _DAYS = 200, 8, 22
+_GENERATED = 5_000
+_BOOSTING_PARAMETERS = {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 12, "l2_regularization": 10.0}
+_BOOSTING_RANGES = {"learning_rate": (0.02, 0.1), "max_iter": (80, 400), "max_leaf_nodes": (4, 32),
+                    "min_samples_leaf": (10, 300), "l2_regularization": (1.0, 100.0)}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What whoever makes a model decides besides the table.
+
+    Attributes
+    ----------
+    template
+        Folder of the templates of this checkout, or path or address of another repository.
+    owner, cost_center
+        Who answers for the model, and who pays for its runs.
+    estimator
+        Path of a classifier of scikit-learn.
+    maturity_days
+        Days from a row's day until its outcome is known.
+    made_on
+        The day, as text.
+    """
+
+    name: str
+    template: str
+    owner: str
+    cost_center: str
+    estimator: str = BOOSTING
+    maturity_days: int = 30
+    made_on: str = ""
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files of a new model, relative to the checkout, and what one model of the table shows."""
+
+    files: tuple[str, ...]
+    shown: Mapping[str, str]
+
+
+def write_model(plan: Plan, looked: Looked, table: Path, *, checkout: Path, cache: Path) -> Written:
+    """Measure one model of the table, and write the package with limits around what it shows.
+
+    The table is copied into the cache of the home, where training looks for it. Nothing is written before everything is
+    known; a file that is there already is never overwritten.
+
+    Raises
+    ------
+    BadInput
+        When the template cannot be rendered.
+    Conflict
+        When a file of the model is there already.
+    """
+    estimator_class(plan.estimator)
+    told = _told(plan, looked, table)
+    with tempfile.TemporaryDirectory(prefix="new-model-") as folder:
+        first = Path(folder) / "first"
+        _render(plan, {**told, **_without_figures(told)}, first, checkout)
+        with _importable(first / "readmission_platform" / "models", plan.name) as contract:
+            found = _measured(contract, table, told, seed=int(told["seed"]))
+            final = Path(folder) / "final"
+            _render(plan, {**told, **_figures(found, contract)}, final, checkout)
+        files = sorted(str(path.relative_to(final)) for path in final.rglob("*") if path.is_file())
+        there = [name for name in files if (checkout / name).exists()]
+        if there:
+            raise Conflict(f"{there[0]} is there already; choose another name, or remove the model first")
+        kept = cache / FOLDER / str(told["kept"])
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(table, kept)
+        shutil.copytree(final, checkout, dirs_exist_ok=True)
+    real = found["real"]
+    names = ("auroc", "average_precision_ratio", "calibration_slope", "observed_expected", "recall_at_flag")
+    return Written(tuple(files), {name: real.figures[name].said for name in names if name in real.figures})
+
+
+def update_model(name: str, *, checkout: Path) -> tuple[str, ...]:
+    """Merge what has changed in a model's template into its files; returns those that a person has to look at.
+
+    Raises
+    ------
+    BadInput
+        When there is no such model, something is not committed, or the template is not kept in git.
+    """
+    copier = importlib.import_module("copier")
+    answers = Path("configs") / "models" / name / ANSWERS
+    if not (checkout / answers).is_file():
+        raise BadInput(f"{answers} is not there: only a model that `readmission new-model` made can be updated")
+    with _quiet():
+        try:
+            copier.run_update(str(checkout), answers_file=str(answers), vcs_ref="HEAD", defaults=True, overwrite=True,
+                              quiet=True, conflict="inline")  # fmt: skip
+        except copier.errors.UserMessageError as error:
+            raise BadInput(f"the template could not be updated: {' '.join(str(error).split())}") from error
+    ours = [f"{PACKAGE.replace('.', '/')}/{name}", f"configs/models/{name}"]
+    files = [path for folder in ours for path in (checkout / folder).rglob("*") if path.is_file()]
+    return tuple(str(path.relative_to(checkout)) for path in files if b"<<<<<<<" in path.read_bytes())
+
+
+def _render(plan: Plan, told: Mapping[str, Any], into: Path, checkout: Path) -> None:
+    copier = importlib.import_module("copier")
+    own = (checkout / "readmission_platform" / "templates" / plan.template).is_dir()
+    source = str(checkout) if own else plan.template
+    data = {"name": plan.name, "template": plan.template, "model": dict(told)}
+    with _quiet():
+        try:
+            copier.run_copy(source, into, data=data, vcs_ref="HEAD", defaults=True, overwrite=True, quiet=True)
+        except (copier.errors.CopierError, copier.errors.UserMessageError, ValueError) as error:
+            raise BadInput(
+                f"the template {plan.template} cannot be rendered: {' '.join(str(error).split())}"
+            ) from error
+    answers = into / "configs" / "models" / plan.name / ANSWERS
+    if own and answers.is_file():  # no address of this machine: an update is run from within the checkout
+        answers.write_text(
+            answers.read_text(encoding="utf-8").replace(f"_src_path: {checkout}", "_src_path: ."), "utf-8"
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # copier warns that changes which are not committed are rendered too
+        yield
+
+
+@contextmanager
+def _importable(folder: Path, name: str) -> Iterator[ModelContract]:
+    """Import a package that lies elsewhere as one of the models, and forget it again."""
+    models = importlib.import_module(PACKAGE)
+    models.__path__.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield importlib.import_module(f"{PACKAGE}.{name}").CONTRACT
+    finally:
+        models.__path__.remove(str(folder))
+        for module in [
+            each for each in sys.modules if each == f"{PACKAGE}.{name}" or each.startswith(f"{PACKAGE}.{name}.")
+        ]:
+            del sys.modules[module]
+        importlib.invalidate_caches()
+
+
+def _measured(contract: ModelContract, table: Path, told: Mapping[str, Any], *, seed: int) -> dict[str, Measured]:
+    settings = {"parameters": told["parameters"]}
+    share = float(told["replay_share"])
+    real = contract.sources["table"].load(SourceRequest(archive=table)).frame
+    made = contract.sources["synthetic"].load(SourceRequest(rows=max(_GENERATED, MINIMUM_ROWS), seed=seed)).frame
+    return {"real": measure(contract, real, settings, replay_share=share, seed=seed),
+            "synthetic": measure(contract, made, settings, replay_share=0.1, seed=seed)}  # fmt: skip
+
+
+def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
+    """Return what the template is told of the table."""
+    share = round(min(max(0.1, _WINDOW / looked.rows), 0.45), 3)
+    replayed, kept = int(looked.rows * share), looked.rows - int(looked.rows * share)
+    entity = looked.entity.removesuffix("_id").replace("_", " ")
+    event = looked.target.replace("_", " ")
+    boosting = plan.estimator == BOOSTING
+    ranked, sign = looked.baseline
+    made_of = {days_since(name): name for name in looked.dates}
+    nullable = {made_of.get(name, name) for name in looked.missing}
+    low, middle, high = (round(min(times * looked.prevalence, 0.9), 2) for times in (1, 1.5, 2.5))
+    return {
+        "title": plan.name.replace("_", " ").capitalize(),
+        "title_inline": plan.name.replace("_", " "),
+        "purpose": f"The probability of {event}, for each row at its time.",
+        "source_words": f"the table {table.name}",
+        "outcome_said": f"{event.capitalize()}, yes or no, as the column {looked.target} of the table has it.",
+        "made_on": plan.made_on,
+        "owner": plan.owner,
+        "cost_center": plan.cost_center,
+        "row": looked.row,
+        "entity": looked.entity,
+        "time": looked.time,
+        "target": looked.target,
+        "day": next(name for name in ("day", "delivery_day", "scored_day") if name not in _columns(looked)),
+        "digest": f"sha256:{hashlib.sha256(table.read_bytes()).hexdigest()}",
+        "kept": f"{plan.name}{table.suffix or '.csv'}",
+        "numbered": looked.numbered,
+        "entity_is_number": looked.entity_is_number,
+        "time_is_number": looked.time_is_number,
+        "needs_largest": True,
+        "events": list(looked.events),
+        "whole_numbers": {name: list(limits) for name, limits in looked.whole_numbers.items()},
+        "numbers": {name: list(limits) for name, limits in looked.numbers.items()},
+        "texts": {name: list(texts) for name, texts in looked.texts.items()},
+        "dates": list(looked.dates),
+        "patterns": bool(looked.dates) or not looked.time_is_number,
+        "left_out": dict(looked.left_out),
+        "nullable": sorted(nullable),
+        "raw_inputs": [*looked.whole_numbers, *looked.numbers, *looked.texts, *looked.dates],
+        "inputs": [*looked.number_inputs, *looked.texts],
+        "features": _features(looked, boosting=boosting),
+        "groups": [{"column": each.column, "name": f"{each.column}_group", "gate": each.column,
+                    "words": each.column.replace("_", " "), "cuts": list(each.cuts)} for each in looked.groups],
+        "baseline": {"name": f"by_{ranked}", "column": ranked, "sign": sign, "words": ranked.replace("_", " ")},
+        "information": [{"name": name, "words": name.replace("_", " "), "inputs": [name]} for name in looked.telling],
+        "words": {"row": "row", "rows": "rows", "entity": entity, "entities": f"{entity}s", "event": event,
+                  "events": f"rows with {event}", "positive": f"with {event}", "delivery": "rows"},
+        "maturity_days": plan.maturity_days,
+        "prevalence": round(looked.prevalence, 3),
+        "prevalence_range": [round(0.6 * looked.prevalence, 3), round(min(1.5 * looked.prevalence, 0.95), 3)],
+        "rows_said": f"{looked.rows:,}",
+        "rows_least": kept // 2,
+        "rows_most": 10 * looked.rows,
+        "min_rows": kept // 2,
+        "replay_share": share,
+        "daily_rows": max(-(-_WINDOW // _SHADOW_DAYS), min(replayed // _DAYS, 200)),
+        "thresholds": list(thresholds(looked.prevalence)),
+        "bands": [low, middle, high] if low < middle < high else [0.2, 0.4, 0.6],
+        "max_mean_difference": round(max(0.02, 0.2 * looked.prevalence), 3),
+        "max_missing": {name: round(min(value + max(0.05, value / 2), 1.0), 2) for name, value in looked.missing.items()
+                        if name not in made_of},
+        "kind": plan.estimator,
+        "explained": boosting,
+        "parameters": {**_BOOSTING_PARAMETERS, "min_samples_leaf": max(10, min(80, kept // 100))} if boosting else {},
+        "ranges": {name: list(span) for name, span in _BOOSTING_RANGES.items()} if boosting else {},
+        "seed": 20_240_101,
+        "few_positives": 30,
+    }  # fmt: skip
+
+
+def _columns(looked: Looked) -> set[str]:
+    keys = {looked.row, looked.entity, looked.time, looked.target}
+    return keys | {*looked.whole_numbers, *looked.numbers, *looked.texts, *looked.dates}
+
+
+def _features(looked: Looked, *, boosting: bool) -> list[str]:
+    if boosting:
+        return [*looked.number_inputs, *looked.texts]
+    numbers = [each for name in looked.number_inputs for each in (name, f"{name} missing")]
+    return [*numbers, *(f"{name}={text}" for name, texts in looked.texts.items() for text in texts)]
+
+
+def _without_figures(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stands where figures will, in a rendering that only the model's code is taken from."""
+    nothing: dict[str, Any] = {"discrimination_auroc": {"at_least": 0.5}}
+    live = dict.fromkeys(("auroc", "brier_skill", "recall_at_flag", "ppv_at_flag"), 0.0)
+    return {"limits": {"real": nothing, "synthetic": nothing}, "why": {}, "live": live, "min_positives": 30}
+
+
+def _figures(found: Mapping[str, Measured], contract: ModelContract) -> dict[str, Any]:
+    """Return limits and why, around what was measured."""
+    real = found["real"]
+    limits = {name: proposed_limits(each, contract) for name, each in found.items()}
+    metric = {gate: metric for _stage, gate, metric in required_gates(contract.evidence)}
+    shown = {gate: real.figures[name].said for gate, name in metric.items() if name in real.figures}
+    live = {name: real.figures[name].below(4, least=0.0) for name in ("auroc", "brier_skill", "recall_at_flag",
+                                                                       "ppv_at_flag")}  # fmt: skip
+    return {
+        "limits": limits,
+        "why": {gate: f"Proposed: one model of the table shows {shown[gate]}." if gate in shown
+                else "Proposed: as for the other models of this platform." for gate in limits["real"]},
+        "live": live,
+        "min_positives": max(30, min(200, int(0.6 * real.positives))),
+    }  # fmt: skip
