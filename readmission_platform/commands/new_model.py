@@ -1,6 +1,6 @@
 """The command ``new-model``: from a table to the package of a governed model."""
 
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,7 +74,7 @@ def new_model(
     )  # fmt: skip
     plan = Plan(
         name, template, attributes.owner, attributes.cost_center, estimator=estimator, maturity_days=maturity_days,
-        made_on=date.today().isoformat(),
+        made_on=datetime.now(UTC).date().isoformat(),
     )  # fmt: skip
     current = home(make=True)
     written = write_model(plan, looked, source, checkout=PROJECT_ROOT, cache=current.home / "cache")
@@ -132,7 +132,7 @@ def _show(name: str, looked: Any, written: Any, *, as_json: bool) -> None:
         return
     for file in written.files:
         out.print(f"  {file}", markup=False, soft_wrap=True)
-    out.print("One model of the table: " + "; ".join(f"{key.replace('_', ' ')} {said}" for key, said in written.shown.items()),
-              markup=False, soft_wrap=True)  # fmt: skip
+    shown = "; ".join(f"{metric.replace('_', ' ')} {said}" for metric, said in written.shown.items())
+    out.print(f"One model of the table: {shown}", markup=False, soft_wrap=True)
     out.print(f"Limits in configs/models/{name}/gates.yaml are proposals around it: read them.\n"
               f"Next: `readmission run --model {name}`", markup=False, soft_wrap=True)  # fmt: skip

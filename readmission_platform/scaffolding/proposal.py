@@ -117,10 +117,7 @@ def proposed_limits(found: Measured, contract: ModelContract) -> dict[str, dict[
         get("observed_expected"),
         get("latest_observed_expected"),
     )
-    off, off_lately = (
-        abs(expected.value - 1) + 2 * expected.half,
-        abs(latest_expected.value - 1) + 2 * latest_expected.half,
-    )
+    off, off_lately = (abs(each.value - 1) + 2 * each.half for each in (expected, latest_expected))
     beaten, drawn_on = [each.name for each in of.baselines if each.required], [each.name for each in of.information]
     limits: dict[str, dict[str, float | list[float]]] = {
         "discrimination_auroc": {"at_least": auroc.below(1.5, least=0.5),

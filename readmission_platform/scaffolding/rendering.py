@@ -89,7 +89,7 @@ def write_model(plan: Plan, looked: Looked, table: Path, *, checkout: Path, cach
     told = _told(plan, looked, table)
     with tempfile.TemporaryDirectory(prefix="new-model-") as folder:
         first = Path(folder) / "first"
-        _render(plan, {**told, **_without_figures(told)}, first, checkout)
+        _render(plan, told, first, checkout, only_code=True)
         with _importable(first / "readmission_platform" / "models", plan.name) as contract:
             found = _measured(contract, table, told, seed=int(told["seed"]))
             final = Path(folder) / "final"
@@ -130,14 +130,15 @@ def update_model(name: str, *, checkout: Path) -> tuple[str, ...]:
     return tuple(str(path.relative_to(checkout)) for path in files if b"<<<<<<<" in path.read_bytes())
 
 
-def _render(plan: Plan, told: Mapping[str, Any], into: Path, checkout: Path) -> None:
+def _render(plan: Plan, told: Mapping[str, Any], into: Path, checkout: Path, *, only_code: bool = False) -> None:
     copier = importlib.import_module("copier")
     own = (checkout / "readmission_platform" / "templates" / plan.template).is_dir()
     source = str(checkout) if own else plan.template
     data = {"name": plan.name, "template": plan.template, "model": dict(told)}
     with _quiet():
         try:
-            copier.run_copy(source, into, data=data, vcs_ref="HEAD", defaults=True, overwrite=True, quiet=True)
+            copier.run_copy(source, into, data=data, vcs_ref="HEAD", defaults=True, overwrite=True, quiet=True,
+                            exclude=["configs", "readmission_platform_tests"] if only_code else [])  # fmt: skip
         except (copier.errors.CopierError, copier.errors.UserMessageError, ValueError) as error:
             raise BadInput(
                 f"the template {plan.template} cannot be rendered: {' '.join(str(error).split())}"
@@ -263,13 +264,6 @@ def _features(looked: Looked, *, boosting: bool) -> list[str]:
         return [*looked.number_inputs, *looked.texts]
     numbers = [each for name in looked.number_inputs for each in (name, f"{name} missing")]
     return [*numbers, *(f"{name}={text}" for name, texts in looked.texts.items() for text in texts)]
-
-
-def _without_figures(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what stands where figures will, in a rendering that only the model's code is taken from."""
-    nothing: dict[str, Any] = {"discrimination_auroc": {"at_least": 0.5}}
-    live = dict.fromkeys(("auroc", "brier_skill", "recall_at_flag", "ppv_at_flag"), 0.0)
-    return {"limits": {"real": nothing, "synthetic": nothing}, "why": {}, "live": live, "min_positives": 30}
 
 
 def _figures(found: Mapping[str, Measured], contract: ModelContract) -> dict[str, Any]:
