@@ -32,6 +32,8 @@ ANSWERS = "template.yaml"
 # A window of monitoring holds so many rows at least, and no version goes live before one was judged.
 _WINDOW, _SHADOW_DAYS, _DAYS = 200, 8, 22
 _GENERATED = 5_000
+# What entities are called whose column has a name that nobody would say.
+_PEOPLE = dict.fromkeys(("mrn", "pid", "patient_nbr", "subject_id", "patient_key", "entity"), "patient")
 _BOOSTING_PARAMETERS = {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 12, "l2_regularization": 10.0}
 _BOOSTING_RANGES = {"learning_rate": (0.02, 0.1), "max_iter": (80, 400), "max_leaf_nodes": (4, 32),
                     "min_samples_leaf": (10, 300), "l2_regularization": (1.0, 100.0)}  # fmt: skip
@@ -187,7 +189,7 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
     """Return what the template is told of the table."""
     share = round(min(max(0.1, _WINDOW / looked.rows), 0.45), 3)
     replayed, kept = int(looked.rows * share), looked.rows - int(looked.rows * share)
-    entity = looked.entity.removesuffix("_id").replace("_", " ")
+    entity = _PEOPLE.get(looked.entity.lower(), looked.entity.removesuffix("_id").replace("_", " "))
     event = looked.target.replace("_", " ")
     boosting = plan.estimator == BOOSTING
     ranked, sign = looked.baseline
@@ -213,7 +215,6 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
         "numbered": looked.numbered,
         "entity_is_number": looked.entity_is_number,
         "time_is_number": looked.time_is_number,
-        "needs_largest": True,
         "events": list(looked.events),
         "whole_numbers": {name: list(limits) for name, limits in looked.whole_numbers.items()},
         "numbers": {name: list(limits) for name, limits in looked.numbers.items()},
