@@ -221,6 +221,7 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
         "texts": {name: list(texts) for name, texts in looked.texts.items()},
         "dates": list(looked.dates),
         "patterns": bool(looked.dates) or not looked.time_is_number,
+        "dated": _dated(looked),
         "left_out": dict(looked.left_out),
         "nullable": sorted(nullable),
         "raw_inputs": [*looked.whole_numbers, *looked.numbers, *looked.texts, *looked.dates],
@@ -253,6 +254,12 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
         "seed": 20_240_101,
         "few_positives": 30,
     }  # fmt: skip
+
+
+def _dated(looked: Looked) -> str:
+    """Return the columns of dates as the feed names them."""
+    time = [] if looked.time_is_number else ["TIME"]
+    return f"({', '.join([*time, '*DATES'])})" if looked.dates and time else "DATES" if looked.dates else "(TIME,)"
 
 
 def _columns(looked: Looked) -> set[str]:
