@@ -88,11 +88,10 @@ def serving_parity(
     entities
         How many entities to try, those with the longest history first: they have most to go wrong.
     """
-    judged = rows.assign(score=scores)
-    last = ~judged["entity_key"].duplicated(keep="last")
-    length = judged.groupby("entity_key")["entity_key"].transform("size")
-    chosen = judged[last & judged["score"].notna()]
-    chosen = chosen.loc[length[chosen.index].sort_values(ascending=False, kind="stable").index[:entities]]
-    told = ["score", contract.outcome, *contract.data.source_columns]
+    judged = pd.Series(scores, rows.index)
+    last = ~rows["entity_key"].duplicated(keep="last")
+    length = rows.groupby("entity_key")["entity_key"].transform("size")[last & judged.notna()]
+    chosen = rows.loc[length.sort_values(ascending=False, kind="stable").index[:entities]]
+    told = [contract.outcome, *contract.data.source_columns]
     served = score_rows(contract, model, chosen.drop(columns=told, errors="ignore"), rows)
-    return float(np.abs(served - chosen["score"].to_numpy()).max())
+    return float(np.abs(served - judged[chosen.index].to_numpy()).max())

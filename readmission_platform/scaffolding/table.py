@@ -16,6 +16,7 @@ import pandas as pd
 
 from readmission_platform.evaluation.leakage import outcome_told
 from readmission_platform.foundation.errors import BadInput
+from readmission_platform.intake.contract import RESERVED
 from readmission_platform.intake.spellings import folded, is_missing
 from readmission_platform.models.tabular.source import day_texts
 
@@ -185,6 +186,9 @@ def _check_names(table: pd.DataFrame, asked: Asked) -> None:
         raise BadInput(
             f"column {odd[0]} of the table has no plain name (letters, digits, underscores); rename it there"
         )
+    taken = sorted(RESERVED & set(map(str, table)))
+    if taken:
+        raise BadInput(f"the platform has a column {taken[0]} of its own; rename that of the table")
     given = [
         ("--target", asked.target),
         ("--entity", asked.entity),
