@@ -114,7 +114,7 @@ def _show(name: str, looked: Any, written: Any, *, as_json: bool) -> None:
         "left_out": looked.left_out,
         "groups": [each.column for each in looked.groups],
         "to_beat": looked.baseline[0],
-        "warnings": list(looked.warnings),
+        "warnings": [*looked.warnings, *(written.warnings if written else ())],
         "files": list(written.files) if written else [],
         "shown_by_one_model": dict(written.shown) if written else {},
     }
@@ -125,7 +125,7 @@ def _show(name: str, looked: Any, written: Any, *, as_json: bool) -> None:
     for column, why in looked.left_out.items():
         out.print(f"left out: {column} {why}", markup=False, soft_wrap=True)
     out.print(f"fairness by {', '.join(found['groups'])}; to beat: {looked.baseline[0]} alone", markup=False)
-    for warning in looked.warnings:
+    for warning in found["warnings"]:
         out.print(f"look at this: {warning}", markup=False, soft_wrap=True)
     if written is None:
         out.print("Nothing was written.")

@@ -35,7 +35,10 @@ _GENERATED = 5_000
 # What entities are called whose column has a name that nobody would say.
 _PEOPLE = dict.fromkeys(("mrn", "pid", "patient_nbr", "subject_id", "patient_key", "entity"), "patient")
 _BOOSTING_PARAMETERS = {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 12, "l2_regularization": 10.0}
-_BOOSTING_RANGES = {"learning_rate": (0.02, 0.1), "max_iter": (80, 400), "max_leaf_nodes": (4, 32),
+# Of few rows a finer model would learn what will not recur.
+_FEW_ROWS = 2_000
+_CAUTIOUS_PARAMETERS = {"learning_rate": 0.05, "max_iter": 60, "max_leaf_nodes": 4, "l2_regularization": 10.0}
+_BOOSTING_RANGES = {"learning_rate": (0.02, 0.1), "max_iter": (40, 400), "max_leaf_nodes": (4, 32),
                     "min_samples_leaf": (10, 300), "l2_regularization": (1.0, 100.0)}  # fmt: skip
 
 
@@ -68,10 +71,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Written:
-    """The files of a new model, relative to the checkout, and what one model of the table shows."""
+    """The files of a new model, relative to the checkout, what one model of the table shows, and what to look at."""
 
     files: tuple[str, ...]
     shown: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 def write_model(plan: Plan, looked: Looked, table: Path, *, checkout: Path, cache: Path) -> Written:
@@ -106,7 +110,16 @@ def write_model(plan: Plan, looked: Looked, table: Path, *, checkout: Path, cach
         shutil.copytree(final, checkout, dirs_exist_ok=True)
     real = found["real"]
     names = ("auroc", "average_precision_ratio", "calibration_slope", "observed_expected", "recall_at_flag")
-    return Written(tuple(files), {name: real.figures[name].said for name in names if name in real.figures})
+    shown = {name: real.figures[name].said for name in names if name in real.figures}
+    return Written(tuple(files), shown, tuple(_warnings(real, looked)))
+
+
+def _warnings(real: Measured, looked: Looked) -> Iterator[str]:
+    """Say which gates the model of the proposal itself would not pass, and what to do."""
+    ranked = looked.baseline[0]
+    if real.figures[f"auroc_gain_over_by_{ranked}"].value <= 0:
+        yield (f"this model ranks no better than {ranked} alone, so its versions will be rejected: bring more rows or "
+               "columns, or try a simpler one (--estimator sklearn.linear_model.LogisticRegression)")  # fmt: skip
 
 
 def update_model(name: str, *, checkout: Path) -> tuple[str, ...]:
@@ -192,6 +205,7 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
     entity = _PEOPLE.get(looked.entity.lower(), looked.entity.removesuffix("_id").replace("_", " "))
     event = looked.target.replace("_", " ")
     boosting = plan.estimator == BOOSTING
+    usual = _BOOSTING_PARAMETERS if kept >= _FEW_ROWS else _CAUTIOUS_PARAMETERS
     ranked, sign = looked.baseline
     made_of = {days_since(name): name for name in looked.dates}
     nullable = {made_of.get(name, name) for name in looked.missing}
@@ -249,10 +263,9 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
                         if name not in made_of},
         "kind": plan.estimator,
         "explained": boosting,
-        "parameters": {**_BOOSTING_PARAMETERS, "min_samples_leaf": max(10, min(80, kept // 100))} if boosting else {},
+        "parameters": {**usual, "min_samples_leaf": max(20, min(80, kept // 100))} if boosting else {},
         "ranges": {name: list(span) for name, span in _BOOSTING_RANGES.items()} if boosting else {},
         "seed": 20_240_101,
-        "few_positives": 30,
     }  # fmt: skip
 
 
@@ -287,5 +300,6 @@ def _figures(found: Mapping[str, Measured], contract: ModelContract) -> dict[str
         "why": {gate: f"Proposed: one model of the table shows {shown[gate]}." if gate in shown
                 else "Proposed: as for the other models of this platform." for gate in limits["real"]},
         "live": live,
-        "min_positives": max(30, min(200, int(0.6 * real.positives))),
+        "min_positives": max(20, min(200, real.positives // 2)),
+        "few_positives": max(10, min(100, real.positives // 8)),
     }  # fmt: skip
