@@ -18,8 +18,8 @@ from readmission_platform.models.contract import AssetNames, ModelContract, Word
 MODEL_TAG, COST_TAG = "readmission/model", "readmission/cost_center"
 # Of jobs and their runs, for machines: what people want to know of a run, the name of its job says. The UI shows them
 # neither in the list of runs nor in a launchpad.
-RUN_MODEL_TAG, RUN_COST_TAG, RUN_LIFECYCLE_TAG = (
-    f"{HIDDEN_TAG_PREFIX}readmission_{name}" for name in ("model", "cost_center", "lifecycle")
+RUN_MODEL_TAG, RUN_OWNER_TAG, RUN_COST_TAG, RUN_LIFECYCLE_TAG = (
+    f"{HIDDEN_TAG_PREFIX}readmission_{name}" for name in ("model", "owner", "cost_center", "lifecycle")
 )
 
 Decorator = Callable[[Callable[..., Any]], dg.AssetsDefinition]
@@ -83,8 +83,13 @@ class ModelAssets:
         return {MODEL_TAG: self.entry.name, COST_TAG: self.entry.cost_center}
 
     def job_tags(self, part: str) -> dict[str, str]:
-        """Return the tags of a job and its runs: the model, who pays, and the part of the model's life."""
-        return {RUN_MODEL_TAG: self.entry.name, RUN_COST_TAG: self.entry.cost_center, RUN_LIFECYCLE_TAG: part}
+        """Return the tags of a job and its runs: the model, who answers, who pays, the part of the model's life."""
+        return {
+            RUN_MODEL_TAG: self.entry.name,
+            RUN_OWNER_TAG: self.entry.owner,
+            RUN_COST_TAG: self.entry.cost_center,
+            RUN_LIFECYCLE_TAG: part,
+        }
 
     def asset(
         self,

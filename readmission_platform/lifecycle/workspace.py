@@ -43,7 +43,7 @@ from readmission_platform.operations.database import Operations
 from readmission_platform.operations.names import ModelNames
 from readmission_platform.storage.home import installation_of, pseudonym_key
 from readmission_platform.storage.landing import Landing
-from readmission_platform.storage.registry import Registry
+from readmission_platform.storage.registry import OPERATIONS, Registry
 from readmission_platform.storage.tables import ModelLake
 
 
@@ -155,8 +155,10 @@ class Platform:
             yield operations
 
     def registry(self, name: str) -> Registry:
-        """Return the experiment and registered model of this name."""
-        return Registry(self.settings.mlflow_database, self.settings.mlflow_artifacts, name)
+        """Return the experiment and registered model of this name: a model's, or that of its operations."""
+        entry = self._entries.get(name.removesuffix(OPERATIONS))
+        tags = {"owner": entry.owner, "cost_center": entry.cost_center} if entry else {}
+        return Registry(self.settings.mlflow_database, self.settings.mlflow_artifacts, name, tags)
 
 
 class Workspace:

@@ -13,7 +13,7 @@ from typing import Any
 
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.operations.database import moment
-from readmission_platform.storage.registry import Registry
+from readmission_platform.storage.registry import OPERATIONS, Registry
 
 RUN_TAG = "dagster_run_id"
 
@@ -49,7 +49,7 @@ class RunTracker:
         from mlflow.entities import Metric, Param, RunTag
 
         ended = _milliseconds(moment(run["ended_at"]))
-        registry = self._registry(f"{run['model']} operations" if run["model"] else "operations")
+        registry = self._registry(f"{run['model']}{OPERATIONS}" if run["model"] else "operations")
         client = registry.client()
         experiment = registry.experiment()
         found = client.search_runs([experiment], f"tags.{RUN_TAG} = '{run['run_id']}'", max_results=1)
@@ -59,7 +59,7 @@ class RunTracker:
         name = f"{run['job']} {run['run_id'][:8]}"
         days = dict.fromkeys(day for day in (run["first_partition"], run["last_partition"]) if day)
         described = {tag: run[tag] for tag in ("job", "actor", "trigger", "code_version", "cause")}
-        tags = {RUN_TAG: run["run_id"], **described, "partitions": "...".join(days)}
+        tags = {**registry.tags, RUN_TAG: run["run_id"], **described, "partitions": "...".join(days)}
         tags = {tag: str(value) for tag, value in tags.items() if value}
         number = (
             found[0].info.run_id

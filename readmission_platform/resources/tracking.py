@@ -46,7 +46,7 @@ def tracked(registry: Registry, context: dg.AssetExecutionContext) -> Iterator[M
             "mlflow_run_id": None,
             "env": {},
             "env_to_tag": None,
-            "extra_tags": {"mlflow.runName": f"{context.asset_key.path[-1]} {context.run.run_id[:8]}"},
+            "extra_tags": {**registry.tags, "mlflow.runName": f"{context.asset_key.path[-1]} {context.run.run_id[:8]}"},
         },
     )
     started = mlflow_tracking.resource_fn(invocation)  # type: ignore[call-arg,arg-type]  # generator of a context

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 VERSION_TAG = "readmission.version"
+# What the name of a model's second experiment ends in: that of the runs that operate it.
+OPERATIONS = " operations"
 
 
 def imported_mlflow() -> ModuleType:
@@ -50,10 +52,12 @@ class Registry:
         Folder that artifact paths are relative to.
     name
         Of the experiment and of the registered model.
+    tags
+        What every entry says besides: who answers for the model, and who pays for it.
     """
 
-    def __init__(self, uri: str, root: Path, name: str) -> None:
-        self.uri, self.root, self.name = uri, root, name
+    def __init__(self, uri: str, root: Path, name: str, tags: Mapping[str, str] | None = None) -> None:
+        self.uri, self.root, self.name, self.tags = uri, root, name, dict(tags or {})
 
     def client(self) -> "MlflowClient":
         """Return a client of tracking and registry, with the database created and following a moved home.
@@ -70,7 +74,7 @@ class Registry:
             client: MlflowClient = mlflow.MlflowClient()
             experiment = client.get_experiment_by_name(self.name)
             if experiment is None:
-                client.create_experiment(self.name, artifact_location=self.root.as_uri())
+                client.create_experiment(self.name, artifact_location=self.root.as_uri(), tags=self.tags)
             elif experiment.artifact_location != self.root.as_uri() and os.access(self.root, os.W_OK):
                 _rebase(self.uri, experiment.artifact_location, self.root.as_uri())
         return client
@@ -124,7 +128,7 @@ class Registry:
             self.name,
             source=logged.model_uri,
             run_id=run_id,
-            tags={**tags, VERSION_TAG: version},
+            tags={**self.tags, **tags, VERSION_TAG: version},
             description=f"Version {version} by the ledger.",
             model_id=logged.model_id,
         )
@@ -139,7 +143,9 @@ class Registry:
         from mlflow.exceptions import MlflowException
 
         try:
-            client.create_registered_model(self.name, description=f"{title}. Stages are decided by the ledger.")
+            client.create_registered_model(
+                self.name, tags=self.tags, description=f"{title}. Stages are decided by the ledger."
+            )
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

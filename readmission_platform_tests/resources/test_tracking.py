@@ -19,7 +19,8 @@ from readmission_platform.models.boosting.recalibrated import score
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.resources.tracking import tracked
 from readmission_platform.storage.artifacts import ArtifactRefused, StoredModel, artifact_digest, load_artifact
-from readmission_platform.storage.registry import VERSION_TAG, Registry
+from readmission_platform.storage.registry import OPERATIONS, VERSION_TAG, Registry
+from readmission_platform_tests.support.homes import Home
 from readmission_platform_tests.support.small_study import SmallStudy
 
 NAME = "readmission_30d"
@@ -394,3 +395,21 @@ def test_an_alias_never_names_what_the_registry_does_not_hold(
 def test_before_anything_is_registered_there_are_no_aliases(registry: Registry) -> None:
     assert registry.aliases() == {}
     assert registry.align_aliases({"staging": None, "production": None}) == {}
+
+
+def test_every_entry_says_who_answers_for_the_model_and_who_pays(lived_home: Home) -> None:
+    with lived_home.workspace() as workspace:
+        asked = {"owner": workspace.entry.owner, "cost_center": workspace.entry.cost_center}
+        client = workspace.registry.client()
+        model = client.get_registered_model(workspace.name)
+        versions = client.search_model_versions(f"name = '{workspace.name}'")
+        experiments = [client.get_experiment_by_name(f"{workspace.name}{end}") for end in ("", OPERATIONS)]
+        runs = client.search_runs([experiment.experiment_id for experiment in experiments])
+        entries = {"the model": model.tags, **{f"version {each.version}": each.tags for each in versions},
+                   **{each.name: each.tags for each in experiments},
+                   **{each.info.run_name: each.data.tags for each in runs}}  # fmt: skip
+    assert len(runs) > 3
+    assert {name for name, tags in entries.items() if not asked.items() <= tags.items()} == set()
+    with lived_home.instance() as instance:
+        bare = [run.run_id for run in instance.get_runs() if not set(asked.values()) <= set(run.tags.values())]
+    assert bare == []
