@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -168,8 +169,7 @@ def _model_among(platform: "Platform") -> str:
         if chosen in all_models(settings()).names:
             also = ",".join([*names, chosen])
             raise BadInput(f"--model: {chosen} is not in use here; READMISSION_MODELS={also} brings it in")
-        known = all_models(settings()).names
-        raise BadInput(f"--model: there is no model {chosen!r}; choose one of {', '.join(known)}")
+        raise BadInput(f"--model: there is no model {chosen!r}; in use here: {', '.join(names)}")
     return chosen
 
 
@@ -206,6 +206,12 @@ def checked_day(text: str) -> str:
     if not known:
         raise BadInput(f"{text} is not a date of the form YYYY-MM-DD")
     return text
+
+
+def open_page(page: Path) -> None:
+    """Open a page in the browser; without one, say in one line where the page is: it was written all the same."""
+    if not webbrowser.open(page.absolute().as_uri()):
+        err.print(f"there is no browser here; the page is {page}", markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

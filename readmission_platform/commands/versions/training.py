@@ -16,6 +16,7 @@ from readmission_platform.commands.terminal import (
     advice,
     check_source,
     launching,
+    open_page,
     out,
     print_json,
     source_config,
@@ -161,7 +162,7 @@ def demo_year(
         out.print(f"{found['standing']}: {found['why']}", markup=False, soft_wrap=True)
         out.print(f"{written}\n{found['seconds']:.0f} s", markup=False, soft_wrap=True)
     if show:
-        typer.launch(written.absolute().as_uri())
+        open_page(written)
 
 
 def train(
