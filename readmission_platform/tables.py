@@ -4,7 +4,7 @@ What belongs here: how plain values look. What does not: reading them (``summary
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +15,9 @@ from readmission_platform.foundation.counting import BELOW_INTERVAL, below_inter
 from readmission_platform.governance.ledger.chain import STAGES
 from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.lifecycle.proposals import PROPOSALS
-from readmission_platform.lifecycle.workspace import Workspace
+
+if TYPE_CHECKING:
+    from readmission_platform.lifecycle.workspace import Workspace
 
 HEADLINES = (
     *("auroc", "auroc_test", "average_precision_ratio", "brier_skill", "calibration_slope", "observed_expected"),
@@ -204,7 +206,7 @@ def set_aside_text(accounts: Iterable[Mapping[str, Any]]) -> str:
 
 
 def show_work_list(
-    console: Console, day: str, listed: Iterable[Mapping[str, Any]], workspace: Workspace, *, simulated: bool
+    console: Console, day: str, listed: Iterable[Mapping[str, Any]], workspace: "Workspace", *, simulated: bool
 ) -> None:
     """Print the flagged rows of a day for people."""
     words, row_id = workspace.contract.words, workspace.contract.row
