@@ -58,7 +58,8 @@ def serve_mlflow(settings: Settings, experiments: Mapping[str, str], *, port: in
     for model, experiment in experiments.items():
         # Without the type of work, MLflow shows what a browser looked at last, and at first that is generative AI.
         page = f"http://{HOST}:{chosen}/#/experiments/{experiment}/runs?workflowType=machine_learning"
-        print(f"  runs and versions of {model}: {page}", flush=True)
+        print(f"  runs of {model}: {page}", flush=True)
+        print(f"  registered versions of {model}: http://{HOST}:{chosen}/#/models/{model}", flush=True)
     _hand_over(command, {"MLFLOW_DISABLE_TELEMETRY": "true"})
 
 

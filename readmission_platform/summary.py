@@ -6,7 +6,7 @@ Light on imports, so that asking for the status takes a moment only.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from readmission_platform.config.files import check_files
 from readmission_platform.config.models import all_models
@@ -18,18 +18,23 @@ from readmission_platform.governance.policy.adoption import everything_in_force
 from readmission_platform.governance.policy.key_changes import key_history
 from readmission_platform.lifecycle.proposals import PROPOSALS
 from readmission_platform.lifecycle.versions.stages import pointer_problems
-from readmission_platform.lifecycle.workspace import Platform, Workspace, contract_of
+
+if TYPE_CHECKING:
+    from readmission_platform.lifecycle.records import ModelRecords
+    from readmission_platform.lifecycle.workspace import Platform, Workspace
 
 # What of a flagged row is shown besides its day and number: nothing that names the patient.
 _LISTED = ("rank", "risk", "band", "flagged", "reasons", "model_version",
            "artifact_digest", "scored_at", "run_id")  # fmt: skip
 
 
-def models(platform: Platform) -> list[dict[str, Any]]:
+def models(platform: "Platform") -> list[dict[str, Any]]:
     """Return every model of the installation: what it predicts, whose it is, whether it is in use, and what is live.
 
     Of a model whose files are wrong, ``error`` says what is wrong, and what they would have said is None.
     """
+    from readmission_platform.lifecycle.workspace import contract_of
+
     known, found = all_models(platform.settings), []
     for name in known.names:
         with platform.ledger(name) as ledger:
@@ -55,10 +60,10 @@ def models(platform: Platform) -> list[dict[str, Any]]:
     return found
 
 
-def status(workspace: Workspace) -> dict[str, Any]:
+def status(model: "ModelRecords") -> dict[str, Any]:
     """Return environment, model, what is in each stage, and every version with its state (stable keys)."""
-    settings, name = workspace.settings, workspace.name
-    with workspace.ledger() as ledger:
+    settings, name = model.settings, model.name
+    with model.ledger() as ledger:
         events, pointers = ledger.snapshot()
         installation = ledger.binding.installation
     records, problems = version_records(events, pointers), pointer_problems(events, pointers)
@@ -67,7 +72,7 @@ def status(workspace: Workspace) -> dict[str, Any]:
         "environment": settings.environment,
         "installation": installation,
         "model": name,
-        "example": workspace.entry.example,
+        "example": model.entry.example,
         "home": str(settings.home),
         "stages": {
             stage: {
@@ -82,12 +87,12 @@ def status(workspace: Workspace) -> dict[str, Any]:
             for kind, adopted in in_force.adoptions.items()
         },
         "keys": [each for each in _keys(events) if each["state"] == "in use"],
-        "rotate_keys_after_days": workspace.rules.rotate_keys_after_days,
+        "rotate_keys_after_days": model.rules.rotate_keys_after_days,
         "versions": [_version(record) for record in records.values()],
     }
 
 
-def keys(platform: Platform) -> list[dict[str, Any]]:
+def keys(platform: "Platform") -> list[dict[str, Any]]:
     """Return every signing key that ever counted in the environment, its state, age in days and use."""
     with platform.ledger() as ledger:
         return _keys(ledger.events_of_all())
@@ -132,7 +137,7 @@ def _version(record: VersionRecord) -> dict[str, Any]:
     }
 
 
-def gates(workspace: Workspace, version: str) -> list[dict[str, Any]]:
+def gates(model: "ModelRecords", version: str) -> list[dict[str, Any]]:
     """Return the gate results of a version's last validation.
 
     Raises
@@ -140,7 +145,7 @@ def gates(workspace: Workspace, version: str) -> list[dict[str, Any]]:
     BadInput
         When there is no such version, or it has not been judged.
     """
-    with workspace.ledger() as ledger:
+    with model.ledger() as ledger:
         record = version_records(*ledger.snapshot()).get(version)
     if record is None:
         raise BadInput(f"there is no version {version}; `readmission status` lists them")
@@ -149,7 +154,7 @@ def gates(workspace: Workspace, version: str) -> list[dict[str, Any]]:
     return record.gates
 
 
-def day_accounts(workspace: Workspace, days: Sequence[str]) -> list[dict[str, Any]]:
+def day_accounts(workspace: "Workspace", days: Sequence[str]) -> list[dict[str, Any]]:
     """Return per day: received, accepted, quarantined, duplicate, scored, withheld and the version that scored it.
 
     A count that would tell of 1 to 10 people is None (``evaluation.operation.shown``).
@@ -189,7 +194,7 @@ def _count(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
-def work_list(workspace: Workspace, day: str) -> list[dict[str, Any]]:
+def work_list(workspace: "Workspace", day: str) -> list[dict[str, Any]]:
     """Return a day's flagged rows, highest risk first."""
     from readmission_platform.storage.tables import PREDICTIONS
 

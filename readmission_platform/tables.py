@@ -4,18 +4,20 @@ What belongs here: how plain values look. What does not: reading them (``summary
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from readmission_platform.evaluation.words import Wording
-from readmission_platform.foundation.counting import BELOW_INTERVAL, below_interval, counted, decimal, is_count
+from readmission_platform.foundation.counting import BELOW_INTERVAL, below_interval, counted, decimal, is_count, percent
 from readmission_platform.governance.ledger.chain import STAGES
 from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.lifecycle.proposals import PROPOSALS
-from readmission_platform.lifecycle.workspace import Workspace
+
+if TYPE_CHECKING:
+    from readmission_platform.lifecycle.workspace import Workspace
 
 HEADLINES = (
     *("auroc", "auroc_test", "average_precision_ratio", "brier_skill", "calibration_slope", "observed_expected"),
@@ -103,6 +105,8 @@ def show_gates(console: Console, results: Iterable[Mapping[str, Any]]) -> None:
     for result in ordered:
         if result["result"] != "pass":
             show_gate(console, result)
+        elif _why(result):
+            console.print(f"{_gate_name(result)}: {_why(result)}", style="dim", markup=False, soft_wrap=True)
 
 
 def show_gate(console: Console, result: Mapping[str, Any]) -> None:
@@ -110,8 +114,7 @@ def show_gate(console: Console, result: Mapping[str, Any]) -> None:
     passed, name = result["result"] == "pass", _gate_name(result)
     said = {"fail": "failed", "insufficient": "could not be judged", "pass": "passed"}[result["result"]]
     observed = interval_text({"value": result["observed"], "low": result["low"], "high": result["high"]})
-    # Of groups it names the one whose figure is shown.
-    why = f" ({result['detail']})" if result["detail"] not in ("", "within the limit") else ""
+    why = f" ({_why(result)})" if _why(result) else ""
     lines = [f"{said}{why}; observed {observed}, limit {result['limit']}", result["rule"],
              f"{'If it fails' if passed else 'What to do'}: {result['action']}"]  # fmt: skip
     console.print(f"\n[bold]{name}[/]: {escape(chr(10).join(lines))}", soft_wrap=True)
@@ -119,6 +122,11 @@ def show_gate(console: Console, result: Mapping[str, Any]) -> None:
 
 def _gate_name(result: Mapping[str, Any]) -> str:
     return f"{result['gate']}{' (additional)' if result.get('additional') else ''}"
+
+
+def _why(result: Mapping[str, Any]) -> str:
+    """Return what stands beside a result; of groups, the one whose figure is shown and how many were judged."""
+    return "" if result["detail"] == "within the limit" else str(result["detail"])
 
 
 def _outside(result: Mapping[str, Any]) -> bool:
@@ -179,7 +187,7 @@ def show_outcomes(console: Console, accounts: Sequence[Mapping[str, Any]]) -> No
 def _coverage(account: Mapping[str, Any]) -> str:
     if account["coverage"] is None:
         return "-" if account["expected"] == 0 else "hidden"
-    return f"{account['coverage']:.1%}"
+    return percent(account["coverage"], 1)
 
 
 def set_aside_text(accounts: Iterable[Mapping[str, Any]]) -> str:
@@ -198,13 +206,13 @@ def set_aside_text(accounts: Iterable[Mapping[str, Any]]) -> str:
 
 
 def show_work_list(
-    console: Console, day: str, listed: Iterable[Mapping[str, Any]], workspace: Workspace, *, simulated: bool
+    console: Console, day: str, listed: Iterable[Mapping[str, Any]], workspace: "Workspace", *, simulated: bool
 ) -> None:
     """Print the flagged rows of a day for people."""
     words, row_id = workspace.contract.words, workspace.contract.row
     note = " (simulated date)" if simulated else ""
     console.print(f"[bold]Work list of {day}{note}[/]: flagged for follow-up, highest risk first")
-    rows = ((str(int(row["rank"])), str(row[row_id]), f"{row['risk']:.1%}", row["band"].replace("_", " "),
+    rows = ((str(int(row["rank"])), str(row[row_id]), percent(row['risk'], 1), row["band"].replace("_", " "),
              reason_lines(row["reasons"])) for row in listed)  # fmt: skip
     console.print(make_table(("rank", words.row, "risk", "band", "main reasons"), rows))
 

@@ -203,6 +203,14 @@ def test_policy_show_prints_what_is_in_force(lived_home: Home):
     assert found["adopted_by"] == "demo-approver"
 
 
+def test_a_rollback_to_a_version_that_there_is_not_says_so(lived_home: Home, changing: Callable[[Home], Home]):
+    home = changing(lived_home)
+    for command in (("rollback", "--dry-run"), ("rollback", "--reason", "it went wrong")):
+        outcome = home.command(*command, "--to-version", "7")
+        assert outcome.code == 3
+        assert "refused: target_known: there is no version 7. Name a version that was in production." in outcome.err
+
+
 def test_rollback_and_reconcile_report_in_json(succeeded_home: Home, changing: Callable[[Home], Home]):
     home = changing(succeeded_home)
     planned = home.command("rollback", "--dry-run", "--json")
@@ -213,12 +221,17 @@ def test_rollback_and_reconcile_report_in_json(succeeded_home: Home, changing: C
     assert home.command("reconcile", "--dry-run", "--json").json["differences"] == []
 
 
-def test_the_sample_registers_and_records_nothing(lived_home: Home, changing: Callable[[Home], Home]):
+@pytest.mark.parametrize(("share", "code"), [("0.05", 3), ("1", 0)])
+def test_the_sample_registers_and_records_nothing_and_ends_with_three_where_a_gate_fails(
+    lived_home: Home, changing: Callable[[Home], Home], share: str, code: int
+):
     home = changing(lived_home)
     tables = {table.name for table in home.lake.root.iterdir()}
     runs = runs_of(home)
-    outcome = home.command("train", *COHORT, "--sample", "0.4", "--json")
-    assert outcome.code == 0
+    outcome = home.command("train", *COHORT, "--sample", share, "--json")
+    failed = sorted({gate["gate"] for gate in outcome.json["gates"] if gate["blocks"]})
+    said = f"refused: the sample failed {', '.join(failed)}; nothing was registered or recorded\n"
+    assert (outcome.code, outcome.err) == (code, said if failed else "")
     assert {"sample", "estimates", "gates"} <= set(outcome.json)
     assert home.kinds() == lived_home.kinds()
     assert runs_of(home) == runs

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from readmission_platform_tests.support.homes import Home
+
 ROOMS_BELOW_DAGSTER = ["foundation", "config", "governance", "operations", "storage", "lifecycle", "reports", "models"]
 
 
@@ -28,3 +30,23 @@ def test_a_room_below_dagster_opens_without_dagster_and_mlflow(room):
 
 def test_evaluation_loads_no_heavy_library():
     assert loaded_by("evaluation", ["sklearn", "scipy", "matplotlib", "mlflow", "dagster", "deltalake"]) == []
+
+
+@pytest.mark.parametrize("command", [("status",), ("gates", "1"), ("status", "--model", "nobody")], ids=" ".join)
+def test_what_is_live_and_how_it_did_at_the_gates_is_said_without_any_heavy_library(
+    trained_home: Home, command: tuple[str, ...]
+):
+    script = f"""
+import sys
+from readmission_platform import cli
+sys.argv = ["readmission", *{command!r}]
+try:
+    cli.main()
+except SystemExit:
+    pass
+print("heavy:", [name for name in ("pandas", "numpy", "deltalake", "mlflow", "dagster") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=trained_home.environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "heavy: []"

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from readmission_platform import summary, tables
-from readmission_platform.commands.terminal import Json, home, out, platform_here, print_json
+from readmission_platform.commands.terminal import Json, home, open_page, out, platform_here, print_json
 from readmission_platform.foundation.errors import Unavailable
 
 
@@ -48,7 +48,7 @@ def pages(
     else:
         out.print(str(index), markup=False, soft_wrap=True)
     if show:
-        typer.launch(index.absolute().as_uri())
+        open_page(index)
 
 
 def dev(

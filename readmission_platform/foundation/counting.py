@@ -19,6 +19,11 @@ def decimal(value: float, digits: int) -> str:
     return f"{value:,.0f}" if is_count(value) else f"{value:z.{digits}f}"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """Write a share in percent, as every page and table does: "27.7 %"."""
+    return f"{100 * share:.{digits}f} %"
+
+
 BELOW_INTERVAL = "* below its own interval: chance alone moves this figure away from 0, and resampling moves it further"
 
 

@@ -7,11 +7,12 @@ any source (the packages that know one have it), and reading folders (``storage.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
-from readmission_platform.intake.files import JsonFile, LandedFile
+    from readmission_platform.intake.files import JsonFile, LandedFile
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class ResourceFormat:
 
     name: str
     is_one: Callable[[Mapping[str, Any]], bool]
-    read: Callable[[Sequence[JsonFile], str], list[LandedFile]]
-    write: Callable[[pd.DataFrame, str], Iterable[dict[str, Any]]]
+    read: "Callable[[Sequence[JsonFile], str], list[LandedFile]]"
+    write: "Callable[[pd.DataFrame, str], Iterable[dict[str, Any]]]"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class SourceRequest:
 class Loaded:
     """Raw rows, the digest of their content beside the one expected, and where they came from."""
 
-    frame: pd.DataFrame
+    frame: "pd.DataFrame"
     digest: str
     expected_digest: str
     origin: str

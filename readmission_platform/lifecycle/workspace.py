@@ -38,6 +38,7 @@ from readmission_platform.governance.policy.adoption import PolicyInForce, ensur
 from readmission_platform.governance.policy.required import RequiredGates, required_gates
 from readmission_platform.lifecycle.installation import open_ledger
 from readmission_platform.lifecycle.proposals import proposed
+from readmission_platform.lifecycle.records import ModelRecords
 from readmission_platform.models.contract import LandingFolders, ModelContract
 from readmission_platform.operations.database import Operations
 from readmission_platform.operations.names import ModelNames
@@ -161,7 +162,7 @@ class Platform:
         return Registry(self.settings.mlflow_database, self.settings.mlflow_artifacts, name, tags)
 
 
-class Workspace:
+class Workspace(ModelRecords):
     """All that belongs to one model in one environment.
 
     Raises
@@ -171,33 +172,14 @@ class Workspace:
     """
 
     def __init__(self, platform: Platform, entry: ModelEntry) -> None:
-        self.platform, self.entry = platform, entry
+        super().__init__(platform.settings, entry)
+        self.platform = platform
         self.contract = contract_of(entry.contract)
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self.entry.name
-
-    @property
-    def settings(self) -> Settings:
-        """Settings of the environment."""
-        return self.platform.settings
-
-    @property
-    def environment(self) -> str:
-        """Name of the environment."""
-        return self.platform.environment
 
     @property
     def actor(self) -> str:
         """Who acts, as recorded in the ledger."""
         return self.platform.actor
-
-    @property
-    def rules(self) -> EnvironmentConfig:
-        """``configs/environments/<name>.yaml``."""
-        return self.platform.rules
 
     @property
     def pseudonym_key(self) -> bytes:
@@ -265,12 +247,6 @@ class Workspace:
     def registry(self) -> Registry:
         """The model's experiment and registered versions."""
         return self.platform.registry(self.name)
-
-    @contextmanager
-    def ledger(self) -> Iterator[Ledger]:
-        """Open the ledger of the model."""
-        with self.platform.ledger(self.name) as ledger:
-            yield ledger
 
     def policy_in_force(self, ledger: Ledger) -> PolicyInForce:
         """Return the gate policy in force; ``local`` adopts what ``configs/`` holds on first use."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from readmission_platform.evaluation.estimates.schema import MODEL
 from readmission_platform.evaluation.words import Wording
+from readmission_platform.foundation.counting import percent
 from readmission_platform.reports.review import NOTHING, count, figure, interval, marked, signed
 
 Document = Mapping[str, Any]
@@ -68,7 +69,7 @@ def _cohort(document: Document, wording: Wording) -> Iterator[Row]:
 def _missing(document: Document, wording: Wording) -> Iterator[Row]:
     shares = (document["cohort"] or {}).get("missing") or {}
     for column, share in sorted(shares.items(), key=lambda each: (-(each[1] or 0), each[0])):
-        yield column, "hidden" if share is None else f"{share:.1%}"
+        yield column, "hidden" if share is None else percent(share, 1)
 
 
 def _recipe(document: Document, wording: Wording) -> Iterator[Row]:

@@ -15,6 +15,7 @@ from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.drift.kinds import DRIFT, MISSING, RISK
 from readmission_platform.evaluation.drift.windows import Verdict
 from readmission_platform.evaluation.words import Words
+from readmission_platform.foundation.counting import percent
 from readmission_platform.reports.page_links import DRIFT_PAGES
 from readmission_platform.storage.home import replace_file
 
@@ -46,7 +47,7 @@ def window_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
             "column": _named(str(row["column"])),
             "measure": _MEASURES.get(row["measure"], "values never seen in training"),
             "score": _score(row),
-            "reference": "training" if row["measure"] == DRIFT else f"{row['reference']:.1%}",
+            "reference": "training" if row["measure"] == DRIFT else percent(row["reference"], 1),
             "limit": f"{row['limit']:g}",
             "drifted": "yes" if row["drifted"] else "no",
         }

@@ -98,4 +98,5 @@ def test_mlflow_opens_on_the_runs_of_each_model(
     serve_mlflow(Settings(home=home.path), {"readmission_30d": "7"}, port=5049)
     said = capfd.readouterr().out
     assert "http://127.0.0.1:5049/#/experiments/7/runs?workflowType=machine_learning" in said
+    assert "registered versions of readmission_30d: http://127.0.0.1:5049/#/models/readmission_30d" in said
     assert handed_over[0][-2:] == ["--port", "5049"]

@@ -56,10 +56,11 @@ def test_a_model_that_is_not_in_use_says_how_it_comes_into_use(empty: Home):
     assert f"READMISSION_MODELS={MODEL},{OTHER}" in outcome.err
 
 
-def test_a_model_that_there_is_not_is_one_line(empty: Home):
-    outcome = empty.command("status", "--model", "nobody")
+@pytest.mark.parametrize("command", [("status",), ("gates", "1"), ("worklist",), ("alerts", "list"), ("drift", "list")])
+def test_a_model_that_there_is_not_is_one_line_with_those_in_use(empty: Home, command: tuple[str, ...]):
+    outcome = empty.command(*command, "--model", "nobody")
     assert outcome.code == 2
-    assert outcome.err.strip() == f"error: --model: there is no model 'nobody'; choose one of {OTHER}, {MODEL}"
+    assert outcome.err.strip() == f"error: --model: there is no model 'nobody'; in use here: {MODEL}"
 
 
 WRONG = {

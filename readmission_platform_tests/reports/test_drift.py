@@ -41,7 +41,7 @@ def test_the_table_shows_score_reference_limit_and_what_drifted_the_worst_first(
     ]
     assert found[0] | {"measure": ""} == {"column": "payer_code", "measure": "", "score": "0.500",
                                           "reference": "training", "limit": "0.2", "drifted": "yes"}  # fmt: skip
-    assert found[1]["reference"] == "45.0%"
+    assert found[1]["reference"] == "45.0 %"
 
 
 def test_a_share_that_stands_for_one_to_ten_people_is_hidden():

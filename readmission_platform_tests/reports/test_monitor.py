@@ -130,6 +130,15 @@ def test_performance_stands_beside_the_promise_apart_for_patients_seen_and_unsee
     assert "Estimates, until outcomes are known" in said
 
 
+def test_performance_says_which_days_it_is_of(values: dict[str, Any], home: Home, page: str):
+    judged = home.lake.read("live_performance", where={"period": ["judged"], "kind": ["measured"]})
+    first, last = judged["first_day"].min(), judged["last_day"].max()
+    said = text_of(page)
+    assert f"Outcomes from {first} to {last}, version 1" in said
+    assert "This is the period of live_performance : the latest 180 days whose outcomes have matured" in said
+    assert f"By group, {first} to {last}" in said
+
+
 def test_alerts_versions_and_runs_are_listed(values: dict[str, Any], page: str):
     assert [(alert["severity"], alert["open"]) for alert in values["alerts"]] == [
         ("critical", True), ("warning", True), ("warning", False),

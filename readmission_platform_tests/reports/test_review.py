@@ -149,6 +149,13 @@ def test_the_first_version_has_nothing_to_be_compared_with(trained_home: Home, c
 def test_a_version_in_production_and_a_rejected_one_have_nothing_to_approve(blocked_home: Home):
     live, rejected = page_values(blocked_home, "1"), page_values(blocked_home, "2")
     assert (live["verdict"]["text"], rejected["verdict"]["text"]) == ("In production", "Rejected")
+    assert "What one reviews is a candidate or the version in staging" in live["verdict"]["more"]
+    said = text_of(review_html(live))
+    assert "Whoever approved the version acknowledged each of them by name." in said
+    assert "It is there already." in said
+    for each in (said, text_of(review_html(rejected))):
+        assert "Gates that could not be judged" in each
+        assert not re.search("Warnings to acknowledge|Your signature acknowledges|review for approval", each)
     assert "counted in the promotion" in live["approvals"][0]["counts"]
     for found in (live, rejected):
         assert "YOUR_KEY" not in review_html(found)

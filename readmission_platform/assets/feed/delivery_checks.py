@@ -12,6 +12,7 @@ import pandas as pd
 from readmission_platform.assets.presentation import check_result, hideable, table
 from readmission_platform.config.monitoring import DeliveriesConfig
 from readmission_platform.evaluation.disclosure import shown_cells
+from readmission_platform.foundation.counting import percent
 from readmission_platform.lifecycle.days.unusual import NEW, SERIES, SOUND, VOLUME, Unusual
 from readmission_platform.models.contract import Words
 
@@ -38,7 +39,7 @@ def delivery_checks(
         Name of the column with the day.
     """
     said = {
-        SOUND: (f"more than {limits.quarantined_share:.0%} set aside",
+        SOUND: (f"more than {percent(limits.quarantined_share)} set aside",
                 "`readmission quarantine list` says why. Anybody set aside is on no work list."),
         VOLUME: ("unusual volume",
                  "Ask the source whether the export was cut off or holds other days or wards; deliver the day again."),

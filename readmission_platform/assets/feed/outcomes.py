@@ -23,7 +23,7 @@ from readmission_platform.assets.presentation import (
 )
 from readmission_platform.evaluation.disclosure import HIDDEN
 from readmission_platform.evaluation.operation.shown import shown_outcome_counts
-from readmission_platform.foundation.counting import counted
+from readmission_platform.foundation.counting import counted, percent
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.accounts import counts_taken_in
 from readmission_platform.lifecycle.days.outcomes import (
@@ -135,7 +135,7 @@ def _set_aside(workspace: Workspace) -> Iterator[dg.AssetCheckResult]:
     """Yield the checks that name days whose outcomes were set aside: those of now, and lately of others."""
     share = workspace.monitoring.deliveries.quarantined_share
     named = days_set_aside(workspace.lake, share=share, now=datetime.now(UTC))
-    what = ("files set aside", f"more than {share:.0%} set aside")
+    what = ("files set aside", f"more than {percent(share)} set aside")
     for (check, rule), said, days in zip(WARNINGS.items(), what, named, strict=True):
         listed = f"{said}: {', '.join(days)}"
         yield check_result(

@@ -13,6 +13,7 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import check_result, nothing_to_check
 from readmission_platform.config.monitoring import TranslationConfig
 from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
+from readmission_platform.foundation.counting import percent
 from readmission_platform.intake.contract import RowContract
 from readmission_platform.intake.translation import codes_by_kind, translators
 from readmission_platform.lifecycle.days.intake import TakenIn
@@ -41,7 +42,7 @@ def said_of(codes: pd.DataFrame, feed: RowContract) -> str:
     counts = codes.sum()
     smallest = (SMALLEST_SHOWN - 1) * len(translators(feed)) + 1
     few = bool(((counts > 0) & (counts < smallest)).any())
-    shares = {str(kind): "none" if not count else "some" if few else f"{count / counts.sum():.0%}"
+    shares = {str(kind): "none" if not count else "some" if few else percent(count / counts.sum())
               for kind, count in counts.items()}  # fmt: skip
     return ", ".join(f"{kind} {share}" for kind, share in shares.items())
 
@@ -61,7 +62,8 @@ def codes_results(
             check,
             lost <= limits.lost_share and inexact <= limits.inexact_share,
             observed=said_of(codes, feed) if len(codes) else "no codes",
-            rule=f"{words} Lost: at most {limits.lost_share:.0%}. Inexact: at most {limits.inexact_share:.0%}.",
+            rule=f"{words} Lost: at most {percent(limits.lost_share)}. "
+            f"Inexact: at most {percent(limits.inexact_share)}.",
             action="`code_translations` shows how, by day. Ambiguous codes need their decimal point, or files with a "
             "single coding system; other codes may be newer than the mappings.",
             severity=dg.AssetCheckSeverity.WARN,

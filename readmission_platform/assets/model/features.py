@@ -17,6 +17,7 @@ from readmission_platform.assets.presentation import SCIENCE_TEAM, check_result,
 from readmission_platform.evaluation import leakage
 from readmission_platform.evaluation.disclosure import hidden_rows, in_words
 from readmission_platform.evaluation.estimates.folds import entity_folds
+from readmission_platform.foundation.counting import percent
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.models.contract import ModelContract
@@ -141,7 +142,7 @@ def _check_results(told: _Told, broken: Mapping[str, str]) -> Iterator[dg.AssetC
     )
     most = {
         "distinct_share_of_one_input": f"{told.distinct.index[0]} has {told.distinct.iloc[0]:.2f} values per row",
-        "clock_told_by_one_input": f"{told.clock.index[0]} explains {told.clock.iloc[0]:.0%} of the clock",
+        "clock_told_by_one_input": f"{told.clock.index[0]} explains {percent(told.clock.iloc[0])} of the clock",
         "outcome_told_by_one_input": f"{told.outcome.index[0]} tells the outcome (AUROC {told.outcome.iloc[0]:.2f})",
         "identifiers_among_inputs": f"{', '.join(told.identifiers)}: identifiers by name",
     }

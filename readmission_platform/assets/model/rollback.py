@@ -46,7 +46,7 @@ def rollback_job(model: ModelAssets) -> dg.JobDefinition:
             request = rollback_request(config.to_version or None, config.reason, ledger=ledger, workspace=workspace)
             decision = consider_rollback(request, ledger=ledger, workspace=workspace)
             reached("rollback: decided")
-            if decision.target is not None:
+            if decision.allowed and decision.target is not None:
                 workspace.registry.check_holds(decision.target)
             context.add_output_metadata({"conditions": conditions_table(decision)}, output_name="version")
             try:

@@ -14,6 +14,7 @@ from readmission_platform.assets.model.training import CANDIDATE
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import PLATFORM_TEAM, check_result
 from readmission_platform.config.governance import GatePolicy
+from readmission_platform.foundation.counting import percent
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.lifecycle.training.recorded_version import Recorded, gather
@@ -26,7 +27,7 @@ STUDY, STUDIED = "robustness_study", "version_studied"
 SEEDS = 5
 NEEDED_SHARE = 0.9
 CHECK = "seeds_pass_candidate_gates"
-RULE = f"The recipe passes the candidate gates with at least {NEEDED_SHARE:.0%} of the seeds."
+RULE = f"The recipe passes the candidate gates with at least {percent(NEEDED_SHARE)} of the seeds."
 
 
 class StudyConfig(dg.Config):

@@ -27,7 +27,7 @@ from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.governance.promotion.permission import CLAIMED
 from readmission_platform.lifecycle.asking import check_may
 from readmission_platform.lifecycle.versions.evidence_document import document_from, write_document
-from readmission_platform.lifecycle.versions.kept_figures import keep_figures
+from readmission_platform.lifecycle.versions.kept_figures import COMPARED_WITH, keep_figures
 from readmission_platform.lifecycle.versions.version_facts import Evidence, EvidenceMissing, gather
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.reports.pictures.glance import glance_markdown
@@ -125,6 +125,7 @@ def _judged(
             "additional_gates": additional.model_dump(mode="json") if additional.gates else {},
             "estimates": facts.estimates,
             **keep_figures(evidence.document, evidence.digest, workspace),
+            **({COMPARED_WITH: records[facts.champion_version].evidence_digest} if facts.champion_version else {}),
             "run_id": run_id,
             **CLAIMED,
         },

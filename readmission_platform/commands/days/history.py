@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from readmission_platform import tables
 from readmission_platform.commands.terminal import Json, check_reader, out, print_json, workspace
+from readmission_platform.foundation.counting import percent
 from readmission_platform.foundation.errors import BadInput
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _show_predictions(predictions: list[dict[str, Any]], current: "Workspace") -
 def _said(prediction: Mapping[str, Any]) -> str:
     if prediction["risk"] is None:
         return f"not scored ({prediction['withheld_because']})"
-    return f"risk {prediction['risk']:.1%} ({prediction['band'].replace('_', ' ')}), rank {prediction['rank']}"
+    return f"risk {percent(prediction['risk'], 1)} ({prediction['band'].replace('_', ' ')}), rank {prediction['rank']}"
 
 
 def _made_of(contributions: Mapping[str, Any]) -> str:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from readmission_platform.commands.terminal import Json, model_asked_for, out, platform_here, print_json, workspace
+from readmission_platform.commands.terminal import (
+    Json,
+    model_asked_for,
+    open_page,
+    out,
+    platform_here,
+    print_json,
+    workspace,
+)
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -54,7 +62,7 @@ def monitor(
         out.print(f"{page['standing']['text']}: {page['standing']['more']}", markup=False, soft_wrap=True)
         out.print(str(written), markup=False, soft_wrap=True)
     if show:
-        typer.launch(written.absolute().as_uri())
+        open_page(written)
 
 
 def _write_prometheus(target: str, days: int) -> None:

@@ -7,7 +7,16 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import tables
-from readmission_platform.commands.terminal import Json, check_reader, checked_day, out, print_json, workspace
+from readmission_platform.commands.terminal import (
+    Json,
+    check_reader,
+    checked_day,
+    open_page,
+    out,
+    print_json,
+    workspace,
+)
+from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -51,7 +60,7 @@ def worklist(
     else:
         _show(found)
     if show and page:
-        typer.launch(Path(page).as_uri())
+        open_page(Path(page))
 
 
 def _show(found: "WorkList") -> None:
@@ -92,9 +101,9 @@ def _show_empty(found: "EmptyDay", current: "Workspace", form: str, *, page: boo
 
 
 def _found(current: "Workspace", day: str | None) -> "WorkList | EmptyDay":
-    from readmission_platform.lifecycle.days.work_lists import empty_day, latest_scored_day, work_lists
+    from readmission_platform.lifecycle.days.work_lists import empty_day, scored_days, work_lists
 
-    wanted = checked_day(day) if day else latest_scored_day(current.lake)
+    wanted = checked_day(day) if day else next(reversed(scored_days(current.lake)), None)
     if wanted is None:
         raise BadInput("nothing has been scored yet; `readmission score --date D` scores a day with files")
     with current.ledger() as ledger:
@@ -103,8 +112,18 @@ def _found(current: "Workspace", day: str | None) -> "WorkList | EmptyDay":
     if empty is not None:
         return empty
     if not lists:
-        raise BadInput(f"{wanted} has not been scored; `readmission score --date {wanted}` scores it")
+        raise BadInput(_why_none(current, wanted))
     return lists[0]
+
+
+def _why_none(current: "Workspace", day: str) -> str:
+    from readmission_platform.lifecycle.days.work_lists import scored_days
+
+    if day in current.landing.days():
+        return f"{day} has not been scored; `readmission score --date {day}` scores it"
+    there = scored_days(current.lake)
+    lists = f"there are lists of {counted(len(there), 'day')}, {there[0]} to {there[-1]}" if there else "no day has one"
+    return f"there is no list of {day}, and no file has been delivered for it; {lists}"
 
 
 def _page(current: "Workspace", found: "WorkList") -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from readmission_platform import tables
-from readmission_platform.commands.terminal import Json, advice, err, launching, out, print_json, workspace
+from readmission_platform.commands.terminal import Json, advice, err, launching, open_page, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
 Version = Annotated[str, typer.Argument(help="Version number.")]
@@ -46,7 +46,7 @@ def report(
     else:
         out.print(str(page), markup=False, soft_wrap=True)
     if show:
-        typer.launch(page.absolute().as_uri())
+        open_page(page)
 
 
 def study(

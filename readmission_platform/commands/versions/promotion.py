@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from readmission_platform import summary, tables
-from readmission_platform.commands.terminal import ActingKey, Json, launching, out, print_json, workspace
+from readmission_platform.commands.terminal import ActingKey, Json, launching, out, print_json, records, workspace
 from readmission_platform.foundation.errors import BadInput, Refused
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ LONGEST_APPROVAL_DAYS = 365
 
 def status(as_json: Json = False) -> None:
     """Say what is live, and the state of every version."""
-    found = summary.status(workspace())
+    found = summary.status(records())
     if as_json:
         print_json(found)
     else:
@@ -31,7 +31,7 @@ def gates(
     as_json: Json = False,
 ) -> None:
     """Show how any version, even a rejected one, did at each gate, and what to do about the gates it did not pass."""
-    found = summary.gates(workspace(), version)
+    found = summary.gates(records(), version)
     if gate is not None:
         found = [result for result in found if result["gate"] == gate]
         if not found:

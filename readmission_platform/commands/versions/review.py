@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from readmission_platform import tables
-from readmission_platform.commands.terminal import Json, out, print_json, workspace
+from readmission_platform.commands.terminal import Json, open_page, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
 
 _COLOURS = {"pass": "green", "fail": "red", "not applicable": "dim"}
@@ -55,4 +55,4 @@ def review(
     else:
         out.print(str(page), markup=False, soft_wrap=True)
     if show:
-        typer.launch(page.absolute().as_uri())
+        open_page(page)

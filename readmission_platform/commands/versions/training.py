@@ -16,6 +16,7 @@ from readmission_platform.commands.terminal import (
     advice,
     check_source,
     launching,
+    open_page,
     out,
     print_json,
     source_config,
@@ -161,7 +162,7 @@ def demo_year(
         out.print(f"{found['standing']}: {found['why']}", markup=False, soft_wrap=True)
         out.print(f"{written}\n{found['seconds']:.0f} s", markup=False, soft_wrap=True)
     if show:
-        typer.launch(written.absolute().as_uri())
+        open_page(written)
 
 
 def train(
@@ -178,7 +179,7 @@ def train(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train and judge one version. Exit code 3 when a gate fails."""
+    """Train and judge one version, or only a sample. Exit code 3 when a gate fails."""
     current = workspace(make=True)
     if sample is not None:
         if gates is not None:
@@ -242,10 +243,13 @@ def _train_sample(current: "Workspace", source: str, request: SourceRequest, sha
     estimates = shown_estimates(document["estimates"])
     if as_json:
         print_json({"sample": share, "estimates": estimates, "gates": [gate.to_json() for gate in gates]})
-        return
-    tables.show_estimates(out, estimates, current.wording)
-    tables.show_gates(out, [gate.to_json() for gate in gates])
-    out.print("A sample: nothing was registered or recorded.")
+    else:
+        tables.show_estimates(out, estimates, current.wording)
+        tables.show_gates(out, [gate.to_json() for gate in gates])
+        out.print("A sample: nothing was registered or recorded.")
+    failed = sorted({gate.gate for gate in gates if gate.blocks})
+    if failed:
+        raise Refused([f"the sample failed {', '.join(failed)}; nothing was registered or recorded"])
 
 
 def demo_blocked(source: Source = None, archive: Archive = None, rows: Rows = 20_000, seed: Seed = 7) -> None:

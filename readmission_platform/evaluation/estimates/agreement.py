@@ -98,7 +98,7 @@ def disagreements(found: Agreement, limits: Mapping[str, float]) -> list[str]:
     if ranks is not None and ranks < lowest:
         said.append(f"rank correlation {ranks:.3f}, at least {lowest:g}")
     if common is not None and common < fewest:
-        said.append(f"{common:.0%} of the flagged in common, at least {fewest:.0%}")
+        said.append(f"{100 * common:.0f} % of the flagged in common, at least {100 * fewest:.0f} %")
     if moved is not None and moved > highest:
         said.append(f"population stability index {moved:.3f}, limit {highest:g}")
     return said

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from readmission_platform.config.governance import AdditionalGates, GatePolicy, GateRule, GateStage, LimitSet
 from readmission_platform.evaluation.disclosure import shown_estimates
+from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.errors import BadInput, PolicyError
 from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.policy.limits import (
@@ -21,6 +22,7 @@ from readmission_platform.governance.policy.limits import (
     describe,
     judge,
     read_estimate,
+    room,
     unusable_limit,
 )
 from readmission_platform.governance.policy.required import RequiredGates
@@ -191,16 +193,19 @@ def _evaluate(
 
 
 def _worst_group(rule: GateRule, limits: Limits, estimates: Mapping[str, Any]) -> tuple[str, Judgement]:
+    """Return the group that decides, and the judgement on it, which says how many groups there are."""
     prefix = rule.metric[:-1]
     groups = {name: judge(estimates[name], rule, limits) for name in sorted(estimates) if name.startswith(prefix)}
     if not groups:
         nothing = Estimate(None, None, None, None, None)
-        return rule.metric, Judgement("insufficient", nothing, 0.0, "there is no group to judge")
+        return rule.metric, Judgement("insufficient", nothing, "there is no group to judge")
     order = {"fail": 0, "insufficient": 1, "pass": 2}
-    metric = min(groups, key=lambda name: (order[groups[name].result], groups[name].margin))
+    # Of those with the same result the one whose own figure is furthest off: a wide interval does not hide a group.
+    metric = min(groups, key=lambda name: (order[groups[name].result], room(groups[name].estimate, limits)))
     worst = groups[metric]
     small = [name.removeprefix(prefix) for name, group in groups.items() if group.result == "insufficient"]
-    detail = f"{metric.removeprefix(prefix)}: {worst.detail}"
+    judged = f"furthest off of {counted(len(groups), 'group')}, {len(groups) - len(small)} of them judged"
+    detail = f"{metric.removeprefix(prefix)}: {worst.detail}; {judged}"
     if small:
         detail += f"; too small to judge: {', '.join(small)}"
-    return metric, Judgement(worst.result, worst.estimate, worst.margin, detail)
+    return metric, Judgement(worst.result, worst.estimate, detail)

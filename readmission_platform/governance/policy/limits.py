@@ -28,11 +28,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The result of one estimate against one set of limits; a larger ``margin`` is further inside."""
+    """The result of one estimate against one set of limits."""
 
     result: Result
     estimate: Estimate
-    margin: float
     detail: str
 
 
@@ -107,11 +106,9 @@ def judge(raw: object, rule: GateRule, limits: Limits) -> Judgement:
     """
     estimate = read_estimate(raw)
     bounds = bounds_of(limits)
-    margins = [margin for bound in bounds if (margin := bound.margin(estimate)) is not None]
-    margin = min(margins, default=-math.inf)
 
     def judged(result: Result, detail: str) -> Judgement:
-        return Judgement(result, estimate, margin, detail)
+        return Judgement(result, estimate, detail)
 
     if raw is None:
         return judged("fail", "missing: there is no such estimate")
@@ -119,7 +116,7 @@ def judge(raw: object, rule: GateRule, limits: Limits) -> Judgement:
         return judged("fail", "missing: the number of events behind the estimate is not known")
     if rule.min_positives and (estimate.positives or 0) < rule.min_positives:
         return judged("insufficient", f"fewer than {rule.min_positives} events")
-    if estimate.value is None or len(margins) < len(bounds):
+    if estimate.value is None or any(bound.margin(estimate) is None for bound in bounds):
         return judged("fail", "missing: the estimate or its 95 % interval is not a number")
     if rule.max_interval_width is not None:
         if estimate.low is None or estimate.high is None:
@@ -160,6 +157,19 @@ def bounds_of(limits: Limits) -> list[Bound]:
     if limits.between is not None:  # fails only when the whole interval lies outside
         bounds += [Bound("high", ">=", limits.between[0]), Bound("low", "<=", limits.between[1])]
     return bounds
+
+
+def room(estimate: Estimate, limits: Limits) -> float:
+    """Return how far an estimate is from its nearest limit, negative beyond it; minus infinity where it is missing.
+
+    A range that the interval has to meet is taken as one for the value: this compares estimates, and judges none.
+    """
+    if estimate.value is None:
+        return -math.inf
+    bounds = bounds_of(limits.model_copy(update={"between": None}))
+    if limits.between is not None:
+        bounds += [Bound("value", ">=", limits.between[0]), Bound("value", "<=", limits.between[1])]
+    return min((margin for bound in bounds if (margin := bound.margin(estimate)) is not None), default=-math.inf)
 
 
 def _finite(value: object) -> float | None:

@@ -102,7 +102,7 @@ def decide_rollback(
         condition(
             "target_known",
             record is not None,
-            f"version {target}" if target else "no version was in production before this one",
+            _target(target, known=record is not None),
             "Name a version that was in production.",
         ),
         may_ask(
@@ -133,6 +133,12 @@ def decide_rollback(
         ]
     seen = events[-1].seq if events else 0
     return RollbackDecision(found, dict(pointers), seen, request=request, target=target)
+
+
+def _target(target: str | None, *, known: bool) -> str:
+    if target is None:
+        return "no version was in production before this one"
+    return f"version {target}" if known else f"there is no version {target}"
 
 
 def apply_rollback(ledger: Ledger, decision: RollbackDecision, *, dry_run: bool = False) -> Event | None:

@@ -130,9 +130,8 @@ def days_with_lists(lake: ModelLake, days: Sequence[str]) -> set[str]:
     return set(lake.read(PREDICTIONS, columns=[lake.day], where={lake.day: list(days)})[lake.day].astype(str))
 
 
-def latest_scored_day(lake: ModelLake) -> str | None:
-    """Return the last day that has predictions."""
+def scored_days(lake: ModelLake) -> list[str]:
+    """Return the days that have predictions, in order."""
     if not lake.exists(PREDICTIONS):
-        return None
-    days = lake.read(PREDICTIONS, columns=[lake.day])[lake.day]
-    return None if days.empty else str(days.max())
+        return []
+    return sorted(set(lake.read(PREDICTIONS, columns=[lake.day])[lake.day].astype(str)))

@@ -114,7 +114,7 @@ def consider_acceptance(
     Raises
     ------
     BadInput
-        When there is no such version, a name is no column that is watched of it, or the day is none.
+        When there is no such version, a name is no column that is watched of it, or the day is none or over.
     """
     events, pointers = ledger.snapshot()
     record = version_records(events, pointers).get(asked.version)
@@ -126,11 +126,15 @@ def consider_acceptance(
     drifted = drifted_measures(seen)
     wanted = accepted_columns({key: score for key, score in drifted.items() if key[0] in asked.columns}, config)
     already = counting(events, asked.version, now=now)
-    days = (last - now.astimezone(UTC).date()).days
+    today = now.astimezone(UTC).date()
+    days = (last - today).days
+    if days < 0:
+        raise BadInput(f"--until: {asked.until} is over; name a day from {today} to "
+                       f"{today + timedelta(days=config.acceptance_days)}")  # fmt: skip
     found = [
         _judged(seen, config.window_rows),
         *(_has_drifted(name, drifted) for name in dict.fromkeys(asked.columns)),
-        condition("until", 0 <= days <= config.acceptance_days, f"{asked.until} ({days} days from today)",
+        condition("until", days <= config.acceptance_days, f"{asked.until} ({days} days from today)",
                   f"Name a day from today on, at most {config.acceptance_days} days ahead."),
         condition("reason_given", bool(asked.reason.strip()), asked.reason.strip() or "no reason",
                   "Give one: --reason."),

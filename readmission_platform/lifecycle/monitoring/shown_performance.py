@@ -13,6 +13,7 @@ from readmission_platform.evaluation.operation.catalogue import MEASURES
 from readmission_platform.evaluation.operation.cohorts import ALL, SEEN, UNSEEN
 from readmission_platform.evaluation.operation.figures import MEASURED
 from readmission_platform.evaluation.words import Wording
+from readmission_platform.foundation.counting import counted
 from readmission_platform.foundation.values import Limits
 from readmission_platform.governance.policy.limits import describe
 
@@ -30,6 +31,7 @@ def performance_shown(
         "version": version,
         "of_live": version == live,
         "first_day": of_all["first_day"].min() if len(of_all) else None,
+        "judged_on": f"the latest {counted(settings.days, 'day')} whose outcomes have matured",
         "last_day": of_all["last_day"].max() if len(of_all) else None,
         "measures": [
             {"name": name, "rows": _measure_rows(visible, measured, name, settings, wording)}

@@ -12,7 +12,7 @@ import pandas as pd
 from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.figures import MEASURED
 from readmission_platform.evaluation.words import Wording
-from readmission_platform.foundation.counting import counted
+from readmission_platform.foundation.counting import counted, percent
 
 _MOST_NAMED = 4
 # Drift and performance, which ``_unjudged`` names.
@@ -132,7 +132,7 @@ def _outcomes(visible: pd.DataFrame, needed: float) -> list[str]:
     known = _newest(visible, "matured_coverage")
     if known is None or pd.isna(known["value"]) or known["value"] >= needed:
         return []
-    return [f"{known['value']:.0%} of the outcomes due have arrived"]
+    return [f"{percent(known['value'])} of the outcomes due have arrived"]
 
 
 def _unjudged(visible: pd.DataFrame, live: str | None, maturity_days: int) -> list[str]:

@@ -24,13 +24,14 @@ def version_changes(
     champion
         The version in production; None when there is none. A version is not compared with itself.
     """
+    wording = workspace.wording  # reads what is in force from the ledger
     other = champion if champion is not None and champion.version != record.version else None
     ours = shown_estimates(considered.gathered.facts.estimates or {})
     theirs = shown_estimates(((other.validated_payload or {}).get("estimates") or {}) if other else {})
     return {
         "changes": _inputs(record, other, workspace.registry),
         "figures": [
-            {"label": workspace.wording.label(metric), "ours": ours[metric], "theirs": theirs.get(metric),
+            {"label": wording.label(metric), "ours": ours[metric], "theirs": theirs.get(metric),
              "difference": ours.get(paired) if paired and other else None}
             for metric, paired in compared(ours)
         ],

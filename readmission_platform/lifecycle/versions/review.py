@@ -33,6 +33,10 @@ from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.reports.page_links import REVIEW
 from readmission_platform.reports.review import pictures_of, review_html
 
+_IN_PRODUCTION = (
+    "There is nothing to approve. This page shows what the version rests on, computed again today. What one reviews is "
+    "a candidate or the version in staging; `readmission status` lists them."
+)
 _OVER = {
     "rejected": "A gate failed. This version can never be promoted; train a new one.",
     "archived": "It was promoted before. If it was in production, a rollback brings it back without a new approval.",
@@ -115,7 +119,7 @@ def headline(record: VersionRecord, conditions: Sequence[Condition]) -> dict[str
     open_ones = [item.name for item in conditions if item.blocks and item.name not in _OF_PEOPLE]
     approved = not any(item.blocks for item in conditions if item.name == "approvals")
     if record.state == "production":
-        return {"tone": "good", "text": "In production", "more": "There is nothing to approve."}
+        return {"tone": "good", "text": "In production", "more": _IN_PRODUCTION}
     if record.state in ("rejected", "archived"):
         return {"tone": "bad", "text": record.state.capitalize(), "more": _OVER[record.state]}
     if not open_ones and approved:

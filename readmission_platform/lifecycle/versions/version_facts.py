@@ -19,16 +19,16 @@ from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.promotion.decision import VersionFacts
 from readmission_platform.governance.promotion.drift_acceptances import Acceptance
 from readmission_platform.lifecycle.monitoring.windows import drift_facts
-from readmission_platform.lifecycle.versions.kept_figures import kept_figures
+from readmission_platform.lifecycle.versions.kept_figures import kept_comparison, kept_figures
 from readmission_platform.lifecycle.versions.shadow_days import complete_days, shadow_days, shadow_rows
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.artifacts import artifact_digest
 from readmission_platform.storage.lake import TableDamaged, TableMissing
 from readmission_platform.storage.tables import ModelLake
 
-# Documents that a process keeps: those of the version at hand and of the ones it is compared with.
-_KEPT = 4
-_documents: dict[tuple[str, str, EvidenceSchema], dict[str, Any]] = {}
+# What a process keeps: documents of the version at hand and of the ones it is compared with, and comparisons.
+_KEPT = 6
+_documents: dict[tuple[str, str, EvidenceSchema | str], dict[str, Any]] = {}
 
 
 class EvidenceMissing(GovernanceError):
@@ -113,12 +113,26 @@ def recall_figures(record: VersionRecord, workspace: Workspace) -> None:
     document = kept_figures(record, workspace)
     if document is not None and record.evidence_digest:
         _remember((record.evidence_digest, digest_of(workspace.config), workspace.contract.evidence), document)
+    comparison = kept_comparison(record, workspace)
+    if comparison is not None and record.evidence_digest:
+        theirs, estimates = comparison
+        _remember((record.evidence_digest, digest_of(workspace.config), theirs), estimates)
 
 
-def _remember(key: tuple[str, str, EvidenceSchema], document: dict[str, Any]) -> None:
+def _remember(key: tuple[str, str, EvidenceSchema | str], document: dict[str, Any]) -> None:
     while len(_documents) >= _KEPT:
         _documents.pop(next(iter(_documents)))
     _documents[key] = document
+
+
+def _comparison(
+    rows: pd.DataFrame, digest: str, champion_rows: pd.DataFrame, champion_digest: str, config: ModelConfig
+) -> dict[str, dict[str, Any]]:
+    """Compare evidence rows with these digests, once per process and content; see :func:`champion_estimates`."""
+    key = (digest, digest_of(config), champion_digest)
+    if key not in _documents:
+        _remember(key, champion_estimates(rows, champion_rows, config))
+    return _documents[key]
 
 
 def champion_estimates(
@@ -206,7 +220,7 @@ def gather(
     if champion is not None and champion.version != record.version:
         champion_rows = evidence_rows(lake, champion)
         if champion_rows is not None and digest_rows(champion_rows, schema) == champion.evidence_digest:
-            compared = champion_estimates(rows, champion_rows, config)
+            compared = _comparison(rows, digest, champion_rows, str(champion.evidence_digest), config)
     days = shadow_days(lake, scored)
     facts = VersionFacts(
         artifact_digest=artifact,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from readmission_platform.evaluation.words import Wording
+from readmission_platform.foundation.counting import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +73,7 @@ def percent_axes(axes: "Axes", *, x: bool = True, y: bool = True) -> None:
 
     for chosen, axis in ((x, axes.xaxis), (y, axes.yaxis)):
         if chosen:
-            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+            axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
 
 
 def nothing_to_draw(axes: "Axes") -> None:
@@ -153,11 +154,13 @@ def precision_recall_png(curves: Mapping[str, Any], wording: Wording) -> bytes:
         color=REFERENCE,
         linestyle="--",
         linewidth=1,
-        label=f"Flagging at random ({points['prevalence']:.1%} {wording.words.positive})",
+        label=f"Flagging at random ({percent(points['prevalence'], 1)} {wording.words.positive})",
     )
     flag = points["flag"]
     if flag["recall"] is not None and flag["precision"] is not None:
-        text = f"Top {flag['share']:.0%} flagged: finds {flag['recall']:.0%}, PPV {flag['precision']:.0%}"
+        text = (
+            f"Top {percent(flag['share'])} flagged: finds {percent(flag['recall'])}, PPV {percent(flag['precision'])}"
+        )
         axes.plot([flag["recall"]], [flag["precision"]], "o", color=ACCENT, markersize=8, label=text)
     axes.set(xlim=(0, 1), ylim=(0, min(1.0, 1.1 * max(points["precision"]))))
     percent_axes(axes)

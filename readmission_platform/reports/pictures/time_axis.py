@@ -129,7 +129,7 @@ def percent(*panels: "Axes") -> None:
     from matplotlib.ticker import PercentFormatter
 
     for panel in panels:
-        panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
 
 
 def legend(figure: "Figure", handles: Sequence[Any], *, columns: int) -> None:

@@ -56,7 +56,7 @@ def test_a_day_in_icd_9_says_nothing_of_translation(home: Home):
 def test_the_shares_of_a_day_in_icd_10_are_told_on_the_asset_in_the_figures_and_on_the_page(home: Home):
     check, said = taken_in(home, 0, of_patients(40, 0, diag_1="I50.9", diag_2="N18.6", diag_3="J189"))
     assert check.passed
-    assert said == "native none, exact 33%, inexact 67%, lost none"
+    assert said == "native none, exact 33 %, inexact 67 %, lost none"
     assert check.metadata["observed"].value == said
     with home.workspace() as workspace:
         page = monitor_of(workspace, days=3, now=FIRST + timedelta(days=2))

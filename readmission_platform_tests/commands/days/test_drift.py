@@ -142,7 +142,7 @@ def test_a_version_that_was_never_scored_and_a_home_without_one_in_a_stage_say_w
         (("time_in_hospital",), 60, 3, "time_in_hospital has not drifted"),
         (("risk",), 60, 3, "predicted risks cannot be accepted"),
         ((COLUMN,), 95, 3, "at most 90 days ahead"),
-        ((COLUMN,), -3, 3, "Name a day from today on"),
+        ((COLUMN,), -3, 2, "is over; name a day from"),
     ],
 )
 def test_what_may_not_be_accepted_is_refused_and_changes_nothing(
@@ -165,6 +165,10 @@ def test_a_dry_run_and_a_stranger_s_key_change_nothing(home: Home, tmp_path: Pat
     assert outcome.code == 3
     assert "no registered key" in outcome.err
     assert home.command("drift", "accept", COLUMN, *until[2:], "--until", "soon").code == 2
+    over = home.command("drift", "accept", COLUMN, *until[2:], "--until", "2020-01-01", "--dry-run")
+    assert (over.code, over.out) == (2, "")
+    assert over.err.startswith("error: --until: 2020-01-01 is over; name a day from ")
+    assert len(over.err.splitlines()) == 1
     assert home.kinds() == before
 
 

@@ -61,7 +61,7 @@ def test_it_says_where_the_page_is_and_makes_it_if_it_is_gone(lived_home: Home, 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--date", "2020-01-02"], "has not been scored; `readmission score --date 2020-01-02`"),
+        (["--date", "2020-01-02"], "no file has been delivered for it; there are lists of 14 days, "),
         (["--date", "yesterday"], "not a date"),
         (["--date", "20260105"], "not a date"),
         (["--format", "pdf"], "choose table, csv, json, html-path"),
@@ -73,6 +73,25 @@ def test_what_cannot_be_shown_is_one_line_and_exit_code_two(lived_home: Home, op
     assert outcome.code == 2
     assert said in outcome.err
     assert len(outcome.err.strip().splitlines()) == 1
+
+
+def test_a_day_with_files_that_was_not_scored_names_the_command_that_scores_it(lived_home: Home):
+    day = lived_home.landed()[0]
+    assert lived_home.command("worklist", "--date", day).err == (
+        f"error: {day} has not been scored; `readmission score --date {day}` scores it\n"
+    )
+
+
+def test_without_a_browser_it_says_in_one_line_where_the_page_is(
+    lived_home: Home, changing: Callable[[Home], Home], tmp_path: Path
+):
+    home = changing(lived_home)
+    page = home.path / f"reports/{MODEL}/work_lists" / home.landed()[-1] / "work_list.html"
+    nowhere = home.having(PATH=str(tmp_path), BROWSER="", DISPLAY="", WAYLAND_DISPLAY="")
+    for command in (("worklist", "--open"), ("pages", "--open")):
+        outcome = nowhere.shell("readmission", *command)
+        there = page if command[0] == "worklist" else home.path / "reports/index.html"
+        assert (outcome.code, outcome.err) == (0, f"there is no browser here; the page is {there}\n")
 
 
 def test_before_anything_was_scored_it_says_how(tmp_path: Path):

@@ -112,9 +112,19 @@ def test_the_worst_group_decides_and_small_groups_are_named() -> None:
     assert race(A=good, B=bad, C=small).metric == "observed_expected.race.B"
     warned = race(A=good, C=small)
     assert (warned.result, warned.blocks, warned.observed) == ("insufficient", False, 0.2)
-    assert "C" in warned.detail
+    assert warned.detail.startswith("C: fewer than 100 events; furthest off of 2 groups, 1 of them judged")
+    assert warned.detail.endswith("; too small to judge: C")
     assert race(A=good, C=None).result == "fail"
     assert race().result == "insufficient"
+
+
+def test_of_groups_that_pass_the_one_furthest_off_is_shown_however_wide_its_interval() -> None:
+    groups = {"Male": estimate(1.01, 0.99, 1.03), "Female": estimate(0.92, 0.8, 1.04)}
+    estimates = honest_estimates() | {f"observed_expected.gender.{name}": raw for name, raw in groups.items()}
+    results = evaluate_gates(estimates, POLICY, limit_set="real", stages=["candidate"])
+    found = next(item for item in results if item.gate == "fairness_observed_expected_gender")
+    assert (found.result, found.metric, found.observed) == ("pass", "observed_expected.gender.Female", 0.92)
+    assert found.detail == "Female: within the limit; furthest off of 2 groups, 2 of them judged"
 
 
 def test_groups_of_one_to_ten_people_show_no_numbers() -> None:

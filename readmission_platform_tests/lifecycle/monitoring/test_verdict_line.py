@@ -81,7 +81,7 @@ def test_several_troubles_are_one_sentence():
     ]
     assert more.count(";") == 2
     assert more.count(".") == 1
-    assert "40% of the outcomes due have arrived" in more
+    assert "40 % of the outcomes due have arrived" in more
 
 
 def test_without_a_version_in_production_not_all_is_well():

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.versions import version_facts
 from readmission_platform.lifecycle.versions.evidence_document import evidence_document
+from readmission_platform.lifecycle.versions.kept_figures import kept_comparison
 from readmission_platform_tests.support.homes import Home
 
 
@@ -60,6 +62,22 @@ def test_verification_computes_anew_whatever_the_kept_figures_say(home: Home):
     overstate(home)
     checks = {check["name"]: check["result"] for check in home.command("verify", "1", "--json").json["checks"]}
     assert checks["metrics_recomputed"] == "pass"
+
+
+def test_the_comparison_with_production_made_at_validation_is_shown_again_as_it_would_be_computed(
+    challenged_home: Home,
+):
+    with challenged_home.workspace() as workspace, challenged_home.ledger() as ledger:
+        records = version_records(*ledger.snapshot())
+        ours, theirs = (version_facts.recorded_evidence(workspace.lake, records[version]) for version in ("2", "1"))
+        found = kept_comparison(records["2"], workspace)
+        assert found is not None
+        assert found == (records["1"].evidence_digest, version_facts.champion_estimates(ours, theirs, workspace.config))
+        assert len(found[1]) > 3
+        assert kept_comparison(records["1"], workspace) is None
+        version_facts._documents.clear()
+        version_facts.recall_figures(records["2"], workspace)
+        assert found[1] in version_facts._documents.values()
 
 
 def test_only_the_owner_can_read_them(home: Home):

@@ -74,7 +74,7 @@ def test_versions_that_disagree_are_a_warning_that_says_by_how_much(shadowed_hom
     found = agreement_check(shadowed_home.lake, turned, sorted(set(rows["discharge_date"])), model)
     assert not found.passed
     assert found.severity is dg.AssetCheckSeverity.WARN
-    for said in ("mean risk differs", "rank correlation -1.000", "0% of the flagged in common"):
+    for said in ("mean risk differs", "rank correlation -1.000", "0 % of the flagged in common"):
         assert said in str(found.description)
 
 
