@@ -34,7 +34,10 @@ def alarm_result(
 
     What somebody who may has accepted is no alarm; it is named, with the day until which it is.
     """
-    told, alarms = [], 0
+    said: list[str] = []
+    told: list[str] = []
+    accepted: list[str] = []
+    alarms = 0
     for each in watched:
         ours = of_version(each, rows)
         found = verdicts(ours, limits, ceilings(each.accepted))
@@ -44,18 +47,22 @@ def alarm_result(
         told.append(
             alarm_sentence(*named, drifted, ours, words) if drifted else _calm_sentence(each, found, limits, words)
         )
-        told += [f"Accepted: {acceptance.says()}." for acceptance in each.accepted]
+        accepted += [acceptance.says() for acceptance in each.accepted]
+        said += [told[-1], *(f"Accepted: {acceptance.says()}." for acceptance in each.accepted)]
     return dg.AssetCheckResult(
         check_name=ALARM_CHECK,
         passed=alarms == 0,
         severity=dg.AssetCheckSeverity.WARN,
-        description=" ".join(told),
+        description=" ".join(said),
         metadata={
             # The UI sorts by name, and plots every number: how the windows drifted is drawn on the asset's page.
-            "finding": f"{alarms} of {counted(len(watched), 'version')} with an alarm; limit: none. {' '.join(told)}",
-            "limits": dg.MetadataValue.json(asdict(limits)),
+            "finding": " ".join(told),
+            "limits": f"alarm: {limits.alarm_windows} of the latest {limits.of_windows} windows drifted; window: "
+            f"{counted(limits.drifted_columns, 'column')} drifted; column: stability index {limits.column_score:g} "
+            f"(risks: {limits.risk_score:g}), {limits.missing_difference:.0%} more missing, {limits.unseen_share:.0%} "
+            "never seen before",
             "rule": ALARM_RULE,
-            "signed for": "; ".join(said.says() for each in watched for said in each.accepted) or "no drift",
+            "signed for": "; ".join(accepted) or "no drift",
         },
     )
 

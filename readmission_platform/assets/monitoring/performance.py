@@ -156,7 +156,7 @@ def _topic(name: str, rows: pd.DataFrame, settings: PerformanceConfig, words: Wo
     # The UI sorts by name, and plots every number: only what was measured and judged is worth a plot.
     judged = measured[measured["result"] != INSUFFICIENT]
     plots = {f"measured {row['measure']}": plain(row["value"]) for row in _records(judged) if pd.notna(row["value"])}
-    limits = "; ".join(f"{name} {describe(settings.limits[name])}" for name in dict.fromkeys(rows["measure"]))
+    limits = "; ".join(f"{name}: {describe(settings.limits[name])}" for name in dict.fromkeys(rows["measure"]))
     return _warning(name, worse.empty, said, {"finding": found, "limits": limits or "none", **plots})
 
 
