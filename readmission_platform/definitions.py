@@ -70,9 +70,10 @@ def build_definitions(current: Settings, *, asked: Sequence[str] = ()) -> dg.Def
 # Two parameters that Dagster may still change: the lock pins the release that has them as we use them, and the second
 # is one that Dagster gives to itself. Said for every asset at every start and run, they hide whatever else is said.
 warnings.filterwarnings("ignore", message=".*`(backfill_policy|owners)` .*currently in beta", category=dg.BetaWarning)
-# The daemon starts its code server anew every minute and lets the one before end, by not asking after it any more; each
-# ends with this warning. One that is out of reach is told by the daemon itself.
-_RETIRED = "No heartbeat received in 20 seconds, shutting down"
-logging.getLogger("dagster.code_server").addFilter(lambda record: record.getMessage() != _RETIRED)
+# The daemon starts its code server anew every minute, and the web server when definitions are reloaded. The one before ends
+# because nobody asks after it any more, with this warning. A server that is out of reach is told by whoever needs it.
+logging.getLogger("dagster.code_server").addFilter(
+    lambda record: not record.getMessage().startswith("No heartbeat received in ")
+)
 prepare_process(settings())
 defs = build_definitions(settings())

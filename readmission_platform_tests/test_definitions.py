@@ -344,7 +344,7 @@ def test_training_and_scoring_are_separate_jobs_that_together_hold_what_they_sho
     assert assets_of("training_job") == set(ASSETS) - DAILY - promotion - monitoring - named
 
 
-def test_a_code_server_that_the_daemon_replaced_ends_without_a_warning_and_any_other_says_why(
+def test_a_code_server_that_was_replaced_ends_without_a_warning_and_says_what_else_there_is(
     capsys: pytest.CaptureFixture[str],
 ):
     logger, handler = logging.getLogger("dagster.code_server"), logging.StreamHandler(sys.stdout)
@@ -352,6 +352,7 @@ def test_a_code_server_that_the_daemon_replaced_ends_without_a_warning_and_any_o
     try:
         for seconds in (DAEMON_GRPC_SERVER_HEARTBEAT_TTL, WEBSERVER_GRPC_SERVER_HEARTBEAT_TTL):
             logger.warning(f"No heartbeat received in {seconds} seconds, shutting down")
+        logger.warning("something else")
     finally:
         logger.removeHandler(handler)
-    assert capsys.readouterr().out.splitlines() == ["No heartbeat received in 45 seconds, shutting down"]
+    assert capsys.readouterr().out.splitlines() == ["something else"]
