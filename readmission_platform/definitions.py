@@ -70,8 +70,8 @@ def build_definitions(current: Settings, *, asked: Sequence[str] = ()) -> dg.Def
 # Two parameters that Dagster may still change: the lock pins the release that has them as we use them, and the second
 # is one that Dagster gives to itself. Said for every asset at every start and run, they hide whatever else is said.
 warnings.filterwarnings("ignore", message=".*`(backfill_policy|owners)` .*currently in beta", category=dg.BetaWarning)
-# The daemon starts its code server anew every minute, and the web server when definitions are reloaded. The one before ends
-# because nobody asks after it any more, with this warning. A server that is out of reach is told by whoever needs it.
+# The daemon starts its code server anew every minute, and the web server when definitions are reloaded. The one before
+# ends because nobody asks after it any more, with this warning. One that is out of reach is told by whoever needs it.
 logging.getLogger("dagster.code_server").addFilter(
     lambda record: not record.getMessage().startswith("No heartbeat received in ")
 )
