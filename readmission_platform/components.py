@@ -6,6 +6,8 @@ does not: any model, and what belongs to the environment as a whole (``definitio
 ``configs/models/<name>/defs.yaml`` is such a component; its folder gives the model's name.
 """
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from readmission_platform.assets.daily.inference import predictions_asset, shadow_asset
@@ -26,7 +28,7 @@ from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.monitoring.drift import drift_asset
 from readmission_platform.assets.monitoring.figures import figures_asset
 from readmission_platform.assets.monitoring.performance import performance_asset
-from readmission_platform.assets.partitions import first_day
+from readmission_platform.assets.partitions import days_known
 from readmission_platform.automation.arrivals import completeness_sensor, landing_sensor
 from readmission_platform.automation.jobs import jobs_of
 from readmission_platform.automation.retraining import regular_training_schedule, retraining_sensor
@@ -66,19 +68,26 @@ class GovernedModel(dg.Component, dg.Model, dg.Resolvable):
 
 
 def model_definitions(
-    entry: ModelEntry, current: Settings, rules: EnvironmentConfig, *, since: str | None = None
+    entry: ModelEntry, current: Settings, rules: EnvironmentConfig, *, asked: Sequence[str] = ()
 ) -> dg.Definitions:
     """Return everything of one model but the resources, which belong to the environment with these rules.
 
     Parameters
     ----------
-    since
-        A day that has a partition even where nothing was delivered on it or before.
+    asked
+        Days that have a partition even where nothing was delivered for them.
     """
     contract = contract_of(entry.contract)
     landing, table = Landing(current.landing, contract.landing), current.lake / entry.name / contract.names.delivered
-    first = first_day(landing, table, today=hospital_day(rules))
-    model = ModelAssets(entry, rules.timezone, contract, first_day=min(first, since or first))
+    today = hospital_day(rules)
+    first, delivered_today = days_known(landing, table, today=today)
+    model = ModelAssets(
+        entry,
+        rules.timezone,
+        contract,
+        first_day=min([first, *asked]),
+        today=delivered_today or today.isoformat() in asked,
+    )
     jobs = jobs_of(model)
     return dg.Definitions(
         assets=[

@@ -5,6 +5,7 @@ What belongs here: assembling. What does not: anything that takes time; loading 
 
 import logging
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -31,10 +32,11 @@ def terminal_logger(_context: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
-def build_definitions(current: Settings, *, since: str | None = None) -> dg.Definitions:
+def build_definitions(current: Settings, *, asked: Sequence[str] = ()) -> dg.Definitions:
     """Return the definitions of an environment: everything of each model in use, and what belongs to all of them.
 
-    Days begin with the first that was delivered, or with ``since`` where that is earlier.
+    Days are those from the first delivered to yesterday, or to today once something was delivered for it, and those
+    ``asked`` for.
 
     A model whose files are wrong is left out and raises an alert.
 
@@ -50,7 +52,7 @@ def build_definitions(current: Settings, *, since: str | None = None) -> dg.Defi
     models = []
     for workspace in platform.workspaces:
         try:
-            models.append(model_definitions(workspace.entry, current, rules, since=since))
+            models.append(model_definitions(workspace.entry, current, rules, asked=asked))
         except ConfigurationError as error:  # of this model; the others keep their day
             broken[workspace.name] = str(error)
     for name, problem in broken.items():
@@ -68,5 +70,10 @@ def build_definitions(current: Settings, *, since: str | None = None) -> dg.Defi
 # Two parameters that Dagster may still change: the lock pins the release that has them as we use them, and the second
 # is one that Dagster gives to itself. Said for every asset at every start and run, they hide whatever else is said.
 warnings.filterwarnings("ignore", message=".*`(backfill_policy|owners)` .*currently in beta", category=dg.BetaWarning)
+# The daemon starts its code server anew every minute, and the web server when definitions are reloaded. The one before
+# ends because nobody asks after it any more, with this warning. One that is out of reach is told by whoever needs it.
+logging.getLogger("dagster.code_server").addFilter(
+    lambda record: not record.getMessage().startswith("No heartbeat received in ")
+)
 prepare_process(settings())
 defs = build_definitions(settings())

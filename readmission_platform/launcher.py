@@ -32,7 +32,7 @@ from readmission_platform.foundation.memory import give_back
 from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
-from readmission_platform.lifecycle.days.progress import check_days
+from readmission_platform.lifecycle.days.progress import check_days, hospital_day
 from readmission_platform.lifecycle.days.replay import check_continues
 from readmission_platform.lifecycle.monitoring.acceptance import accept_everything_as_demo
 from readmission_platform.lifecycle.versions.stages import Stage
@@ -78,7 +78,7 @@ class Launcher:
         self.workspace = workspace
         self.model = ModelAssets(workspace.entry, workspace.rules.timezone, workspace.contract)
         self.definitions = build_definitions(workspace.settings)
-        self._since: str | None = None
+        self._asked: set[str] = set()
         self.instance = dg.DagsterInstance.get()
         # Nobody has observed those yet, and nobody may ever come by here with a sensor.
         self._unobserved = close_runs_of_dead_processes(self.instance)
@@ -123,10 +123,12 @@ class Launcher:
             Whatever a step raised.
         """
         check_days(days, self.workspace.rules)
-        if days and (self._since is None or days[0] < self._since):
-            # They may have been delivered since the definitions were loaded, and be the first.
-            self._since = days[0]
-            self.definitions = build_definitions(self.workspace.settings, since=self._since)
+        # They may have been delivered since the definitions were loaded: before all others, or for today.
+        today = hospital_day(self.workspace.rules).isoformat()
+        needed = {min([*days, *self._asked]), *{*days} & {today}} if days else set()
+        if not needed <= self._asked:
+            self._asked |= needed
+            self.definitions = build_definitions(self.workspace.settings, asked=sorted(self._asked))
         # The UI lists runs on a job's page by this tag, which runs launched by the daemon get by themselves. What was
         # asked for at a terminal is not repeated behind the back of whoever stopped it.
         tags = {
@@ -364,4 +366,6 @@ def whole_life(launcher: Launcher, source: SourceConfig) -> WholeLife:
     )
     with launcher.part("production days"):
         score(launcher, live)
+    # The first look at the monitor shows what these days are like, and a promotion does not wait for the morning.
+    monitor(launcher)
     return WholeLife(record, shadow, live)

@@ -1,6 +1,7 @@
 """The contract of the graph: what is in it, what every part says of itself, and what it costs to load."""
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.storage.tags import HIDDEN_TAG_PREFIX
+from dagster._core.workspace.context import WEBSERVER_GRPC_SERVER_HEARTBEAT_TTL
+from dagster._daemon.controller import DAEMON_GRPC_SERVER_HEARTBEAT_TTL
 
 from readmission_platform.assets.model_assets import RUN_LIFECYCLE_TAG
 from readmission_platform.config.environment import PROJECT_ROOT, Settings, settings
@@ -339,3 +342,17 @@ def test_training_and_scoring_are_separate_jobs_that_together_hold_what_they_sho
     assert assets_of("study_job") == {"robustness_study"}
     assert assets_of("recalibration_job") == {"recalibrated_model", "validation_report"}
     assert assets_of("training_job") == set(ASSETS) - DAILY - promotion - monitoring - named
+
+
+def test_a_code_server_that_was_replaced_ends_without_a_warning_and_says_what_else_there_is(
+    capsys: pytest.CaptureFixture[str],
+):
+    logger, handler = logging.getLogger("dagster.code_server"), logging.StreamHandler(sys.stdout)
+    logger.addHandler(handler)
+    try:
+        for seconds in (DAEMON_GRPC_SERVER_HEARTBEAT_TTL, WEBSERVER_GRPC_SERVER_HEARTBEAT_TTL):
+            logger.warning(f"No heartbeat received in {seconds} seconds, shutting down")
+        logger.warning("something else")
+    finally:
+        logger.removeHandler(handler)
+    assert capsys.readouterr().out.splitlines() == ["something else"]

@@ -151,7 +151,7 @@ def test_every_run_succeeded_and_carries_its_part_of_the_life(lived_home: Home):
         runs = instance.get_runs()
     assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
     assert Counter(run.job_name for run in runs) == {
-        "training_job": 1, "promotion_job": 2, "replay_job": 1, "scoring_job": 2, "monitoring_job": 1
+        "training_job": 1, "promotion_job": 2, "replay_job": 1, "scoring_job": 2, "monitoring_job": 2
     }  # fmt: skip
     # The timeline of the UI leaves out runs of no code location.
     assert {run.remote_job_origin and run.remote_job_origin.location_name for run in runs} == {"readmission_platform"}

@@ -34,14 +34,22 @@ class ModelAssets:
         Of the hospital, whose days are the partitions (IANA name).
     first_day
         The first partition.
+    today
+        Whether the last partition is today; else it is yesterday.
     """
 
     def __init__(
-        self, entry: ModelEntry, timezone: str, contract: ModelContract | None = None, *, first_day: str = FIRST_DAY
+        self,
+        entry: ModelEntry,
+        timezone: str,
+        contract: ModelContract | None = None,
+        *,
+        first_day: str = FIRST_DAY,
+        today: bool = True,
     ) -> None:
         self.entry = entry
         self.contract = contract or contract_of(entry.contract)
-        self.days = daily_partitions(timezone, first_day)
+        self.days = daily_partitions(timezone, first_day, today=today)
 
     @property
     def names(self) -> AssetNames:

@@ -1,7 +1,8 @@
 """The daily partitions of delivered rows and predictions: one per day of the hospital, keys as text.
 
-A day has its partition from the moment at which it begins there, so that what arrives on a day can be scored on it. The
-first partition is the first day that a home knows of: days before it would show as missing for ever.
+The first partition is the first day that a home knows of, and the last is yesterday, or today once something was
+delivered for it: other days would show as missing though nothing can be there. What arrives today is scored today all
+the same, because every run loads the definitions anew.
 """
 
 from datetime import date, timedelta
@@ -17,17 +18,19 @@ from readmission_platform.storage.landing import Landing
 
 
 @cache
-def daily_partitions(timezone: str, first: str = FIRST_DAY) -> dg.DailyPartitionsDefinition:
-    """Return the days of a time zone (IANA name), from the first up to and including today there."""
-    return dg.DailyPartitionsDefinition(start_date=first, timezone=timezone, end_offset=1)
+def daily_partitions(timezone: str, first: str = FIRST_DAY, *, today: bool = True) -> dg.DailyPartitionsDefinition:
+    """Return the days of a time zone (IANA name), from the first up to yesterday there, or up to today."""
+    return dg.DailyPartitionsDefinition(start_date=first, timezone=timezone, end_offset=int(today))
 
 
-def first_day(landing: Landing, table: Path, *, today: date) -> str:
-    """Return the first day of which anything was delivered; of a home without deliveries it is yesterday.
+def days_known(landing: Landing, table: Path, *, today: date) -> tuple[str, bool]:
+    """Return the first day of which anything was delivered, and whether anything was for today.
 
-    Read when the definitions are loaded, from the names of folders alone. What is delivered later for a day before it
-    is taken in all the same, because every run loads the definitions anew; the UI shows such a day once they are
-    reloaded.
+    Of a home without deliveries, the first day is yesterday.
+
+    Read when the definitions are loaded, from the names of folders alone. What is delivered later for today or for a
+    day before the first is taken in all the same, because every run loads the definitions anew; the UI shows such a
+    day once they are reloaded, and today at the latest tomorrow.
 
     Parameters
     ----------
@@ -40,10 +43,11 @@ def first_day(landing: Landing, table: Path, *, today: date) -> str:
     yesterday = (today - timedelta(days=1)).isoformat()
     try:
         taken_in = [path.name.partition("=")[2] for path in table.glob("*=*")]
-        known = [*landing.entries("rows"), *landing.entries("outcomes"), *taken_in]
+        found = [*landing.entries("rows"), *landing.entries("outcomes"), *taken_in]
     except OSError:  # the landing zone is out of reach: no day may be lost for that
-        return FIRST_DAY
-    return min([yesterday, *(day for day in known if _is_date(day) and is_partition(day, today=today))])
+        return FIRST_DAY, True
+    known = {day for day in found if _is_date(day) and is_partition(day, today=today)}
+    return min([yesterday, *known]), today.isoformat() in known
 
 
 def days_asked_for(context: dg.AssetExecutionContext) -> list[str]:

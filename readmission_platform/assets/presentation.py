@@ -88,6 +88,17 @@ def nothing_to_check(name: str, why: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(check_name=name, passed=True, description=f"Nothing to check: {why}.")
 
 
+def nothing_made(what: str, why: str, checks: Iterable[str]) -> dg.MaterializeResult:
+    """Return the result of days that are settled with nothing to make: they do not show as missing, and say why.
+
+    Nothing is written. Days that somebody still has to do something about are skipped instead, and stay missing.
+    """
+    return dg.MaterializeResult(
+        metadata={what: dg.MetadataValue.text(f"none: {why}")},
+        check_results=[nothing_to_check(check, why) for check in checks],
+    )
+
+
 def blocking_specs(asset: str, descriptions: Mapping[str, str]) -> Sequence[dg.AssetCheckSpec]:
     """Return specs of checks that the asset itself reports, so that no selection can leave them out."""
     return [

@@ -44,6 +44,11 @@ def rough_count(count: int) -> int:
     return max(_STEP, round(count / _STEP) * _STEP) if count else 0
 
 
+def roughly(count: int) -> str:
+    """Write a rough count for people, who see that it is one."""
+    return f"about {rough_count(count):,} (to the nearest {_STEP})"
+
+
 def in_words(count: int) -> str:
     """Write a count that stands by itself for people; of 1 to 10 only that."""
     return f"1 to {SMALLEST_SHOWN - 1}" if is_few(count) else f"{count:,}"

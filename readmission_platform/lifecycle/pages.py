@@ -11,7 +11,9 @@ from pathlib import Path
 
 from readmission_platform.config.environment import Settings
 from readmission_platform.reports.page_links import INDEX, ModelPages, index_html, pages_of, with_links
-from readmission_platform.reports.work_list import FOLDER, PAGE, WorkList, write_work_list
+from readmission_platform.reports.trace import FOLDER as TRACES
+from readmission_platform.reports.trace import Trace, trace_html
+from readmission_platform.reports.work_list import FILE_MODE, FOLDER, FOLDER_MODE, PAGE, WorkList, write_work_list
 from readmission_platform.storage.home import replace_file
 
 
@@ -49,6 +51,26 @@ def write_work_lists(settings: Settings, lists: Sequence[WorkList]) -> list[Mapp
         )
     renew_links(settings)
     return written
+
+
+def write_trace(settings: Settings, trace: Trace) -> Path:
+    """Write the page of a trace, for those who may read work lists; returns where it is.
+
+    It leads to the work lists of its days and to the evidence of its versions, as far as there are any now.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written.
+    """
+    path = Path(trace.model, TRACES, f"{trace.row}.html")
+    links = pages_of(settings.reports, trace.model).links_of_trace(trace.days, list(trace.found["versions"]))
+    target = settings.reports / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.chmod(FOLDER_MODE)
+    replace_file(target, with_links(trace_html(trace), path.as_posix(), links).encode(), mode=FILE_MODE)
+    renew_links(settings)
+    return target
 
 
 def renew_links(settings: Settings) -> Path:

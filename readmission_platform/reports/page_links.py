@@ -107,9 +107,18 @@ class ModelPages:
             return [*index, *of_version.pages.values(), *of_version.drift[:1], *monitor]
         if here.name == WORK_LIST:
             return [*index, *monitor]
-        evidence = [Link(f"Evidence of version {each.version}", each.pages[EVIDENCE].path)
-                    for each in self.versions[:_MOST_VERSIONS] if EVIDENCE in each.pages]  # fmt: skip
-        return [*index, *self.work_lists[:1], *evidence, *monitor]
+        return [*index, *self.work_lists[:1], *_evidence(self.versions[:_MOST_VERSIONS]), *monitor]
+
+    def links_of_trace(self, days: Sequence[str], versions: Sequence[str]) -> list[Link]:
+        """Return the links of the page on predictions of these days by these versions."""
+        lists = [link for link in self.work_lists if PurePosixPath(link.path).parent.name in days]
+        evidence = _evidence([each for each in self.versions if each.version in versions])
+        return [Link(ALL_PAGES, INDEX), *lists, *evidence, *([self.monitor] if self.monitor else [])]
+
+
+def _evidence(versions: Sequence[VersionPages]) -> list[Link]:
+    return [Link(f"Evidence of version {each.version}", each.pages[EVIDENCE].path)
+            for each in versions if EVIDENCE in each.pages]  # fmt: skip
 
 
 def pages_of(reports: Path, model: str) -> ModelPages:

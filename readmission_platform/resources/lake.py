@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from readmission_platform.evaluation.disclosure import rough_count
+from readmission_platform.evaluation.disclosure import rough_count, roughly
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.storage.lake import Lake, TableMissing, Written
 
@@ -34,10 +34,17 @@ class LakeIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame | Written) -> None:
         """Write the frame as one atomic commit that names the run, unless that was done."""
         written = obj if isinstance(obj, Written) else self._write(context, obj)
+        rows: dict[str, Any] = {"dagster/row_count": written.rows}
+        if context.has_asset_partitions:
+            # Beside what was received of a day, the exact count would tell how many few were set aside. Dagster draws
+            # the number, which cannot say that it is rough.
+            rows = {
+                "dagster/row_count": rough_count(written.rows),
+                "rows": f"{roughly(written.rows)}, all days of the run",
+            }
         context.add_output_metadata(
             {
-                # Beside what was received of a day, the exact count would tell how many few were set aside.
-                "dagster/row_count": rough_count(written.rows) if context.has_asset_partitions else written.rows,
+                **rows,
                 "lake_table": written.table,
                 "lake_version": written.version,
                 "content_digest": written.digest,

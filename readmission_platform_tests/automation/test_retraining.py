@@ -196,6 +196,7 @@ def home(lived_home: Home, tmp_path: Path) -> Home:
     found = lived_home.copy(tmp_path / "home", READMISSION_CONFIGS=str(configs))
     assert found.command("policy", "adopt", "--monitoring").code == 0
     judged(found, "worse")
+    drifted(found, False, False)  # what was accepted is not under the limits just adopted
     return found
 
 

@@ -327,5 +327,6 @@ def test_assets_are_stored_and_loaded_whole_or_by_day_with_what_was_written_in_t
     (written,) = results[1].asset_materializations_for_node("predictions")
     # Rounded: beside the rows received of a day it would tell how many were set aside.
     assert written.metadata["dagster/row_count"].value == 25
+    assert written.metadata["rows"].value == "about 25 (to the nearest 25), all days of the run"
     assert written.metadata["lake_version"].value == 1
     assert lake.commit_metadata("predictions", 1)["readmission.run_id"] == results[1].run_id

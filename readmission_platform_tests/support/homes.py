@@ -199,7 +199,7 @@ class Home:
         from readmission_platform.definitions import build_definitions
 
         with self.instance() as instance:
-            definitions = build_definitions(settings(), since=day)
+            definitions = build_definitions(settings(), asked=[day] if day else [])
             return dg.materialize(
                 list(definitions.assets or []),
                 selection=list(assets),

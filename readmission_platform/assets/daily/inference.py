@@ -21,6 +21,7 @@ from readmission_platform.assets.presentation import (
     PLATFORM_TEAM,
     check_result,
     hideable,
+    nothing_made,
     nothing_to_check,
     plain,
     table,
@@ -63,7 +64,8 @@ def shadow_asset(model: ModelAssets) -> dg.AssetsDefinition:
             warning={AGREEMENT_CHECK: AGREEMENT_RULE},
             # The work list does not wait for the shadow, and the shadow is compared with the list of the same day.
             op_tags={"dagster/priority": "-1"},
-            description="What the version in staging predicts for the same days: for comparison only, on no work list.",
+            description="What the version in staging predicts for the same days: for comparison only, on no work list. "
+            "A day on which no version is in staging holds no predictions, and says so.",
     )  # fmt: skip
     def shadow_predictions(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)
@@ -74,8 +76,11 @@ def shadow_asset(model: ModelAssets) -> dg.AssetsDefinition:
         if delivered.rows.empty and _has_predictions(workspace.lake, SHADOW, context.partition_keys):
             yield _emptied(SHADOW, context, workspace, nothing_to_check(AGREEMENT_CHECK, "nothing is left of the days"))
             return
+        if record is None and not delivered.rows.empty:
+            yield nothing_made("predictions", "no version was in staging", [SHADOW_CHECK, AGREEMENT_CHECK])
+            return
         if record is None:
-            why = "no version is in staging, or nothing was delivered"
+            why = "nothing was delivered"
             context.log.info(f"skipped: {why}")
             yield nothing_to_check(SHADOW_CHECK, why)
             yield nothing_to_check(AGREEMENT_CHECK, why)
@@ -98,7 +103,9 @@ def predictions_asset(model: ModelAssets) -> dg.AssetsDefinition:
             description="The predictions of each day: calibrated risk, reasons, rank, band, and the flag for the care "
             "team's capacity. A row that the model cannot score reliably is withheld, marked and not ranked: use your "
             "own judgement. A day is first scored with the version in production, read once when the run starts. If "
-            "scored again, it keeps the recorded version, unless another once approved one is named with a reason.",
+            "scored again, it keeps the recorded version, unless another once approved one is named with a reason. A "
+            "day on which no version was in production, such as one scored in shadow mode alone, holds no predictions, "
+            "and says so.",
     )  # fmt: skip
     def daily_predictions(
         context: dg.AssetExecutionContext,
@@ -114,10 +121,14 @@ def predictions_asset(model: ModelAssets) -> dg.AssetsDefinition:
             return
         days = () if delivered.rows.empty else context.partition_keys
         chosen = _versions_for(days, config, events, pointers, workspace)
-        if not chosen:
-            why = "no version is in production (see the promotion job), or nothing was delivered"
+        if not days:
+            why = "nothing was delivered"
             context.log.warning(f"skipped: {why}")
             yield nothing_to_check(SCORED_CHECK, why)
+            return
+        if not chosen:
+            context.log.warning("no version is in production (see the promotion job): nothing is predicted")
+            yield nothing_made("predictions", "no version was in production", [SCORED_CHECK])
             return
         scored = score_days(delivered, chosen, run_id=context.run.run_id, workspace=workspace)
         _tell(context, scored, workspace.lake)

@@ -4,7 +4,7 @@ What belongs here: ``work_list``. What does not: reading a day's list from the p
 (``lifecycle.days.work_lists``), and how the list looks (``reports.work_list``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -12,15 +12,23 @@ import pandas as pd
 
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.partitions import days_asked_for
-from readmission_platform.assets.presentation import CARE_TEAM, PLATFORM_TEAM, check_result, hideable, nothing_to_check
+from readmission_platform.assets.presentation import (
+    CARE_TEAM,
+    PLATFORM_TEAM,
+    check_result,
+    hideable,
+    nothing_made,
+    nothing_to_check,
+)
 from readmission_platform.evaluation.disclosure import in_words
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.lifecycle.days.accounts import shown_outputs
+from readmission_platform.lifecycle.days.scoring import delivered_now
 from readmission_platform.lifecycle.days.work_lists import work_lists
 from readmission_platform.lifecycle.pages import renew_links, write_work_lists
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.reports.work_list import FOLDER, JUDGE_BY_HAND, WorkList, take_back_work_list
-from readmission_platform.storage.tables import PREDICTIONS
+from readmission_platform.storage.tables import PREDICTIONS, ModelLake
 
 WORK_LIST = "work_list"
 CHECK = "every_row_listed_once"
@@ -44,10 +52,14 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
         workspace, days = model.workspace(platform), days_asked_for(context)
         with workspace.ledger() as ledger:
             lists = work_lists(workspace, ledger, days=days)
+            live = ledger.pointers()["production"].version
         for day in set(days) - {each.day for each in lists}:
             if take_back_work_list(workspace.reports / FOLDER / day):
                 renew_links(workspace.settings)
                 context.log.warning(f"the list of {day} is withdrawn: nobody of that day is left")
+        if not lists and live is None and _delivered(workspace.lake, days):
+            yield nothing_made("list", "no version was in production", [CHECK])
+            return
         if not lists:
             why = "there are no predictions of this day; `readmission score` makes them"
             context.log.warning(f"skipped: {why}")
@@ -74,6 +86,10 @@ def work_list_asset(model: ModelAssets) -> dg.AssetsDefinition:
         )  # fmt: skip
 
     return work_list
+
+
+def _delivered(lake: ModelLake, days: Sequence[str]) -> bool:
+    return lake.exists(lake.names.delivered) and not delivered_now(lake, days).rows.empty
 
 
 def _counts(found: WorkList) -> dict[str, int]:

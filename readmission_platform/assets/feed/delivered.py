@@ -169,7 +169,7 @@ def _accounted_for(taken: TakenIn, unbalanced: Sequence[str]) -> dg.AssetCheckRe
         observed=balanced + (f"; not {', '.join(unbalanced)}" if unbalanced else ""),
         rule=RULE[CHECK],
         action="Stop: rows were lost during intake. Compare the files with the table of days.",
-        more={"days": table(_shown_accounts(taken))},
+        more={"table of days": table(_shown_accounts(taken))},
     )
 
 

@@ -15,6 +15,7 @@ from readmission_platform.assets.presentation import check_result, picture, tabl
 from readmission_platform.evaluation.disclosure import rough_count
 from readmission_platform.evaluation.drift.windows import DriftLimits, Verdict, alarming, completely_judged, verdicts
 from readmission_platform.evaluation.words import Words
+from readmission_platform.foundation.counting import counted, percent
 from readmission_platform.governance.promotion.drift_acceptances import ceilings
 from readmission_platform.lifecycle.monitoring.windows import Watched
 from readmission_platform.lifecycle.workspace import Workspace
@@ -33,7 +34,10 @@ def alarm_result(
 
     What somebody who may has accepted is no alarm; it is named, with the day until which it is.
     """
-    told, alarms = [], 0
+    said: list[str] = []
+    told: list[str] = []
+    accepted: list[str] = []
+    alarms = 0
     for each in watched:
         ours = of_version(each, rows)
         found = verdicts(ours, limits, ceilings(each.accepted))
@@ -43,17 +47,22 @@ def alarm_result(
         told.append(
             alarm_sentence(*named, drifted, ours, words) if drifted else _calm_sentence(each, found, limits, words)
         )
-        told += [f"Accepted: {acceptance.says()}." for acceptance in each.accepted]
+        accepted += [acceptance.says() for acceptance in each.accepted]
+        said += [told[-1], *(f"Accepted: {acceptance.says()}." for acceptance in each.accepted)]
     return dg.AssetCheckResult(
         check_name=ALARM_CHECK,
         passed=alarms == 0,
         severity=dg.AssetCheckSeverity.WARN,
-        description=" ".join(told),
+        description=" ".join(said),
         metadata={
+            # The UI sorts by name, and plots every number: how the windows drifted is drawn on the asset's page.
+            "finding": " ".join(told),
+            "limits": f"alarm: {limits.alarm_windows} of the latest {limits.of_windows} windows drifted; window: "
+            f"{counted(limits.drifted_columns, 'column')} drifted; column: stability index {limits.column_score:g} "
+            f"(risks: {limits.risk_score:g}), {percent(limits.missing_difference)} more missing, "
+            f"{percent(limits.unseen_share)} never seen before",
             "rule": ALARM_RULE,
-            "versions with an alarm": alarms,
-            "drift accepted by": "; ".join(said.says() for each in watched for said in each.accepted) or "nobody",
-            "limits": dg.MetadataValue.json(asdict(limits)),
+            "signed for": "; ".join(accepted) or "no drift",
         },
     )
 

@@ -24,6 +24,7 @@ from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, rough_cou
 from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.live import reliability
 from readmission_platform.evaluation.words import Words
+from readmission_platform.foundation.counting import percent
 from readmission_platform.foundation.frames import frame_digest
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.policy.limits import describe
@@ -135,27 +136,29 @@ def _checks(
 def _topic(name: str, rows: pd.DataFrame, settings: PerformanceConfig, words: Words) -> dg.AssetCheckResult:
     measured, estimates = rows[rows["kind"] == MEASURED], rows[rows["kind"] == ESTIMATE]
     worse, unsure = measured[measured["result"] == WORSE], measured[measured["result"] == INSUFFICIENT]
+    against = "; ".join(_against(row, settings) for row in _records(measured))
     if measured.empty:
         text = ", ".join(
             f"{row['measure']} {row['value']:z.3f}" for row in _records(estimates) if pd.notna(row["value"])
         )
         beforehand = f"estimate from the risks themselves: {text}" if text else "there is no estimate of this"
+        found = f"nothing has matured; {beforehand}"
         said = f"Nothing has matured: no day of this version is old enough and has its outcomes; {beforehand}."
     elif not worse.empty:
+        found = against
         said = f"{_RULES[name]} Not so: {'; '.join(_against(row, settings) for row in _records(worse))}. {_ACTION}"
     elif len(unsure):
         fewer = f"fewer than {settings.min_positives} {words.events} among the matured"
+        found = f"cannot be judged yet: {fewer}, or undefined"
         said = f"Cannot be judged yet: {fewer}, or undefined."
     else:
-        said = f"{_RULES[name]} Seen: {'; '.join(_against(row, settings) for row in _records(measured))}."
-    shown = {
-        # The UI plots every number; an estimate takes the risks at their word and is not worth a plot.
-        f"{row['measure']} {row['kind']}": plain(row["value"]) if row["kind"] == MEASURED else f"{row['value']:.3f}"
-        for row in _records(rows)
-        if pd.notna(row["value"])
-    }
-    limits = {f"{row['measure']} limit": describe(settings.limits[row["measure"]]) for row in _records(rows)}
-    return _warning(name, worse.empty, said, {**shown, **limits})
+        found = against
+        said = f"{_RULES[name]} Seen: {against}."
+    # The UI sorts by name, and plots every number: only what was measured and judged is worth a plot.
+    judged = measured[measured["result"] != INSUFFICIENT]
+    plots = {f"measured {row['measure']}": plain(row["value"]) for row in _records(judged) if pd.notna(row["value"])}
+    limits = "; ".join(f"{name}: {describe(settings.limits[name])}" for name in dict.fromkeys(rows["measure"]))
+    return _warning(name, worse.empty, said, {"finding": found, "limits": limits or "none", **plots})
 
 
 def _against(row: Mapping[Any, Any], settings: PerformanceConfig) -> str:
@@ -171,8 +174,11 @@ def _complete(due: pd.DataFrame, settings: PerformanceConfig) -> dg.AssetCheckRe
     if latest.empty:
         return _warning(COMPLETE, True, "Nothing has matured: no day with deliveries is old enough.", {})
     count = f"{len(latest) - len(lacking)} of {len(latest)} days have their outcomes."
-    shown = {"days due": len(latest), "days lacking outcomes": len(lacking),
-             "lacking": table({"day": str(day)} for day in lacking.index)}  # fmt: skip
+    shown = {
+        "finding": f"{count} Limit: each of them, with at least {percent(settings.outcome_coverage)} of its outcomes.",
+        "how many lack outcomes": len(lacking),
+        "which": table({"day": str(day)} for day in lacking.index),
+    }
     if lacking.empty:
         return _warning(COMPLETE, True, f"{_RULES[COMPLETE]} {count}", shown)
     named = ", ".join(map(str, lacking.index[:_LISTED])) + (", ..." if len(lacking) > _LISTED else "")

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
+from readmission_platform.foundation.counting import percent
+
 PSI_BINS = 10
 # A tenth in which one version has nobody would make the index infinite.
 _SMALLEST_SHARE = 1e-4
@@ -80,8 +82,8 @@ def stability_index(scores: "np.ndarray", reference: "np.ndarray") -> float:
     return float(np.sum((shares[0] - shares[1]) * np.log(shares[0] / shares[1])))
 
 
-def disagreements(found: Agreement, limits: Mapping[str, float]) -> list[str]:
-    """Say in plain words what lies outside the limits; what is not defined is not judged.
+def compared(found: Agreement, limits: Mapping[str, float]) -> list[tuple[str, bool]]:
+    """Say in plain words what was found beside its limit, and whether it lies outside; nothing of what is not defined.
 
     Parameters
     ----------
@@ -93,12 +95,17 @@ def disagreements(found: Agreement, limits: Mapping[str, float]) -> list[str]:
     fewest, common = limits["min_flagged_overlap"], found.flagged_overlap
     highest, moved = limits["max_psi"], found.psi
     said = []
-    if apart is not None and abs(apart) > far:
-        said.append(f"mean risk differs by {apart:+z.4f}, limit {far:g} either way")
-    if ranks is not None and ranks < lowest:
-        said.append(f"rank correlation {ranks:.3f}, at least {lowest:g}")
-    if common is not None and common < fewest:
-        said.append(f"{100 * common:.0f} % of the flagged in common, at least {100 * fewest:.0f} %")
-    if moved is not None and moved > highest:
-        said.append(f"population stability index {moved:.3f}, limit {highest:g}")
+    if apart is not None:
+        said.append((f"mean risk differs by {apart:+z.4f}, limit {far:g} either way", abs(apart) > far))
+    if ranks is not None:
+        said.append((f"rank correlation {ranks:.3f}, at least {lowest:g}", ranks < lowest))
+    if common is not None:
+        said.append((f"{percent(common)} of the flagged in common, at least {percent(fewest)}", common < fewest))
+    if moved is not None:
+        said.append((f"population stability index {moved:.3f}, limit {highest:g}", moved > highest))
     return said
+
+
+def disagreements(found: Agreement, limits: Mapping[str, float]) -> list[str]:
+    """Return what :func:`compared` says that lies outside the limits."""
+    return [said for said, outside in compared(found, limits) if outside]

@@ -52,9 +52,9 @@ def test_at_every_hour_the_days_up_to_today_have_a_partition_and_tomorrow_has_no
             assert expected[-1] == yesterday.isoformat()
 
 
-def partitions_of(home: Home, *, since: str | None = None) -> dg.PartitionsDefinition:
+def partitions_of(home: Home, *asked: str) -> dg.PartitionsDefinition:
     with home.lived_in() as current:
-        node = build_definitions(current, since=since).resolve_asset_graph().get(dg.AssetKey("daily_predictions"))
+        node = build_definitions(current, asked=asked).resolve_asset_graph().get(dg.AssetKey("daily_predictions"))
     assert node.partitions_def is not None
     return node.partitions_def
 
@@ -68,7 +68,7 @@ def test_the_partitions_begin_with_the_first_day_that_anything_is_known_of(tmp_p
     home = Home.new(tmp_path / "home")
     today = hospital_day(environment_config(Settings()))
     yesterday, earlier, earliest = ((today - timedelta(days=days)).isoformat() for days in (1, 40, 41))
-    assert partitions_of(home).get_partition_keys() == [yesterday, today.isoformat()]
+    assert partitions_of(home).get_partition_keys() == [yesterday]
     put(home.landing.folder("rows") / (today + timedelta(days=1)).isoformat())
     put(home.landing.folder("rows") / "2019-12-31")
     put(home.landing.folder("rows") / "2021-1-1")
@@ -77,7 +77,18 @@ def test_the_partitions_begin_with_the_first_day_that_anything_is_known_of(tmp_p
     assert partitions_of(home).get_first_partition_key() == earlier
     put(home.landing.folder("outcomes") / earliest)
     assert partitions_of(home).get_first_partition_key() == earliest
-    assert partitions_of(home, since="2024-05-06").get_first_partition_key() == "2024-05-06"
+    assert partitions_of(home, "2024-05-06").get_first_partition_key() == "2024-05-06"
+
+
+def test_today_counts_as_missing_in_the_ui_only_once_something_was_delivered_for_it(tmp_path: Path):
+    home = Home.new(tmp_path / "home")
+    today = hospital_day(environment_config(Settings()))
+    yesterday = (today - timedelta(days=1)).isoformat()
+    put(home.landing.folder("rows") / yesterday)
+    assert partitions_of(home).get_last_partition_key() == yesterday
+    assert partitions_of(home, today.isoformat()).get_last_partition_key() == today.isoformat()
+    put(home.landing.folder("rows") / today.isoformat())
+    assert partitions_of(home).get_last_partition_key() == today.isoformat()
 
 
 def test_days_whose_files_have_left_the_landing_zone_keep_their_partitions(tmp_path: Path):

@@ -1,6 +1,7 @@
 """`readmission trace`: from one prediction back to everything, and to the same risk again."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -145,3 +146,24 @@ def test_a_trace_says_which_codes_were_translated_as_the_day_was_then(lived_home
     home.materialize("daily_discharges", day=day)
     (unchanged,) = home.command("trace", encounter, "--json").json["predictions"]
     assert unchanged["translated"] == prediction["translated"]
+
+
+def test_the_page_of_a_trace_says_what_the_terminal_says_and_leads_to_the_work_list(
+    lived_home: Home, scored: pd.DataFrame, changing: Changing
+):
+    home, row = changing(lived_home), scored.iloc[-1]
+    number, day = str(row["encounter_id"]), row["discharge_date"]
+    assert home.command("worklist", "--date", day, "--format", "html-path").code == 0
+    outcome = home.command("trace", number, "--page", "--replay")
+    page = Path(outcome.out.strip())
+    assert page == home.path / "reports" / "readmission_30d" / "traces" / f"{number}.html"
+    assert (page.stat().st_mode & 0o777, page.parent.stat().st_mode & 0o777) == (0o640, 0o750)
+    text = page.read_text(encoding="utf-8")
+    terminal = home.command("trace", number).out
+    assert f"risk {row['risk']:.1%}" in text
+    assert f"risk {row['risk']:.1%}" in terminal
+    assert "the same risk" in text
+    for target in (f"readmission_30d/work_lists/{day}/work_list.html", "index.html"):
+        assert f'href="../../{target}"' in text
+    # It is about one person: only who asked for it knows of it.
+    assert number not in (home.path / "reports" / "index.html").read_text(encoding="utf-8")

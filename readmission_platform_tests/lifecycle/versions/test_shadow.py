@@ -51,10 +51,11 @@ def test_the_check_compares_with_the_work_list_of_the_same_run(shadowed_home: Ho
     assert found.severity is dg.AssetCheckSeverity.WARN
     assert not found.blocking
     figures = {name: value.value for name, value in found.metadata.items()}
-    assert figures["rows"] == str(SHADOW_DAYS * 27)
+    assert figures["judged on"].startswith(f"{SHADOW_DAYS * 27} encounters")
+    assert next(iter(sorted(figures))) == "finding"  # the UI sorts by name
     assert figures["rank correlation"] == pytest.approx(1)  # the same recipe, seed and data
     assert figures["psi"] == pytest.approx(0, abs=0.01)
-    assert "min rank correlation 0.8" in figures["limits"]
+    assert "rank correlation 1.000, at least 0.8" in figures["finding"]
 
 
 def test_before_there_is_a_version_in_production_there_is_nothing_to_compare(lived_home: Home):
