@@ -79,6 +79,25 @@ reset: ## delete the home with all its state (asks first; YES=1 does not ask)
 		case "$$answer" in y|Y|yes) ;; *) echo "Nothing was deleted."; exit 1;; esac; fi; \
 	rm -rf -- "$$home" && echo "Deleted $$home."
 
+##@ A model of your own
+
+.PHONY: new-model
+new-model: setup ## a governed model from a table: NAME= FROM=table.csv TARGET= ENTITY= TIME= OWNER= COST_CENTER=
+	$(BIN)/readmission new-model $(NAME) $(if $(FROM),--from "$(FROM)") $(if $(TARGET),--target $(TARGET)) \
+		$(if $(ENTITY),--entity $(ENTITY)) $(if $(TIME),--time $(TIME)) $(if $(OWNER),--owner $(OWNER)) \
+		$(if $(COST_CENTER),--cost-center $(COST_CENTER)) $(if $(TEMPLATE),--template $(TEMPLATE))
+
+.PHONY: train
+train: setup ## train and judge one more version: MODEL=
+	$(BIN)/readmission train $(OF_MODEL) $(WITH_ARCHIVE)
+
+.PHONY: deploy
+deploy: setup ## take the version in staging into production, if every condition holds: MODEL=
+	$(BIN)/readmission promote $(if $(MODEL),--model $(MODEL)) --from-stage staging --to-stage production $(if $(REPLACE),--replace)
+
+# Each model that was made so is a target: `make NAME` is its whole life.
+-include $(wildcard configs/models/*/model.mk)
+
 ##@ Develop
 
 .PHONY: test
