@@ -15,7 +15,7 @@ import hypothesis
 import pytest
 
 from readmission_platform.launcher import accept_drift_as_demo
-from readmission_platform_tests.support.homes import COHORT, SMALL_COHORT, Home, Outcome
+from readmission_platform_tests.support.homes import COHORT, SMALL_COHORT, Home, Outcome, shipped_configs
 from readmission_platform_tests.support.throwaway_postgresql import Server, binaries, throwaway_server
 
 # A window of 200 rows at 27 a day, without which no version goes live.
@@ -24,6 +24,8 @@ SHADOW_DAYS, PRODUCTION_DAYS = 8, 14
 # How long an example takes says nothing on a busy machine; speed is for the benchmarks.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
+# Also for what a test loads without a home.
+os.environ.update(shipped_configs())
 
 # One process lives the homes that this file needs, which are most, while the others do what needs none.
 FIRST = "test_interrupted_promotion.py"

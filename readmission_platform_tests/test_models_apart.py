@@ -19,7 +19,9 @@ from readmission_platform.models.contract import ModelContract
 PACKAGE = PROJECT_ROOT / "readmission_platform"
 CONTRACTS = {"readmission_30d": readmission_30d.CONTRACT, "frequent_visits": frequent_visits.CONTRACT}
 # Where a model's names may stand: its package, and the feed that it reads. Their configuration is below configs/models.
-OF_MODELS = [PACKAGE / "models" / "readmission_30d", PACKAGE / "models" / "frequent_visits", PACKAGE / "encounters"]
+SHARED = {"boosting", "conformance", "neural", "tabular"}
+OF_MODELS = [*(each for each in (PACKAGE / "models").iterdir() if each.is_dir() and each.name not in SHARED),
+             PACKAGE / "encounters"]  # fmt: skip
 # What the platform adds to rows, and words that mean something else to it (or to Dagster) than to a model.
 OF_THE_PLATFORM = {"entity_key", "clock", "part", "fold", "synthetic", "outcomes", "plan", "change", "start_date"}
 

@@ -33,7 +33,7 @@ ANSWERS = "template.yaml"
 _WINDOW, _SHADOW_DAYS, _DAYS = 200, 8, 22
 _GENERATED = 5_000
 # What entities are called whose column has a name that nobody would say.
-_PEOPLE = dict.fromkeys(("mrn", "pid", "patient_nbr", "subject_id", "patient_key", "entity"), "patient")
+_PEOPLE = dict.fromkeys(("mrn", "pid", "subject_id", "patient_key", "entity"), "patient")
 _BOOSTING_PARAMETERS = {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 12, "l2_regularization": 10.0}
 # Of few rows a finer model would learn what will not recur.
 _FEW_ROWS = 2_000

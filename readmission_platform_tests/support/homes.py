@@ -3,6 +3,7 @@
 Training is what costs time, so each moment is lived once per session; a test that changes something gets a copy.
 """
 
+import atexit
 import io
 import json
 import os
@@ -10,9 +11,11 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,24 @@ SECRET = "5a" * 32
 ACTOR = "tester"
 MODEL = "readmission_30d"
 BIN = Path(sys.executable).parent
+# The models that the suite is about. A checkout may have others, which have tests of their own.
+SHIPPED = (MODEL, "frequent_visits")
+
+
+@cache
+def shipped_configs() -> dict[str, str]:
+    """The variable that leads to the configuration of the shipped models alone; none where there are no others."""
+    folder = PROJECT_ROOT / "configs"
+    if {each.name for each in (folder / "models").iterdir() if each.is_dir()} == set(SHIPPED):
+        return {}
+    alone = Path(tempfile.mkdtemp(prefix="configs-"))
+    atexit.register(shutil.rmtree, alone, ignore_errors=True)
+    for name in [each.name for each in folder.iterdir() if each.name != "models"]:
+        (alone / name).symlink_to(folder / name)
+    (alone / "models").mkdir()
+    for name in SHIPPED:
+        (alone / "models" / name).symlink_to(folder / "models" / name)
+    return {"READMISSION_CONFIGS": str(alone)}
 
 
 @dataclass(frozen=True)
@@ -82,13 +103,17 @@ class Home:
     @property
     def environment(self) -> dict[str, str]:
         ours = {key: value for key, value in os.environ.items() if not key.startswith("READMISSION_")}
-        return ours | {
-            "READMISSION_HOME": str(self.path),
-            "READMISSION_ACTOR": ACTOR,
-            "DAGSTER_HOME": str(self.path / "dagster"),
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-            **self.variables,
-        }
+        return (
+            ours
+            | shipped_configs()
+            | {
+                "READMISSION_HOME": str(self.path),
+                "READMISSION_ACTOR": ACTOR,
+                "DAGSTER_HOME": str(self.path / "dagster"),
+                "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+                **self.variables,
+            }
+        )
 
     @contextmanager
     def lived_in(self) -> Iterator[Settings]:

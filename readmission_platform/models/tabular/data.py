@@ -119,5 +119,5 @@ class TableData:
         if fitted:
             from readmission_platform.models.tabular.baseline import logistic_scores
 
-            scores["logistic"] = logistic_scores(inputs, labels, folds, self.columns)
+            scores["regression"] = logistic_scores(inputs, labels, folds, self.columns)
         return pd.DataFrame(scores, index=inputs.index)
