@@ -17,6 +17,7 @@ from readmission_platform.evaluation import leakage
 from readmission_platform.evaluation.estimates.evidence import evaluate
 from readmission_platform.evaluation.estimates.folds import entity_folds
 from readmission_platform.evaluation.information import risks_moved
+from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.policy.required import information_metrics
 from readmission_platform.lifecycle.training.training_table import TrainingTable, evidence_of
 from readmission_platform.models.contract import ModelContract
@@ -54,18 +55,25 @@ class Figure:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a model of one source shows, by metric; of groups the one furthest from 1."""
+    """What a model of one source shows, by metric, and that model."""
 
     figures: Mapping[str, Figure]
     positives: int
     rows: int
     prevalence: float
+    model: Any
 
 
 def measure(
     contract: ModelContract, raw: pd.DataFrame, settings: Mapping[str, Any], *, replay_share: float, seed: int
 ) -> Measured:
-    """Fit a model of these rows by fold and measure what the gates of a candidate look at."""
+    """Fit a model of these rows by fold and measure what the gates of a candidate look at.
+
+    Raises
+    ------
+    BadInput
+        When the estimator cannot be fitted on them.
+    """
     data, estimator = contract.data, contract.estimator
     cohort = data.cohort(raw, key=_KEY, replay_share=replay_share)
     rows = cohort[cohort["part"] == "development"].reset_index(drop=True)
@@ -73,7 +81,10 @@ def measure(
     folds = entity_folds(rows["entity_key"], folds=FOLDS).to_numpy()
     validated = estimator.settings.model_validate(settings).model_dump()
     fit = partial(estimator.cross_validate, settings=validated, seed=seed)
-    found = fit(inputs, labels, folds, entities=rows["entity_key"].to_numpy())
+    try:
+        found = fit(inputs, labels, folds, entities=rows["entity_key"].to_numpy())
+    except (ValueError, np.linalg.LinAlgError) as error:
+        raise BadInput(f"no such estimator can be fitted on this table ({type(error).__name__})") from error
     frame = rows[[contract.row, "entity_key", "clock", contract.outcome]].join(inputs)
     table = TrainingTable(frame, labels, folds, seed)
     baselines = data.baselines(inputs, labels, folds)
@@ -97,7 +108,7 @@ def measure(
         "clock_told_by_one_input": float(leakage.clock_told(inputs, rows["clock"]).max()),
     }
     figures |= {name: Figure(value) for name, value in single.items()}
-    return Measured(figures, int(labels.sum()), len(labels), float(labels.mean()))
+    return Measured(figures, int(labels.sum()), len(labels), float(labels.mean()), found.model)
 
 
 def thresholds(prevalence: float) -> tuple[float, ...]:

@@ -22,7 +22,7 @@ from typing import Any
 from readmission_platform.foundation.errors import BadInput, Conflict
 from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.models.contract import ModelContract, SourceRequest
-from readmission_platform.models.tabular.estimator import BOOSTING, estimator_class
+from readmission_platform.models.tabular.estimator import BOOSTING, estimator_class, other_types
 from readmission_platform.models.tabular.source import FOLDER, MINIMUM_ROWS
 from readmission_platform.scaffolding.proposal import Measured, measure, proposed_limits, thresholds
 from readmission_platform.scaffolding.table import Looked, days_since
@@ -99,7 +99,8 @@ def write_model(plan: Plan, looked: Looked, table: Path, *, checkout: Path, cach
         with _importable(first / "readmission_platform" / "models", plan.name) as contract:
             found = _measured(contract, table, told, seed=int(told["seed"]))
             final = Path(folder) / "final"
-            _render(plan, {**told, **_figures(found, contract)}, final, checkout)
+            types = other_types(contract.estimator, found["real"].model)
+            _render(plan, {**told, **_figures(found, contract), "types": list(types)}, final, checkout)
         files = sorted(str(path.relative_to(final)) for path in final.rglob("*") if path.is_file())
         there = [name for name in files if (checkout / name).exists()]
         if there:
@@ -262,6 +263,7 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
         "max_missing": {name: round(min(value + max(0.05, value / 2), 1.0), 2) for name, value in looked.missing.items()
                         if name not in made_of},
         "kind": plan.estimator,
+        "types": [],
         "explained": boosting,
         "parameters": {**usual, "min_samples_leaf": max(20, min(80, kept // 100))} if boosting else {},
         "ranges": {name: list(span) for name, span in _BOOSTING_RANGES.items()} if boosting else {},

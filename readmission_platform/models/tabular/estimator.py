@@ -17,6 +17,7 @@ from readmission_platform.foundation.values import Frozen
 from readmission_platform.models.boosting import soundness
 from readmission_platform.models.boosting.artifact import skops_format
 from readmission_platform.models.boosting.estimator import BoostingEstimator
+from readmission_platform.models.contract import ArtifactFormat, EstimatorPart
 from readmission_platform.models.tabular.columns import Columns
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def estimator_class(path: str) -> type[Any]:
     Raises
     ------
     BadInput
-        When there is none of that name, or it gives no probabilities.
+        When there is none of that name, it cannot be made without arguments, or it gives no probabilities.
     """
     module, _, name = path.rpartition(".")
     if not module.startswith("sklearn."):
@@ -47,9 +48,13 @@ def estimator_class(path: str) -> type[Any]:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise BadInput(f"{path}: scikit-learn has no such classifier") from error
-    if not isinstance(found, type) or not hasattr(found, "predict_proba"):
+    try:
+        gives_probabilities = hasattr(found(), "predict_proba")
+    except TypeError as error:  # of a class that others are given to, and of what is no class
+        raise BadInput(f"{path}: is no classifier that stands by itself") from error
+    if not gives_probabilities:
         raise BadInput(f"{path}: gives no probabilities, so it cannot be calibrated or judged here")
-    return found
+    return found  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,25 @@ class TableEstimator(BoostingEstimator):
 
     Gradient boosting takes missing values and categories as they are. For any other classifier they are filled, and
     there are no reasons for a single row.
+
+    Attributes
+    ----------
+    kind
+        Path of the classifier: "sklearn.linear_model.LogisticRegression".
+    types
+        What its stored model contains beside types that skops trusts by itself.
     """
 
     columns: Columns
     kind: str = BOOSTING
+    types: tuple[str, ...] = ()
 
     settings = TableSettings
-    artifact = skops_format(_ENCODER, categories=True)
+
+    @property
+    def artifact(self) -> ArtifactFormat:  # type: ignore[override]
+        """How a model is stored."""
+        return skops_format(_ENCODER, *self.types, categories=True)
 
     @property
     def algorithm(self) -> str:  # type: ignore[override]
@@ -102,3 +119,20 @@ class TableEstimator(BoostingEstimator):
         """Withhold numbers far beyond any that training saw, and a risk that is none."""
         rules = [*soundness.far_beyond(inputs, model.classifier[0].ranges_, {}), *soundness.no_risk(risk)]
         return soundness.withheld_because(rules, len(inputs))
+
+
+def other_types(estimator: EstimatorPart, model: Any) -> tuple[str, ...]:
+    """Return the types in a stored model that the estimator does not allow yet, all of scikit-learn.
+
+    Raises
+    ------
+    BadInput
+        When there are types of something else: nobody here vouches for those.
+    """
+    from skops.io import get_untrusted_types
+
+    found = set(get_untrusted_types(data=estimator.dump(model))) - set(estimator.artifact.trusted_types)
+    foreign = sorted(name for name in found if not name.startswith("sklearn."))
+    if foreign:
+        raise BadInput(f"{estimator.algorithm}: the stored model contains {foreign[0]}, which is not of scikit-learn")
+    return tuple(sorted(found))
