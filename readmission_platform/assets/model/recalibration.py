@@ -69,7 +69,7 @@ def recalibrated_asset(model: ModelAssets) -> dg.AssetsDefinition:
             stored = workspace.registry.store(
                 found.model,
                 version=version,
-                form=model.contract.estimator.artifact,
+                estimator=model.contract.estimator,
                 signature=signature_of(inputs, found.risks),
                 tags={"dagster_run_id": context.run.run_id},
                 title=words.title,

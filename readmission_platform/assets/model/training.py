@@ -80,7 +80,7 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
             stored = workspace.registry.store(
                 found.fitted.model,
                 version=version,
-                form=contract.estimator.artifact,
+                estimator=contract.estimator,
                 signature=signature_of(training.frame[list(contract.inputs)], found.fitted.scores),
                 tags={"dagster_run_id": context.run.run_id},
                 title=words.title,

@@ -70,7 +70,7 @@ def load(content: bytes) -> NeuralModel:
     except (SafetensorError, KeyError) as error:
         raise ValueError("the stored model is no safetensors file") from error
     columns = Columns(tuple(described.numbers), {name: tuple(texts) for name, texts in described.texts})
-    if len(columns.names) != len(described.numbers) + len(described.texts):
+    if len(set(columns.names)) != len(described.numbers) + len(described.texts):
         raise ValueError("the stored model names an input twice")
     weights = {name: _taken(tensors, name, shape, "float32") for name, shape in
                shapes_of(columns, described.hidden).items()}  # fmt: skip

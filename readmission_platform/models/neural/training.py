@@ -26,9 +26,10 @@ from readmission_platform.models.neural.task import Checkpoint, Recipe, Rows, Ta
 
 # A process whose fellow has died is told by torchrun; this is for when torchrun cannot.
 _PATIENCE = timedelta(minutes=10)
+# Of the optimiser, as its authors have them.
+_FADING, _LEAST_SPREAD = (0.9, 0.999), 1e-8
 # Rows scored at a time.
 _BLOCK = 65_536
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 # What is drawn: each kind from a sequence of its own.
 _WEIGHTS, _ORDER, _LEFT_OUT = range(3)
 
@@ -48,13 +49,14 @@ class Process:
 
         # A second thread would change how sums are rounded, and cores are for processes.
         torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
         rank, count, local, beside = (int(os.environ.get(name, default)) for name, default in
                                       (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"),
                                        ("LOCAL_WORLD_SIZE", "1")))  # fmt: skip
         on_gpu = torch.cuda.device_count() >= beside and torch.cuda.is_available()
         if on_gpu:
             torch.cuda.set_device(local)
+            # On a CPU everything used here is; asking for it would import PyTorch's compiler, two seconds.
+            torch.use_deterministic_algorithms(True)
         if count > 1:
             torch.distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
         return cls(rank, count, f"cuda:{local}" if on_gpu else "cpu")
@@ -98,7 +100,7 @@ class FoldTraining:
         self.rows, self.scale = rows, task.scale(fold)
         self.training_rows = np.flatnonzero(np.asarray(rows.folds) != fold)
         self.network = network_of(self._first_weights(), self.config).to(process.device)
-        self.optimiser = self._optimiser()
+        self.optimiser = AdamW(dict(self.network.named_weights()), self.config.weight_decay)
         self.starter = os.getppid()
         self._ordered: tuple[int, np.ndarray] = (-1, self.training_rows)
 
@@ -143,16 +145,14 @@ class FoldTraining:
         share = self._share(step)
         seen = self._seen(share.rows)
         labels = torch.from_numpy(np.asarray(self.rows.labels[share.rows], dtype="float32")).to(self.process.device)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-        self.optimiser.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         on_gpu = self.process.device != "cpu"
         with torch.autocast("cuda", torch.bfloat16, enabled=on_gpu and self.config.precision == "bfloat16"):
             log_odds = shared(*seen, self._kept(share, step))
         # The processes' gradients are averaged, and each has the sum over its rows: so the mean is that of the batch.
         loss = torch.nn.functional.binary_cross_entropy_with_logits(log_odds.float(), labels, reduction="sum")
         (loss * (self.process.count / share.of)).backward()
-        self.optimiser.step()
+        self.optimiser.step(step + 1, self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
     def _seen(self, rows: np.ndarray) -> tuple[Any, Any]:
         """Return what the network sees of rows: standardised numbers, and places of texts."""
@@ -199,13 +199,6 @@ class FoldTraining:
         found["layer.0.weight"][:, numbers : 2 * numbers] = 0
         return found
 
-    def _optimiser(self) -> Any:
-        import torch
-
-        return torch.optim.AdamW(
-            self.network.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
-        )
-
     def _resume(self) -> int:
         """Take up the latest checkpoint of this fold; returns how many steps are done."""
         import torch
@@ -213,23 +206,20 @@ class FoldTraining:
         found = self.task.latest(self.fold)
         if found is None:
             return 0
-        named = dict(self.network.named_weights())
         with torch.no_grad():
-            for name, parameter in named.items():
-                parameter.copy_(torch.from_numpy(found.tensors[name]))
-                self.optimiser.state[parameter] = {"step": torch.tensor(float(found.step))} | {
-                    moment: torch.from_numpy(found.tensors[f"{moment}.{name}"]).to(self.process.device)
-                    for moment in _MOMENTS
-                }
+            for name, tensor in self._state().items():
+                tensor.copy_(torch.from_numpy(found.tensors[name]))
         reached(f"neural: fold {self.fold} resumed at step {found.step}")
         return found.step
 
     def _save(self, step: int) -> None:
-        if self.process.rank != 0:
-            return
-        moments = {f"{moment}.{name}": _on_cpu(self.optimiser.state[parameter][moment])
-                   for name, parameter in self.network.named_weights() for moment in _MOMENTS}  # fmt: skip
-        self.task.save(Checkpoint(self.fold, step, {**self._weights(), **moments}))
+        if self.process.rank == 0:
+            tensors = {name: _on_cpu(tensor) for name, tensor in self._state().items()}
+            self.task.save(Checkpoint(self.fold, step, tensors))
+
+    def _state(self) -> dict[str, Any]:
+        """Return the tensors that a step changes, by name."""
+        return {**dict(self.network.named_weights()), **self.optimiser.state()}
 
     def _weights(self) -> dict[str, np.ndarray]:
         return {name: _on_cpu(parameter) for name, parameter in self.network.named_weights()}
@@ -243,6 +233,42 @@ class FoldTraining:
             found = [torch.sigmoid(self.network(*self._seen(held_out[start : start + _BLOCK]), []).double())
                      for start in range(0, len(held_out), _BLOCK)]  # fmt: skip
         return np.concatenate([_on_cpu(part) for part in found]) if found else np.empty(0)
+
+
+class AdamW:
+    """The optimiser of Loshchilov and Hutter 2019, as ``torch.optim.AdamW`` is by default.
+
+    PyTorch's own imports its compiler, which takes longer than training a small network, and numbers steps by itself.
+
+    Attributes
+    ----------
+    means, squares
+        Running means of each weight's gradient and of its square, by the name of the weight.
+    """
+
+    def __init__(self, weights: Mapping[str, Any], decay: float) -> None:
+        import torch
+
+        self._weights, self._decay = weights, decay
+        self.means = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+        self.squares = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+
+    def state(self) -> dict[str, Any]:
+        """Return what the next step depends on besides weights and gradients, by name."""
+        return {f"{kind}.{name}": tensor for kind in ("means", "squares")
+                for name, tensor in getattr(self, kind).items()}  # fmt: skip
+
+    def step(self, number: int, rate: float) -> None:
+        """Do a step, numbered from 1, at a learning rate."""
+        import torch
+
+        with torch.no_grad():
+            for name, weight in self._weights.items():
+                mean, square = self.means[name], self.squares[name]
+                mean.lerp_(weight.grad, 1 - _FADING[0])
+                square.mul_(_FADING[1]).addcmul_(weight.grad, weight.grad, value=1 - _FADING[1])
+                spread = square.sqrt().div_(math.sqrt(1 - _FADING[1] ** number)).add_(_LEAST_SPREAD)
+                weight.mul_(1 - rate * self._decay).addcdiv_(mean, spread, value=-rate / (1 - _FADING[0] ** number))
 
 
 def network_of(first: Mapping[str, np.ndarray], config: NeuralConfig) -> Any:
