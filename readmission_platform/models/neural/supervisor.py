@@ -113,7 +113,9 @@ class _Told:
 
 def _run(command: list[str], log: Path, look: Callable[[], None]) -> int:
     """Run a command until it ends, and end it when this process is told to end; returns its exit code."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    # What started this process through Pipes does not hear of its processes.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DAGSTER_PIPES_")}
+    environment = {**inherited, "OMP_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
     with log.open("ab") as said:
         # The folder with the package is the working folder, because Python looks there first; a path in PYTHONPATH
         # may not have a colon.

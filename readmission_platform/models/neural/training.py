@@ -11,13 +11,15 @@ rate follows from the step. So a step is the same whoever does it, however many 
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 
 from readmission_platform.foundation.steps import reached
 from readmission_platform.models.neural.model import shapes_of
@@ -86,10 +88,22 @@ def main(folder: Path) -> None:
     """Train the network of every fold that is not trained yet, into the folder."""
     task = TaskFolder(folder)
     recipe, rows, process = task.recipe(), task.rows(), Process.join()
-    for fold in range(recipe.folds):
-        if not task.is_done(fold):
-            FoldTraining(task, recipe, rows, process, fold).run()
+    with _telling_dagster(process) as tell:
+        for fold in range(recipe.folds):
+            if not task.is_done(fold):
+                FoldTraining(task, recipe, rows, process, fold).run()
+            tell(f"fold {fold + 1} of {recipe.folds} trained")
     process.leave()
+
+
+@contextmanager
+def _telling_dagster(process: Process) -> Iterator[Callable[[str], object]]:
+    """Give what tells Dagster a line, where it started this through Pipes; one of the processes speaks for all."""
+    if process.rank != 0 or DAGSTER_PIPES_CONTEXT_ENV_VAR not in os.environ:
+        yield lambda line: None
+        return
+    with open_dagster_pipes() as pipes:
+        yield pipes.log.info
 
 
 class FoldTraining:
