@@ -17,7 +17,7 @@ from readmission_platform.models.neural.encoding import numbers_in, places_in
 from readmission_platform.models.neural.settings import NeuralConfig
 from readmission_platform.models.neural.task import Recipe, Rows, TaskFolder
 from readmission_platform.resources.cluster_training import train_on_cluster
-from readmission_platform_tests.support.networks import COLUMNS, FOLDS, table
+from readmission_platform_tests.support.networks import COLUMNS, FOLDS, NETWORK, table
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,7 +57,7 @@ def test_pods_train_together_and_tell_dagster_how_far_they_are(cluster: Path, tm
     folder = tmp_path / "task"
     folder.mkdir()
     inputs, labels, folds = table(200)
-    config = NeuralConfig(hidden=[4], epochs=1, batch_rows=64)
+    config = NeuralConfig.model_validate({**NETWORK, "epochs": 1})
     recipe = Recipe(config=config, seed=4, folds=FOLDS, numbers=list(COLUMNS.numbers),
                     texts=[(name, list(texts)) for name, texts in COLUMNS.texts.items()])  # fmt: skip
     task = TaskFolder(folder)

@@ -15,7 +15,7 @@ from readmission_platform.foundation.values import Frozen, canonical_json
 from readmission_platform.models.contract import ArtifactFormat
 from readmission_platform.models.neural.encoding import Scale
 from readmission_platform.models.neural.model import NeuralModel, shapes_of
-from readmission_platform.models.neural.settings import Units
+from readmission_platform.models.neural.settings import MOST_LAYERS, Units
 from readmission_platform.models.tabular.columns import Columns
 
 SAFETENSORS = ArtifactFormat("model.safetensors", "files", ("safetensors", "numpy", "pandas"), ())
@@ -32,7 +32,7 @@ class _Described(Frozen):
     kind: str = Field(pattern=f"^{_KIND}$")
     numbers: list[str]
     texts: list[tuple[str, list[str]]]
-    hidden: list[Units] = Field(max_length=8)
+    hidden: list[Units] = Field(max_length=MOST_LAYERS)
     trained_with: str
     slope: float = Field(allow_inf_nan=False)
     intercept: float = Field(allow_inf_nan=False)

@@ -84,7 +84,7 @@ def cross_validate(
 
 
 def _model_of(task: TaskFolder, recipe: Recipe, fold: int) -> NeuralModel:
-    return NeuralModel(recipe.columns, tuple(recipe.config.hidden), task.scale(fold), task.trained(fold).weights,
+    return NeuralModel(recipe.columns, recipe.config.hidden, task.scale(fold), task.trained(fold).weights,
                        f"PyTorch {version('torch')}")  # fmt: skip
 
 

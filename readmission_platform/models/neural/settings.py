@@ -9,16 +9,19 @@ from pydantic import Field
 
 from readmission_platform.foundation.values import Frozen
 
+MOST_LAYERS = 8
 Units = Annotated[int, Field(ge=1, le=4_096)]
 
 
 class NeuralConfig(Frozen):
     """Hyperparameters of the network, and how it is trained.
 
+    Those without a default are numbers that a change plan can give a range.
+
     Attributes
     ----------
-    hidden
-        Units of each hidden layer; none makes it a logistic regression.
+    layers, units
+        Hidden layers, and units in each of them; without any it is a logistic regression.
     batch_rows
         Rows of a step, all processes together: the result does not depend on how many processes share them.
     learning_rate, weight_decay
@@ -33,15 +36,21 @@ class NeuralConfig(Frozen):
         ``bfloat16`` is mixed precision on GPUs; on CPUs training is in ``float32`` in either case.
     """
 
-    hidden: list[Units] = Field(default=[64, 32], max_length=8)
-    epochs: int = Field(default=20, ge=1, le=1_000)
-    batch_rows: int = Field(default=256, ge=2, le=1_048_576)
-    learning_rate: float = Field(default=0.003, gt=0, le=1)
-    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    layers: int = Field(ge=0, le=MOST_LAYERS)
+    units: Units
+    epochs: int = Field(ge=1, le=1_000)
+    batch_rows: int = Field(ge=2, le=1_048_576)
+    learning_rate: float = Field(gt=0, le=1)
+    weight_decay: float = Field(ge=0, le=1)
     dropout: float = Field(default=0.0, ge=0, le=0.9)
     processes: int = Field(default=1, ge=1, le=64)
     checkpoint_every: int = Field(default=500, ge=1)
     precision: Literal["float32", "bfloat16"] = "float32"
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Units of each hidden layer."""
+        return (self.units,) * self.layers
 
 
 class NeuralSettings(Frozen):

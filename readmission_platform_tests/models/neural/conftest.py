@@ -11,7 +11,7 @@ import pytest
 from readmission_platform.models.neural.encoding import numbers_in, places_in
 from readmission_platform.models.neural.settings import NeuralConfig
 from readmission_platform.models.neural.task import Recipe, Rows, TaskFolder
-from readmission_platform_tests.support.networks import COLUMNS, FOLDS, table
+from readmission_platform_tests.support.networks import COLUMNS, FOLDS, NETWORK, table
 
 ROWS = 601
 
@@ -32,7 +32,7 @@ def handed_over() -> Callable[..., TaskFolder]:
 
     def hand_over(path: Path, **settings: Any) -> TaskFolder:
         inputs, labels, folds = table(ROWS)
-        config = NeuralConfig(**{"hidden": [8, 4], "epochs": 3, "batch_rows": 61, "checkpoint_every": 5, **settings})
+        config = NeuralConfig(**{**NETWORK, "checkpoint_every": 5, **settings})
         recipe = Recipe(config=config, seed=4, folds=FOLDS, numbers=list(COLUMNS.numbers),
                         texts=[(name, list(texts)) for name, texts in COLUMNS.texts.items()])  # fmt: skip
         task = TaskFolder(path)

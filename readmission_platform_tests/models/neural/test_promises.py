@@ -10,8 +10,9 @@ from readmission_platform.models.frequent_visits import CONTRACT
 from readmission_platform.models.frequent_visits.encoder import NUMBERS, ORDERED
 from readmission_platform.models.neural.estimator import NeuralEstimator
 from readmission_platform.models.tabular.columns import Columns
+from readmission_platform_tests.support.networks import NETWORK
 
-QUICK = {"hidden": [8], "epochs": 6, "batch_rows": 64, "learning_rate": 0.02}
+QUICK = {**NETWORK, "layers": 1, "epochs": 6, "learning_rate": 0.02}
 
 
 @pytest.fixture(scope="module")

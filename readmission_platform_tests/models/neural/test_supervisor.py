@@ -11,7 +11,7 @@ import pytest
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.models.neural import supervisor
 from readmission_platform.models.neural.task import Checkpoint, TaskFolder, Trained
-from readmission_platform_tests.support.networks import ESTIMATOR, table
+from readmission_platform_tests.support.networks import ESTIMATOR, NETWORK, table
 
 HandOver = Callable[..., TaskFolder]
 
@@ -101,6 +101,13 @@ def test_one_process_is_run_without_torchrun_and_several_without_its_restarts(tm
 
 
 def test_settings_out_of_bounds_are_refused() -> None:
-    for wrong in ({"processes": 0}, {"hidden": [0]}, {"dropout": 1}, {"precision": "float16"}, {"epochz": 3}):
+    for wrong in (
+        {"processes": 0},
+        {"units": 0},
+        {"layers": 9},
+        {"dropout": 1},
+        {"precision": "float16"},
+        {"epochz": 3},
+    ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            ESTIMATOR.settings.model_validate({"network": wrong})
+            ESTIMATOR.settings.model_validate({"network": {**NETWORK, **wrong}})

@@ -32,7 +32,7 @@ def by_two(handed_over: HandOver, tmp_path_factory: pytest.TempPathFactory) -> T
 
 
 def model_of(task: TaskFolder, fold: int) -> NeuralModel:
-    return NeuralModel(COLUMNS, (8, 4), task.scale(fold), task.trained(fold).weights, "PyTorch")
+    return NeuralModel(COLUMNS, (6, 6), task.scale(fold), task.trained(fold).weights, "PyTorch")
 
 
 def test_two_processes_train_the_network_that_one_trains(
