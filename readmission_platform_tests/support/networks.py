@@ -14,7 +14,7 @@ from readmission_platform.models.tabular.columns import Columns
 COLUMNS = Columns(("age", "dose"), {"ward": ("north", "south", "east"), "smoker": ("no", "yes")})
 ESTIMATOR = NeuralEstimator(COLUMNS)
 FOLDS = 3
-NETWORK = {"layers": 2, "units": 6, "epochs": 3, "batch_rows": 61, "learning_rate": 0.01, "weight_decay": 0.01}
+NETWORK = {"layers": 2, "units": 6, "epochs": 3, "batch_rows": 66, "learning_rate": 0.01, "weight_decay": 0.01}
 
 
 def table(rows: int, *, seed: int = 1) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from readmission_platform.models.neural.model import NeuralModel, shapes_of
 from readmission_platform.models.neural.settings import MOST_LAYERS, Units
 from readmission_platform.models.tabular.columns import Columns
 
-SAFETENSORS = ArtifactFormat("model.safetensors", "files", ("safetensors", "numpy", "pandas"), ())
+SAFETENSORS = ArtifactFormat("model.safetensors", "files", ("safetensors", "numpy", "pandas"), (), "pytorch")
 
 _KIND = "readmission-neural-1"
 _SCALE = ("mean", "deviation", "low", "high")

@@ -8,6 +8,7 @@ when a process dies, and is started again from here: training goes on from its l
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,8 @@ TRAINING = "readmission_platform.models.neural.training"
 TRIES = 4
 _LOOK_EVERY = 0.1
 _GRACE = 30.0
+# The last line of a traceback; PyTorch puts before it whose it is.
+_ERROR = re.compile(r"^(?:\[rank\d+\]: )?([\w.]*(?:Error|Exception|Exit))\b", re.MULTILINE)
 # Where the package lies, so that the processes run the same code as this one.
 _SOURCES = Path(__file__).resolve().parents[3]
 
@@ -88,7 +91,8 @@ def train(task: TaskFolder, *, module: str = TRAINING, progress: Progress = lamb
         if code == 0:
             return
         tries = 1 if task.progress() != before else tries + 1
-    raise Unavailable(f"training a network ended {TRIES} times in the same place: {_last_line(task.path / 'log')}")
+    raise Unavailable(f"training a network ended {TRIES} times in the same place ({_error_in(task.path / 'log')}); "
+                      f"where {CHECKPOINTS} names a folder, what it said stays there")  # fmt: skip
 
 
 def command_of(folder: Path, processes: int, module: str = TRAINING) -> list[str]:
@@ -116,7 +120,7 @@ def _run(command: list[str], log: Path, look: Callable[[], None]) -> int:
     # What started this process through Pipes does not hear of its processes.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DAGSTER_PIPES_")}
     environment = {**inherited, "OMP_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-    with log.open("ab") as said:
+    with log.open("wb") as said:
         # The folder with the package is the working folder, because Python looks there first; a path in PYTHONPATH
         # may not have a colon.
         process = subprocess.Popen(
@@ -143,12 +147,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _last_line(log: Path) -> str:
-    """Return the type of the last error of the training module itself, not its text, which may quote a value."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    errors = [line.split(":")[-2 if line.startswith("[") else 0] for line in lines if _is_error(line)]
-    return errors[0] if errors else "no reason given, as when the system ends processes for want of memory"
-
-
-def _is_error(line: str) -> bool:
-    return bool(line) and line.split(":")[0].split(".")[-1].endswith(("Error", "Exception", "Exit"))
+def _error_in(log: Path) -> str:
+    """Return the type of the first error, not its text, which may quote a value."""
+    said = _ERROR.search(log.read_text(encoding="utf-8", errors="replace"))
+    return said[1] if said else "no reason given, as when the system ends a process for want of memory"

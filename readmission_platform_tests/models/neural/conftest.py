@@ -28,7 +28,10 @@ def pytorch() -> None:
 
 @pytest.fixture(scope="session")
 def handed_over() -> Callable[..., TaskFolder]:
-    """Write a training into a folder: of a small table, in 21 steps a fold, with a checkpoint after every fifth."""
+    """Write a training into a folder: of a small table, in six or seven steps an epoch, a checkpoint after every fifth.
+
+    The last batch of an epoch of fold 0 has one row, which two processes cannot share.
+    """
 
     def hand_over(path: Path, **settings: Any) -> TaskFolder:
         inputs, labels, folds = table(ROWS)

@@ -61,13 +61,13 @@ def test_a_process_killed_in_the_middle_of_an_epoch_is_made_up_for_bit_by_bit(
     by_two: TaskFolder, handed_over: HandOver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KILLED_RANK", "1")
-    monkeypatch.setenv("KILLED_AT", "neural: fold 1, step 13")
+    monkeypatch.setenv("KILLED_AT", "neural: fold 1, step 9")
     task = handed_over(tmp_path, processes=2, **SETTINGS)
     supervisor.train(task, module="readmission_platform_tests.support.killed_rank")
     assert (tmp_path / KILLED).exists()
     steps = steps_of(tmp_path, 1)
-    after = steps[steps.index("neural: fold 1, step 13") + 1 :]
-    assert after[:2] == ["neural: fold 1 resumed at step 10", "neural: fold 1, step 11"]
+    after = steps[steps.index("neural: fold 1, step 9") + 1 :]
+    assert after[:2] == ["neural: fold 1 resumed at step 5", "neural: fold 1, step 6"]
     for fold in range(FOLDS):
         resumed, undisturbed = task.trained(fold), by_two.trained(fold)
         assert {name: weight.tobytes() for name, weight in resumed.weights.items()} == {
