@@ -48,6 +48,14 @@ setup: $(STAMP) ## install everything into .venv and prepare the home (two to fo
 	@home=$$(cd "$(HOME_DIR)" 2>/dev/null && pwd); \
 	cmp -s dagster.yaml "$$home/dagster/dagster.yaml" && grep -qsF ":-$$home}" .env || $(BIN)/readmission setup
 
+# Where a build for CPUs only is to be had (2.13.0+cpu), pip takes it; elsewhere it takes the one for GPUs, 3 GB larger.
+TORCH ?= torch==2.13.0
+
+.PHONY: pytorch
+pytorch: setup ## PyTorch for models that are networks, and Kubernetes' schemas for its tests (1 GB); TORCH=requirement
+	@$(BIN)/python -c 'import kubernetes_validate, torch' 2>/dev/null || $(BIN)/python -m pip install --quiet \
+		--disable-pip-version-check --no-input "$(TORCH)" "kubernetes-validate==1.37.0"
+
 .PHONY: run
 run: setup ## the whole life cycle of a model: data, training, gates, promotion, predictions
 	$(BIN)/readmission run $(OF_MODEL) $(WITH_ARCHIVE) $(if $(ENCOUNTERS),--encounters $(ENCOUNTERS)) $(if $(SEED),--seed $(SEED))

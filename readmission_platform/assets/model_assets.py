@@ -61,6 +61,11 @@ class ModelAssets:
         """How texts speak of the model."""
         return self.contract.words
 
+    @property
+    def library(self) -> str:
+        """What fits the model, as Dagster shows it."""
+        return self.contract.estimator.artifact.library
+
     def workspace(self, platform: Platform) -> Workspace:
         """Return the model's workspace."""
         return platform.model(self.entry.name)

@@ -164,12 +164,17 @@ class CrossValidated:
 
 @dataclass(frozen=True)
 class ArtifactFormat:
-    """How a model is stored: file name, MLflow flavour, packages that loading needs, and the types allowed in it."""
+    """How a model is stored: file name, MLflow flavour, packages that loading needs, and the types allowed in it.
+
+    ``library`` is what fits it, as Dagster shows it.
+    The flavour ``files`` is none of MLflow's own: MLflow keeps the file and shows it, and only the contract loads it.
+    """
 
     file: str
-    flavour: Literal["sklearn"]
+    flavour: Literal["sklearn", "files"]
     packages: tuple[str, ...]
     trusted_types: tuple[str, ...]
+    library: Literal["scikitlearn", "pytorch"] = "scikitlearn"
 
 
 class EstimatorPart(Protocol):

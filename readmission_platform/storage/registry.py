@@ -12,15 +12,16 @@ MLflow costs two seconds to import; it is imported inside functions, and never t
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.foundation.steps import reached
-from readmission_platform.models.contract import ArtifactFormat
+from readmission_platform.models.contract import EstimatorPart
 from readmission_platform.storage.artifacts import ArtifactRefused, StoredModel, artifact_digest
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Registry:
         model: Any,
         *,
         version: str,
-        form: ArtifactFormat,
+        estimator: EstimatorPart,
         signature: object,
         tags: Mapping[str, str],
         title: str,
@@ -102,8 +103,8 @@ class Registry:
         ----------
         version
             Its number by the ledger.
-        form
-            How the model is stored.
+        estimator
+            Whose model it is: it says how its models are stored.
         signature
             MLflow's description of inputs and output.
         title
@@ -111,16 +112,20 @@ class Registry:
         """
         from importlib.metadata import version as installed
 
-        mlflow = imported_mlflow()
-        logged = mlflow.sklearn.log_model(
-            model,
-            name="model",
-            serialization_format="skops",
-            skops_trusted_types=list(form.trusted_types),
-            # Naming them also spares MLflow ten seconds of guessing.
-            pip_requirements=[f"{package}=={installed(package)}" for package in form.packages],
-            signature=signature,
-        )
+        mlflow, form = imported_mlflow(), estimator.artifact
+        requirements = [f"{package}=={installed(package)}" for package in form.packages]
+        if form.flavour == "files":
+            logged = _log_file(form.file, estimator.dump(model), requirements, signature)
+        else:
+            logged = mlflow.sklearn.log_model(
+                model,
+                name="model",
+                serialization_format="skops",
+                skops_trusted_types=list(form.trusted_types),
+                # Naming them also spares MLflow ten seconds of guessing.
+                pip_requirements=requirements,
+                signature=signature,
+            )
         client = self.client()
         self._ensure_model(client, title)
         run_id = mlflow.active_run().info.run_id
@@ -225,6 +230,26 @@ class Registry:
                     client.set_registered_model_alias(self.name, alias, registered[shown])
             reached(f"registry: alias {alias} aligned")
         return changed
+
+
+def _log_file(name: str, content: bytes, requirements: Sequence[str], signature: object) -> Any:
+    """Log a model that is one file and of no kind that MLflow knows, in the active run; returns MLflow's record of it.
+
+    MLflow shows it with its signature, and cannot load it: there is nothing in it that could be run.
+    """
+    mlflow = imported_mlflow()
+    run = mlflow.active_run().info
+    client = mlflow.MlflowClient()
+    logged = client.create_logged_model(run.experiment_id, name="model", source_run_id=run.run_id)
+    described = mlflow.models.Model(
+        artifact_path=logged.artifact_location, run_id=run.run_id, signature=signature, model_id=logged.model_id
+    )
+    with TemporaryDirectory() as folder:
+        (Path(folder) / name).write_bytes(content)
+        (Path(folder) / "requirements.txt").write_text("\n".join(requirements) + "\n", encoding="utf-8")
+        described.save(str(Path(folder) / "MLmodel"))
+        client.log_model_artifacts(logged.model_id, folder)
+    return client.finalize_logged_model(logged.model_id, "READY")
 
 
 @contextmanager

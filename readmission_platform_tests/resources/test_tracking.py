@@ -21,6 +21,8 @@ from readmission_platform.resources.tracking import tracked
 from readmission_platform.storage.artifacts import ArtifactRefused, StoredModel, artifact_digest, load_artifact
 from readmission_platform.storage.registry import OPERATIONS, VERSION_TAG, Registry
 from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.networks import ESTIMATOR as NETWORKS
+from readmission_platform_tests.support.networks import drawn_network, table
 from readmission_platform_tests.support.small_study import SmallStudy
 
 NAME = "readmission_30d"
@@ -80,7 +82,7 @@ def store(registry: Registry, study: SmallStudy, version: str = "1") -> StoredMo
             registry.store(
                 study.fitted.model,
                 version=version,
-                form=ESTIMATOR.artifact,
+                estimator=ESTIMATOR,
                 title="readmission",
                 signature=infer_signature(some, study.fitted.scores[:50]),
                 tags={"dagster_run_id": context.run.run_id},
@@ -309,6 +311,35 @@ def test_a_missing_artifact_is_refused_with_the_way_out(tmp_path: Path) -> None:
     assert artifact_digest(tmp_path, "model.skops") is None
     with pytest.raises(ArtifactRefused, match="restore it from a backup"):
         load_artifact(ESTIMATOR, tmp_path, "model.skops", digest="sha256:0")
+
+
+def test_a_model_that_is_a_file_is_registered_shown_and_loaded_like_any_other(registry: Registry) -> None:
+    network, inputs, kept = drawn_network(), table(50)[0], []
+
+    def step(context: dg.AssetExecutionContext, mlflow: Any) -> None:
+        signature = mlflow.models.infer_signature(inputs, np.array([0.5]))
+        tags = {"dagster_run_id": context.run.run_id}
+        kept.append(registry.store(network, version="3", estimator=NETWORKS, signature=signature, tags=tags, title="x"))
+
+    assert materialize(step, registry).success
+    (stored,) = kept
+    assert stored.path.endswith("/model.safetensors")
+    loaded = load_artifact(NETWORKS, registry.root, stored.path, digest=stored.digest)
+    np.testing.assert_array_equal(NETWORKS.score(loaded, inputs), NETWORKS.score(network, inputs))
+    beside = {path.name for path in (registry.root / stored.path).parent.iterdir()}
+    assert beside == {"MLmodel", "model.safetensors", "requirements.txt"}
+    client = registry.client()
+    version = client.get_model_version(NAME, stored.registered_as)
+    assert (version.run_id, version.tags[VERSION_TAG]) == (stored.mlflow_run_id, "3")
+    (shown,) = client.search_logged_models([registry.experiment()])
+    assert (shown.status, shown.source_run_id) == ("READY", stored.mlflow_run_id)
+    assert registry.align_aliases({"staging": "3"}) == {"staging": (None, "3")}
+
+    import mlflow
+
+    found = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}/{stored.registered_as}"))
+    assert (found / "model.safetensors").read_bytes() == NETWORKS.dump(network)
+    assert mlflow.models.get_model_info(shown.model_uri).signature.inputs.input_names() == list(inputs)
 
 
 def test_no_patient_is_in_the_artifacts_or_in_the_tracking_database(

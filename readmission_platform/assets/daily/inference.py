@@ -59,7 +59,7 @@ def shadow_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the predictions in the shadow."""
 
     @model.daily(
-            SHADOW, group="inference", owners=[PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"}, code_version="3",
+            SHADOW, group="inference", owners=[PLATFORM_TEAM], kinds={model.library, "deltalake"}, code_version="3",
             deps=[model.names.delivered, STAGING], blocking={SHADOW_CHECK: RULES[SHADOW_CHECK]},
             warning={AGREEMENT_CHECK: AGREEMENT_RULE},
             # The work list does not wait for the shadow, and the shadow is compared with the list of the same day.
@@ -98,7 +98,7 @@ def predictions_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset of the predictions that make the work list."""
 
     @model.daily(
-            PREDICTIONS, group="inference", owners=[CARE_TEAM, PLATFORM_TEAM], kinds={"scikitlearn", "deltalake"},
+            PREDICTIONS, group="inference", owners=[CARE_TEAM, PLATFORM_TEAM], kinds={model.library, "deltalake"},
             code_version="3", deps=[model.names.delivered, PRODUCTION], blocking={SCORED_CHECK: RULES[SCORED_CHECK]},
             description="The predictions of each day: calibrated risk, reasons, rank, band, and the flag for the care "
             "team's capacity. A row that the model cannot score reliably is withheld, marked and not ranked: use your "

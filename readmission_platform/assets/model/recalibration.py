@@ -44,7 +44,7 @@ def recalibrated_asset(model: ModelAssets) -> dg.AssetsDefinition:
     words = model.words
 
     @model.asset(
-            RECALIBRATED_MODEL, group="training", owners=[SCIENCE_TEAM], kinds={"scikitlearn", "mlflow"},
+            RECALIBRATED_MODEL, group="training", owners=[SCIENCE_TEAM], kinds={model.library, "mlflow"},
             deps=[OUTCOMES], pool="training", blocking=CHECKS,
             description="The model of a version with its risks corrected by slope and intercept on the latest "
             f"{words.rows} whose outcome is known. Ranks and reasons stay as they are. In the evidence each of these "
@@ -69,7 +69,7 @@ def recalibrated_asset(model: ModelAssets) -> dg.AssetsDefinition:
             stored = workspace.registry.store(
                 found.model,
                 version=version,
-                form=model.contract.estimator.artifact,
+                estimator=model.contract.estimator,
                 signature=signature_of(inputs, found.risks),
                 tags={"dagster_run_id": context.run.run_id},
                 title=words.title,

@@ -41,7 +41,7 @@ def reproduction_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset that reproduces a version."""
 
     @model.asset(
-            REPRODUCTION, group="validation", owners=[PLATFORM_TEAM], kinds={"scikitlearn"}, deps=[CANDIDATE],
+            REPRODUCTION, group="validation", owners=[PLATFORM_TEAM], kinds={model.library}, deps=[CANDIDATE],
             pool="training", blocking={CHECK: RULE},
             description="A recorded version, refitted from its recorded data, split, settings, seed and code. "
             f"The out-of-fold risks are compared with the evidence rows, those of the test {model.words.entities} with "

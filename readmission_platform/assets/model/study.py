@@ -41,7 +41,7 @@ def study_asset(model: ModelAssets) -> dg.AssetsDefinition:
     """Return the asset that studies a version."""
 
     @model.asset(
-            STUDY, group="validation", owners=[PLATFORM_TEAM], kinds={"scikitlearn"}, deps=[CANDIDATE], pool="training",
+            STUDY, group="validation", owners=[PLATFORM_TEAM], kinds={model.library}, deps=[CANDIDATE], pool="training",
             warning={CHECK: RULE},
             description="How stable a version is: fitted again with other seeds, and judged under other rules for "
             "who is studied. Says how figures, scores, the list of the flagged and the reasons move when only chance "

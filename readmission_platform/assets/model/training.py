@@ -49,7 +49,7 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
     @model.asset(
             CANDIDATE,
             inputs={"features": model.names.features, "split": model.names.split, "cohort": model.names.cohort},
-        group="training", owners=[SCIENCE_TEAM], kinds={"scikitlearn", "mlflow"}, code_version="2",
+        group="training", owners=[SCIENCE_TEAM], kinds={model.library, "mlflow"}, code_version="2",
             pool="training", blocking=CHECKS,
             description=f"Predicts {words.title[0].lower()}{words.title[1:]} ({contract.estimator.algorithm}); "
             "registered in MLflow, with its "
@@ -80,7 +80,7 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
             stored = workspace.registry.store(
                 found.fitted.model,
                 version=version,
-                form=contract.estimator.artifact,
+                estimator=contract.estimator,
                 signature=signature_of(training.frame[list(contract.inputs)], found.fitted.scores),
                 tags={"dagster_run_id": context.run.run_id},
                 title=words.title,
