@@ -18,7 +18,7 @@ _Several = "Give the option again for each."
 def new_model(
     name: Annotated[str, typer.Argument(help="Lower-case letters, digits and underscores.")],
     template: Annotated[
-        str, typer.Option(help="sklearn, or path or address of a repository with a template of your own.")
+        str, typer.Option(help="sklearn, pytorch, or path or address of a repository with a template of your own.")
     ] = "sklearn",
     table: _Table = None,
     target: Annotated[str | None, typer.Option(help="Column with the outcome, a yes or no.")] = None,

@@ -2,8 +2,7 @@
 
 What belongs here: what a template is told, and running copier. What does not: looking at the table, and limits.
 
-A template is told everything in one answer, ``model``. It lives in this checkout, ``readmission_platform/templates``,
-or in a repository of its own with the same questions (``copier.yml``); an update merges what has changed in it, since
+A template is told everything in one answer, ``model``. It lives in ``readmission_platform/templates/table``, or in a repository of its own with the same questions (``copier.yml``); an update merges what has changed in it, since
 the commit that a model was made from, with what was changed by hand. So both have to be committed.
 """
 
@@ -22,24 +21,20 @@ from typing import Any
 from readmission_platform.foundation.errors import BadInput, Conflict
 from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.models.contract import ModelContract, SourceRequest
-from readmission_platform.models.tabular.estimator import BOOSTING, estimator_class, other_types
+from readmission_platform.models.tabular.estimator import BOOSTING, other_types
 from readmission_platform.models.tabular.source import FOLDER, MINIMUM_ROWS
 from readmission_platform.scaffolding.proposal import Measured, measure, proposed_limits, thresholds
+from readmission_platform.scaffolding.recipes import TEMPLATES, recipe_of
 from readmission_platform.scaffolding.table import Looked, days_since
 
 PACKAGE = "readmission_platform.models"
 ANSWERS = "template.yaml"
+_OURS = "_src_path: ."
 # A window of monitoring holds so many rows at least, and no version goes live before one was judged.
 _WINDOW, _SHADOW_DAYS, _DAYS = 200, 8, 22
 _GENERATED = 5_000
 # What entities are called whose column has a name that nobody would say.
 _PEOPLE = dict.fromkeys(("mrn", "pid", "subject_id", "patient_key", "entity"), "patient")
-_BOOSTING_PARAMETERS = {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 12, "l2_regularization": 10.0}
-# Of few rows a finer model would learn what will not recur.
-_FEW_ROWS = 2_000
-_CAUTIOUS_PARAMETERS = {"learning_rate": 0.05, "max_iter": 60, "max_leaf_nodes": 4, "l2_regularization": 10.0}
-_BOOSTING_RANGES = {"learning_rate": (0.02, 0.1), "max_iter": (40, 400), "max_leaf_nodes": (4, 32),
-                    "min_samples_leaf": (10, 300), "l2_regularization": (1.0, 100.0)}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ class Plan:
     Attributes
     ----------
     template
-        Folder of the templates of this checkout, or path or address of another repository.
+        ``sklearn`` or ``pytorch``; or path or address of another repository with a template.
     owner, cost_center
         Who answers for the model, and who pays for its runs.
     estimator
@@ -91,7 +86,6 @@ def write_model(plan: Plan, looked: Looked, table: Path, *, checkout: Path, cach
     Conflict
         When a file of the model is there already.
     """
-    estimator_class(plan.estimator)
     told = _told(plan, looked, table)
     with tempfile.TemporaryDirectory(prefix="new-model-") as folder:
         first = Path(folder) / "first"
@@ -99,7 +93,8 @@ def write_model(plan: Plan, looked: Looked, table: Path, *, checkout: Path, cach
         with _importable(first / "readmission_platform" / "models", plan.name) as contract:
             found = _measured(contract, table, told, seed=int(told["seed"]))
             final = Path(folder) / "final"
-            types = other_types(contract.estimator, found["real"].model)
+            sklearn = told["library"] == "sklearn"
+            types = other_types(contract.estimator, found["real"].model) if sklearn else ()
             _render(plan, {**told, **_figures(found, contract), "types": list(types)}, final, checkout)
         files = sorted(str(path.relative_to(final)) for path in final.rglob("*") if path.is_file())
         there = [name for name in files if (checkout / name).exists()]
@@ -135,12 +130,15 @@ def update_model(name: str, *, checkout: Path) -> tuple[str, ...]:
     answers = Path("configs") / "models" / name / ANSWERS
     if not (checkout / answers).is_file():
         raise BadInput(f"{answers} is not there: only a model that `readmission new-model` made can be updated")
+    own = {"src_path": str(checkout)} if _OURS in (checkout / answers).read_text(encoding="utf-8") else {}
     with _quiet():
         try:
             copier.run_update(str(checkout), answers_file=str(answers), vcs_ref="HEAD", defaults=True, overwrite=True,
-                              quiet=True, conflict="inline")  # fmt: skip
+                              quiet=True, conflict="inline", **own)  # fmt: skip
         except copier.errors.UserMessageError as error:
             raise BadInput(f"the template could not be updated: {' '.join(str(error).split())}") from error
+    if own:
+        _without_address(checkout / answers, checkout)
     ours = [f"{PACKAGE.replace('.', '/')}/{name}", f"configs/models/{name}"]
     files = [path for folder in ours for path in (checkout / folder).rglob("*") if path.is_file()]
     return tuple(str(path.relative_to(checkout)) for path in files if b"<<<<<<<" in path.read_bytes())
@@ -148,7 +146,7 @@ def update_model(name: str, *, checkout: Path) -> tuple[str, ...]:
 
 def _render(plan: Plan, told: Mapping[str, Any], into: Path, checkout: Path, *, only_code: bool = False) -> None:
     copier = importlib.import_module("copier")
-    own = (checkout / "readmission_platform" / "templates" / plan.template).is_dir()
+    own = plan.template in TEMPLATES
     source = str(checkout) if own else plan.template
     data = {"name": plan.name, "template": plan.template, "model": dict(told)}
     with _quiet():
@@ -160,10 +158,14 @@ def _render(plan: Plan, told: Mapping[str, Any], into: Path, checkout: Path, *, 
                 f"the template {plan.template} cannot be rendered: {' '.join(str(error).split())}"
             ) from error
     answers = into / "configs" / "models" / plan.name / ANSWERS
-    if own and answers.is_file():  # no address of this machine: an update is run from within the checkout
-        answers.write_text(
-            answers.read_text(encoding="utf-8").replace(f"_src_path: {checkout}", "_src_path: ."), "utf-8"
-        )
+    if own and answers.is_file():
+        _without_address(answers, checkout)
+
+
+def _without_address(answers: Path, checkout: Path) -> None:
+    """Let answers say that the template is in the checkout, wherever that is."""
+    told = answers.read_text(encoding="utf-8")
+    answers.write_text(told.replace(f"_src_path: {checkout}\n", f"{_OURS}\n"), encoding="utf-8")
 
 
 @contextmanager
@@ -191,7 +193,7 @@ def _importable(folder: Path, name: str) -> Iterator[ModelContract]:
 
 
 def _measured(contract: ModelContract, table: Path, told: Mapping[str, Any], *, seed: int) -> dict[str, Measured]:
-    settings = {"parameters": told["parameters"]}
+    settings = told["settings"]
     share = float(told["replay_share"])
     real = contract.sources["table"].load(SourceRequest(archive=table)).frame
     made = contract.sources["synthetic"].load(SourceRequest(rows=max(_GENERATED, MINIMUM_ROWS), seed=seed)).frame
@@ -205,13 +207,13 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
     replayed, kept = int(looked.rows * share), looked.rows - int(looked.rows * share)
     entity = _PEOPLE.get(looked.entity.lower(), looked.entity.removesuffix("_id").replace("_", " "))
     event = looked.target.replace("_", " ")
-    boosting = plan.estimator == BOOSTING
-    usual = _BOOSTING_PARAMETERS if kept >= _FEW_ROWS else _CAUTIOUS_PARAMETERS
+    recipe = recipe_of(plan.template, plan.estimator, looked, rows=kept)
     ranked, sign = looked.baseline
     made_of = {days_since(name): name for name in looked.dates}
     nullable = {made_of.get(name, name) for name in looked.missing}
     low, middle, high = (round(min(times * looked.prevalence, 0.9), 2) for times in (1, 1.5, 2.5))
     return {
+        **recipe.to_json(),
         "title": plan.name.replace("_", " ").capitalize(),
         "title_inline": plan.name.replace("_", " "),
         "purpose": f"The probability of {event}, for each row at its time.",
@@ -241,7 +243,6 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
         "nullable": sorted(nullable),
         "raw_inputs": [*looked.whole_numbers, *looked.numbers, *looked.texts, *looked.dates],
         "inputs": [*looked.number_inputs, *looked.texts],
-        "features": _features(looked, boosting=boosting),
         "groups": [{"column": each.column, "name": f"{each.column}_group", "gate": each.column,
                     "words": each.column.replace("_", " "), "cuts": list(each.cuts)} for each in looked.groups],
         "baseline": {"name": f"by_{ranked}", "column": ranked, "sign": sign, "words": ranked.replace("_", " ")},
@@ -262,11 +263,6 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
         "max_mean_difference": round(max(0.02, 0.2 * looked.prevalence), 3),
         "max_missing": {name: round(min(value + max(0.05, value / 2), 1.0), 2) for name, value in looked.missing.items()
                         if name not in made_of},
-        "kind": plan.estimator,
-        "types": [],
-        "explained": boosting,
-        "parameters": {**usual, "min_samples_leaf": max(20, min(80, kept // 100))} if boosting else {},
-        "ranges": {name: list(span) for name, span in _BOOSTING_RANGES.items()} if boosting else {},
         "seed": 20_240_101,
     }  # fmt: skip
 
@@ -280,13 +276,6 @@ def _dated(looked: Looked) -> str:
 def _columns(looked: Looked) -> set[str]:
     keys = {looked.row, looked.entity, looked.time, looked.target}
     return keys | {*looked.whole_numbers, *looked.numbers, *looked.texts, *looked.dates}
-
-
-def _features(looked: Looked, *, boosting: bool) -> list[str]:
-    if boosting:
-        return [*looked.number_inputs, *looked.texts]
-    numbers = [each for name in looked.number_inputs for each in (name, f"{name} missing")]
-    return [*numbers, *(f"{name}={text}" for name, texts in looked.texts.items() for text in texts)]
 
 
 def _figures(found: Mapping[str, Measured], contract: ModelContract) -> dict[str, Any]:

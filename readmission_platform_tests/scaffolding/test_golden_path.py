@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 NAME = "no_show"
 ASKED = ("--target", "no_show", "--entity", "mrn", "--time", "booked_for", "--owner", "team:clinics",
          "--cost-center", "CC-42")  # fmt: skip
-TEMPLATE = "readmission_platform/templates/sklearn/readmission_platform/models/{{ name }}/features.py.jinja"
+TEMPLATE = "readmission_platform/templates/table/readmission_platform/models/{{ name }}/features.py.jinja"
 
 
 @dataclass(frozen=True)
