@@ -2,8 +2,9 @@
 
 What belongs here: what a template is told, and running copier. What does not: looking at the table, and limits.
 
-A template is told everything in one answer, ``model``. It lives in ``readmission_platform/templates/table``, or in a repository of its own with the same questions (``copier.yml``); an update merges what has changed in it, since
-the commit that a model was made from, with what was changed by hand. So both have to be committed.
+A template is told everything in one answer, ``model``. It lives in ``readmission_platform/templates/table``, or in a
+repository of its own with the same questions (``copier.yml``); an update merges what has changed in it, since the
+commit that a model was made from, with what was changed by hand. So both have to be committed.
 """
 
 import hashlib
