@@ -19,7 +19,7 @@ _CAUTIOUS = {"learning_rate": 0.05, "max_iter": 60, "max_leaf_nodes": 4, "l2_reg
 _BOOSTING_RANGES = {"learning_rate": (0.02, 0.1), "max_iter": (40, 400), "max_leaf_nodes": (4, 32),
                     "min_samples_leaf": (10, 300), "l2_regularization": (1.0, 100.0)}  # fmt: skip
 _NETWORK_RANGES = {"layers": (0, 3), "units": (4, 128), "epochs": (5, 200), "batch_rows": (32, 4096),
-                   "learning_rate": (0.0005, 0.02), "weight_decay": (0.0, 0.2)}  # fmt: skip
+                   "learning_rate": (0.0005, 0.02), "weight_decay": (0.0, 0.2), "processes": (1, 64)}  # fmt: skip
 
 
 @dataclass(frozen=True)
