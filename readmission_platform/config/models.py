@@ -16,7 +16,8 @@ from readmission_platform.config.files import read_yaml
 from readmission_platform.foundation.values import ConfigurationError, Frozen
 
 DEFS_FILE = "defs.yaml"
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# Longer ones would stand in the way of lines, and of names of jobs.
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 # Dagster takes these for the values of tags.
 _TAG = r"^[A-Za-z0-9_.-]{1,63}$"
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from readmission_platform.scaffolding.table import Looked, days_since
 
 PACKAGE = "readmission_platform.models"
 ANSWERS = "template.yaml"
-_OURS = "_src_path: ."
 # A window of monitoring holds so many rows at least, and no version goes live before one was judged.
 _WINDOW, _SHADOW_DAYS, _DAYS = 200, 8, 22
 _GENERATED = 5_000
@@ -131,15 +130,12 @@ def update_model(name: str, *, checkout: Path) -> tuple[str, ...]:
     answers = Path("configs") / "models" / name / ANSWERS
     if not (checkout / answers).is_file():
         raise BadInput(f"{answers} is not there: only a model that `readmission new-model` made can be updated")
-    own = {"src_path": str(checkout)} if _OURS in (checkout / answers).read_text(encoding="utf-8") else {}
-    with _quiet():
+    with _quiet(), chdir(checkout):  # where its own template is
         try:
-            copier.run_update(str(checkout), answers_file=str(answers), vcs_ref="HEAD", defaults=True, overwrite=True,
-                              quiet=True, conflict="inline", **own)  # fmt: skip
+            copier.run_update(".", answers_file=str(answers), vcs_ref="HEAD", defaults=True, overwrite=True,
+                              quiet=True, conflict="inline")  # fmt: skip
         except copier.errors.UserMessageError as error:
             raise BadInput(f"the template could not be updated: {' '.join(str(error).split())}") from error
-    if own:
-        _without_address(checkout / answers, checkout)
     ours = [f"{PACKAGE.replace('.', '/')}/{name}", f"configs/models/{name}"]
     files = [path for folder in ours for path in (checkout / folder).rglob("*") if path.is_file()]
     return tuple(str(path.relative_to(checkout)) for path in files if b"<<<<<<<" in path.read_bytes())
@@ -166,7 +162,7 @@ def _render(plan: Plan, told: Mapping[str, Any], into: Path, checkout: Path, *, 
 def _without_address(answers: Path, checkout: Path) -> None:
     """Let answers say that the template is in the checkout, wherever that is."""
     told = answers.read_text(encoding="utf-8")
-    answers.write_text(told.replace(f"_src_path: {checkout}\n", f"{_OURS}\n"), encoding="utf-8")
+    answers.write_text(told.replace(f"_src_path: {checkout}\n", "_src_path: .\n"), encoding="utf-8")
 
 
 @contextmanager

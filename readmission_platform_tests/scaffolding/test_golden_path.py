@@ -1,11 +1,13 @@
-"""From a table to a governed model in production, as an engineer does it: in a checkout of their own, by commands."""
+"""From a table to a governed model in production, as an engineer goes it: by the commands of the guide."""
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,19 @@ from readmission_platform_tests.support.tables import appointments, written
 
 pytestmark = pytest.mark.slow
 
+GUIDE = PROJECT_ROOT / "docs" / "GOLDEN_PATH.md"
 NAME = "no_show"
-ASKED = ("--target", "no_show", "--entity", "mrn", "--time", "booked_for", "--owner", "team:clinics",
-         "--cost-center", "CC-42")  # fmt: skip
 TEMPLATE = "readmission_platform/templates/table/readmission_platform/models/{{ name }}/features.py.jinja"
+
+
+def guided() -> list[list[str]]:
+    """The guide's calls of `readmission`, in order, without its name."""
+    text = GUIDE.read_text(encoding="utf-8").replace("\\\n", " ")
+    return [shlex.split(line)[1:] for line in text.splitlines() if line.startswith("    readmission ")]
+
+
+MAKE, RUN, *AFTERWARDS, UPDATE = guided()
+ASKED = MAKE[MAKE.index("--target") :]
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,7 @@ class Checkout:
     def run(self, *command: str, timeout: float = 600) -> Ended:
         ours = {key: value for key, value in os.environ.items() if not key.startswith(("READMISSION_", "DAGSTER_"))}
         environment = ours | {
-            "PYTHONPATH": str(self.path),
+            "PYTHONPATH": os.pathsep.join([str(self.path), os.environ.get("PYTHONPATH", "")]),
             "READMISSION_HOME": str(self.path / "var"),
             "READMISSION_ACTOR": "engineer",
         }
@@ -92,20 +103,23 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(appointments(), tmp_path_factory.mktemp("table") / "appointments.csv")
+def table(checkout: Checkout) -> Path:
+    """The table of the guide, where whoever follows it stands; git is told to leave it alone."""
+    with (checkout.path / ".git" / "info" / "exclude").open("a", encoding="utf-8") as excluded:
+        excluded.write("*.csv\n")
+    return written(appointments(), checkout.path / MAKE[MAKE.index("--from") + 1])
 
 
 @pytest.fixture(scope="module")
 def model(checkout: Checkout, table: Path) -> Any:
     """The new model: what the command said of it."""
-    return checkout.json("new-model", NAME, "--from", str(table), *ASKED)
+    return checkout.json(*MAKE)
 
 
 @pytest.fixture(scope="module")
 def lived(model: Any, checkout: Checkout) -> Checkout:
     """The checkout after the model's whole life, as it was generated."""
-    ended = checkout.readmission("run", "--model", NAME)
+    ended = checkout.readmission(*RUN)
     assert ended.code == 0, ended.err + ended.out
     return checkout
 
@@ -152,6 +166,12 @@ def test_every_limit_is_marked_as_a_proposal(model: Any, checkout: Checkout) -> 
     assert gates.count("why: ") == gates.count('why: "Proposed: ')
 
 
+@pytest.mark.parametrize("command", AFTERWARDS, ids=" ".join)
+def test_the_guides_commands_do_what_it_says(command: list[str], lived: Checkout) -> None:
+    ended = lived.readmission(*command)
+    assert ended.code == 0, ended.err + ended.out
+
+
 def test_the_model_goes_from_its_table_into_production(lived: Checkout) -> None:
     status = lived.json("status", "--model", NAME)
     assert status["stages"]["production"]["version"] == "1"
@@ -169,9 +189,7 @@ def test_the_model_goes_from_its_table_into_production(lived: Checkout) -> None:
         ("card", "1"),
         ("review", "1"),
         ("drift", "list"),
-        ("monitor",),
         ("timeline",),
-        ("alerts", "list"),
         ("policy", "show"),
         ("dossier", "1", "--out", "var/dossier"),
         ("study", "1"),
@@ -194,13 +212,26 @@ def test_a_change_made_by_hand_survives_an_update_of_the_template(model: Any, ch
     checkout.git("commit", "-qm", "a model")
     features, template = checkout.package / "features.py", checkout.path / TEMPLATE
     replaced(features, "    return rows.assign", "    rows = rows.copy()  # ours\n    return rows.assign")
-    replaced(template, "inputs of your own.", "inputs of your own, nothing else.")
+    replaced(template, "inputs of your own.", "your own inputs.")
     checkout.git("commit", "-qam", "our own input, and a newer template")
-    assert checkout.json("new-model", NAME, "--update") == {"model": NAME, "conflicts": []}
+    assert checkout.json(*UPDATE) == {"model": NAME, "conflicts": []}
     merged = features.read_text(encoding="utf-8")
     assert "# ours" in merged
-    assert "nothing else." in merged
+    assert "your own inputs." in merged
     assert "_src_path: ." in (checkout.configs / "template.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed: make pytorch")
+def test_a_network_goes_the_same_way(checkout: Checkout, table: Path) -> None:
+    made = checkout.json("new-model", "no_show_network", "--from", str(table), *ASKED, "--template", "pytorch")
+    python = [name for name in made["files"] if name.endswith(".py")]
+    assert checkout.run(str(BIN / "ruff"), "check", *python).code == 0
+    assert checkout.run(str(BIN / "ruff"), "format", "--check", *python).code == 0
+    ended = checkout.readmission("run", "--model", "no_show_network")
+    assert ended.code == 0, ended.err + ended.out
+    status = checkout.json("status", "--model", "no_show_network")
+    assert status["stages"]["production"]["version"] == "1"
+    assert list((checkout.path / "var" / "mlartifacts").rglob("*.safetensors"))
 
 
 def replaced(file: Path, old: str, new: str) -> None:
