@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import dagster as dg
@@ -17,6 +16,7 @@ from readmission_platform.models.neural.encoding import numbers_in, places_in
 from readmission_platform.models.neural.settings import NeuralConfig
 from readmission_platform.models.neural.task import Recipe, Rows, TaskFolder
 from readmission_platform.resources.cluster_training import train_on_cluster
+from readmission_platform_tests.support.extras import need
 from readmission_platform_tests.support.networks import COLUMNS, FOLDS, NETWORK, table
 
 ROOT = Path(__file__).parents[2]
@@ -52,8 +52,8 @@ def launch(job: ClusterJob, instance: dg.DagsterInstance) -> dg.ExecuteInProcess
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("torch") is None and os.environ.get("CI") != "true", reason="PyTorch is not installed")
 def test_pods_train_together_and_tell_dagster_how_far_they_are(cluster: Path, tmp_path: Path) -> None:
+    need("torch", "PyTorch is")
     folder = tmp_path / "task"
     folder.mkdir()
     inputs, labels, folds = table(200)

@@ -39,7 +39,7 @@ _SOURCES = Path(__file__).resolve().parents[3]
 def check_installed() -> None:
     """Make sure that networks can be trained here; raises ``Unavailable`` where they cannot."""
     if find_spec("torch") is None:
-        raise Unavailable('training a network needs PyTorch: pip install "readmission-platform[pytorch]"; '
+        raise Unavailable('training a network needs PyTorch: run `make pytorch`, or pip install "torch>=2.9"; '
                           "scoring with one does not")  # fmt: skip
 
 

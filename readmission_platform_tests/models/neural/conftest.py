@@ -1,8 +1,6 @@
 """Fixtures of this folder: networks that were trained, where PyTorch is installed."""
 
-import os
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 from readmission_platform.models.neural.encoding import numbers_in, places_in
 from readmission_platform.models.neural.settings import NeuralConfig
 from readmission_platform.models.neural.task import Recipe, Rows, TaskFolder
+from readmission_platform_tests.support.extras import need
 from readmission_platform_tests.support.networks import COLUMNS, FOLDS, NETWORK, table
 
 ROWS = 601
@@ -18,12 +17,8 @@ ROWS = 601
 
 @pytest.fixture(scope="session")
 def pytorch() -> None:
-    """PyTorch is installed; where it is not, tests are skipped, and fail in CI."""
-    if find_spec("torch") is None:
-        reason = 'PyTorch is not installed: pip install "readmission-platform[pytorch]"'
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    """PyTorch is installed."""
+    need("torch", "PyTorch is")
 
 
 @pytest.fixture(scope="session")

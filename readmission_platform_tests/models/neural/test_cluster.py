@@ -1,12 +1,11 @@
 """The manifests of a training on a cluster: what Kubernetes takes, and what a careful operator asks of them."""
 
-import os
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from readmission_platform.models.neural.cluster import ClusterJob, manifests_of
+from readmission_platform_tests.support.extras import need
 
 JOB = ClusterJob(
     name="risk-network",
@@ -28,12 +27,8 @@ def by_kind(job: ClusterJob = JOB) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def schemas() -> Any:
-    """Kubernetes' own schemas are installed; where they are not, tests are skipped, and fail in CI."""
-    if find_spec("kubernetes_validate") is None:
-        reason = 'Kubernetes\' schemas are not installed: pip install "readmission-platform[kubernetes]"'
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    """Kubernetes' own schemas, installed."""
+    need("kubernetes_validate", "Kubernetes' schemas are")
     import kubernetes_validate
 
     return kubernetes_validate

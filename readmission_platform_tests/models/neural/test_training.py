@@ -1,17 +1,23 @@
 """Training in real processes: as many as one likes, and killed ones are made up for."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from readmission_platform.models.contract import CrossValidated
 from readmission_platform.models.neural import supervisor
 from readmission_platform.models.neural.model import NeuralModel, raw_risk
 from readmission_platform.models.neural.task import TaskFolder
 from readmission_platform.models.neural.training import AdamW
 from readmission_platform_tests.support.killed_rank import KILLED, steps_of
-from readmission_platform_tests.support.networks import COLUMNS, FOLDS, table
+from readmission_platform_tests.support.networks import COLUMNS, ESTIMATOR, FOLDS, NETWORK, table
 
 # Sums over two processes are rounded otherwise than sums over one; it came to 8e-8 at most.
 TOLERANCE = 1e-6
@@ -90,3 +96,27 @@ def test_the_optimiser_does_what_that_of_pytorch_does() -> None:
         optimiser.step(number, 0.01)
         reference.step()
     assert torch.allclose(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_training_goes_on_where_the_machine_was_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "from readmission_platform_tests.models.neural.test_training import trained_for_long\ntrained_for_long()"
+    undisturbed = trained_for_long()
+    monkeypatch.setenv(supervisor.CHECKPOINTS, str(tmp_path))
+    machine = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    while not list(tmp_path.glob("*/latest")):
+        assert machine.poll() is None, "it ended before it could be killed"
+        time.sleep(0.02)
+    os.killpg(machine.pid, signal.SIGKILL)
+    machine.wait()
+    (left,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    resumed = trained_for_long()
+    assert not left.exists(), "another folder was trained in"
+    np.testing.assert_array_equal(resumed.scores, undisturbed.scores)
+    assert ESTIMATOR.dump(resumed.model) == ESTIMATOR.dump(undisturbed.model)
+
+
+def trained_for_long() -> CrossValidated:
+    """Train long enough to be killed at it, with few checkpoints after the first."""
+    inputs, labels, folds = table(300)
+    settings = {"network": {**NETWORK, "epochs": 150, "checkpoint_every": 100}}
+    return ESTIMATOR.cross_validate(inputs, labels, folds, settings, entities=np.arange(300), seed=2)
