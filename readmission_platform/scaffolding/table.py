@@ -22,7 +22,8 @@ from readmission_platform.models.tabular.source import day_texts
 
 # Fewer events and no figure of a model means anything: ten a fold.
 LEAST_EVENTS = 50
-LEAST_ROWS = 300
+# Fewer, and what is set aside for a replay does not fill one window of monitoring.
+LEAST_ROWS = 500
 # A text of more different values is free text or an identifier, and no category.
 MOST_TEXTS = 40
 # An input that tells the outcome so well by itself is the outcome, or was written down after it.
@@ -139,7 +140,9 @@ def look(table: pd.DataFrame, asked: Asked) -> Looked:
     _check_names(table, asked)
     table = table.drop(columns=list(asked.drop))
     if len(table) < LEAST_ROWS:
-        raise BadInput(f"the table has {len(table)} rows; fewer than {LEAST_ROWS} are too few to judge a model on")
+        raise BadInput(
+            f"the table has {len(table)} rows; fewer than {LEAST_ROWS} are too few to judge a model on and to watch it"
+        )
     label, events = _outcome(table[asked.target], asked)
     table = table[label.notna()].reset_index(drop=True)
     labels = label.dropna().astype(int).to_numpy()
