@@ -107,7 +107,7 @@ def table(checkout: Checkout) -> Path:
     """The table of the guide, where whoever follows it stands; git is told to leave it alone."""
     with (checkout.path / ".git" / "info" / "exclude").open("a", encoding="utf-8") as excluded:
         excluded.write("*.csv\n")
-    return written(appointments(), checkout.path / MAKE[MAKE.index("--from") + 1])
+    return written(appointments(4_000), checkout.path / MAKE[MAKE.index("--from") + 1])
 
 
 @pytest.fixture(scope="module")
