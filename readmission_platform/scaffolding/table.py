@@ -115,7 +115,6 @@ class Looked:
     groups: tuple[Group, ...]
     baseline: tuple[str, int]
     telling: tuple[str, ...]
-    distinct: float = 0.0
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -140,9 +139,7 @@ def look(table: pd.DataFrame, asked: Asked) -> Looked:
     _check_names(table, asked)
     table = table.drop(columns=list(asked.drop))
     if len(table) < LEAST_ROWS:
-        raise BadInput(
-            f"the table has {len(table)} rows; fewer than {LEAST_ROWS} are too few to judge a model on and to watch it"
-        )
+        raise BadInput(f"the table has fewer than {LEAST_ROWS} rows: too few to judge and to watch a model")
     label, events = _outcome(table[asked.target], asked)
     table = table[label.notna()].reset_index(drop=True)
     labels = label.dropna().astype(int).to_numpy()
@@ -170,7 +167,6 @@ def look(table: pd.DataFrame, asked: Asked) -> Looked:
         raise BadInput("no column is a number or a date, and a model has to beat one that ranks by such a column alone")
     best = max(ranked, key=lambda name: abs(ranked[name] - 0.5))
     time_is_number = bool(day_texts(table[asked.time]).map(lambda cell: cell.strip().isdigit()).all())
-    distinct = max(float(inputs[name].nunique() / max(inputs[name].notna().sum(), 1)) for name in names)
     return Looked(
         rows=len(table), entities=table[asked.entity].nunique(), prevalence=float(labels.mean()), row=row,
         entity=asked.entity, time=asked.time, target=asked.target, numbered=numbered,
@@ -179,7 +175,7 @@ def look(table: pd.DataFrame, asked: Asked) -> Looked:
         missing={name: float(inputs[name].isna().mean()) for name in names if inputs[name].isna().any()},
         left_out=found.left_out, groups=_groups(inputs, found, asked), baseline=(best, 1 if ranked[best] > 0.5 else -1),
         telling=tuple(map(str, told.index[:3])),
-        distinct=distinct, warnings=tuple(warnings),
+        warnings=tuple(warnings),
     )  # fmt: skip
 
 
