@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from readmission_platform.config.models import DEFS_FILE
 from readmission_platform.foundation.errors import BadInput, Conflict
 from readmission_platform.governance.policy.required import required_gates
 from readmission_platform.models.contract import ModelContract, SourceRequest
@@ -86,6 +87,8 @@ def write_model(plan: Plan, looked: Looked, table: Path, *, checkout: Path, cach
     Conflict
         When a file of the model is there already.
     """
+    for there in (Path("readmission_platform") / "models" / plan.name, Path("configs") / "models" / plan.name):
+        _check_free(there, checkout)
     told = _told(plan, looked, table)
     with tempfile.TemporaryDirectory(prefix="new-model-") as folder:
         first = Path(folder) / "first"
@@ -97,17 +100,25 @@ def write_model(plan: Plan, looked: Looked, table: Path, *, checkout: Path, cach
             types = other_types(contract.estimator, found["real"].model) if sklearn else ()
             _render(plan, {**told, **_figures(found, contract), "types": list(types)}, final, checkout)
         files = sorted(str(path.relative_to(final)) for path in final.rglob("*") if path.is_file())
-        there = [name for name in files if (checkout / name).exists()]
-        if there:
-            raise Conflict(f"{there[0]} is there already; choose another name, or remove the model first")
+        for name in files:
+            _check_free(Path(name), checkout)
         kept = cache / FOLDER / str(told["kept"])
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(table, kept)
-        shutil.copytree(final, checkout, dirs_exist_ok=True)
+        # Last the file by which a model is found, so that one that is half written is none.
+        shutil.copytree(final, checkout, dirs_exist_ok=True, ignore=shutil.ignore_patterns(DEFS_FILE))
+        for name in files:
+            if Path(name).name == DEFS_FILE:
+                shutil.copyfile(final / name, checkout / name)
     real = found["real"]
     names = ("auroc", "average_precision_ratio", "calibration_slope", "observed_expected", "recall_at_flag")
     shown = {name: real.figures[name].said for name in names if name in real.figures}
     return Written(tuple(files), shown, tuple(_warnings(real, looked)))
+
+
+def _check_free(there: Path, checkout: Path) -> None:
+    if (checkout / there).exists():
+        raise Conflict(f"{there} is there already; choose another name, or remove the model first")
 
 
 def _warnings(real: Measured, looked: Looked) -> Iterator[str]:
