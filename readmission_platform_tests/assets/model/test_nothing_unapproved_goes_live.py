@@ -51,7 +51,8 @@ def test_materializing_predictions_without_a_production_version_writes_none(
     assert home.materialize("daily_discharges", day=day).success
     result = home.materialize("daily_predictions", day=day)
     assert result.success
-    assert not result.asset_materializations_for_node("daily_predictions")
+    (recorded,) = result.asset_materializations_for_node("daily_predictions")
+    assert "no version was in production" in str(recorded.metadata["predictions"].value)
     assert not home.lake.exists("daily_predictions")
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from readmission_platform.encounters.cohort import DISCHARGE_COLUMNS
+from readmission_platform.foundation.counting import percent
 from readmission_platform_tests.support.homes import Home
 
 Changing = Callable[[Home], Home]
@@ -160,8 +161,8 @@ def test_the_page_of_a_trace_says_what_the_terminal_says_and_leads_to_the_work_l
     assert (page.stat().st_mode & 0o777, page.parent.stat().st_mode & 0o777) == (0o640, 0o750)
     text = page.read_text(encoding="utf-8")
     terminal = home.command("trace", number).out
-    assert f"risk {row['risk']:.1%}" in text
-    assert f"risk {row['risk']:.1%}" in terminal
+    assert f"risk {percent(row['risk'], 1)}" in text
+    assert f"risk {percent(row['risk'], 1)}" in terminal
     assert "the same risk" in text
     for target in (f"readmission_30d/work_lists/{day}/work_list.html", "index.html"):
         assert f'href="../../{target}"' in text
