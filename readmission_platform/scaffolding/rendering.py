@@ -64,6 +64,11 @@ class Plan:
     maturity_days: int = 30
     made_on: str = ""
 
+    @property
+    def library(self) -> str:
+        """What the model is fitted with: a template of your own is told what ours is told for scikit-learn."""
+        return self.template if self.template in TEMPLATES else TEMPLATES[0]
+
 
 @dataclass(frozen=True)
 class Written:
@@ -156,7 +161,7 @@ def _render(plan: Plan, told: Mapping[str, Any], into: Path, checkout: Path, *, 
     copier = importlib.import_module("copier")
     own = plan.template in TEMPLATES
     source = str(checkout) if own else plan.template
-    data = {"name": plan.name, "template": plan.template, "model": dict(told)}
+    data = {"name": plan.name, "template": plan.library, "model": dict(told)}
     with _quiet():
         try:
             copier.run_copy(source, into, data=data, vcs_ref="HEAD", defaults=True, overwrite=True, quiet=True,
@@ -215,7 +220,7 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
     replayed, kept = int(looked.rows * share), looked.rows - int(looked.rows * share)
     entity = _PEOPLE.get(looked.entity.lower(), looked.entity.removesuffix("_id").replace("_", " "))
     event = looked.target.replace("_", " ")
-    recipe = recipe_of(plan.template, plan.estimator, looked, rows=kept)
+    recipe = recipe_of(plan.library, plan.estimator, looked, rows=kept)
     ranked, sign = looked.baseline
     made_of = {days_since(name): name for name in looked.dates}
     nullable = {made_of.get(name, name) for name in looked.missing}

@@ -66,6 +66,8 @@ def test_a_model_that_there_is_not_is_one_line_with_those_in_use(empty: Home, co
 WRONG = {
     "defs.yaml": ("prefix: frequent_visits", "prefix: 7x", "defs.yaml: attributes: Value error, prefix has to be"),
     "contract": ("models.frequent_visits", "models.nowhere", "nowhere: cannot be imported"),
+    "owner": ("  owner: team:data-science\n", "", "defs.yaml: attributes.owner: Field required"),
+    "cost center": ("  cost_center: none\n", "", "defs.yaml: attributes.cost_center: Field required"),
 }
 
 

@@ -241,6 +241,26 @@ def replaced(file: Path, old: str, new: str) -> None:
     file.write_text(content.replace(old, new), encoding="utf-8")
 
 
+def test_a_company_can_have_a_template_of_its_own(checkout: Checkout, table: Path, tmp_path: Path) -> None:
+    theirs = Checkout(tmp_path / "template")
+    shutil.copytree(
+        checkout.path / "readmission_platform" / "templates", theirs.path / "readmission_platform/templates"
+    )
+    shutil.copyfile(checkout.path / "copier.yml", theirs.path / "copier.yml")
+    replaced(theirs.path / TEMPLATE, "From rows to inputs", "As our house has it: from rows to inputs")
+    theirs.git("init", "-q")
+    theirs.git("add", "-A")
+    theirs.git("commit", "-qm", "our template")
+    checkout.json("new-model", "theirs", "--from", str(table), *ASKED, "--template", str(theirs.path))
+    features = checkout.path / "readmission_platform" / "models" / "theirs" / "features.py"
+    assert features.read_text(encoding="utf-8").startswith('"""As our house has it')
+    ended = checkout.readmission(
+        "new-model", "nobodys", "--from", str(table), *ASKED, "--template", str(tmp_path / "no")
+    )
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "cannot be rendered" in ended.err
+
+
 def test_only_a_model_that_was_made_so_is_updated(checkout: Checkout) -> None:
     ended = checkout.readmission("new-model", "readmission_30d", "--update")
     assert (ended.code, ended.err.count("\n")) == (2, 1)
