@@ -122,7 +122,9 @@ def write_model(plan: Plan, looked: Looked, table: Path, *, checkout: Path, cach
 
 
 def _check_free(there: Path, checkout: Path) -> None:
-    if (checkout / there).exists():
+    """Refuse what is taken by more than what Python leaves behind of a package that was removed."""
+    path = checkout / there
+    if path.is_file() or any(each.is_file() and each.suffix != ".pyc" for each in path.rglob("*")):
         raise Conflict(f"{there} is there already; choose another name, or remove the model first")
 
 
