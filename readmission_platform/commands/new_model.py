@@ -1,10 +1,12 @@
 """The command ``new-model``: from a table to the package of a governed model."""
 
 from datetime import UTC, datetime
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from readmission_platform.commands.terminal import Json, home, out, print_json
 from readmission_platform.config.environment import PROJECT_ROOT
@@ -44,8 +46,8 @@ def new_model(
 
     What is not given is asked for, at a terminal. `readmission run --model NAME` takes it through its life.
     """
-    if not is_model_name(name):
-        raise BadInput(f"{name}: a model's name has lower-case letters, digits and underscores only")
+    if not is_model_name(name) or iskeyword(name):
+        raise BadInput(f"{name}: a model's name has lower-case letters, digits and underscores, no word of Python")
     if update:
         _update(name, as_json=as_json)
         return
@@ -67,11 +69,11 @@ def new_model(
     if dry_run:
         _show(name, looked, None, as_json=as_json)
         return
-    attributes = ModelAttributes(
-        contract=f"readmission_platform.models.{name}", prefix=name,
-        owner=_given("--owner", owner, "Owner, team:name or an e-mail address", asking),
-        cost_center=_given("--cost-center", cost_center, "Cost center", asking),
-    )  # fmt: skip
+    attributes = _attributes(
+        name,
+        _given("--owner", owner, "Owner, team:name or an e-mail address", asking),
+        _given("--cost-center", cost_center, "Cost center", asking),
+    )
     plan = Plan(
         name, template, attributes.owner, attributes.cost_center, estimator=estimator, maturity_days=maturity_days,
         made_on=datetime.now(UTC).date().isoformat(),
@@ -79,6 +81,18 @@ def new_model(
     current = home(make=True)
     written = write_model(plan, looked, source, checkout=PROJECT_ROOT, cache=current.home / "cache")
     _show(name, looked, written, as_json=as_json)
+
+
+def _attributes(name: str, owner: str, cost_center: str) -> ModelAttributes:
+    """Return what ``defs.yaml`` will say; raises ``BadInput`` for what Dagster does not take."""
+    contract = f"readmission_platform.models.{name}"
+    try:
+        return ModelAttributes(contract=contract, prefix=name, owner=owner, cost_center=cost_center)
+    except ValidationError as error:
+        (field, *_), *_ = (each["loc"] for each in error.errors())
+        said = {"owner": "--owner: give an e-mail address, or team: and a name of letters, digits, - and _",
+                "cost_center": "--cost-center: has letters, digits, points, - and _ only, 63 at most"}  # fmt: skip
+        raise BadInput(said.get(str(field), f"{field} cannot be used")) from error
 
 
 def _given(option: str, value: str | None, words: str, asking: bool) -> str:
@@ -95,10 +109,12 @@ def _update(name: str, *, as_json: bool) -> None:
     conflicts = update_model(name, checkout=PROJECT_ROOT)
     if as_json:
         print_json({"model": name, "conflicts": list(conflicts)})
-        return
-    out.print(f"{name}: what has changed in the template was merged; look at it with `git diff`.", markup=False)
-    for file in conflicts:
-        out.print(f"  both changed the same lines of {file}", markup=False, soft_wrap=True)
+    else:
+        out.print(f"{name}: what has changed in the template was merged; look at it with `git diff`.", markup=False)
+        for file in conflicts:
+            out.print(f"  both changed the same lines of {file}", markup=False, soft_wrap=True)
+    if conflicts:
+        raise typer.Exit(4)
 
 
 def _show(name: str, looked: Any, written: Any, *, as_json: bool) -> None:
@@ -109,6 +125,7 @@ def _show(name: str, looked: Any, written: Any, *, as_json: bool) -> None:
         "model": name,
         "rows": looked.rows,
         "share_with_event": shown_share(looked.prevalence, looked.rows),
+        "event": list(looked.events),
         "row": looked.row,
         "inputs": inputs,
         "left_out": looked.left_out,
@@ -121,6 +138,8 @@ def _show(name: str, looked: Any, written: Any, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
+    out.print(f"the event: {looked.target} is {' or '.join(looked.events)}, {found['share_with_event']} of the rows",
+              markup=False, soft_wrap=True)  # fmt: skip
     out.print(f"{looked.rows:,} rows; {len(inputs)} inputs: {', '.join(inputs)}", markup=False, soft_wrap=True)
     for column, why in looked.left_out.items():
         out.print(f"left out: {column} {why}", markup=False, soft_wrap=True)

@@ -169,7 +169,7 @@ def proposed_limits(found: Measured, contract: ModelContract) -> dict[str, dict[
     }  # fmt: skip
     for attribute in of.attributes:
         apart = [abs(figure[name].value - 1) + 2 * _half(figure[name]) for name in figure
-                 if name.startswith(f"observed_expected.{attribute.name}.")]  # fmt: skip
+                 if name.startswith(f"observed_expected.{attribute.name}.") and _half(figure[name]) < 0.3]  # fmt: skip
         odds, gap = get(f"equalised_odds_{attribute.name}"), get(f"auroc_gap.{attribute.name}")
         limits |= {
             f"fairness_{attribute.gate}": {"at_most": odds.above(2, most=1.0) if odds.value else 0.2},

@@ -4,12 +4,15 @@ What belongs here: what a template is told, and running copier. What does not: l
 
 A template is told everything in one answer, ``model``. It lives in ``readmission_platform/templates/table``, or in a
 repository of its own with the same questions (``copier.yml``); an update merges what has changed in it, since the
-commit that a model was made from, with what was changed by hand. So both have to be committed.
+commit that a model was made from, with what was changed by hand. So both have to be committed: what is not in a commit
+does not count.
 """
 
 import hashlib
 import importlib
+import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -92,6 +95,7 @@ def write_model(plan: Plan, looked: Looked, table: Path, *, checkout: Path, cach
     Conflict
         When a file of the model is there already.
     """
+    _check_no_target(plan.name, checkout)
     for there in (Path("readmission_platform") / "models" / plan.name, Path("configs") / "models" / plan.name):
         _check_free(there, checkout)
     told = _told(plan, looked, table)
@@ -119,6 +123,12 @@ def write_model(plan: Plan, looked: Looked, table: Path, *, checkout: Path, cach
     names = ("auroc", "average_precision_ratio", "calibration_slope", "observed_expected", "recall_at_flag")
     shown = {name: real.figures[name].said for name in names if name in real.figures}
     return Written(tuple(files), shown, tuple(_warnings(real, looked)))
+
+
+def _check_no_target(name: str, checkout: Path) -> None:
+    makefile = checkout / "Makefile"
+    if makefile.is_file() and f"\n{name}:" in makefile.read_text(encoding="utf-8"):
+        raise Conflict(f"{name} is what `make {name}` does already; choose another name")
 
 
 def _check_free(there: Path, checkout: Path) -> None:
@@ -152,7 +162,7 @@ def update_model(name: str, *, checkout: Path) -> tuple[str, ...]:
         try:
             copier.run_update(".", answers_file=str(answers), vcs_ref="HEAD", defaults=True, overwrite=True,
                               quiet=True, conflict="inline")  # fmt: skip
-        except copier.errors.UserMessageError as error:
+        except (copier.errors.UserMessageError, ValueError) as error:
             raise BadInput(f"the template could not be updated: {' '.join(str(error).split())}") from error
     ours = [f"{PACKAGE.replace('.', '/')}/{name}", f"configs/models/{name}"]
     files = [path for folder in ours for path in (checkout / folder).rglob("*") if path.is_file()]
@@ -166,7 +176,7 @@ def _render(plan: Plan, told: Mapping[str, Any], into: Path, checkout: Path, *, 
     data = {"name": plan.name, "template": plan.library, "model": dict(told)}
     with _quiet():
         try:
-            copier.run_copy(source, into, data=data, vcs_ref="HEAD", defaults=True, overwrite=True, quiet=True,
+            copier.run_copy(source, into, data=data, vcs_ref=_commit(checkout) if own else "HEAD", defaults=True, overwrite=True, quiet=True,
                             exclude=["configs", "readmission_platform_tests"] if only_code else [])  # fmt: skip
         except (copier.errors.CopierError, copier.errors.UserMessageError, ValueError) as error:
             raise BadInput(
@@ -175,6 +185,13 @@ def _render(plan: Plan, told: Mapping[str, Any], into: Path, checkout: Path, *, 
     answers = into / "configs" / "models" / plan.name / ANSWERS
     if own and answers.is_file():
         _without_address(answers, checkout)
+
+
+def _commit(checkout: Path) -> str:
+    """Return the commit that a model is made from; of HEAD copier would take changes along that are in no commit."""
+    asked = ["git", "-C", str(checkout), "rev-parse", "--verify", "--quiet", "HEAD"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "HEAD"
 
 
 def _without_address(answers: Path, checkout: Path) -> None:
@@ -247,10 +264,11 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
         "numbered": looked.numbered,
         "entity_is_number": looked.entity_is_number,
         "time_is_number": looked.time_is_number,
-        "events": list(looked.events),
+        "events": [_literal(text) for text in looked.events],
         "whole_numbers": {name: list(limits) for name, limits in looked.whole_numbers.items()},
         "numbers": {name: list(limits) for name, limits in looked.numbers.items()},
-        "texts": {name: list(texts) for name, texts in looked.texts.items()},
+        "texts": {name: [_literal(text) for text in texts] for name, texts in looked.texts.items()},
+        "open_texts": list(looked.open_texts),
         "dates": list(looked.dates),
         "patterns": bool(looked.dates) or not looked.time_is_number,
         "dated": _dated(looked),
@@ -280,6 +298,14 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
                         if name not in made_of},
         "seed": 20_240_101,
     }  # fmt: skip
+
+
+def _literal(text: str) -> str:
+    """Return a text as Python and its formatter write it."""
+    if '"' in text and "'" not in text:
+        escaped = text.replace("\\", "\\\\")
+        return f"'{escaped}'"
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _dated(looked: Looked) -> str:

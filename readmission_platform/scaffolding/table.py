@@ -26,6 +26,9 @@ LEAST_EVENTS = 50
 LEAST_ROWS = 500
 # A text of more different values is free text or an identifier, and no category.
 MOST_TEXTS = 40
+# Texts of so few entities would tell of them: they are named nowhere, and count as missing.
+FEW_ENTITIES = 10
+LEAST_TIMES = 5
 # An input that tells the outcome so well by itself is the outcome, or was written down after it.
 TOLD_BY_ITSELF = 0.98
 _IS_DATE = 0.95
@@ -83,8 +86,8 @@ class Looked:
         Texts of the outcome that mean 1.
     whole_numbers, numbers
         Lowest and highest value that is taken in, by column: those seen, with room.
-    texts
-        Texts by column.
+    texts, open_texts
+        Texts by column; and the columns that hold others besides, of few entities each.
     dates
         Columns of dates; the days from each to the row's own time are an input.
     missing
@@ -109,6 +112,7 @@ class Looked:
     whole_numbers: dict[str, tuple[int, int]]
     numbers: dict[str, tuple[float, float]]
     texts: dict[str, tuple[str, ...]]
+    open_texts: tuple[str, ...]
     dates: tuple[str, ...]
     missing: dict[str, float]
     left_out: dict[str, str]
@@ -151,7 +155,7 @@ def look(table: pd.DataFrame, asked: Asked) -> Looked:
         raise BadInput(f"the column {empty[0]} has no value at all; leave it out with --drop {empty[0]}")
     found = _Kinds()
     for name in columns:
-        found.add(name, table[name], table[asked.time])
+        found.add(name, table[name], table[asked.time], table[asked.entity])
     if not found.values:
         raise BadInput("the table has no column to predict from besides its keys")
     inputs, names = pd.DataFrame(found.values), list(found.values)
@@ -171,7 +175,8 @@ def look(table: pd.DataFrame, asked: Asked) -> Looked:
         rows=len(table), entities=table[asked.entity].nunique(), prevalence=float(labels.mean()), row=row,
         entity=asked.entity, time=asked.time, target=asked.target, numbered=numbered,
         entity_is_number=_are_whole(table[asked.entity]), time_is_number=time_is_number, events=events,
-        whole_numbers=found.whole, numbers=found.numbers, texts=found.texts, dates=tuple(found.dates),
+        whole_numbers=found.whole, numbers=found.numbers, texts=found.texts,
+        open_texts=tuple(found.open), dates=tuple(found.dates),
         missing={name: float(inputs[name].isna().mean()) for name in names if inputs[name].isna().any()},
         left_out=found.left_out, groups=_groups(inputs, found, asked), baseline=(best, 1 if ranked[best] > 0.5 else -1),
         telling=tuple(map(str, told.index[:3])),
@@ -185,7 +190,7 @@ def _check_names(table: pd.DataFrame, asked: Asked) -> None:
         raise BadInput(
             f"column {odd[0]} of the table has no plain name (letters, digits, underscores); rename it there"
         )
-    taken = sorted(RESERVED & set(map(str, table)))
+    taken = sorted((RESERVED | {"fold"}) & set(map(str, table)))
     if taken:
         raise BadInput(f"the platform has a column {taken[0]} of its own; rename that of the table")
     given = [
@@ -244,6 +249,8 @@ def _check_keys(table: pd.DataFrame, asked: Asked) -> None:
         raise BadInput(
             f"the column {asked.time} (--time) has cells that are no dates (2024-03-31) and no whole numbers"
         )
+    if table[asked.time].nunique() < LEAST_TIMES:
+        raise BadInput(f"the column {asked.time} (--time) hardly differs from row to row: nothing would be the future")
 
 
 def _row_column(table: pd.DataFrame, asked: Asked) -> tuple[str, bool]:
@@ -284,11 +291,12 @@ class _Kinds:
         self.whole: dict[str, tuple[int, int]] = {}
         self.numbers: dict[str, tuple[float, float]] = {}
         self.texts: dict[str, tuple[str, ...]] = {}
+        self.open: list[str] = []
         self.dates: list[str] = []
         self.left_out: dict[str, str] = {}
         self.values: dict[str, pd.Series] = {}
 
-    def add(self, name: str, cells: pd.Series, times: pd.Series) -> None:
+    def add(self, name: str, cells: pd.Series, times: pd.Series, entities: pd.Series) -> None:
         known = cells[~cells.map(is_missing)].str.strip()
         number = pd.to_numeric(known, errors="coerce")
         if known.nunique() == 1 and len(known) == len(cells):
@@ -304,7 +312,7 @@ class _Kinds:
         elif _are_dates(known):
             self._add_date(name, cells, times)
         elif known.map(folded).nunique() <= MOST_TEXTS:
-            self._add_texts(name, cells, known)
+            self._add_texts(name, cells, known, entities)
         else:
             self.left_out[name] = f"has more than {MOST_TEXTS} different texts: free text, or an identifier"
 
@@ -318,11 +326,19 @@ class _Kinds:
             self.dates.append(name)
             self.values[days_since(name)] = days.astype("float64")
 
-    def _add_texts(self, name: str, cells: pd.Series, known: pd.Series) -> None:
+    def _add_texts(self, name: str, cells: pd.Series, known: pd.Series, entities: pd.Series) -> None:
         # Of several spellings of one text the most frequent one stands for all.
         spelt = known.groupby(known.map(folded)).agg(lambda texts: texts.value_counts().index[0])
-        self.texts[name] = tuple(sorted(spelt.to_numpy()))
-        self.values[name] = known.map(folded).map(spelt).reindex(cells.index).astype(object)
+        texts = known.map(folded).map(spelt)
+        of_many = entities[texts.index].groupby(texts).nunique() > FEW_ENTITIES
+        common = sorted(of_many.index[of_many])
+        if len(common) < 2:
+            self.left_out[name] = "has no two texts that many entities have"
+            return
+        self.texts[name] = tuple(common)
+        if len(common) < len(of_many):
+            self.open.append(name)
+        self.values[name] = texts[texts.isin(common)].reindex(cells.index).astype(object)
 
 
 def _days(cells: pd.Series) -> pd.Series:

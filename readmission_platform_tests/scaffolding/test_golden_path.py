@@ -139,6 +139,51 @@ def test_a_model_without_a_cost_center_is_refused(checkout: Checkout, table: Pat
     assert "--cost-center is needed" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("name", "owner", "code", "said"),
+    [
+        ("free", "clinics", 2, "--owner: give an e-mail address"),
+        ("class", "team:clinics", 2, "no word of Python"),
+        ("Free", "team:clinics", 2, "has lower-case letters"),
+        ("test", "team:clinics", 4, "is what `make test` does already"),
+    ],
+)
+def test_an_owner_or_a_name_that_cannot_be_is_refused(
+    name: str, owner: str, code: int, said: str, checkout: Checkout, table: Path
+) -> None:
+    keys = ASKED[: ASKED.index("--owner")]
+    ended = checkout.readmission(
+        "new-model", name, "--from", str(table), *keys, "--owner", owner, "--cost-center", "C1"
+    )
+    assert (ended.code, ended.err.count("\n")) == (code, 1)
+    assert said in ended.err
+
+
+def test_texts_as_people_write_them_are_read_and_those_of_few_are_not_named(checkout: Checkout, tmp_path: Path) -> None:
+    frame = appointments(2_000)
+    quoted, rare = 'HNO "Süd", 1; {x}\\', "Huntington clinic"
+    odd = frame.assign(
+        clinic=frame["clinic"].replace({"ENT": quoted}).mask(frame.index < 5, rare),
+        booked_for=frame["booked_for"] + " 08:30:00",
+    )
+    made = checkout.json("new-model", "odd", "--from", str(written(odd, tmp_path / "odd.csv")), *ASKED)
+    python = [name for name in made["files"] if name.endswith(".py")]
+    assert checkout.run(str(BIN / "ruff"), "format", "--check", *python).code == 0
+    assert not [name for name in made["files"] if "Huntington" in (checkout.path / name).read_text(encoding="utf-8")]
+    ended = checkout.run(sys.executable, "-m", "pytest", "-q", "readmission_platform_tests/models/test_odd.py")
+    assert ended.code == 0, ended.out[-2000:]
+    script = """
+import sys
+import pandas as pd
+from readmission_platform.models.odd.feed import FEED
+cells = pd.read_csv(sys.argv[1], dtype=str, keep_default_na=False)[list(FEED.columns)]
+print(len(FEED.broken_rules(FEED.parse_text(cells))))
+"""
+    counted = checkout.run(sys.executable, "-c", script, str(tmp_path / "odd.csv"))
+    assert counted.out.strip() == "0", counted.out + counted.err
+    assert checkout.readmission("run", "--model", "odd").code in (0, 3)
+
+
 def test_a_dry_run_writes_nothing(checkout: Checkout, table: Path) -> None:
     found = checkout.json("new-model", "dry", "--from", str(table), *ASKED, "--dry-run")
     assert found["files"] == []

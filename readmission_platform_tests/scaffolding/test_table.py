@@ -141,3 +141,22 @@ def test_a_column_that_tells_much_is_pointed_out(frame: pd.DataFrame, tmp_path: 
     rng = np.random.default_rng(3)
     told = frame.assign(hint=(frame["no_show"] == "No-show") + rng.normal(0, 0.45, len(frame)).round(3))
     assert any(line.startswith("hint tells much") for line in looked(told, APPOINTMENTS, tmp_path).warnings)
+
+
+def test_texts_of_few_people_are_named_nowhere(frame: pd.DataFrame, tmp_path: Path) -> None:
+    rare = frame.assign(clinic=np.where(np.arange(len(frame)) < 4, "Huntington clinic", frame["clinic"].astype(object)))
+    found = looked(rare, APPOINTMENTS, tmp_path)
+    assert found.open_texts == ("clinic",)
+    assert "Huntington" not in repr(found)
+    assert looked(frame, APPOINTMENTS, tmp_path).open_texts == ()
+
+
+def test_semicolons_and_tabs_separate_as_commas_do(frame: pd.DataFrame, tmp_path: Path) -> None:
+    expected = looked(frame, APPOINTMENTS, tmp_path)
+    for separator in (";", "\t"):
+        frame.to_csv(tmp_path / "other.csv", index=False, sep=separator)
+        assert look(read_table(tmp_path / "other.csv"), APPOINTMENTS) == expected
+
+
+def test_rows_that_all_have_one_time_are_refused(frame: pd.DataFrame, tmp_path: Path) -> None:
+    assert "nothing would be the future" in refusal(frame.assign(booked_for="2024-01-01"), tmp_path)

@@ -8,6 +8,7 @@ from readmission_platform.models.boosting.concepts import Concept, Row, Say, is_
 from readmission_platform.models.boosting.effect_values import EffectValue, InputWords, category_values, number_values
 from readmission_platform.models.boosting.explanation import BoostingExplanation
 from readmission_platform.models.tabular.columns import Columns
+from readmission_platform.models.tabular.groups import listed
 
 
 def explanation_of(
@@ -28,7 +29,7 @@ def explanation_of(
         for name in columns.names
     )
     words = InputWords(values=_Values(columns), numbers=frozenset(columns.numbers), names=called, units={})
-    return BoostingExplanation(concepts, words, made_of={})
+    return BoostingExplanation(concepts, words, made_of={}, spoken_of=_Known(columns))
 
 
 def _said(name: str, called: str, columns: Columns) -> Say:
@@ -38,7 +39,7 @@ def _said(name: str, called: str, columns: Columns) -> Say:
         value = row[name]
         if is_missing(value):
             return None
-        return f"{called} {value:g}" if number else f"{called}: {value}"
+        return f"{called} {value:g}" if number else f"{called}: {value}".replace(";", ",")  # which parts reasons
 
     return say
 
@@ -53,3 +54,13 @@ class _Values:
         if values.name in self._columns.numbers:
             return number_values(values, pd.to_numeric(values, errors="coerce"))
         return category_values(values, str)
+
+
+class _Known:
+    """Inputs in which a text that is not among those of its column is missing: it is repeated to nobody."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+
+    def __call__(self, inputs: pd.DataFrame, _encoder: object) -> pd.DataFrame:
+        return inputs.assign(**{name: listed(inputs[name], texts) for name, texts in self._columns.texts.items()})

@@ -20,6 +20,11 @@ def bands(values: pd.Series, cuts: Sequence[float]) -> pd.Series:
     return pd.Series(found, values.index, dtype=object)
 
 
+def listed(values: pd.Series, texts: Sequence[str]) -> pd.Series:
+    """Return the texts that are in the list, None for others: they may be of a few people."""
+    return values[values.isin(list(texts))].astype(object).reindex(values.index)
+
+
 def days_since(earlier: pd.Series, later: pd.Series) -> pd.Series:
     """Return the days from one date to another (text YYYY-MM-DD), float64; NaN where one is missing."""
     parsed = [pd.to_datetime(dates, errors="coerce", format="%Y-%m-%d") for dates in (earlier, later)]

@@ -5,6 +5,7 @@ What belongs here: reading and checking the file, and generating. What does not:
 
 import hashlib
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ FOLDER = "tables"
 MINIMUM_ROWS = 200
 # The generated clock: so many rows a day.
 _ROWS_A_DAY = 20
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FIRST_DAY = np.datetime64("2020-01-01")
 # Of generated values, and how strongly an input moves the log odds.
 _MISSING, _EFFECT, _PERSONAL = 0.05, 0.7, 0.5
@@ -46,7 +48,9 @@ def _parsed(content: bytes, name: str) -> pd.DataFrame:
         if name.endswith(".parquet"):
             frame = pd.read_parquet(io.BytesIO(content))
             return frame.astype(str).where(frame.notna(), "")
-        return pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+        header = content.split(b"\n", 1)[0]
+        separator = max((b",", b";", b"\t"), key=header.count).decode()
+        return pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, sep=separator)
     except (ValueError, OSError) as error:  # errors of parsing and of encoding are ValueErrors
         raise BadInput(f"{name}: is no table (CSV with a header, or Parquet)") from error
 
@@ -117,6 +121,12 @@ def day_texts(times: pd.Series) -> pd.Series:
     return days.astype(object).where(days.notna(), texts)
 
 
+def day_text(text: str) -> str | None:
+    """Return a date or moment as text YYYY-MM-DD; None for what is neither."""
+    (day,) = day_texts(pd.Series([text]))
+    return str(day) if _DAY.fullmatch(day) else None
+
+
 def outcome_texts(outcomes: pd.Series, events: tuple[str, ...]) -> pd.Series:
     """Return "1" for the texts that mean the event, "0" for others, an empty one where the outcome is missing."""
     meant = {"": "", **dict.fromkeys(events, "1")}
@@ -175,8 +185,8 @@ def _drawn(raw: RowContract, name: str, rng: np.random.Generator, rows: int) -> 
     """Return the values of a column and, for the risk, the same on a scale of spread 1; missing ones are 0 there."""
     share = rng.beta(2, 3, rows)
     values: np.ndarray
-    if name in raw.vocabularies:
-        texts = raw.vocabularies[name]
+    if name in raw.vocabularies or name in raw.usual_texts:
+        texts = raw.vocabularies.get(name) or raw.usual_texts[name]
         place = np.minimum((share * len(texts)).astype(int), len(texts) - 1)
         values, share = np.array(texts, dtype=object)[place], place / max(len(texts) - 1, 1)
     elif name in raw.patterns:
