@@ -174,10 +174,11 @@ def _render(plan: Plan, told: Mapping[str, Any], into: Path, checkout: Path, *, 
     own = plan.template in TEMPLATES
     source = str(checkout) if own else plan.template
     data = {"name": plan.name, "template": plan.library, "model": dict(told)}
+    left_out = ["configs", "readmission_platform_tests"] if only_code else []
     with _quiet():
         try:
-            copier.run_copy(source, into, data=data, vcs_ref=_commit(checkout) if own else "HEAD", defaults=True, overwrite=True, quiet=True,
-                            exclude=["configs", "readmission_platform_tests"] if only_code else [])  # fmt: skip
+            copier.run_copy(source, into, data=data, vcs_ref=_commit(checkout) if own else "HEAD", defaults=True,
+                            overwrite=True, quiet=True, exclude=left_out)  # fmt: skip
         except (copier.errors.CopierError, copier.errors.UserMessageError, ValueError) as error:
             raise BadInput(
                 f"the template {plan.template} cannot be rendered: {' '.join(str(error).split())}"
