@@ -30,12 +30,12 @@ from readmission_platform.models.tabular.estimator import BOOSTING, other_types
 from readmission_platform.models.tabular.source import FOLDER, MINIMUM_ROWS
 from readmission_platform.scaffolding.proposal import Measured, measure, proposed_limits, thresholds
 from readmission_platform.scaffolding.recipes import TEMPLATES, recipe_of
-from readmission_platform.scaffolding.table import Looked, days_since
+from readmission_platform.scaffolding.table import WINDOW, Looked, days_since, replay_share
 
 PACKAGE = "readmission_platform.models"
 ANSWERS = "template.yaml"
-# Rows of a window of monitoring, before which no version goes live, and days in production that a replay shows then.
-_WINDOW, _DAYS, _MOST_A_DAY = 200, 14, 200
+# Days in production that a replay shows after the window that no version goes live without.
+_DAYS, _MOST_A_DAY = 14, 200
 _GENERATED = 5_000
 # What entities are called whose column has a name that nobody would say.
 _PEOPLE = dict.fromkeys(("mrn", "pid", "subject_id", "patient_key", "entity"), "patient")
@@ -236,7 +236,7 @@ def _measured(contract: ModelContract, table: Path, told: Mapping[str, Any], *, 
 
 def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
     """Return what the template is told of the table."""
-    share = round(min(max(0.1, 1.3 * _WINDOW / looked.rows), 0.45), 3)
+    share = replay_share(looked.rows)
     replayed, kept = int(looked.rows * share), looked.rows - int(looked.rows * share)
     entity = _PEOPLE.get(looked.entity.lower(), looked.entity.removesuffix("_id").replace("_", " "))
     event = looked.target.replace("_", " ")
@@ -291,7 +291,7 @@ def _told(plan: Plan, looked: Looked, table: Path) -> dict[str, Any]:
         "rows_most": 10 * looked.rows,
         "min_rows": kept // 2,
         "replay_share": share,
-        "daily_rows": max(1, min((replayed - _WINDOW) // (_DAYS + 1), _MOST_A_DAY)),
+        "daily_rows": max(1, min((replayed - WINDOW) // (_DAYS + 1), _MOST_A_DAY)),
         "thresholds": list(thresholds(looked.prevalence)),
         "bands": [low, middle, high] if low < middle < high else [0.2, 0.4, 0.6],
         "max_mean_difference": round(max(0.02, 0.2 * looked.prevalence), 3),

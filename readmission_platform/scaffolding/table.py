@@ -29,6 +29,8 @@ MOST_TEXTS = 40
 # Texts of so few entities would tell of them: they are named nowhere, and count as missing.
 FEW_ENTITIES = 10
 LEAST_TIMES = 5
+# Rows of a window of monitoring; and events of a fold, so many that hardly ever ten or fewer are in one.
+WINDOW, FIFTHS, LEAST_SHOWN = 200, 5, 20
 # An input that tells the outcome so well by itself is the outcome, or was written down after it.
 TOLD_BY_ITSELF = 0.98
 _IS_DATE = 0.95
@@ -147,6 +149,7 @@ def look(table: pd.DataFrame, asked: Asked) -> Looked:
     label, events = _outcome(table[asked.target], asked)
     table = table[label.notna()].reset_index(drop=True)
     labels = label.dropna().astype(int).to_numpy()
+    _check_figures(labels)
     _check_keys(table, asked)
     row, numbered = _row_column(table, asked)
     columns = [str(name) for name in table if name not in {row, asked.entity, asked.time, asked.target}]
@@ -235,6 +238,20 @@ def _outcome(cells: pd.Series, asked: Asked) -> tuple[pd.Series, tuple[str, ...]
     if len(known.dropna()) - texts[event] < LEAST_EVENTS:
         raise BadInput(f"there are fewer than {LEAST_EVENTS} rows without the event: too few to judge a model on")
     return (known == event).astype("float64").where(known.notna()), (event,)
+
+
+def replay_share(rows: int) -> float:
+    """Return the share of a table that is set aside, so that it fills a window of monitoring and some days."""
+    return round(min(max(0.1, 1.3 * WINDOW / rows), 0.45), 3)
+
+
+def _check_figures(labels: np.ndarray) -> None:
+    """Refuse a table whose figures would tell of few people: a fifth of what is learnt from is judged by itself."""
+    learnt = len(labels) * (1 - replay_share(len(labels)))
+    if learnt / FIFTHS * min(labels.mean(), 1 - labels.mean()) < LEAST_SHOWN:
+        raise BadInput(
+            "too few rows have the event, or have none: figures of a fifth of them would tell of a few people"
+        )
 
 
 def _check_keys(table: pd.DataFrame, asked: Asked) -> None:

@@ -160,3 +160,8 @@ def test_semicolons_and_tabs_separate_as_commas_do(frame: pd.DataFrame, tmp_path
 
 def test_rows_that_all_have_one_time_are_refused(frame: pd.DataFrame, tmp_path: Path) -> None:
     assert "nothing would be the future" in refusal(frame.assign(booked_for="2024-01-01"), tmp_path)
+
+
+def test_a_table_whose_figures_would_tell_of_a_few_people_is_refused(tmp_path: Path) -> None:
+    rare = laboratory().assign(sepsis=np.where(np.arange(500) % 5 == 0, "yes", "no"))
+    assert "would tell of a few people" in refusal(rare, tmp_path, Asked("sepsis", "patient", "drawn_on"))

@@ -8,9 +8,9 @@ import pandas as pd
 _FIRST = np.datetime64("2022-01-01")
 
 
-def _event(rng: np.random.Generator, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+def _event(rng: np.random.Generator, rows: int, columns: int, shift: float = -1.6) -> tuple[np.ndarray, np.ndarray]:
     values = rng.normal(size=(rows, columns))
-    log_odds = -1.6 + values[:, :3] @ np.array([0.9, 0.6, -0.4])
+    log_odds = shift + values[:, :3] @ np.array([0.9, 0.6, -0.4])
     return values, rng.random(rows) < 1 / (1 + np.exp(-log_odds))
 
 
@@ -39,7 +39,7 @@ def appointments(rows: int = 6_000, *, seed: int = 1) -> pd.DataFrame:
 def laboratory(rows: int = 500, *, seed: int = 1) -> pd.DataFrame:
     """Thirty columns and few rows, which have no number of their own: whether a sepsis follows."""
     rng = np.random.default_rng(seed)
-    values, sepsis = _event(rng, rows, 26)
+    values, sepsis = _event(rng, rows, 26, shift=-0.2)
     frame = pd.DataFrame(values.round(2), columns=[f"lab_{number}" for number in range(26)])
     frame.loc[rng.random(rows) < 0.1, "lab_5"] = np.nan
     return frame.assign(
