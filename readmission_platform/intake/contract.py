@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # As files of the platform have it.
 MISSING_MARK = "?"
 # Columns that the platform adds to rows.
-RESERVED = frozenset({"entity_key", "row_key", "clock", "part", "home", "differing_columns"})
+RESERVED = frozenset({"entity_key", "row_key", "clock", "part", "fold", "home", "differing_columns"})
 # Columns that stand beside the day while rows are taken in, in lines of the quarantine, and in accounts.
 BESIDE_THE_DAY = frozenset(
     "file file_digest number row looked_at repeated identifier outcome fault column code how reason problem received "

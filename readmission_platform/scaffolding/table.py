@@ -193,7 +193,7 @@ def _check_names(table: pd.DataFrame, asked: Asked) -> None:
         raise BadInput(
             f"column {odd[0]} of the table has no plain name (letters, digits, underscores); rename it there"
         )
-    taken = sorted((RESERVED | {"fold"}) & set(map(str, table)))
+    taken = sorted(RESERVED & set(map(str, table)))
     if taken:
         raise BadInput(f"the platform has a column {taken[0]} of its own; rename that of the table")
     given = [
@@ -249,9 +249,7 @@ def _check_figures(labels: np.ndarray) -> None:
     """Refuse a table whose figures would tell of few people: a fifth of what is learnt from is judged by itself."""
     learnt = len(labels) * (1 - replay_share(len(labels)))
     if learnt / FIFTHS * min(labels.mean(), 1 - labels.mean()) < LEAST_SHOWN:
-        raise BadInput(
-            "too few rows have the event, or have none: figures of a fifth of them would tell of a few people"
-        )
+        raise BadInput("too few rows have the event, or lack it: figures of a fifth of them would tell of a few people")
 
 
 def _check_keys(table: pd.DataFrame, asked: Asked) -> None:

@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from readmission_platform.models.frequent_visits.encoder import NUMBERS, ORDERED
+from readmission_platform.models.tabular.baseline import out_of_fold
 
 
 def logistic_scores(inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
@@ -24,13 +25,8 @@ def logistic_scores(inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray)
     folds
         Fold of each row's person, shape (rows,); 0 to k - 1, all present.
     """
-    scores = np.empty(len(inputs))
-    for fold in range(int(folds.max()) + 1):
-        held_out = folds == fold
-        design = make_column_transformer(
-            (make_pipeline(SimpleImputer(add_indicator=True), StandardScaler()), NUMBERS),
-            (OneHotEncoder(handle_unknown="ignore"), list(ORDERED)),
-        )
-        fitted = make_pipeline(design, LogisticRegression(max_iter=500)).fit(inputs[~held_out], labels[~held_out])
-        scores[held_out] = fitted.predict_proba(inputs[held_out])[:, 1]
-    return scores
+    design = make_column_transformer(
+        (make_pipeline(SimpleImputer(add_indicator=True), StandardScaler()), NUMBERS),
+        (OneHotEncoder(handle_unknown="ignore"), list(ORDERED)),
+    )
+    return out_of_fold(make_pipeline(design, LogisticRegression(max_iter=500)), inputs, labels, folds)

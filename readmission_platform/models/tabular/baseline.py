@@ -2,8 +2,9 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from readmission_platform.models.tabular.columns import Columns
 from readmission_platform.models.tabular.encoder import TableEncoder
@@ -19,10 +20,15 @@ def logistic_scores(inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray,
     folds
         Fold of each row's entity, shape (rows,); 0 to k - 1, all present.
     """
+    encoder = TableEncoder(columns.numbers, columns.texts, filled=True)
+    return out_of_fold(make_pipeline(encoder, LogisticRegression(max_iter=500)), inputs, labels, folds)
+
+
+def out_of_fold(regression: Pipeline, inputs: pd.DataFrame, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Return each row's risk from a fit, from the start, on the other folds, shape (rows,)."""
     scores = np.empty(len(inputs))
     for fold in range(int(folds.max()) + 1):
         held_out = folds == fold
-        encoder = TableEncoder(columns.numbers, columns.texts, filled=True)
-        fitted = make_pipeline(encoder, LogisticRegression(max_iter=500)).fit(inputs[~held_out], labels[~held_out])
+        fitted = clone(regression).fit(inputs[~held_out], labels[~held_out])
         scores[held_out] = fitted.predict_proba(inputs[held_out])[:, 1]
     return scores
