@@ -8,7 +8,7 @@ no say in them and cannot leave them out. Importing a package of ``models`` must
 scikit-learn and the like in their functions or in modules that these functions import.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -36,6 +36,9 @@ __all__ = [
     "Progress",
     "Reliance",
     "RobustnessPart",
+    "RowPart",
+    "RowScore",
+    "RowScorer",
     "Source",
     "SourceRequest",
     "TrainingTable",
@@ -310,6 +313,58 @@ class WatchPart(Protocol):
 
 
 @dataclass(frozen=True)
+class RowScore:
+    """The answer for one row, as the batch would give it: see ``models.scoring.SCORE_COLUMNS``.
+
+    ``risk``, ``reasons`` and ``contributions`` are None where the row is withheld, and the last two where nobody asked
+    for them or the model explains nothing.
+    """
+
+    risk: float | None
+    withheld_because: str | None
+    reasons: str | None = None
+    contributions: str | None = None
+
+
+class RowScorer(Protocol):
+    """A version that is ready to score rows one at a time; safe to use from several threads."""
+
+    def score(self, row: Mapping[str, Any], past: Sequence[Mapping[str, Any]], *, explain: bool = True) -> RowScore:
+        """Score one row.
+
+        Parameters
+        ----------
+        row
+            An accepted row of the feed (plain Python values, None where one is missing) with ``entity_key`` in place of
+            the entity, and the day.
+        past
+            What was known of this entity, the columns of ``known`` in ``DataPart.inputs_of``. The row itself may be
+            among it, and later ones: neither counts.
+        """
+        ...
+
+
+class RowPart(Protocol):
+    """Scoring rows one at a time, without data frames and scikit-learn: for answers while somebody waits.
+
+    A version is compiled when it is trained; what is stored beside its artifact is data, never code.
+    """
+
+    @property
+    def file(self) -> str:
+        """Name of the file that a compiled model is stored in."""
+        ...
+
+    def compiled(self, model: Any) -> bytes:
+        """Return all that scoring single rows needs of a fitted model."""
+        ...
+
+    def load(self, content: bytes) -> RowScorer:
+        """Make a compiled model ready; raises ``ValueError`` for bytes that are none."""
+        ...
+
+
+@dataclass(frozen=True)
 class TrainingTable:
     """Inputs, labels, folds and ``entity_key`` of a study under another rule.
 
@@ -364,6 +419,8 @@ class ModelContract:
         What the model sees; columns that must never be among them.
     evidence
         Subgroups that fairness is judged for and baselines that have to be beaten; gates follow from both.
+    rows
+        How rows are scored one at a time; without it the service scores them with the artifact itself, which is slower.
     """
 
     words: Words
@@ -381,6 +438,7 @@ class ModelContract:
     watch: WatchPart
     explain: ExplainPart | None = None
     robustness: RobustnessPart | None = None
+    rows: RowPart | None = None
 
     @property
     def names(self) -> AssetNames:
