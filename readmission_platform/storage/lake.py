@@ -240,7 +240,14 @@ class Lake:
         if (opened.transaction_version(writer) or 0) >= position:
             return
         reached(f"lake: {table} about to be added to")
-        write_deltalake(opened, _as_stored(table, _arrow(frame), opened), mode="append", commit_properties=properties)
+        # A column that is new since the table was made is missing in its older rows.
+        write_deltalake(
+            opened,
+            _as_stored(table, _arrow(frame), opened),
+            mode="append",
+            schema_mode="merge",
+            commit_properties=properties,
+        )
         reached(f"lake: {table} added to")
 
     def written_until(self, table: str, writer: str) -> int:
