@@ -110,6 +110,15 @@ def rollouts_of(events: Iterable[Event]) -> Iterator[RolloutState]:
         yield current
 
 
+def result_of_ab(version: str, events: Iterable[Event]) -> int | None:
+    """Return the last event that ended an A/B roll-out of this version with a result, or None.
+
+    Whoever approves it for production has to have known the result.
+    """
+    ended = (each for each in rollouts_of(events) if each.plan.kind == "ab" and each.candidate_version == version)
+    return max((each.last_event for each in ended if each.status == "completed" and not each.open), default=None)
+
+
 def _started(event: Event) -> RolloutState:
     try:
         plan = RolloutPlan.model_validate(event.payload.get("plan"))
