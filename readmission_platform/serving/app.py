@@ -5,6 +5,7 @@ What belongs here: putting the application together. What does not: starting a s
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 
 from readmission_platform import __version__
 from readmission_platform.config.environment import settings
+from readmission_platform.foundation.memory import share_heaps
 from readmission_platform.serving.connection import ImpatientProtocol
 from readmission_platform.serving.guard import Guard
 from readmission_platform.serving.logs import log_to_stderr
@@ -28,6 +30,9 @@ MODELS, REQUEST_LOG = "READMISSION_SERVED_MODELS", "READMISSION_SERVED_LOG"
 
 def app_of_process() -> ASGIApp:
     """Return the application of a worker, by the environment variables of its process."""
+    share_heaps()
+    # While one thread reads what is new in the tables, the one that answers must not wait its turn for long.
+    sys.setswitchinterval(0.0005)
     log_to_stderr(requests=os.environ.get(REQUEST_LOG, "1") == "1")
     named = os.environ.get(MODELS, "")
     service = Service(settings(), [name for name in named.split(",") if name])

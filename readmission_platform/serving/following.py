@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 from readmission_platform.config.serving import ServingConfig
 from readmission_platform.foundation.errors import GovernanceError, Refused
+from readmission_platform.foundation.memory import give_back
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.promotion.identities import Identities
 from readmission_platform.governance.promotion.requested import proper_identity_changes
+from readmission_platform.governance.rollouts.proper import rollout_problem
 from readmission_platform.governance.rollouts.state import RolloutState, rollout_of
 from readmission_platform.lifecycle.days.scoring import InputVersions, known_rows
 from readmission_platform.lifecycle.workspace import Platform, Workspace
@@ -73,6 +75,8 @@ class Follower:
         self._tables: tuple[int, ...] = ()
         self._looked_at: float | None = None
         self._problem: str | None = "the ledger was not looked at yet"
+        # Why the roll-out that the ledger has open is not obeyed.
+        self._not_obeyed: str | None = None
         self.snapshot: Snapshot | None = None
 
     @property
@@ -96,7 +100,7 @@ class Follower:
             self._problem = str(error)
             self._close()
             return False
-        self._problem, self._looked_at = None, time.monotonic()
+        self._problem, self._looked_at = self._not_obeyed, time.monotonic()
         return changed
 
     def _look(self) -> bool:
@@ -111,7 +115,10 @@ class Follower:
         if production is None:
             raise Refused([f"no version of {self._workspace.name} is in production: promote one first"])
         records = version_records(events, pointers)
-        rollout = rollout_of(events)
+        rollout, problem = rollout_of(events), None
+        if rollout is not None:
+            problem = rollout_problem(rollout, events)
+            rollout = None if problem else rollout
         wanted = [production]
         if rollout is not None:
             wanted += [rollout.candidate_version, *([rollout.control_version] if rollout.control_version else [])]
@@ -133,7 +140,8 @@ class Follower:
             production, loaded, before, rollout, known, read, identities,
             dict(self._workspace.config.risk_bands), head,
         )  # fmt: skip
-        self._tables = tables
+        self._tables, self._not_obeyed = tables, problem
+        give_back()
         return True
 
     def _table_versions(self) -> tuple[int, ...]:

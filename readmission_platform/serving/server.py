@@ -51,6 +51,8 @@ def serve(settings: Settings, address: Address, *, models: Sequence[str], worker
         REQUEST_LOG: "1" if request_log else "0",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        # What reading the tables needed is given back to the machine.
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
     }
     try:
         uvicorn.run(
