@@ -70,10 +70,10 @@ def overall(verdicts: Iterator[Verdict]) -> Verdict:
     return "fine" if found == {"fine"} else "inconclusive"
 
 
-def _verdict(log: float, alpha: float, *, ready: bool, known: bool, limits: SequentialLimits, proven: bool) -> Verdict:
+def _verdict(log: float, alpha: float, *, ready: bool, limits: SequentialLimits, proven: bool) -> Verdict:
     if log >= math.log(1 / alpha):
         return "worse"
-    if not ready or not known:
+    if not ready:
         return "inconclusive"
     return "fine" if limits.proof == "samples" or proven else "inconclusive"
 
@@ -97,7 +97,7 @@ def _difference(
     differences = candidate[:pairs].astype(float) - control[:pairs]
     low, high = mean_interval(differences, least=-1, most=1, alpha=alpha)
     within = high <= margin and (name == "failed" or low >= -margin)
-    verdict = _verdict(log, alpha, ready=ready, known=True, limits=limits, proven=within)
+    verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=within)
     words = (
         f"{candidate.mean():.1%} of the candidate's requests {name}, {control.mean():.1%} of the control arm's; "
         f"difference {low:+.1%} to {high:+.1%}: {verdict}."
@@ -114,7 +114,7 @@ def _ceiling(
         return _nothing(name, alpha, np.empty(n_control), flags)
     log = highest(running_evidence(name, flags, flags, limits))
     low, high = share_interval(int(flags.sum()), len(flags), alpha=alpha)
-    verdict = _verdict(log, alpha, ready=ready, known=True, limits=limits, proven=high <= allowed)
+    verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=high <= allowed)
     what = name.removesuffix("_ceiling")
     words = (
         f"{flags.mean():.1%} of the candidate's requests {what} ({low:.1%} to {high:.1%}), at most {allowed:.1%} "
@@ -141,7 +141,7 @@ def _slower(control: FloatArray, candidate: FloatArray, limits: SequentialLimits
     ours, theirs = (quantile_interval(values, 0.5, alpha=alpha / 2) for values in (candidate, control))
     ratio = float(np.median(candidate) / np.median(control))
     low, high = ours[0] / theirs[1], ours[1] / theirs[0] if theirs[0] else math.inf
-    verdict = _verdict(log, alpha, ready=ready, known=True, limits=limits, proven=True)
+    verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=True)
     words = (
         f"The candidate's typical latency is {np.median(candidate):.2f} ms, the control arm's "
         f"{np.median(control):.2f} ms, {limits.latency_tolerance:.0%} more allowed: {verdict}."
@@ -157,7 +157,7 @@ def _tail(control: FloatArray, candidate: FloatArray, limits: SequentialLimits, 
     difference = float(np.quantile(candidate, quantile) - np.quantile(control, quantile))
     low, high = _finite(ours[0] - theirs[1]), _finite(ours[1] - theirs[0])
     proven = high is not None and high <= limits.latency_margin_ms
-    verdict = _verdict(log, alpha, ready=ready, known=True, limits=limits, proven=proven)
+    verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=proven)
     words = (
         f"The {quantile:.1%} quantile of the candidate's latency is {difference:+.2f} ms from the control arm's, "
         f"+{limits.latency_margin_ms:g} ms allowed: {verdict}."
@@ -171,7 +171,7 @@ def _latency_ceiling(control: FloatArray, candidate: FloatArray, limits: Sequent
     log = highest(running_evidence("latency_ceiling", control, candidate, limits))
     low, high = quantile_interval(candidate, quantile, alpha=alpha)
     estimate = float(np.quantile(candidate, quantile))
-    verdict = _verdict(log, alpha, ready=ready, known=True, limits=limits, proven=high <= limits.latency_ceiling_ms)
+    verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=high <= limits.latency_ceiling_ms)
     words = (
         f"The {quantile:.1%} quantile of the candidate's latency is {estimate:.2f} ms, at most "
         f"{limits.latency_ceiling_ms:g} ms allowed: {verdict}."
@@ -190,7 +190,7 @@ def _scores(control: ArmCounts, candidate: ArmCounts, limits: SequentialLimits, 
     deviation = math.sqrt((float(np.var(ours)) + float(np.var(theirs))) / 2)
     shift = float(ours.mean() - theirs.mean()) / deviation if deviation > 0 else 0.0
     within = -limits.score_shift <= low and high <= limits.score_shift
-    verdict = _verdict(log, alpha, ready=ready, known=True, limits=limits, proven=within)
+    verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=within)
     words = (
         f"The candidate's risks lie {shift:+.2f} standard deviations from the control arm's ({low:+.2f} to {high:+.2f})"
         f", {limits.score_tolerance:g} either way allowed: {verdict}."
@@ -208,7 +208,7 @@ def _inputs(control: ArmCounts, candidate: ArmCounts, limits: SequentialLimits, 
     alpha, found = limits.alpha_of("inputs"), input_evidence(control.inputs, candidate.inputs)
     log = max(0.0, found.log)
     known = control.requests > 0 and candidate.requests > 0
-    verdict = _verdict(log, alpha, ready=ready, known=known, limits=limits, proven=True)
+    verdict = _verdict(log, alpha, ready=ready and known, limits=limits, proven=True)
     words = (
         f"Of {len(control.inputs)} input columns, {found.column} differs most between the arms "
         f"({found.distance:.1%} of the requests would have to change): {verdict}."

@@ -179,9 +179,10 @@ def sample_size(
     Parameters
     ----------
     effect : smallest difference worth finding, in units of the metric.
-    deviation : standard deviation of one row's value (root mean square of the two arms'), for instance of ``(risk - outcome) ** 2`` on the test patients.
+    deviation : standard deviation of one row's value (the root mean square of those of the arms), for instance of
+        ``(risk - outcome) ** 2`` on the test patients.
     power : probability that a difference of ``effect`` is found by then.
-    rows_per_day : rows a day of both arms and all others together; without it no days.
+    rows_per_day : rows a day that count for the metric, in and outside the arms; without it no days.
     share : of the rows that the smaller arm gets.
     maturing_days : days after which an outcome is known.
     """
