@@ -158,6 +158,10 @@ monitoring-power: setup ## does monitoring raise the alarms it should, and no ot
 	$(BIN)/python -m readmission_platform_tests.benchmarks.drift_power $(WITH_ARCHIVE)
 	$(BIN)/python -m readmission_platform_tests.benchmarks.performance_power $(WITH_ARCHIVE)
 
+.PHONY: rollout-power
+rollout-power: setup ## do roll-outs take back what is worse, and nothing else? (simulated); JSON=1
+	@OMP_NUM_THREADS=1 $(BIN)/python -m readmission_platform_tests.benchmarks.rollout_power $(if $(JSON),--json)
+
 .PHONY: bench-day
 bench-day: setup ## time and memory of a day, its monitoring run, and a year filled at once
 	$(BIN)/python -m readmission_platform_tests.benchmarks.daily_operation $(WITH_ARCHIVE)
