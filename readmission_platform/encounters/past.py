@@ -68,7 +68,7 @@ def _outcome(stay: Row, following: Row, as_of: str | None) -> str | None:
         return stay.get("readmitted")
     day = date.fromisoformat(arrived)
     matured = (day + timedelta(days=MATURITY_DAYS)).isoformat() <= as_of
-    told = {1: _EARLY, 0: _LATE}.get(stay.get("readmitted_30d", -1)) if matured else None
+    told = {1: _EARLY, 0: _LATE}.get(stay.get("readmitted_30d")) if matured else None
     if told == _EARLY:
         return told
     return next((said for said in (following.get(PREVIOUS_RETURN), told, _counted(day, following)) if said), None)

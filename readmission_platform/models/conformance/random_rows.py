@@ -16,7 +16,7 @@ from readmission_platform.models.contract import ModelContract, SourceRequest
 from readmission_platform.models.single_rows import known_columns
 
 # Of the cells of a column: how many are changed, and how many of those that may be are missing.
-_CHANGED, _MISSING = 0.12, 0.05
+_CHANGED, _MISSING = 0.06, 0.05
 _FOREIGN = ("qzxv", "a; b", "x" * 60, "Frauenärztin")
 _FIRST_DAY = date(2020, 1, 1)
 _DAYS = 40
