@@ -74,7 +74,7 @@ def _delivered_in_part(contract: ModelContract, known: pd.DataFrame, rng: np.ran
     dated = rng.random(len(known)) < 0.6
     outcome = known[contract.outcome].astype("float64").mask(dated & (rng.random(len(known)) < 0.3))
     told = {name: known[name].astype(object).mask(dated, None) for name in contract.data.source_columns}
-    days = pd.Series(_days(contract, len(known), rng), index=known.index, dtype=object).where(dated, None)
+    days = np.where(dated, _days(contract, len(known), rng), None)
     return known.assign(**told, **{contract.outcome: outcome, contract.day: days})
 
 
@@ -116,6 +116,8 @@ def _another(feed: RowContract, name: str, value: Any, rng: np.random.Generator)
         return feed.vocabularies[name][rng.integers(len(feed.vocabularies[name]))]
     if name in feed.patterns:
         drawn = re.sub("[0-9]", lambda _: str(rng.integers(10)), "" if pd.isna(value) else str(value))
-        return drawn if re.fullmatch(feed.patterns[name].expression, drawn) else value
+        pattern = feed.patterns[name]
+        spelt = drawn if pattern.normal is None else pattern.normal(drawn)
+        return spelt if spelt is not None and re.fullmatch(pattern.expression, spelt) else value
     texts = [*feed.usual_texts.get(name, ()), *_FOREIGN]
     return texts[rng.integers(len(texts))]
