@@ -74,7 +74,8 @@ def _delivered_in_part(contract: ModelContract, known: pd.DataFrame, rng: np.ran
     dated = rng.random(len(known)) < 0.6
     outcome = known[contract.outcome].astype("float64").mask(dated & (rng.random(len(known)) < 0.3))
     told = {name: known[name].astype(object).mask(dated, None) for name in contract.data.source_columns}
-    days = np.where(dated, _days(contract, len(known), rng), None)
+    drawn = zip(_days(contract, len(known), rng), dated, strict=True)
+    days = pd.Series([day if there else None for day, there in drawn], index=known.index, dtype=object)
     return known.assign(**told, **{contract.outcome: outcome, contract.day: days})
 
 
