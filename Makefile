@@ -182,6 +182,10 @@ recalibration: setup ## recalibration compared with retraining and doing nothing
 known-past: setup ## the effect of knowing of an early return at the next admission; JSON=1
 	@$(BIN)/python -m readmission_platform_tests.benchmarks.known_past $(WITH_ARCHIVE) $(if $(JSON),--json)
 
+.PHONY: row-parity
+row-parity: setup ## single answers against the batch: 100,000 random rows of each model, bit for bit, and how soon; JSON=1
+	@OMP_NUM_THREADS=1 $(BIN)/python -m readmission_platform_tests.benchmarks.row_parity $(WITH_ARCHIVE) $(if $(JSON),--json)
+
 .PHONY: icd10-quality
 icd10-quality: setup ## the effect of translating ICD-10-CM on the readmission model; JSON=1
 	@$(BIN)/python -m readmission_platform_tests.benchmarks.icd10_quality $(WITH_ARCHIVE) $(if $(JSON),--json)

@@ -15,6 +15,7 @@ from readmission_platform.encounters.history import DAY, HISTORY_COLUMNS
 
 Row = Mapping[str, Any]
 _EARLY, _LATE = "<30", ">30"
+_TOLD: Mapping[Any, str] = {1: _EARLY, 0: _LATE}
 
 
 def past_of(encounter: Row, known: Sequence[Row]) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def _outcome(stay: Row, following: Row, as_of: str | None) -> str | None:
         return stay.get("readmitted")
     day = date.fromisoformat(arrived)
     matured = (day + timedelta(days=MATURITY_DAYS)).isoformat() <= as_of
-    told = {1: _EARLY, 0: _LATE}.get(stay.get("readmitted_30d", -1)) if matured else None
+    told = _TOLD.get(stay.get("readmitted_30d")) if matured else None
     if told == _EARLY:
         return told
     return next((said for said in (following.get(PREVIOUS_RETURN), told, _counted(day, following)) if said), None)

@@ -51,8 +51,14 @@ def rows_differ(contract: ModelContract, model: Any, scorer: RowScorer, rows: pd
     known
         What was known of their entities; see ``DataPart.inputs_of``.
     """
-    batch = _answers(Scorer(contract, model).score(rows, known))
-    return sum(answer != each for answer, each in zip(answers(contract, scorer, rows, known), batch, strict=True))
+    batch = Scorer(contract, model)
+    differing = 0
+    # Rows of one entity that are scored at once may know of each other; each is to know what was known, and no more.
+    for _, each in rows.groupby(rows.groupby("entity_key").cumcount()):
+        together = _answers(batch.score(each, known))
+        alone = answers(contract, scorer, each, known)
+        differing += sum(one != other for one, other in zip(alone, together, strict=True))
+    return differing
 
 
 def answers(contract: ModelContract, scorer: RowScorer, rows: pd.DataFrame, known: pd.DataFrame) -> Iterator[RowScore]:
@@ -68,9 +74,10 @@ def answers(contract: ModelContract, scorer: RowScorer, rows: pd.DataFrame, know
 
 def plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Return rows as plain Python values, None where one is missing."""
-    objects = rows.astype(object)
-    return [{str(name): value for name, value in row.items()}
-            for row in objects.where(rows.notna(), None).to_dict("records")]  # fmt: skip
+    columns = {str(name): [None if missing else value for value, missing in
+                           zip(values.tolist(), values.isna().tolist(), strict=True)]
+               for name, values in rows.items()}  # fmt: skip
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _frame(rows: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:

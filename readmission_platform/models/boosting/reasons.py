@@ -5,13 +5,13 @@ contributions (``contributions``) and the words themselves (the concepts of a mo
 """
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from readmission_platform.models.boosting.concepts import Concept, Row
+from readmission_platform.models.boosting.concepts import Concept
 
 if TYPE_CHECKING:
     from readmission_platform.models.boosting.contributions import Contributions
@@ -50,7 +50,7 @@ def reasons(sums: np.ndarray, inputs: pd.DataFrame, concepts: Sequence[Concept])
     return reasons_of(sums, inputs.to_dict("records"), concepts)
 
 
-def reasons_of(sums: np.ndarray, rows: Sequence[Row], concepts: Sequence[Concept]) -> list[str]:
+def reasons_of(sums: np.ndarray, rows: Sequence[Mapping[Any, Any]], concepts: Sequence[Concept]) -> list[str]:
     """Name up to three concepts that raise the risk, largest first; if none does, the one that lowers it most.
 
     Parameters
@@ -69,7 +69,9 @@ def reasons_of(sums: np.ndarray, rows: Sequence[Row], concepts: Sequence[Concept
             for row, values, ranked in zip(rows, sums.tolist(), order.tolist(), strict=True)]  # fmt: skip
 
 
-def _named(row: Row, sums: Sequence[float], ranked: Sequence[int], concepts: Sequence[Concept]) -> list[str]:
+def _named(
+    row: Mapping[Any, Any], sums: Sequence[float], ranked: Sequence[int], concepts: Sequence[Concept]
+) -> list[str]:
     said: dict[str, None] = {}
     for concept in (concepts[position] for position in ranked if sums[position] >= LEAST):
         text = concept.say(row)

@@ -51,10 +51,11 @@ class Splits:
     def row_goes_left(self, row: np.ndarray) -> np.ndarray:
         """Return whether one row, shape (features,), goes left at each split, shape (splits,); see ``goes_left``."""
         values = row[self._feature]
+        missing = np.isnan(values)
         left = values <= self._threshold[:, 0]
-        codes = np.nan_to_num(values[self._categorical]).astype(np.intp)
+        codes = np.where(missing, 0.0, values)[self._categorical].astype(np.intp)
         left[self._categorical] = self._left_codes.ravel()[self._first_code + codes]
-        return np.where(np.isnan(values), self._missing_left[:, 0], left)
+        return np.where(missing, self._missing_left[:, 0], left)
 
 
 @dataclass(frozen=True)

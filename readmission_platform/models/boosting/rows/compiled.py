@@ -182,7 +182,7 @@ def _described(content: bytes) -> _Described:
         raise ValueError(f"the compiled model's header {problem} what a boosting of this platform says") from error
 
 
-def _taken(tensors: dict[str, np.ndarray], name: str, kind: type[np.generic], shape: Sequence[int]) -> np.ndarray:
+def _taken(tensors: dict[str, np.ndarray], name: str, kind: Any, shape: Sequence[int]) -> np.ndarray:
     """Take a tensor of this type and shape (-1: any length) out of those that were found."""
     found = tensors.pop(name, None)
     fits = (

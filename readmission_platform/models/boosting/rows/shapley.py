@@ -21,21 +21,20 @@ class _Group:
 
     Attributes
     ----------
-    met, unmet
-        Factor of each slot at each point, shape (slots, points, leaves), by whether the row meets its conditions. A
-        leaf with a slot less than others has a factor of 1 there.
-    more, less
-        The ``o - r`` of each slot, shape (slots, leaves), by the same.
-    weights
-        Of the points, shape (points, 1).
+    ratios
+        Share of training rows that meet the conditions of each slot, shape (slots, leaves).
+    unmet
+        Factor of each slot at each point if the row does not meet them, shape (slots, points, leaves). A leaf with a
+        slot less than others has a factor of 1 there.
+    points, weights
+        Of the integral, shape (points, 1).
     values
         Of the leaves.
     """
 
-    met: np.ndarray
+    ratios: np.ndarray
     unmet: np.ndarray
-    more: np.ndarray
-    less: np.ndarray
+    points: np.ndarray
     weights: np.ndarray
     values: np.ndarray
 
@@ -44,31 +43,33 @@ class _Group:
         count = len(leaves[0].features)
         points, weights = np.polynomial.legendre.leggauss((count + 1) // 2)
         places, weights = (points + 1) / 2, weights / 2
-        slots = 2 * len(points)
-        ratios = np.zeros((slots, len(leaves)))
-        there = np.zeros((slots, len(leaves)), dtype=bool)
+        ratios = np.full((2 * len(points), len(leaves)), np.nan)
         for place, leaf in enumerate(leaves):
-            ratios[: len(leaf.ratios), place], there[: len(leaf.ratios), place] = leaf.ratios, True
+            ratios[: len(leaf.ratios), place] = leaf.ratios
         unmet = ratios[:, None, :] * (1 - places)[:, None]
-        met = places[:, None] + unmet
-        beside = there[:, None, :]
-        return cls(np.where(beside, met, 1.0), np.where(beside, unmet, 1.0), 1.0 - ratios, 0.0 - ratios,
-                   weights[:, None], np.array([leaf.value for leaf in leaves]))  # fmt: skip
+        return cls(ratios, np.where(np.isnan(unmet), 1.0, unmet), places[:, None], weights[:, None],
+                   np.array([leaf.value for leaf in leaves]))  # fmt: skip
 
     @property
     def slots(self) -> int:
         """How many slots there are, with those that only fill up."""
-        return self.more.size
+        return self.ratios.size
 
     def entries(self, met: np.ndarray) -> np.ndarray:
         """Return what each slot adds, shape (slots * leaves,); ``met`` tells whether the row meets its conditions."""
-        met = met.reshape(self.more.shape)
-        factors = np.where(met[:, None, :], self.met, self.unmet)
-        shares = self.weights * np.multiply.reduce(factors, axis=0) / factors
-        integral = shares[:, 0]
+        patterns = met.reshape(self.ratios.shape).astype(np.float64)
+        factors = patterns[:, None, :] * self.points
+        factors += self.unmet
+        shares = np.multiply.reduce(factors, axis=0)
+        shares *= self.weights
+        np.divide(shares, factors, out=factors)
+        integral = factors[:, 0]
         for point in range(1, len(self.weights)):
-            integral = integral + shares[:, point]
-        return (self.values * (np.where(met, self.more, self.less) * integral)).ravel()
+            integral += factors[:, point]
+        patterns -= self.ratios
+        patterns *= integral
+        patterns *= self.values
+        return patterns.ravel()
 
 
 class RowShapley:
@@ -97,8 +98,8 @@ class RowShapley:
         found = np.zeros(self._features)
         if not self._groups:
             return found
-        ways = np.concatenate([goes_left, ~goes_left, [True]])
-        met = ways[self._first]
+        ways = np.concatenate([goes_left, ~goes_left, [False]])
+        met = ways.take(self._first)
         for slots, conditions in self._further:
             met[slots] &= ways[conditions]
         entries, start = [], 0
@@ -107,7 +108,7 @@ class RowShapley:
             start += group.slots
         every = np.concatenate(entries)
         if len(self._starts):
-            found[self._asked] += np.add.reduceat(every[self._tabled], self._starts)
+            found[self._asked] += np.add.reduceat(every.take(self._tabled), self._starts)
         for features, slots in self._deepest:
             found[features] += every[slots]
         return found
@@ -129,7 +130,7 @@ def _conditions(
 ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
     """Return the condition of each slot, and those of the slots that have a second one, a third, ...
 
-    A condition is a place among the splits at which a row goes left, those at which it goes right, and True, which is
+    A condition is a place among the splits at which a row goes left, those at which it goes right, and False, which is
     the condition of what only fills up.
     """
     first = np.full(slots, 2 * splits, dtype=np.intp)

@@ -17,12 +17,24 @@ _NAN = float("nan")
 
 
 class RowTrees:
-    """The trees as flat lists: walking them is a few hundred steps, too few for arrays to be worth their cost."""
+    """The trees as one array of nodes, which a row walks through in all trees at once.
+
+    Splits come first, numbered through all trees as ``Splits`` has them, then the leaves, and last a leaf for the
+    baseline, which is the first thing to be added up.
+    """
 
     def __init__(self, compiled: CompiledBoosting) -> None:
         self.splits = Splits(list(compiled.trees), list(compiled.bitsets))
-        self._baseline = compiled.baseline
-        self._left, self._right, self._roots, self._values = _flat(compiled.trees)
+        sizes = np.array([len(nodes) for nodes in compiled.trees])
+        nodes, first = np.concatenate(compiled.trees), np.cumsum(sizes) - sizes
+        split = nodes["is_leaf"] == 0
+        number = np.where(split, np.cumsum(split) - 1, len(self.splits) + np.cumsum(~split) - 1)
+        beginning = np.repeat(first, sizes)[split]
+        self._left, self._right = (number[nodes[side][split] + beginning] for side in ("left", "right"))
+        self._leaves = np.arange(len(self.splits), len(nodes) + 1)
+        self._roots = np.array([len(nodes), *number[first]])
+        self._values = np.concatenate([np.zeros(len(self.splits)), nodes["value"][~split], [compiled.baseline]])
+        self._steps = _deepest(self._left, self._right, self._roots[1:])
         known = [{code: float(place) for place, code in enumerate(codes)} for codes in compiled.categories]
         self._categories = list(zip(compiled.order[: len(known)], known, strict=True))
         self._numbers = compiled.order[len(known) :]
@@ -34,28 +46,19 @@ class RowTrees:
         return self.splits.row_goes_left(np.array(ordered))
 
     def log_odds(self, goes_left: np.ndarray) -> float:
-        """Return the raw log odds of a row that goes this way."""
-        goes, left, right, values = goes_left.tolist(), self._left, self._right, self._values
-        total = self._baseline
-        for root in self._roots:
-            node = root
-            while node >= 0:
-                node = left[node] if goes[node] else right[node]
-            total += values[~node]
-        return total
+        """Return the raw log odds of a row that goes this way at each split."""
+        following = np.concatenate([np.where(goes_left, self._left, self._right), self._leaves])
+        reached = self._roots
+        for _ in range(self._steps):
+            reached = following[reached]
+        # A running sum adds one after the other; a sum would add in another order.
+        return float(np.add.accumulate(self._values[reached])[-1])
 
 
-def _flat(trees: Sequence[np.ndarray]) -> tuple[list[int], list[int], list[int], list[float]]:
-    """Number splits and leaves through all trees; a child that is a leaf is written as ``~leaf``, which is negative.
-
-    Returns
-    -------
-    Left and right child of each split, the root of each tree, and the value of each leaf.
-    """
-    sizes = np.array([len(nodes) for nodes in trees])
-    nodes, first = np.concatenate(trees), np.cumsum(sizes) - sizes
-    split = nodes["is_leaf"] == 0
-    number = np.where(split, np.cumsum(split) - 1, ~(np.cumsum(~split) - 1))
-    beginning = np.repeat(first, sizes)[split]
-    left, right = (number[nodes[side][split] + beginning].tolist() for side in ("left", "right"))
-    return left, right, number[first].tolist(), nodes["value"][~split].tolist()
+def _deepest(left: np.ndarray, right: np.ndarray, roots: np.ndarray) -> int:
+    """Return how many splits the longest path has."""
+    steps, level = 0, roots[roots < len(left)]
+    while len(level):
+        below = np.concatenate([left[level], right[level]])
+        steps, level = steps + 1, below[below < len(left)]
+    return steps
