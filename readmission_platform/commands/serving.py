@@ -32,7 +32,6 @@ def serve(
     """Answer for single rows over HTTP, by the version that is in production, until stopped."""
     from readmission_platform.lifecycle.workspace import Platform
     from readmission_platform.serving.server import Address, serve
-    from readmission_platform.serving.service import check_models
 
     current = home()
     for file in (certificate, key):
@@ -40,7 +39,9 @@ def serve(
             raise BadInput(f"{file}: no such file")
     if (certificate is None) != (key is None):
         raise BadInput("a certificate needs its key, and a key its certificate: give --certificate and --key")
-    check_models(Platform(current), model or [])
+    platform = Platform(current)
+    for name in model or []:
+        platform.model(name)
     token_file = _make_sure_of_a_token(current)
     _check_free(host, port)
     address = Address(host, port, certificate, key)

@@ -5,14 +5,15 @@ not: where the rows come from and what becomes of the scores (``lifecycle.days.s
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from readmission_platform.models.contract import ModelContract
 
-SCORED, WITHHELD = "scored", "withheld"
+SCORED: Final = "scored"
+WITHHELD: Final = "withheld"
 # What a scored row gets, besides being there.
 SCORE_COLUMNS = ["risk", "status", "withheld_because", "reasons", "contributions"]
 # Rows scored at a time, so that years of them need no more memory than a month.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from readmission_platform.foundation.pseudonyms import pseudonym_of
@@ -21,9 +21,10 @@ from readmission_platform.models.scoring import SCORED, WITHHELD
 from readmission_platform.serving.following import Snapshot
 from readmission_platform.serving.versions import ReadyVersion
 
-REFUSED, FAILED = "refused", "failed"
+REFUSED: Final = "refused"
+FAILED: Final = "failed"
 # The arm of a row that production answered because the candidate, whose turn it was, had failed.
-FALLBACK = "fallback"
+FALLBACK: Final = "fallback"
 Status = Literal["scored", "withheld", "refused", "failed"]
 
 
@@ -92,9 +93,10 @@ class Answering:
             return Answered(Answer(values.get(feed.row), REFUSED, faults=read.faults), ())
         row = dict(read.row)
         key = pseudonym_of(row.pop(feed.entity), self._key, purpose=self._contract.words.entity)
-        asked = {**row, "entity_key": snapshot.identities.kept.get(key, key)}
+        entity = snapshot.identities.kept.get(key, key)
+        asked = {**row, "entity_key": entity}
         answer, lines = None, []
-        for arm, version in self._versions(snapshot, asked["entity_key"]):
+        for arm, version in self._versions(snapshot, entity):
             if arm == FALLBACK and answer is not None and answer.status != FAILED:
                 continue
             began = time.perf_counter()

@@ -22,10 +22,8 @@ from readmission_platform.serving.logs import log_to_stderr
 from readmission_platform.serving.open_inference import open_inference_routes
 from readmission_platform.serving.problems import JsonResponse, Problem
 from readmission_platform.serving.routes import metrics_route, open_routes, routes
+from readmission_platform.serving.server import MODELS, REQUEST_LOG
 from readmission_platform.serving.service import Service
-
-# What the command that starts the server tells its workers.
-MODELS, REQUEST_LOG = "READMISSION_SERVED_MODELS", "READMISSION_SERVED_LOG"
 
 
 def app_of_process() -> ASGIApp:

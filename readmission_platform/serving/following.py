@@ -9,7 +9,6 @@ A snapshot never changes: whoever answers takes it once a request, so that no an
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from readmission_platform.config.serving import ServingConfig
@@ -70,8 +69,6 @@ class Follower:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._ledger: Ledger | None = None
-        self._closing = ExitStack()
         self._tables: tuple[int, ...] = ()
         self._looked_at: float | None = None
         self._problem: str | None = "the ledger was not looked at yet"
@@ -98,13 +95,16 @@ class Follower:
             changed = self._look()
         except GovernanceError as error:
             self._problem = str(error)
-            self._close()
             return False
         self._problem, self._looked_at = self._not_obeyed, time.monotonic()
         return changed
 
     def _look(self) -> bool:
-        ledger = self._opened()
+        # Opened anew each time: whoever restores the ledger from a backup puts another file in its place.
+        with self._workspace.ledger() as ledger:
+            return self._look_into(ledger)
+
+    def _look_into(self, ledger: Ledger) -> bool:
         head = ledger.head()
         tables = self._table_versions()
         now = self.snapshot
@@ -148,16 +148,6 @@ class Follower:
         lake = self._workspace.lake
         read = (lake.names.delivered, OUTCOMES)
         return tuple(lake.open(name).version() if lake.exists(name) else -1 for name in read)
-
-    def _opened(self) -> Ledger:
-        if self._ledger is None:
-            self._ledger = self._closing.enter_context(self._workspace.ledger())
-        return self._ledger
-
-    def _close(self) -> None:
-        self._ledger = None
-        self._closing.close()
-        self._closing = ExitStack()
 
 
 class Following:

@@ -199,7 +199,7 @@ def frame_of(lines: Sequence[Mapping[str, Any]], contract: ModelContract) -> pd.
     types = {contract.row: "Int64", **dict.fromkeys(NUMBERS, "float64"), **dict.fromkeys(COUNTS, "Int64")}
     frame = frame.astype({**dict.fromkeys((contract.day, *TEXTS), object), **types})
     frame[SERVED_ON] = frame["at"].str.slice(0, 10)
-    return frame.where(frame.notna(), None) if frame.empty else frame
+    return frame
 
 
 def _files(folder: Path) -> list[Path]:

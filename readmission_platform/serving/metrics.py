@@ -6,14 +6,17 @@ figures about patients, which would tell of few of them.
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-# Names the folder in which the workers keep their counts (prometheus_client reads it when it is imported).
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
+from readmission_platform.serving.server import SHARED
+
 _SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _PREFIX = "readmission_serving"
+# How the gauges of several workers become one.
+_Mode = Literal["livesum", "livemin", "livemax", "sum"]
 
 
 class Metrics:
@@ -37,7 +40,7 @@ class Metrics:
         self.journal = self._gauge("journal_lines", "Lines of the prediction log written and dropped by the workers.",
                                    ("model", "fate"), "sum")  # fmt: skip
 
-    def _gauge(self, name: str, text: str, labels: tuple[str, ...], mode: str) -> Gauge:
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...], mode: _Mode) -> Gauge:
         return Gauge(f"{_PREFIX}_{name}", text, labels, registry=self._own, multiprocess_mode=mode)
 
     def exposition(self) -> bytes:
@@ -47,7 +50,7 @@ class Metrics:
         for file in Path(os.environ[SHARED]).glob("gauge_live*_*.db"):
             number = int(file.stem.rpartition("_")[2])
             if not Path(f"/proc/{number}").exists():
-                mark_process_dead(number)
+                mark_process_dead(number)  # type: ignore[no-untyped-call]
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return bytes(generate_latest(registry))

@@ -1,10 +1,12 @@
 """Running the service: uvicorn, its workers, and what they share.
 
-What belongs here: how the server is started. What does not: the application (``app``).
+What belongs here: how the server is started. What does not: the application (``app``), which its workers import.
 """
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +14,12 @@ from pathlib import Path
 
 from readmission_platform.config.environment import Settings
 from readmission_platform.config.files import serving_config
-from readmission_platform.serving.app import MODELS, REQUEST_LOG
-from readmission_platform.serving.connection import ImpatientProtocol
-from readmission_platform.serving.metrics import SHARED
 
+# What the workers are told: which models, whether each request has a line in the log, and the folder in which they keep
+# their counts, which prometheus_client has to find when it is imported.
+MODELS, REQUEST_LOG, SHARED = "READMISSION_SERVED_MODELS", "READMISSION_SERVED_LOG", "PROMETHEUS_MULTIPROC_DIR"
 _APP = "readmission_platform.serving.app:app_of_process"
+_PROTOCOL = "readmission_platform.serving.connection:ImpatientProtocol"
 _KEEP_ALIVE_SECONDS = 30
 
 
@@ -54,6 +57,9 @@ def serve(settings: Settings, address: Address, *, models: Sequence[str], worker
         # What reading the tables needed is given back to the machine.
         "ARROW_DEFAULT_MEMORY_POOL": "system",
     }
+    # uvicorn sends itself again the signal that ended it, once everything is answered.
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(wanted, lambda *_: sys.exit(0))
     try:
         uvicorn.run(
             _APP,
@@ -61,7 +67,7 @@ def serve(settings: Settings, address: Address, *, models: Sequence[str], worker
             host=address.host,
             port=address.port,
             workers=workers,
-            http=ImpatientProtocol,
+            http=_PROTOCOL,
             ws="none",
             lifespan="on",
             log_config=None,

@@ -12,7 +12,6 @@ from typing import Any
 from readmission_platform.config.environment import Settings
 from readmission_platform.config.files import serving_config
 from readmission_platform.config.serving import ServingConfig
-from readmission_platform.foundation.values import ConfigurationError
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.serving.answering import FAILED, REFUSED, Answer, Answering
 from readmission_platform.serving.following import Follower, Following, Snapshot
@@ -140,11 +139,3 @@ class Service:
                 if version is not None:
                     self.metrics.switches.labels(name).inc()
                 served.counted = (snapshot.production, 0)
-
-
-def check_models(platform: Platform, names: Sequence[str]) -> None:
-    """Raise ``ConfigurationError`` for the first name that is no model in use."""
-    for name in names:
-        platform.model(name)
-    if not platform.workspaces:
-        raise ConfigurationError("no model is in use")
