@@ -15,6 +15,7 @@ from readmission_platform.commands import audit as auditing
 from readmission_platform.commands import installation, new_model
 from readmission_platform.commands import keys as signing_keys
 from readmission_platform.commands import policy as policies
+from readmission_platform.commands import serving as services
 from readmission_platform.commands.days import daily, drift, history, identities, monitor, worklist
 from readmission_platform.commands.days import quarantine as quarantining
 from readmission_platform.commands.terminal import advice, command_begins, err, print_refusal, with_model
@@ -73,6 +74,7 @@ INSTALLATION: dict[str, Callable[..., None]] = {
     "pages": installation.pages,
     "dev": installation.dev,
     "mlflow-ui": installation.mlflow_ui,
+    "serve": services.serve,
 }
 for name, command in INSTALLATION.items():
     app.command(name)(command)
@@ -116,6 +118,12 @@ drifting.command("judge")(with_model(drift.judge))
 drifting.command("accept")(with_model(drift.accept))
 drifting.command("withdraw")(with_model(drift.withdraw))
 app.add_typer(drifting, name="drift")
+
+tokens = typer.Typer(help="Who may ask the service.", no_args_is_help=True)
+tokens.command("create")(services.create)
+tokens.command("list")(services.list_tokens)
+tokens.command("revoke")(services.revoke)
+app.add_typer(tokens, name="tokens")
 
 audit = typer.Typer(help="The ledger's integrity, for the auditor.", no_args_is_help=True)
 audit.command("export-head")(auditing.export_head)

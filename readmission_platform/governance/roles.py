@@ -15,6 +15,8 @@ PERMISSIONS = (
     "approve",
     "adopt_policy",
     "rollback",
+    "run_rollout",
+    "drive_rollout",
     "release",
     "administer",
 )

@@ -77,7 +77,18 @@ def serving_parity(
 ) -> float:
     """Return the largest difference between training-time scores and scores through the daily path.
 
-    The last row of each entity is presented as it is delivered, without its outcome, against the full table.
+    Parameters
+    ----------
+    rows, scores, entities
+        See :func:`as_if_delivered`.
+    """
+    chosen = as_if_delivered(contract, rows, scores, entities=entities)
+    served = score_rows(contract, model, chosen, rows)
+    return float(np.abs(served - pd.Series(scores, rows.index)[chosen.index].to_numpy()).max())
+
+
+def as_if_delivered(contract: ModelContract, rows: pd.DataFrame, scores: np.ndarray, *, entities: int) -> pd.DataFrame:
+    """Return the last row of some entities as it is delivered, to be scored against the full table.
 
     Parameters
     ----------
@@ -92,6 +103,4 @@ def serving_parity(
     last = ~rows["entity_key"].duplicated(keep="last")
     length = rows.groupby("entity_key")["entity_key"].transform("size")[last & judged.notna()]
     chosen = rows.loc[length.sort_values(ascending=False, kind="stable").index[:entities]]
-    told = [contract.outcome, *contract.data.source_columns]
-    served = score_rows(contract, model, chosen.drop(columns=told, errors="ignore"), rows)
-    return float(np.abs(served - judged[chosen.index].to_numpy()).max())
+    return chosen.drop(columns=[contract.outcome, *contract.data.source_columns], errors="ignore")

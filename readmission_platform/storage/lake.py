@@ -214,6 +214,46 @@ class Lake:
                     raise
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    def append(self, table: str, frame: pd.DataFrame, *, partition: str, writer: str, position: int) -> None:
+        """Add rows as one commit, which also says how far their writer has come: what is written twice is there once.
+
+        Parameters
+        ----------
+        partition
+            Column that a new table is partitioned by.
+        writer, position
+            Who adds, and up to which place of what they have to say; see :meth:`written_until`.
+
+        Raises
+        ------
+        TableDamaged
+            When the table cannot be opened, or its rows are there without their log.
+        deltalake.exceptions.CommitFailedError
+            When somebody else wrote as this writer meanwhile.
+        """
+        from deltalake import CommitProperties, Transaction, write_deltalake
+
+        properties = CommitProperties(app_transactions=[Transaction(writer, position)])
+        if not self.exists(table):
+            self._commit(table, _arrow(frame.head(0)), (partition, []), CommitProperties())
+        opened = self.open(table)
+        if (opened.transaction_version(writer) or 0) >= position:
+            return
+        reached(f"lake: {table} about to be added to")
+        # A column that is new since the table was made is missing in its older rows.
+        write_deltalake(
+            opened,
+            _as_stored(table, _arrow(frame), opened),
+            mode="append",
+            schema_mode="merge",
+            commit_properties=properties,
+        )
+        reached(f"lake: {table} added to")
+
+    def written_until(self, table: str, writer: str) -> int:
+        """Return the place up to which a writer's rows are in a table; 0 before the first."""
+        return (self.open(table).transaction_version(writer) or 0) if self.exists(table) else 0
+
     def _commit(
         self,
         table: str,

@@ -12,6 +12,8 @@ from readmission_platform.storage.lake import Lake
 EVIDENCE = "model_evidence"
 PREDICTIONS = "daily_predictions"
 SHADOW = "shadow_predictions"
+# What the service answered, request by request.
+SERVED = "served_predictions"
 OUTCOMES = "matured_outcomes"
 DRIFT = "drift_report"
 PERFORMANCE = "live_performance"

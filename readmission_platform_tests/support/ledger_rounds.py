@@ -1,6 +1,6 @@
 """Promotion, rollback, adoption and approval on small ledgers, disturbed; and what must hold whatever happened.
 
-What belongs here: the four operations, ledgers on which each is due, and rounds in which one is killed, raced or kept
+What belongs here: the operations, ledgers on which each is due, and rounds in which one is killed, raced or kept
 from writing. What does not: whole homes (``home_rounds``), and how many rounds there are (``benchmarks.invariants``).
 """
 
@@ -30,9 +30,13 @@ from readmission_platform.governance.promotion.approved import approvers
 from readmission_platform.governance.promotion.decision import apply
 from readmission_platform.governance.promotion.placement import pointer_problem
 from readmission_platform.governance.promotion.rollback import RollbackRequest, apply_rollback, decide_rollback
+from readmission_platform.governance.rollouts.start import record_start
+from readmission_platform.governance.rollouts.state import rollout_of
+from readmission_platform.governance.rollouts.steps import record_step
 from readmission_platform.governance.signatures import sign
 from readmission_platform_tests.support.forking import FORKING
 from readmission_platform_tests.support.interruption import fill_the_disk, listen, meanwhile
+from readmission_platform_tests.support.rollouts import Rollouts, plan
 from readmission_platform_tests.support.scenario import KEYS, MODEL, POLICY, Scenario, adopt
 from readmission_platform_tests.support.throwaway_postgresql import Server
 
@@ -73,7 +77,7 @@ class Operation:
     several: bool = False
 
 
-# ------------------------------------------------------------------------------------------------ the four operations
+# ----------------------------------------------------------------------------------------------------- the operations
 
 
 def _promote(scenario: Scenario, place: int) -> CarryOut:
@@ -114,6 +118,25 @@ def _approve(scenario: Scenario, place: int) -> CarryOut:
     who = APPROVERS[place]
     signed = sign(scenario.statement(who, "2"), KEYS[who])
     return lambda: scenario.ledger.append("version_approved", signed, actor=who, version="2")
+
+
+def _start(scenario: Scenario, place: int) -> CarryOut:
+    scenario.set_facts(has_champion=True)
+    decision = Rollouts(scenario).decide_start(plan(), reason=f"place {place}")
+    return lambda: record_start(scenario.ledger, decision)
+
+
+def _step(kind: str) -> Callable[[Scenario, int], CarryOut]:
+    def prepare(scenario: Scenario, place: int) -> CarryOut:
+        decision = Rollouts(scenario).decide_step(kind, reason=f"place {place}")
+        return lambda: record_step(scenario.ledger, decision)
+
+    return prepare
+
+
+def _rolled_out(ledger: Ledger) -> tuple[float, str] | None:
+    state = rollout_of(ledger.events())
+    return (state.share, state.status) if state else None
 
 
 def _stages(ledger: Ledger) -> tuple[str | None, str | None]:
@@ -163,6 +186,21 @@ OPERATIONS: Mapping[str, Operation] = {
         _approved_by, lambda places: sorted(APPROVERS[place] for place in places),
         lambda event: APPROVERS.index(str(event.actor)), several=True,
     ),
+    "start a roll-out": Operation(
+        "rollout_started", "approved", _start,
+        ["ledger: rollout_started written", "ledger: rollout_started committed"],
+        _rolled_out, lambda places: (0.1, "running") if places else None, _by_reason,
+    ),
+    "take a step": Operation(
+        "rollout_advanced", "rolling out", _step("rollout_advanced"),
+        ["ledger: rollout_advanced written", "ledger: rollout_advanced committed"],
+        _rolled_out, lambda places: (0.5 if places else 0.1, "running"), _by_reason,
+    ),
+    "take a candidate back": Operation(
+        "rollout_aborted", "rolling out", _step("rollout_aborted"),
+        ["ledger: rollout_aborted written", "ledger: rollout_aborted committed"],
+        _rolled_out, lambda places: None if places else (0.1, "running"), _by_reason,
+    ),
 }  # fmt: skip
 
 
@@ -171,7 +209,7 @@ OPERATIONS: Mapping[str, Operation] = {
 
 def write_ledgers(url_of: Callable[[str], str]) -> None:
     """Write the ledgers that the operations begin with, each into the empty database of its name."""
-    for name in ("unapproved", "approved", "replaced"):
+    for name in ("unapproved", "approved", "replaced", "rolling out"):
         with Ledger(url_of(name), model=MODEL, environment="local") as ledger:
             scenario = Scenario(ledger)
             scenario.adopt()
@@ -183,6 +221,9 @@ def write_ledgers(url_of: Callable[[str], str]) -> None:
                     scenario.approve(who, version)
                 if version == "1" or name == "replaced":
                     scenario.stage(version, "production")
+            if name == "rolling out":
+                scenario.set_facts(has_champion=True)
+                Rollouts(scenario).start()
 
 
 class Ledgers(Protocol):

@@ -20,6 +20,8 @@ STAGES = ("staging", "production")
 GENESIS = "sha256:" + "0" * 64
 # The stream of what belongs to the whole environment and holds for each of its models. No model has this name.
 ENVIRONMENT = "*"
+# What the kinds of event about a roll-out begin with. There is one at a time, so each concerns every version.
+ROLLOUT = "rollout_"
 CLOCK_TOLERANCE = timedelta(seconds=5)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 

@@ -29,6 +29,7 @@ from readmission_platform.governance.ledger.binding import CREATED, CREATOR, Bin
 from readmission_platform.governance.ledger.chain import (
     ENVIRONMENT,
     GENESIS,
+    ROLLOUT,
     STAGES,
     Event,
     Pointer,
@@ -126,6 +127,7 @@ class Ledger:
         actor: str,
         version: str | None = None,
         of_environment: bool = False,
+        expected: Mapping[str, Pointer] | None = None,
         since: int | None = None,
         binding_kinds: Collection[str] = (),
     ) -> Event:
@@ -135,6 +137,8 @@ class Ledger:
         ----------
         of_environment
             Record it in the environment's stream, where every model sees it, instead of the model's.
+        expected
+            The pointers that must not have moved since the decision, if it looked at any.
         since, binding_kinds
             As for :meth:`move`: last event that the writer saw, and the kinds of which there must be no later one.
 
@@ -155,6 +159,7 @@ class Ledger:
             raise BadInput("An event of the environment is about no version: versions belong to a model.")
         content = plain_json(payload)
         with self._writing() as (connection, head):
+            self._refuse_if_moved(connection, expected or {})
             self._refuse_if_gained(connection, since, binding_kinds, version)
             event = self._write(connection, head, kind, content, actor=actor, version=version, stream=stream)
             reached(f"ledger: {kind} written")
@@ -199,7 +204,8 @@ class Ledger:
             The pointers that the decision saw, of all moved stages at least; version and event must agree.
         since, binding_kinds
             Last event the decision saw, and the kinds of event that would have been part of it. A later one, of the
-            model or of the environment, about this version or about no version in particular, is a conflict.
+            model or of the environment, about this version or about no version in particular, is a conflict. A roll-out
+            concerns every version, whichever it is of.
 
         Raises
         ------
@@ -222,9 +228,7 @@ class Ledger:
         content = plain_json({**payload, "moves": dict(moves)})
         with self._writing() as (connection, head):
             reached("ledger: writing has begun")
-            difference = first_difference(expected, self._pointers(connection))
-            if difference:
-                raise Conflict(f"Somebody else was first: {difference}. Look again, then decide again.")
+            self._refuse_if_moved(connection, expected)
             self._refuse_if_gained(connection, since, binding_kinds, version)
             event = self._write(connection, head, kind, content, actor=actor, version=version, stream=self.model)
             reached("ledger: event written")
@@ -253,6 +257,11 @@ class Ledger:
             query = query.where(table.c.kind == kind)
         with self._reading() as connection:
             return [schema.event_from(row) for row in connection.execute(query)]
+
+    def head(self) -> int:
+        """Return the number of the last event, of whichever model."""
+        with self._reading() as connection:
+            return self._head(connection).seq
 
     def now(self) -> datetime:
         """Return the present, for decisions: what the clock says, but never before the last event.
@@ -409,13 +418,18 @@ class Ledger:
             query = query.where(table.c.version == version)
         return [schema.event_from(row) for row in connection.execute(query)]
 
+    def _refuse_if_moved(self, connection: sa.Connection, expected: Mapping[str, Pointer]) -> None:
+        difference = first_difference(expected, self._pointers(connection)) if expected else None
+        if difference:
+            raise Conflict(f"Somebody else was first: {difference}. Look again, then decide again.")
+
     def _refuse_if_gained(
         self, connection: sa.Connection, since: int | None, kinds: Collection[str], version: str | None
     ) -> None:
         if since is None:
             return
         table = schema.events
-        concerns = table.c.version.is_(None) | (table.c.version == version)
+        concerns = table.c.version.is_(None) | (table.c.version == version) | table.c.kind.startswith(ROLLOUT)
         later = (table.c.seq > since) & table.c.model.in_(self._streams) & table.c.kind.in_(tuple(kinds))
         if connection.execute(sa.select(table.c.seq).where(later, concerns).limit(1)).first() is not None:
             raise Conflict("The ledger gained events that this decision did not take into account. Decide again.")

@@ -15,10 +15,12 @@ from readmission_platform.config.governance import LimitSet
 from readmission_platform.evaluation.estimates.schema import EvidenceSchema
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.foundation.untrusted import MAX_WHOLE, is_printable
-from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
+from readmission_platform.governance.ledger.chain import ENVIRONMENT, ROLLOUT, Event
 from readmission_platform.governance.policy.adoptable import ADOPTABLE
 from readmission_platform.governance.policy.keys import KEY_CHANGES
 from readmission_platform.governance.policy.required import INFORMATION, is_measured_at_training
+from readmission_platform.governance.rollouts.plan import RolloutPlan
+from readmission_platform.governance.rollouts.state import ROLLOUT_KINDS, STARTED
 
 
 def _known_measurement(name: str) -> str:
@@ -240,8 +242,13 @@ class _Recalibrated(Shape):
     figures: dict[Label, dict[Label, Annotated[list[_Interval], Field(min_length=2, max_length=2)]]]
 
 
+class _Rows(_Artifact):
+    probes: list[Figure | None] = Field(max_length=1000)
+
+
 class _Trained(Payload):
     artifact: _Artifact
+    rows: _Rows | None = None
     evidence: _Stored
     data: _Stored | None = None
     split: _Stored | None = None
@@ -379,6 +386,28 @@ class _Studied(Payload):
     cohort_rules: list[_Rule] = Field(max_length=200)
 
 
+def _plan_of_rollout(content: dict[str, Any]) -> dict[str, Any]:
+    RolloutPlan.model_validate(content)
+    return content
+
+
+class _RolloutStarted(Payload):
+    plan: Annotated[dict[str, Any], AfterValidator(_plan_of_rollout)]
+    approvals: list[Annotated[int, Field(ge=1, le=MAX_WHOLE)]] = Field(max_length=1000)
+    approvals_required: Annotated[int, Field(ge=1, le=1000)] | None
+    reason: Text
+    request: dict[str, Any] | None = None
+
+
+class _RolloutStep(Payload):
+    plan_event: Annotated[int, Field(ge=1, le=MAX_WHOLE)]
+    step: Count
+    reason: Text
+    by_plan: bool
+    figures: dict[Label, Any] | None
+    request: dict[str, Any] | None = None
+
+
 PAYLOADS: Mapping[str, type[Payload]] = {
     "version_reserved": _Reserved,
     "version_trained": _Trained,
@@ -388,6 +417,8 @@ PAYLOADS: Mapping[str, type[Payload]] = {
     "version_promoted": _Moved,
     "version_rolled_back": _Moved,
     "version_studied": _Studied,
+    STARTED: _RolloutStarted,
+    **dict.fromkeys((kind for kind in ROLLOUT_KINDS if kind != STARTED), _RolloutStep),
     **dict.fromkeys((*ADOPTABLE, *KEY_CHANGES), _Signed),
 }
 
@@ -413,7 +444,7 @@ def check_payloads(events: Sequence[Event]) -> None:
     if sum(event.kind in _ACCEPTANCES for event in events) > _MOST_ACCEPTANCES:
         raise BadInput(f"it holds more than {_MOST_ACCEPTANCES} acceptances of drift")
     for event in events:
-        if event.kind.startswith("version_") and (event.version is None or event.model == ENVIRONMENT):
+        if event.kind.startswith(("version_", ROLLOUT)) and (event.version is None or event.model == ENVIRONMENT):
             raise BadInput(f"event {event.seq} ({event.kind}) is about no version of a model")
         try:
             PAYLOADS.get(event.kind, Payload).model_validate(event.payload)

@@ -18,6 +18,7 @@ from readmission_platform.governance.policy.gates import GateResult, warnings_of
 from readmission_platform.governance.promotion.approvals import check_approval, used_nonces
 from readmission_platform.governance.promotion.case import Case, Condition, condition
 from readmission_platform.governance.promotion.drift_acceptances import Acceptance, counting
+from readmission_platform.governance.rollouts.state import result_of_ab, rollout_of
 
 STATE_BEFORE = {"staging": "candidate", "production": "staging"}
 _NO_RULES = "no promotion rules are in force"
@@ -219,6 +220,21 @@ def no_drift_alarm(case: Case) -> tuple[Condition, list[Acceptance]]:
     return condition(name, holds, detail, _WAY_ON), counted_out
 
 
+def rollout_finished(case: Case) -> Condition:
+    """No other version is being rolled out, and this one, if it is, has held at every step."""
+    name, state = "rollout_finished", rollout_of(case.events)
+    if state is None:
+        return condition(name, True, "no roll-out is open", "")
+    which = f"the roll-out of version {state.candidate_version} (event {state.plan_event})"
+    if state.candidate_version != case.record.version:
+        action = "Let it end, or take it back: readmission rollout abort."
+        return condition(name, False, f"{which} is open", action)
+    holds = case.request.to_stage != "production" or state.status == "completed"
+    detail = f"{which} is {state.status} at step {state.step + 1} of {len(state.plan.shares)}"
+    action = "Let it go on (readmission rollout status), or take it back: readmission rollout abort."
+    return condition(name, holds, detail, action)
+
+
 def champion_compared(case: Case) -> Condition:
     """There is a comparison with the version in production, when there is one."""
     live = case.pointers["production"].version
@@ -250,8 +266,12 @@ def approvals(case: Case, gates: Sequence[GateResult]) -> tuple[Condition, list[
     people: set[str] = set()
     keys: set[str] = set()
     used = used_nonces(case.events)
+    result = result_of_ab(case.record.version, case.events)
     for event in case.events:
         if event.kind != "version_approved" or event.version != case.record.version:
+            continue
+        if result is not None and event.seq < result:
+            reasons.append(f"approval in event {event.seq} was given before the A/B result of event {result}")
             continue
         found = check_approval(
             event.payload,

@@ -38,6 +38,7 @@ from readmission_platform.governance.promotion.drift_withdrawals import WITHDRAW
 from readmission_platform.governance.promotion.permission import asked_of, may_ask, recorded_request
 from readmission_platform.governance.promotion.transition import Transition, carry_out
 from readmission_platform.governance.roles import PERMISSION_TO_ENTER
+from readmission_platform.governance.rollouts.state import ROLLOUT_KINDS
 
 __all__ = ["Condition", "Decision", "PromotionRequest", "VersionFacts", "apply", "decide"]
 
@@ -45,22 +46,20 @@ _STAGES_JUDGED: dict[str, tuple[GateStage, ...]] = {
     "staging": ("candidate", "staging"),
     "production": ("candidate", "staging", "production"),
 }
-_PROMOTION = Transition(
-    kind=PROMOTED,
-    refusal="promotion_refused",
-    # An event of one of these kinds between decision and recording means that the decision must be taken anew.
-    binding_kinds=(
-        *ADOPTABLE,
-        *KEY_CHANGES,
-        "demo_approver_created",
-        "version_trained",
-        "version_validated",
-        "version_promoted",
-        "version_rolled_back",
-        ACCEPTED,
-        WITHDRAWN,
-    ),
+# An event of one of these kinds between decision and recording means that the decision must be taken anew.
+DEPENDS_ON = (
+    *ADOPTABLE,
+    *KEY_CHANGES,
+    "demo_approver_created",
+    "version_trained",
+    "version_validated",
+    "version_promoted",
+    "version_rolled_back",
+    ACCEPTED,
+    WITHDRAWN,
+    *ROLLOUT_KINDS,
 )
+_PROMOTION = Transition(kind=PROMOTED, refusal="promotion_refused", binding_kinds=DEPENDS_ON)
 
 
 @dataclass(frozen=True)
@@ -205,6 +204,7 @@ def _conditions(case: Case, gates: Sequence[GateResult], problem: str | None) ->
         _policy_applies(case.policy, case.record),
         gates_held,
         check.inside_change_plan(case, gates_held),
+        check.rollout_finished(case),
         may_ask(
             asked_of(PROMOTED, case.record.model, case.request),
             PERMISSION_TO_ENTER[case.request.to_stage],

@@ -34,6 +34,12 @@ Kind = Literal[
     "identities_merged",
     "identities_parted",
     "drift_acceptance_withdrawn",
+    "rollout_started",
+    "rollout_advanced",
+    "rollout_paused",
+    "rollout_resumed",
+    "rollout_aborted",
+    "rollout_completed",
 ]
 # A request is decided on at once; what waits longer was not meant for this moment. Clocks differ a little.
 _VALID_FOR = timedelta(minutes=15)

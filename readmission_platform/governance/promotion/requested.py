@@ -1,8 +1,8 @@
 """Whether whoever an act is recorded of really asked for it: the signed request, looked at again.
 
-What belongs here: pure functions over recorded promotions, rollbacks, releases of rows, changes of identities and
-withdrawn acceptances of drift. What does not: deciding about a request (``permission``). In ``local`` who acts is a
-claim, and nothing is checked.
+What belongs here: pure functions over recorded promotions, rollbacks, roll-outs, releases of rows, changes of
+identities and withdrawn acceptances of drift. What does not: deciding about a request (``permission``). In ``local``
+who acts is a claim, and nothing is checked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +25,8 @@ from readmission_platform.governance.promotion.permission import (
 )
 from readmission_platform.governance.promotion.quarantine_releases import RELEASED
 from readmission_platform.governance.roles import PERMISSION_TO_ENTER
+from readmission_platform.governance.rollouts.permissions import BY_HAND
+from readmission_platform.governance.rollouts.state import STARTED
 
 
 def unasked(event: Event, events: Sequence[Event]) -> str | None:
@@ -33,7 +35,8 @@ def unasked(event: Event, events: Sequence[Event]) -> str | None:
     Parameters
     ----------
     event
-        A promotion, a rollback, a release of rows, a change of identities or a withdrawn acceptance of drift.
+        A promotion, a rollback, a step of a roll-out by hand, a release of rows, a change of identities or a withdrawn
+        acceptance of drift.
     events
         All events of the model and its environment, in order.
     """
@@ -102,6 +105,10 @@ def _asked(event: Event) -> tuple[Asked, str]:
         what = {name: said.get(name) for name in (("retired", "kept") if event.kind == MERGED else ("event",))}
         kind: Kind = MERGED if event.kind == MERGED else PARTED
         return Asked(kind, event.model, what, event.actor, reason, signed), PERMISSION
+    if event.kind in BY_HAND:
+        names = ("plan",) if event.kind == STARTED else ("plan_event", "step")
+        what = {name: said.get(name) for name in names}
+        return Asked(event.kind, event.model, what, event.actor, reason, signed), BY_HAND[event.kind]  # type: ignore[arg-type]
     if event.kind == WITHDRAWN:
         what = {name: said.get(name) for name in ("event", "nonce")}
         return Asked(WITHDRAWN, event.model, what, event.actor, reason, signed), TO_WITHDRAW
