@@ -17,7 +17,7 @@ Codes of another system are translated by what else the row says, as those of a 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
@@ -105,14 +105,52 @@ class RowReader:
         day
             The day that the row is of (YYYY-MM-DD).
         """
+        cells = self._cells(values)
+        if isinstance(cells, ReadRow):
+            return cells
+        self._translate([cells])
+        return self._judged(cells, day)
+
+    def read_all(self, rows: Iterable[Mapping[str, object]], *, day: str) -> list[ReadRow]:
+        """Read rows that came together, as those of one file; each row names its own columns.
+
+        Codes of another system are told by all the rows. Of rows with the same identifier that contradict each other
+        none is accepted.
+        """
+        all_cells = [self._cells(values) for values in rows]
+        self._translate([cells for cells in all_cells if not isinstance(cells, ReadRow)])
+        found = [cells if isinstance(cells, ReadRow) else self._judged(cells, day) for cells in all_cells]
+        versions: dict[object, list[dict[str, object]]] = {}
+        for each in found:
+            if each.row is not None:
+                versions.setdefault(each.row[self._contract.row], []).append(each.row)
+        contradicted = {key for key, same in versions.items() if any(row != same[0] for row in same)}
+        conflict = self.refused(self._contract.row, "conflicting_rows")
+        return [conflict if each.row is not None and each.row[self._contract.row] in contradicted else each
+                for each in found]  # fmt: skip
+
+    def refused(self, column: str, code: str) -> ReadRow:
+        """Return a row that is not accepted for one code of the contract."""
+        return self._refused([(column, code)])
+
+    def _cells(self, values: Mapping[str, object]) -> dict[str, str | None] | ReadRow:
+        """Return the cells that a file would have, by the contract's names, its day too; else why there are none."""
         named, fault = self._under_names(values) if not values.keys() <= self._known else (values, None)
         if fault is not None:
             return self._refused([fault])
         cells, refused = self._texts(named)
-        if refused:
-            return self._refused(refused)
+        return self._refused(refused) if refused else cells
+
+    def _translate(self, rows: Sequence[dict[str, str | None]]) -> None:
         for translator, names in self._translators.values():
-            _translate(cells, translator, names)
+            texts = {text for cells in rows for name in names
+                     if (text := cells[name]) is not None and not is_missing(text)}  # fmt: skip
+            found = translator.read(texts) if texts else {}
+            if found:
+                for cells in rows:
+                    cells |= {name: found[text].text for name in names if (text := cells[name]) in found and text}
+
+    def _judged(self, cells: Mapping[str, str | None], day: str) -> ReadRow:
         row: dict[str, object] = {}
         faults = []
         for name, read, missing in self._columns:
@@ -140,10 +178,15 @@ class RowReader:
         if unknown:
             # Not named: who sends values for names would see a patient's.
             return {}, (counted(unknown, "column"), "column_unknown")
-        repeated = [name for place, name in enumerate(called) if name in called[:place]]
+        under: dict[str, object] = {}
+        repeated = []
+        for name, value in zip(called, values.values(), strict=True):
+            if name in under:
+                repeated.append(name)
+            under[name] = value
         if repeated:
             return {}, (", ".join(dict.fromkeys(repeated)), "column_repeated")
-        return dict(zip(called, values.values(), strict=True)), None
+        return under, None
 
     def _texts(self, values: Mapping[str, object]) -> tuple[dict[str, str | None], list[tuple[str, str]]]:
         """Return the cells that a file would have, and what cannot be one: column and code."""
@@ -185,13 +228,6 @@ def text_of(value: object) -> str | None:
         return str(value)  # of a number with thousands of digits Python makes no text
     except ValueError:
         raise _NoCell("not_json") from None
-
-
-def _translate(cells: dict[str, str | None], translator: Translator, names: list[str]) -> None:
-    texts = {text for name in names if (text := cells[name]) is not None and not is_missing(text)}
-    found = translator.read(texts) if texts else {}
-    if found:
-        cells |= {name: found[text].text for name in names if (text := cells[name]) in found and text is not None}
 
 
 def _is_another_day(said: str, day: str) -> bool:

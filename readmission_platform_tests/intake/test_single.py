@@ -144,7 +144,7 @@ def test_every_odd_text_is_read_in_every_column_as_in_a_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_a_row_is_accepted_or_refused_as_in_a_file_with_the_same_values_and_the_same_faults(
     name: str, data: st.DataObject
@@ -165,7 +165,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_values_of_json_are_read_as_from_a_file_of_json_lines(name: str, data: st.DataObject) -> None:
     contract = CONTRACTS[name]
@@ -270,3 +270,32 @@ def test_a_rule_of_exclusion_is_asked_once_for_each_text_of_its_column() -> None
         read = counting.read({**SOUND["appointments"], "age": age}, day=DAY)
         assert [fault.code for fault in read.faults] == (["child"] if int(age) < 18 else [])
     assert len(asked) - before == len(ages)
+
+
+def test_a_sound_row_of_known_texts_is_read_without_a_data_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("encounters", "enrolments"):
+        before = reader(name).read(SOUND[name], day=DAY)
+        with monkeypatch.context() as patched:
+            for made in ("DataFrame", "Series"):
+                patched.setattr(pd, made, None)
+            changed = {**SOUND[name], CONTRACTS[name].row: "78", CONTRACTS[name].entity: "79"}
+            read = reader(name).read(changed, day=DAY)
+        assert read.row is not None
+        assert read.row.keys() == (before.row or {}).keys()
+
+
+def test_rows_that_come_together_are_read_as_those_of_one_file() -> None:
+    """Codes in doubt are told by all of them, and of two that contradict each other neither is accepted."""
+    sound = SOUND["encounters"]
+    rows = [{**sound, "encounter_id": "1", "diag_1": "E876", "diag_2": None, "diag_3": None},
+            {**sound, "encounter_id": "2", "diag_1": "I50.9"}, {**sound, "encounter_id": "3"},
+            {**sound, "encounter_id": "3.0"}, {**sound, "encounter_id": "2", "diag_1": "428"},
+            {**sound, "encounter_id": "4", "age": SECRET}]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=list(ENCOUNTERS.columns), dtype=object)
+    taken = take_in({DAY: [LandedFile("a.csv", "sha256:a", frame)]}, ENCOUNTERS)
+    read = reader("encounters").read_all(rows, day=DAY)
+    lines = taken.quarantined[["row", "column", "code", "reason"]].itertuples(index=False, name=None)
+    assert [(number, *fault) for number, each in enumerate(read, start=1) for fault in each.faults] == list(lines)
+    assert [each.row and each.row["encounter_id"] for each in read] == [1, None, 3, 3, None, None]
+    assert read[0].row is not None
+    assert (read[0].row["diag_1"], len(taken.accepted)) == (taken.accepted.loc[0, "diag_1"], 2)
