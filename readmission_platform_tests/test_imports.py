@@ -41,7 +41,8 @@ for follower in service.following.followers.values():
     follower.look()
 served = service.model("readmission_30d")
 row = example_row(served.follower.workspace.contract)
-(answered,) = served.answering.answers([row], served.snapshot(), Request("1", "test"))
+asked = served.answering.read([row])
+(answered,) = served.answering.answers(asked, served.snapshot(), Request("1", "test"))
 assert answered.answer.status == "scored", answered
 heavy = ("sklearn", "skops", "matplotlib", "evidently", "pandera", "mlflow", "dagster", "statsmodels", "scipy.stats")
 print("heavy:", [name for name in heavy if name in sys.modules])

@@ -5,20 +5,23 @@ not: HTTP (``routes``), and loading versions (``following``).
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from readmission_platform.foundation.pseudonyms import pseudonym_of
 from readmission_platform.governance.rollouts.assignment import arm_of
-from readmission_platform.intake.single import Fault, RowReader
+from readmission_platform.intake.records import read_record
+from readmission_platform.intake.single import Fault, ReadRow, RowReader
+from readmission_platform.intake.sources import ResourceFormat
 from readmission_platform.lifecycle.days.scoring import band_of
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.models.contract import RowScore
 from readmission_platform.models.scoring import SCORED, WITHHELD
 from readmission_platform.serving.following import Snapshot
+from readmission_platform.serving.problems import Problem
 from readmission_platform.serving.versions import ReadyVersion
 
 REFUSED: Final = "refused"
@@ -63,6 +66,14 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A row that was asked about: its identifier as it was sent, and what was read of it."""
+
+    number: object
+    read: ReadRow
+
+
+@dataclass(frozen=True)
 class Request:
     """Who asks, under which number, and how much of an answer is wanted."""
 
@@ -80,27 +91,66 @@ class Answering:
         self._reader = RowReader(contract.feed)
         self._zone = ZoneInfo(workspace.rules.timezone)
 
-    def answers(self, rows: Sequence[Mapping[str, object]], snapshot: Snapshot, request: Request) -> Iterator[Answered]:
-        """Answer rows one after the other, all by one snapshot."""
-        today = datetime.now(self._zone).date().isoformat()
-        for row in rows:
-            yield self._answer(row, snapshot, request, today)
+    def read(self, rows: Sequence[Mapping[str, object]]) -> list[Asked]:
+        """Read rows as they were sent: those of one day together, as those of one file."""
+        feed, today = self._contract.feed, self._today()
+        found: list[Asked] = [Asked(row.get(feed.row), self._reader.refused(feed.day, "day_mismatch")) for row in rows]
+        places: dict[str, list[int]] = {}
+        for place, row in enumerate(rows):
+            day = _day(row.get(feed.day), today)
+            if day is not None:
+                places.setdefault(day, []).append(place)
+        for day, together in places.items():
+            for place, read in zip(
+                together, self._reader.read_all([rows[at] for at in together], day=day), strict=True
+            ):
+                found[place] = Asked(rows[place].get(feed.row), read)
+        return found
 
-    def _answer(self, values: Mapping[str, object], snapshot: Snapshot, request: Request, today: str) -> Answered:
-        feed = self._contract.feed
-        read = self._reader.read(values, day=str(values.get(feed.day) or today))
+    def record_format(self, body: Mapping[str, Any]) -> ResourceFormat | None:
+        """Return the format of the feed that a body is a record of; None of one that is none."""
+        resources = self._contract.landing.resources
+        return resources if resources is not None and resources.is_one(body) else None
+
+    def read_record(self, record: Mapping[str, Any], resources: ResourceFormat, day: str | None) -> list[Asked]:
+        """Read the rows of a record in the format of the feed, such as a FHIR bundle.
+
+        Raises
+        ------
+        Problem
+            422 where the day is none, or there is no row of that day in it.
+        """
+        on = _day(day, self._today())
+        if on is None:
+            raise Problem(422, "no_day", "day is a date, YYYY-MM-DD")
+        read = read_record(record, resources, self._reader, day=on)
+        if not read:
+            raise Problem(422, "no_rows", f"there is no {self._contract.words.row} of {on} in it")
+        row = self._contract.feed.row
+        return [Asked(each.read.row[row] if each.read.row else None, each.read) for each in read]
+
+    def answers(self, rows: Iterable[Asked], snapshot: Snapshot, request: Request) -> Iterator[Answered]:
+        """Answer rows one after the other, all by one snapshot."""
+        for row in rows:
+            yield self._answer(row, snapshot, request)
+
+    def _today(self) -> str:
+        return datetime.now(self._zone).date().isoformat()
+
+    def _answer(self, asked: Asked, snapshot: Snapshot, request: Request) -> Answered:
+        feed, read = self._contract.feed, asked.read
         if read.row is None:
-            return Answered(Answer(values.get(feed.row), REFUSED, faults=read.faults), ())
+            return Answered(Answer(asked.number, REFUSED, faults=read.faults), ())
         row = dict(read.row)
         key = pseudonym_of(row.pop(feed.entity), self._key, purpose=self._contract.words.entity)
         entity = snapshot.identities.kept.get(key, key)
-        asked = {**row, "entity_key": entity}
+        known_by = {**row, "entity_key": entity}
         answer, lines = None, []
         for arm, version in self._versions(snapshot, entity):
             if arm == FALLBACK and answer is not None and answer.status != FAILED:
                 continue
             began = time.perf_counter()
-            found = self._scored(asked, version, snapshot, request)
+            found = self._scored(known_by, version, snapshot, request)
             spent = (time.perf_counter() - began) * 1000
             lines.append({**self._line(found, version, snapshot, request, spent), feed.row: row[feed.row],
                           feed.day: row[feed.day], "entity_key": key, "arm": arm})  # fmt: skip
@@ -162,3 +212,13 @@ class Answering:
             "identities_event": read.identities.event,
             "client": request.client,
         }
+
+
+def _day(given: object, today: str) -> str | None:
+    """Return the day that a row is of, today where none is given; None where it is no day."""
+    if given is None or given == "":
+        return today
+    try:
+        return str(given) if date.fromisoformat(str(given)).isoformat() == given else None
+    except ValueError:
+        return None

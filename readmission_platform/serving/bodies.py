@@ -56,14 +56,14 @@ def rows_of(body: Mapping[str, Any], config: ServingConfig) -> list[Mapping[str,
     for name in _KEYS - {"rows"}:
         if not isinstance(body.get(name, True), bool):
             raise Problem(422, "no_rows", f"{name} is true or false")
-    return checked(rows, config)
-
-
-def checked(rows: list[Mapping[str, Any]], config: ServingConfig) -> list[Mapping[str, Any]]:
-    """Return rows if they are not too many; raises ``Problem`` (422)."""
-    if len(rows) > config.most_rows:
-        raise Problem(422, "too_many_rows", f"more than {config.most_rows} rows; send them in parts")
+    check_number(len(rows), config)
     return rows
+
+
+def check_number(rows: int, config: ServingConfig) -> None:
+    """Raise ``Problem`` (422) when these are too many rows."""
+    if rows > config.most_rows:
+        raise Problem(422, "too_many_rows", f"more than {config.most_rows} rows; send them in parts")
 
 
 def shown(answer: Answer, row: str, *, contributions: bool) -> dict[str, Any]:

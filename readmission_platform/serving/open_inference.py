@@ -16,7 +16,7 @@ from readmission_platform import __version__
 from readmission_platform.intake.contract import RowContract
 from readmission_platform.serving import bodies
 from readmission_platform.serving.answering import Answer
-from readmission_platform.serving.answering import Request as Asked
+from readmission_platform.serving.answering import Request as Asking
 from readmission_platform.serving.documentation import ERRORS
 from readmission_platform.serving.problems import JsonResponse, Problem
 from readmission_platform.serving.routes import ModelName, Reading, Scoring, answers_of, service_of
@@ -63,13 +63,15 @@ def open_inference_routes() -> APIRouter:
     @router.post("/models/{model}/infer", summary="Inference", openapi_extra=_INFER)
     async def infer(request: Request, model: ModelName, client: Scoring) -> Response:
         service = service_of(request)
-        feed = service.model(model).follower.workspace.contract.feed
+        served = service.model(model)
         body = bodies.parsed(await request.body(), service.config)
         number = str(body.get("id") or request.state.request_id)
-        rows = bodies.checked(rows_of(body, feed), service.config)
+        rows = rows_of(body)
+        bodies.check_number(len(rows), service.config)
         parameters = body.get("parameters")
         explain = isinstance(parameters, Mapping) and parameters.get("explain") is True
-        found = await answers_of(service, model, rows, Asked(request.state.request_id, client.name, explain))
+        asking = Asking(request.state.request_id, client.name, explain)
+        found = await answers_of(service, model, served.answering.read(rows), asking)
         request.state.noted = {**request.state.noted, "model": model, "rows": len(rows)}
         if all(answer.status == "refused" for answer in found):
             codes = sorted({f"{fault.column}: {fault.code}" for answer in found for fault in answer.faults})
@@ -85,7 +87,7 @@ def open_inference_routes() -> APIRouter:
     return router
 
 
-def rows_of(body: Mapping[str, Any], feed: RowContract) -> list[Mapping[str, Any]]:
+def rows_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the rows that input tensors hold, column by column.
 
     Raises

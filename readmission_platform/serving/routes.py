@@ -5,15 +5,15 @@ What belongs here: from a request to a response, and what the documentation says
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from readmission_platform.serving import bodies
-from readmission_platform.serving.answering import Answer
-from readmission_platform.serving.answering import Request as Asked
+from readmission_platform.serving.answering import Answer, Asked
+from readmission_platform.serving.answering import Request as Asking
 from readmission_platform.serving.documentation import ERRORS, score_documentation
 from readmission_platform.serving.problems import JsonResponse, Problem
 from readmission_platform.serving.service import ServedModel, Service
@@ -23,6 +23,7 @@ from readmission_platform.serving.tokens import Client, Scope
 _TURN = 4
 _bearer = HTTPBearer(auto_error=False, description="A token of `readmission tokens create`.")
 ModelName = Annotated[str, Path(description="Name of a model that is served.")]
+Day = Annotated[str | None, Query(description="Of a FHIR bundle: the day of discharge; default: today.")]
 
 
 def service_of(request: Request) -> Service:
@@ -54,12 +55,12 @@ Reading = Annotated[Client, Depends(needs("read"))]
 Administering = Annotated[Client, Depends(needs("admin"))]
 
 
-async def answers_of(service: Service, name: str, rows: list[Any], asked: Asked) -> list[Answer]:
+async def answers_of(service: Service, name: str, rows: Sequence[Asked], asking: Asking) -> list[Answer]:
     """Answer rows of one model; each answer is on disk before this returns."""
     served = service.model(name)
     snapshot, found = served.snapshot(), []
     lines: list[Any] = []
-    for place, answered in enumerate(served.answering.answers(rows, snapshot, asked), start=1):
+    for place, answered in enumerate(served.answering.answers(rows, snapshot, asking), start=1):
         found.append(answered.answer)
         lines += answered.lines
         service.count(name, answered.answer, answered.lines)
@@ -101,21 +102,20 @@ def routes(service: Service) -> APIRouter:
     @router.post(
         "/models/{model}/score", summary="Score rows", tags=["scoring"], openapi_extra=score_documentation(service)
     )
-    async def score(request: Request, model: ModelName, client: Scoring) -> Response:
+    async def score(request: Request, model: ModelName, client: Scoring, day: Day = None) -> Response:
         here = service_of(request)
         served = here.model(model)
         body = bodies.parsed(await request.body(), here.config)
         number = request.state.request_id
         explain, contributions = bool(body.get("explain", True)), bool(body.get("contributions", False))
-        refused: list[Answer] = []
-        if "resourceType" in body:
-            rows, refused = served.answering.rows_of_bundle(body)
-            explain = True
-            rows = bodies.checked(rows, here.config)
+        record = served.answering.record_format(body)
+        if record is not None:
+            rows = served.answering.read_record(body, record, day)
         else:
-            rows = bodies.rows_of(body, here.config)
-        asked = Asked(number, client.name, explain)
-        found = [*await answers_of(here, model, rows, asked), *refused]
+            rows = served.answering.read(bodies.rows_of(body, here.config))
+        bodies.check_number(len(rows), here.config)
+        asking = Asking(number, client.name, explain)
+        found = await answers_of(here, model, rows, asking)
         request.state.noted = {**request.state.noted, "model": model, "rows": len(rows)}
         key = served.follower.workspace.contract.row
         results = [bodies.shown(answer, key, contributions=contributions) for answer in found]

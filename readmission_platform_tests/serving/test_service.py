@@ -15,6 +15,7 @@ from readmission_platform.models.probes import example_row
 from readmission_platform.serving.journal import ship
 from readmission_platform.storage.tables import PREDICTIONS, SERVED
 from readmission_platform_tests.serving.conftest import Served, delivered_rows
+from readmission_platform_tests.support.fhir import bundle, resources_of
 from readmission_platform_tests.support.homes import MODEL
 
 SCORE = f"/v1/models/{MODEL}/score"
@@ -189,6 +190,31 @@ def test_nothing_that_was_sent_comes_back_in_an_error_or_gets_into_the_log(
     assert answer.status_code in {200, 422}
     assert SECRET not in answer.text
     assert SECRET not in logged.text
+
+
+def test_a_fhir_bundle_is_answered_as_its_rows(served: Served, rows: list[dict[str, Any]]) -> None:
+    day = rows[-1]["discharge_date"]
+    cells = pd.DataFrame([row for row in rows if row["discharge_date"] == day][:5], dtype=object)
+    record = bundle(resources_of(cells.drop(columns="discharge_date").replace("?", None), day))
+    answer = served.client.post(f"{SCORE}?day={day}", json=record, headers=served.headers("score"))
+    assert answer.status_code == 200, answer.text
+    expected = {each["encounter_id"]: each.get("risk") for each in served.score(cells.to_dict("records"))}
+    assert {each["encounter_id"]: each.get("risk") for each in answer.json()["results"]} == expected
+
+
+@pytest.mark.parametrize("day", ["2000-01-01", "tomorrow"])
+def test_a_bundle_without_a_discharge_of_the_day_is_refused(
+    served: Served, rows: list[dict[str, Any]], day: str
+) -> None:
+    cells = pd.DataFrame(rows[-1:], dtype=object).drop(columns="discharge_date").replace("?", None)
+    record = bundle(resources_of(cells, rows[-1]["discharge_date"]))
+    assert served.client.post(f"{SCORE}?day={day}", json=record, headers=served.headers("score")).status_code == 422
+
+
+@pytest.mark.parametrize("day", ["tomorrow", "2026-02-30", 20260101, "20260101", ["2026-01-01"]])
+def test_a_row_of_a_day_that_is_none_is_refused(served: Served, rows: list[dict[str, Any]], day: object) -> None:
+    answers = served.score([rows[0], {**rows[1], "discharge_date": day}])
+    assert [each["status"] for each in answers] == ["scored", "refused"]
 
 
 def test_the_log_has_a_line_a_request_with_its_number_and_client(
