@@ -11,12 +11,14 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp
 
 from readmission_platform import __version__
 from readmission_platform.config.environment import settings
 from readmission_platform.foundation.memory import share_heaps
 from readmission_platform.serving.connection import ImpatientProtocol
+from readmission_platform.serving.documentation import complete, page
 from readmission_platform.serving.guard import Guard
 from readmission_platform.serving.logs import log_to_stderr
 from readmission_platform.serving.open_inference import open_inference_routes
@@ -53,13 +55,20 @@ def make_app(service: Service) -> ASGIApp:
         description="Calibrated risks with reasons, by the version of each model that the ledger has in production. "
         "The answer for a row is the one that the daily list would give it.",
         lifespan=life,
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
     )
     app.state.service = service
     for router in (open_routes(), routes(service), metrics_route(), open_inference_routes()):
         app.include_router(router)
+    described = complete(app.openapi(), service)
+    shown = page(described, service)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(shown)
+
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_problem)
     return Guard(app, config=service.config, metrics=service.metrics)

@@ -4,7 +4,10 @@ What belongs here: descriptions. What does not: checking bodies, which is done b
 ``intake.single``): no second set of rules that could differ from those of files.
 """
 
+import json
 from typing import Any
+
+from jinja2 import Environment, PackageLoader
 
 from readmission_platform.intake.contract import RowContract
 from readmission_platform.models.probes import example_row
@@ -79,6 +82,44 @@ def score_documentation(service: Service) -> dict[str, Any]:
                     "content": {"application/json": {"schema": _answer_schema()}}},
         },
     }  # fmt: skip
+
+
+def complete(document: dict[str, Any], service: Service) -> dict[str, Any]:
+    """Return the OpenAPI document with the names of the models that are served wherever one is asked for."""
+    for methods in document["paths"].values():
+        for route in methods.values():
+            for parameter in route.get("parameters", []):
+                if parameter["name"] == "model":
+                    parameter["schema"]["enum"] = list(service.models)
+    return document
+
+
+def page(document: dict[str, Any], service: Service) -> str:
+    """Return the documentation as a page that needs nothing from elsewhere: a hospital's network may end at its walls."""
+    environment = Environment(loader=PackageLoader("readmission_platform.serving", "."), autoescape=True)
+    models = []
+    for name, served in service.models.items():
+        contract = served.follower.workspace.contract
+        feed = contract.feed
+        columns = [
+            {"name": each, "values": _values(feed, each), "optional": feed.may_miss(each)} for each in feed.columns
+        ]
+        columns.append({"name": feed.day, "values": "YYYY-MM-DD; default: today, at the hospital", "optional": True})
+        models.append({"name": name, "title": contract.words.title, "purpose": contract.purpose, "columns": columns,
+                       "example": json.dumps({"rows": [example_row(contract)]})})  # fmt: skip
+    return environment.get_template("page.html.jinja").render(document=document, models=models)
+
+
+def _values(feed: RowContract, name: str) -> str:
+    if name in feed.whole_numbers:
+        low, high = feed.whole_numbers[name]
+        return f"whole number, {low:,} to {high:,}"
+    if name in feed.numbers:
+        lowest, highest = feed.numbers[name]
+        return f"number, {lowest:g} to {highest:g}"
+    if name in feed.vocabularies:
+        return ", ".join(feed.vocabularies[name])
+    return "code" if name in feed.patterns else "text"
 
 
 def row_schema(feed: RowContract, *, title: str) -> dict[str, Any]:

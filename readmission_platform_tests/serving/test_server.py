@@ -324,6 +324,19 @@ def _burst(server: Server, bodies: list[bytes]) -> None:
         assert answer.status in {200, 400, 422}, (answer.status, body)
 
 
+def test_what_the_documentation_allows_is_answered_and_the_rest_is_refused_as_it_says(
+    home: Home, tmp_path: Path
+) -> None:
+    """Schemathesis makes requests out of the OpenAPI document, good ones and bad ones, and holds answers against it."""
+    with running(home, tmp_path / "log") as server:
+        address, token = f"http://127.0.0.1:{server.port}/openapi.json", f"Authorization: Bearer {server.token}"
+        done = home.shell("schemathesis", "run", address, "-H", token, "--max-examples", "30", "--checks", "all",
+                          "--no-color")  # fmt: skip
+        assert done.code == 0, done.out[-5000:]
+        assert server.ask("/readyz")[0] == 200
+    assert '"level": "error"' not in (tmp_path / "log").read_text(encoding="utf-8")
+
+
 def test_what_is_no_http_at_all_harms_nobody(home: Home, rows: list[dict[str, Any]], tmp_path: Path) -> None:
     draw = random.Random(2)
     with running(home, tmp_path / "log") as server, load(server, rows, clients=2) as asking:
