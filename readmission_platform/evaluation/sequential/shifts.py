@@ -24,6 +24,7 @@ _FIRST: Final = 10
 _FIRST_QUANTILE: Final = 64
 # Shifts beyond so many standard deviations are reported as that.
 _WIDEST: Final = 50.0
+_EXACT: Final = 1e-3
 
 
 def scale_before(control: FloatArray, candidate: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -84,7 +85,7 @@ def shift_interval(control: FloatArray, candidate: FloatArray, *, alpha: float) 
             logs = sign_evidence(differences - shift)
             return bool(logs.size and logs[-1] >= math.log(2 / alpha))
 
-        return last_ruled_out(ruled_out, -_WIDEST, _WIDEST)
+        return last_ruled_out(ruled_out, -_WIDEST, _WIDEST, within=_EXACT)
 
     return lower(moved), -lower(-moved)
 
