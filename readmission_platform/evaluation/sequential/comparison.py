@@ -31,6 +31,12 @@ from readmission_platform.evaluation.sequential.shifts import quantile_interval,
 
 # Below a microsecond a clock measures nothing, and 0 has no logarithm.
 _SHORTEST_MS = 1e-3
+_WORDS: Final[dict[InOrder, str]] = {
+    "failed": "failed",
+    "failed_ceiling": "failed",
+    "withheld": "were withheld",
+    "withheld_ceiling": "were withheld",
+}
 _LATENCIES: Final[tuple[Test, ...]] = ("latency", "latency_tail", "latency_ceiling")
 
 
@@ -78,6 +84,11 @@ def _verdict(log: float, alpha: float, *, ready: bool, limits: SequentialLimits,
     return "fine" if limits.proof == "samples" or proven else "inconclusive"
 
 
+def _half(pairs: int, limits: SequentialLimits) -> bool:
+    """Tell whether enough of the requests have what a test needs: some fail or are withheld."""
+    return 2 * pairs >= limits.min_samples
+
+
 def _shares(control: ArmCounts, candidate: ArmCounts, limits: SequentialLimits, ready: bool) -> Iterator[Finding]:
     failed = candidate.failed, control.failed
     withheld = candidate.withheld, control.withheld
@@ -99,8 +110,8 @@ def _difference(
     within = high <= margin and (name == "failed" or low >= -margin)
     verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=within)
     words = (
-        f"{candidate.mean():.1%} of the candidate's requests {name}, {control.mean():.1%} of the control arm's; "
-        f"difference {low:+.1%} to {high:+.1%}: {verdict}."
+        f"{candidate.mean():.1%} of the candidate's requests {_WORDS[name]}, {control.mean():.1%} of the control "
+        f"arm's; difference {low:+.1%} to {high:+.1%}: {verdict}."
     )
     return Finding(name, evidence_of(log), alpha, float(differences.mean()), low, high, len(control), len(candidate),
                    verdict, words)  # fmt: skip
@@ -115,10 +126,9 @@ def _ceiling(
     log = highest(running_evidence(name, flags, flags, limits))
     low, high = share_interval(int(flags.sum()), len(flags), alpha=alpha)
     verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=high <= allowed)
-    what = name.removesuffix("_ceiling")
     words = (
-        f"{flags.mean():.1%} of the candidate's requests {what} ({low:.1%} to {high:.1%}), at most {allowed:.1%} "
-        f"allowed: {verdict}."
+        f"{flags.mean():.1%} of the candidate's requests {_WORDS[name]} ({low:.1%} to {high:.1%}), at most "
+        f"{allowed:.1%} allowed: {verdict}."
     )
     return Finding(name, evidence_of(log), alpha, float(flags.mean()), low, high, n_control, len(flags), verdict,
                    words)  # fmt: skip
@@ -130,6 +140,7 @@ def _latencies(control: ArmCounts, candidate: ArmCounts, limits: SequentialLimit
     if not pairs:
         yield from (_nothing(name, limits.alpha_of(name), theirs, ours) for name in _LATENCIES)
         return
+    ready = ready and _half(pairs, limits)
     yield _slower(theirs, ours, limits, ready)
     yield _tail(theirs, ours, limits, ready)
     yield _latency_ceiling(theirs, ours, limits, ready)
@@ -190,7 +201,7 @@ def _scores(control: ArmCounts, candidate: ArmCounts, limits: SequentialLimits, 
     deviation = math.sqrt((float(np.var(ours)) + float(np.var(theirs))) / 2)
     shift = float(ours.mean() - theirs.mean()) / deviation if deviation > 0 else 0.0
     within = -limits.score_shift <= low and high <= limits.score_shift
-    verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=within)
+    verdict = _verdict(log, alpha, ready=ready and _half(pairs, limits), limits=limits, proven=within)
     words = (
         f"The candidate's risks lie {shift:+.2f} standard deviations from the control arm's ({low:+.2f} to {high:+.2f})"
         f", {limits.score_tolerance:g} either way allowed: {verdict}."

@@ -17,7 +17,21 @@ from readmission_platform.evaluation.sequential.findings import (
     UnusableSample,
 )
 
-LIMITS = SequentialLimits(min_samples=400)
+LIMITS = SequentialLimits(
+    alpha=0.05,
+    min_samples=400,
+    error_margin=0.02,
+    error_ceiling=0.05,
+    withheld_margin=0.04,
+    withheld_ceiling=0.2,
+    latency_tolerance=0.1,
+    latency_quantile=0.99,
+    latency_margin_ms=5.0,
+    latency_ceiling_ms=100.0,
+    score_tolerance=0.05,
+    score_shift=0.3,
+    proof="samples",
+)
 CATEGORIES = (0.5, 0.3, 0.2)
 
 
@@ -124,10 +138,18 @@ def test_a_margin_has_to_be_ruled_out_where_the_plan_asks_for_that():
     assert compare(control, candidate, wide).verdict == "fine"
 
 
-def test_requests_without_a_score_leave_the_scores_open():
+@pytest.mark.parametrize(("scored", "verdict"), [(0, "inconclusive"), (199, "inconclusive"), (200, "fine")])
+def test_too_few_scores_leave_the_scores_open(scored: int, verdict: str):
     control, candidate = arm(500, seed=13), arm(500, seed=14)
-    comparison = compare(control, replace(candidate, risks=np.empty(0)), LIMITS)
-    assert found(comparison, "scores").verdict == comparison.verdict == "inconclusive"
+    comparison = compare(control, replace(candidate, risks=candidate.risks[:scored]), LIMITS)
+    assert found(comparison, "scores").verdict == comparison.verdict == verdict
+
+
+@pytest.mark.parametrize(("timed", "verdict"), [(0, "inconclusive"), (199, "inconclusive"), (200, "fine")])
+def test_too_few_latencies_leave_the_latency_open(timed: int, verdict: str):
+    control, candidate = arm(500, seed=13), arm(500, seed=14)
+    comparison = compare(replace(control, latencies_ms=control.latencies_ms[:timed]), candidate, LIMITS)
+    assert found(comparison, "latency_tail").verdict == comparison.verdict == verdict
 
 
 @settings(max_examples=15, deadline=None)
@@ -213,7 +235,7 @@ def test_arms_with_other_columns_or_categories_are_refused():
 )  # fmt: skip
 def test_limits_that_make_no_sense_are_refused(limits: dict):
     with pytest.raises(ValueError, match=r"between|least|above"):
-        SequentialLimits(**limits)
+        replace(LIMITS, **limits)
 
 
 def test_a_latency_of_nothing_is_a_latency():
