@@ -54,6 +54,21 @@ def test_discharges_of_a_stream_get_one_by_one_what_they_get_together(small_stud
     assert rows_differ(CONTRACT, small_study.fitted.model, compiled, rows, known) == 0
 
 
+def test_rows_of_the_source_that_have_no_day_are_answered_as_in_training(small_study: SmallStudy, compiled: RowScorer):
+    rows = small_study.development
+    last = rows[~rows["entity_key"].duplicated(keep="last") & rows["entity_key"].duplicated()].tail(200)
+    asked = last.drop(columns=["readmitted", "readmitted_30d"])
+    inputs = small_study.inputs.loc[last.index]
+    assert (inputs["prior_encounters"] > 0).all()
+    found = [each.risk for each in answers(CONTRACT, compiled, asked, rows)]
+    risk = CONTRACT.estimator.score(small_study.fitted.model, inputs)
+    because = CONTRACT.estimator.unsound(small_study.fitted.model, inputs, risk)
+    assert found == [None if why else each for each, why in zip(risk.tolist(), because, strict=True)]
+    assert rows_differ(CONTRACT, small_study.fitted.model, compiled, asked, rows) == 0
+    artifact = ArtifactRowScorer(CONTRACT, small_study.fitted.model)
+    assert rows_differ(CONTRACT, small_study.fitted.model, artifact, asked.head(5), rows) == 0
+
+
 def test_a_version_recalibrated_to_certainty_is_explained_alike(small_study: SmallStudy):
     model = small_study.fitted.model.further(30.0, 70.0)
     rows, known = random_rows(CONTRACT, count=300, seed=5)
