@@ -24,6 +24,9 @@ UNUSUAL = "unusual_days"
 OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE = "outcome_accounting", "quarantined_outcomes"
 OUTCOME_FILES, OUTCOME_CORRECTIONS = "outcome_files", "corrected_outcomes"
 
+# By these, and by the key of a row, rows are looked for among all days.
+SOUGHT = ("file_digest", "first_taken_in", "found_at", "model_version", "problem", "version")
+
 # What scoring the same day again changes although every score stays the same.
 CIRCUMSTANCES = ["run_id", "scored_at", "delivered_version", "cohort_version", "outcomes_version", "identities_event"]
 
@@ -32,7 +35,7 @@ class ModelLake(Lake):
     """The tables of one model, and the names of its key columns."""
 
     def __init__(self, root: Path, contract: ModelContract) -> None:
-        super().__init__(root)
+        super().__init__(root, sought=[contract.row, *SOUGHT])
         self.contract = contract
 
     @property

@@ -127,11 +127,11 @@ def days_with_lists(lake: ModelLake, days: Sequence[str]) -> set[str]:
     """Return those of the days that have predictions."""
     if not lake.exists(PREDICTIONS):
         return set()
-    return set(lake.read(PREDICTIONS, columns=[lake.day], where={lake.day: list(days)})[lake.day].astype(str))
+    return lake.partitions(PREDICTIONS).intersection(days)
 
 
 def scored_days(lake: ModelLake) -> list[str]:
     """Return the days that have predictions, in order."""
     if not lake.exists(PREDICTIONS):
         return []
-    return sorted(set(lake.read(PREDICTIONS, columns=[lake.day])[lake.day].astype(str)))
+    return sorted(lake.partitions(PREDICTIONS))
