@@ -102,9 +102,9 @@ def page(document: dict[str, Any], service: Service) -> str:
         contract = served.follower.workspace.contract
         feed = contract.feed
         columns = [
-            {"name": each, "values": _values(feed, each), "optional": feed.may_miss(each)} for each in feed.columns
+            {"name": each, "meaning": _values(feed, each), "optional": feed.may_miss(each)} for each in feed.columns
         ]
-        columns.append({"name": feed.day, "values": "YYYY-MM-DD; default: today, at the hospital", "optional": True})
+        columns.append({"name": feed.day, "meaning": "YYYY-MM-DD; default: today, at the hospital", "optional": True})
         models.append({"name": name, "title": contract.words.title, "purpose": contract.purpose, "columns": columns,
                        "example": json.dumps({"rows": [example_row(contract)]})})  # fmt: skip
     return environment.get_template("page.html.jinja").render(document=document, models=models)
@@ -125,7 +125,11 @@ def _values(feed: RowContract, name: str) -> str:
 def row_schema(feed: RowContract, *, title: str) -> dict[str, Any]:
     """Return the JSON schema of a row: its columns, types, ranges and lists. Other spellings are read too."""
     properties = {name: _column(feed, name) for name in feed.columns}
-    properties[feed.day] = {"type": "string", "format": "date", "description": "Default: today, at the hospital."}
+    properties[feed.day] = {
+        "type": ["string", "null"],
+        "pattern": r"^(\d{4}-\d{2}-\d{2})?$",
+        "description": "YYYY-MM-DD; default: today, at the hospital.",
+    }
     return {"type": "object", "title": title, "required": list(feed.required), "properties": properties}
 
 

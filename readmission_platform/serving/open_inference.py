@@ -21,6 +21,7 @@ from readmission_platform.serving.documentation import ERRORS
 from readmission_platform.serving.problems import JsonResponse, Problem
 from readmission_platform.serving.routes import ModelName, Reading, Scoring, answers_of, service_of
 
+_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready."}}
 _TYPES = frozenset({"BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP32", "FP64",
                     "BYTES"})  # fmt: skip
 
@@ -37,12 +38,12 @@ def open_inference_routes() -> APIRouter:
     async def live() -> Response:
         return JsonResponse({"live": True})
 
-    @router.get("/health/ready", summary="Server ready")
+    @router.get("/health/ready", summary="Server ready", responses=_NOT_READY)
     async def ready(request: Request) -> Response:
         is_ready = service_of(request).state()["ready"]
         return JsonResponse({"ready": is_ready}, status_code=200 if is_ready else 503)
 
-    @router.get("/models/{model}/ready", summary="Model ready")
+    @router.get("/models/{model}/ready", summary="Model ready", responses=_NOT_READY)
     async def model_ready(request: Request, model: ModelName, client: Reading) -> Response:
         snapshot = service_of(request).model(model).follower.snapshot
         return JsonResponse({"name": model, "ready": snapshot is not None}, status_code=200 if snapshot else 503)
