@@ -173,3 +173,17 @@ def test_a_header_that_says_something_else_is_refused(said: str, instead: str) -
 def test_noise_is_no_compiled_model(noise: bytes) -> None:
     with pytest.raises(ValueError, match="the compiled model"):
         load(noise)
+
+
+_SOUND = dump(compiled(boosting(categorical=CATEGORICAL)))
+
+
+@settings(max_examples=200)
+@given(place=st.integers(0, len(_SOUND) - 1), byte=st.integers(0, 255))
+def test_a_model_with_a_damaged_byte_is_refused_or_still_answers(place: int, byte: int) -> None:
+    damaged = _SOUND[:place] + bytes([byte]) + _SOUND[place + 1 :]
+    try:
+        alone = RowTrees(load(damaged))
+    except ValueError:
+        return
+    alone.log_odds(alone.goes_left([1.0, 2.0, np.nan, 4.0, 5.0]))
