@@ -166,6 +166,10 @@ rollout-power: setup ## do roll-outs take back what is worse, and nothing else? 
 bench-day: setup ## time and memory of a day, its monitoring run, and a year filled at once
 	$(BIN)/python -m readmission_platform_tests.benchmarks.daily_operation $(WITH_ARCHIVE)
 
+.PHONY: bench-serving
+bench-serving: setup ## the service beside MLflow's server, BentoML's and a plain one (half an hour; SECONDS=60); JSON=1
+	@$(BIN)/python -m readmission_platform_tests.benchmarks.serving_speed --bento $(if $(SECONDS),--seconds $(SECONDS)) $(if $(JSON),--json)
+
 .PHONY: model-development
 model-development: setup ## what was tried for the readmission model, each variant against the shipped recipe (half an hour)
 	$(BIN)/python -m readmission_platform_tests.benchmarks.model_development $(WITH_ARCHIVE)

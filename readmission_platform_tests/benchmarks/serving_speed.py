@@ -22,7 +22,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,12 +76,15 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--seconds", type=float, default=60, help="of each loop")
     asked.add_argument("--rounds", type=int, default=1)
-    asked.add_argument("--bento", action="store_true", help="install BentoML into a folder of its own, and measure it")
+    asked.add_argument("--bento", nargs="?", const="new", metavar="PYTHON",
+                       help="measure BentoML too: of an environment, or installed for this")  # fmt: skip
     asked.add_argument("--json", action="store_true")
     given = asked.parse_args()
     with tempfile.TemporaryDirectory(prefix="serving-") as folder:
         home = Path(os.environ.get("READMISSION_HOME") or _lived(Path(folder) / "home"))
-        bento = bento_environment(Path(folder) / "bento") if given.bento else None
+        bento = Path(given.bento) if given.bento else None
+        if given.bento == "new":
+            bento = bento_environment(Path(folder) / "bento")
         found = measured(home, seconds=given.seconds, rounds=given.rounds, bento=bento)
     mlflow = next((each for each in found if each.name == "MLflow"), None)
     if given.json:
@@ -139,13 +142,12 @@ def _rows(workspace: Workspace, cohort: int) -> tuple[list[dict[str, Any]], Any]
     contract, lake = workspace.contract, workspace.lake
     delivered = lake.read(lake.names.delivered).head(ROWS)
     inputs = contract.data.inputs_of(delivered, known_rows(lake, delivered, InputVersions.newest(lake, cohort)))
-    rows = [{**row, contract.feed.entity: 1_000_000_000 + place} for place, row in enumerate(plain(delivered))]
-    known = {*contract.feed.columns, contract.day}
-    return [{name: _sent(value) for name, value in row.items() if name in known} for row in rows], inputs
-
-
-def _sent(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
+    landed = {}
+    for day in sorted(set(delivered[contract.day])):
+        for file in workspace.landing.read_day(day):
+            rows = plain(file.cells) if file.cells is not None else []
+            landed |= {row[contract.row]: {**row, contract.day: day} for row in rows}
+    return [landed[str(number)] for number in delivered[contract.row]], inputs
 
 
 @contextmanager
@@ -177,12 +179,13 @@ def _running(command: list[str], environment: dict[str, str], into: Measured, re
             into.ready_seconds.append(round(time.perf_counter() - began, 2))
             yield server.pid
         finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(server.pid, signal.SIGKILL)
-                server.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGTERM)
+                try:
+                    server.wait(20)
+                except subprocess.TimeoutExpired:
+                    os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
 
 
 def _asks(path: str, body: dict[str, Any] | None) -> bool:
@@ -209,25 +212,33 @@ def _megabytes(pid: int) -> float:
 
 
 def _lived(home: Path) -> Path:
-    subprocess.run([READMISSION, "run", "--model", MODEL, "--encounters", "14000", "--seed", "21", "--json"],
-                   env={**os.environ, "READMISSION_HOME": str(home)}, check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+    command = [READMISSION, "run", "--model", MODEL, "--encounters", "14000", "--seed", "21", "--json"]
+    environment = {**os.environ, "READMISSION_HOME": str(home)}
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     return home
 
 
+_SHOWN = ("p50_ms", "p95_ms", "p99_ms", "inside_p50_ms", "inside_p99_ms")
+
+
 def _table(found: list[Measured], mlflow: Measured | None) -> Table:
-    table = Table("server", "clients", "requests/s", "to MLflow", "p50 ms", "p95 ms", "p99 ms", "inside p50", "inside p99",
-                  "failed", "ready s", "MB")  # fmt: skip
+    table = Table("server", "clients", "requests/s", "to MLflow", "p50 ms", "p95 ms", "p99 ms", "inside p50",
+                  "inside p99", "failed", "ready s", "MB")  # fmt: skip
     for each in found:
         for clients in each.loops:
             rate, base = (one.median(clients, "requests_per_second") if one else None for one in (each, mlflow))
-            figures = [
-                each.median(clients, name) for name in ("p50_ms", "p95_ms", "p99_ms", "inside_p50_ms", "inside_p99_ms")
-            ]
+            figures = [each.median(clients, name) for name in _SHOWN]
             failed = sum(loop["failed"] for loop in each.loops[clients])
-            table.add_row(each.name, str(clients), f"{rate:.0f}", f"{rate / base:.1f}" if rate and base else "",
-                          *(f"{figure:.2f}" if figure is not None else "" for figure in figures), str(failed),
-                          f"{statistics.median(each.ready_seconds):.1f}",
-                          f"{statistics.median(each.megabytes):.0f}")  # fmt: skip
+            table.add_row(
+                each.name,
+                str(clients),
+                f"{rate:.0f}",
+                f"{rate / base:.1f}" if rate and base else "",
+                *(f"{figure:.2f}" if figure is not None else "" for figure in figures),
+                str(failed),
+                f"{statistics.median(each.ready_seconds):.1f}",
+                f"{statistics.median(each.megabytes):.0f}",
+            )
     return table
 
 
