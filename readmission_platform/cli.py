@@ -23,6 +23,7 @@ from readmission_platform.commands.versions import (
     card,
     dossier,
     evidence,
+    manifests,
     promotion,
     recalibration,
     recovery,
@@ -124,6 +125,10 @@ tokens.command("create")(services.create)
 tokens.command("list")(services.list_tokens)
 tokens.command("revoke")(services.revoke)
 app.add_typer(tokens, name="tokens")
+
+rollout = typer.Typer(help="Rolling a version out beside the one in production.", no_args_is_help=True)
+rollout.command("manifests")(with_model(manifests.manifests))
+app.add_typer(rollout, name="rollout")
 
 audit = typer.Typer(help="The ledger's integrity, for the auditor.", no_args_is_help=True)
 audit.command("export-head")(auditing.export_head)
