@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 from dagster import StringSource
@@ -21,7 +21,7 @@ from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from sqlalchemy.pool import NullPool
 
@@ -49,10 +49,36 @@ class _Engines:
             return engine
 
 
+def _is_made(engine: sa.Engine) -> bool:
+    """Tell whether a database has all its tables: Dagster writes its revision last, and asks only whether it has one.
+
+    Dagster itself reads the ninety scripts of its migrations for that, once for each database.
+    """
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return False
+        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).first() is not None
+
+
+def _there(folder: str, name: str) -> str | None:
+    """Return the address of a database that is there with all its tables, None where it is not."""
+    url = create_db_conn_string(folder, name)
+    if not (Path(folder) / f"{name}.db").exists():
+        return None
+    engine = sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+    return url if _is_made(engine) else None
+
+
 class _Runs(SqliteRunStorage):
     def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines = _Engines()
         super().__init__(conn_string, inst_data)
+
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
+        """Return the storage below a folder, made if it is not there."""
+        there = _there(base_dir, "runs")
+        return cls(there, inst_data) if there else super().from_local(base_dir, inst_data)
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
@@ -70,6 +96,12 @@ class _Schedules(SqliteScheduleStorage):
         with self._engines.of(self._conn_string).begin() as connection:
             yield connection
 
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> SqliteScheduleStorage:
+        """Return the storage below a folder, made if it is not there."""
+        there = _there(base_dir, "schedules")
+        return cls(there, inst_data) if there else super().from_local(base_dir, inst_data)
+
 
 class _Events(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -84,7 +116,8 @@ class _Events(SqliteEventLogStorage):
         with self._db_lock:
             engine = self._engines.of(self.conn_string_for_shard(shard))
             if shard not in self._initialized_dbs:
-                self._initdb(engine)
+                if not _is_made(engine):
+                    self._initdb(engine)
                 self._initialized_dbs.add(shard)
             with engine.begin() as connection:
                 yield connection
