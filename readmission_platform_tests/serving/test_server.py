@@ -25,7 +25,7 @@ from readmission_platform.serving.journal import ship
 from readmission_platform.storage.tables import SERVED
 from readmission_platform_tests.serving.conftest import altered, delivered_rows
 from readmission_platform_tests.support.homes import MODEL, Home
-from readmission_platform_tests.support.served import SCORE, Load, Server, load, running, wait_until
+from readmission_platform_tests.support.running_service import SCORE, Load, Server, load, running, wait_until
 
 pytestmark = pytest.mark.slow
 
