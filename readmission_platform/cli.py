@@ -27,6 +27,7 @@ from readmission_platform.commands.versions import (
     recovery,
     reproduce,
     review,
+    rollouts,
     training,
 )
 from readmission_platform.foundation.errors import GovernanceError, Refused, Unavailable, problem_of_disk
@@ -116,6 +117,18 @@ drifting.command("judge")(with_model(drift.judge))
 drifting.command("accept")(with_model(drift.accept))
 drifting.command("withdraw")(with_model(drift.withdraw))
 app.add_typer(drifting, name="drift")
+
+rollout = typer.Typer(
+    help="A new version beside the one in production, step by step; it is taken back when it is worse.",
+    no_args_is_help=True,
+)
+rollout.command("start")(with_model(rollouts.start))
+rollout.command("status")(with_model(rollouts.status))
+rollout.command("pause")(with_model(rollouts.pause))
+rollout.command("resume")(with_model(rollouts.resume))
+rollout.command("abort")(with_model(rollouts.abort))
+rollout.command("promote")(with_model(rollouts.promote))
+app.add_typer(rollout, name="rollout")
 
 audit = typer.Typer(help="The ledger's integrity, for the auditor.", no_args_is_help=True)
 audit.command("export-head")(auditing.export_head)

@@ -35,9 +35,7 @@ class RolloutLimits(Frozen):
     latency_margin_ms: float = Field(gt=0, description="Milliseconds by which that quantile may be higher.")
     latency_ceiling_ms: float = Field(gt=0, description="Milliseconds that this quantile may not exceed.")
     score_tolerance: float = Field(ge=0, description="Standard deviations by which the risks of both may differ.")
-    score_shift: float = Field(
-        gt=0, description="Shift of the risks that has to be ruled out, where that is asked for."
-    )
+    score_shift: float = Field(gt=0, description="Shift of the risks to rule out, with proof: margin.")
     proof: Literal["margin", "samples"] = Field(
         description="Fine with enough samples, or only when every margin and ceiling is ruled out as well."
     )

@@ -80,7 +80,7 @@ def promote(
     with current.ledger() as ledger:
         chosen = chosen_version(ledger, asked.version or None, asked.from_stage)
     if dry_run:
-        _show_decision(current, chosen, asked, as_json=as_json)
+        show_promotion(current, chosen, asked, as_json=as_json)
         return
     from readmission_platform import launcher as lifecycle
 
@@ -92,7 +92,8 @@ def promote(
         out.print(f"version {chosen} is in {to_stage}")
 
 
-def _show_decision(current: "Workspace", version: str, asked: Any, *, as_json: bool) -> None:
+def show_promotion(current: "Workspace", version: str, asked: Any, *, as_json: bool) -> None:
+    """Print every condition and gate of a promotion, which changes nothing; raises ``Refused`` where one blocks."""
     from readmission_platform.governance.promotion.decision import PromotionRequest
     from readmission_platform.lifecycle.asking import signed
     from readmission_platform.lifecycle.versions.decisions import consider
