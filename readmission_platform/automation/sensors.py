@@ -15,6 +15,7 @@ from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.promotion.drift_statement import ACCEPTED
+from readmission_platform.governance.rollouts.state import rollout_of
 from readmission_platform.lifecycle.monitoring.windows import drift_facts
 from readmission_platform.lifecycle.versions.reconciliation import differences, record_once
 from readmission_platform.lifecycle.versions.shadow_days import days_in_the_shadow
@@ -43,7 +44,9 @@ def staging_promotion_sensor(model: ModelAssets, jobs: ModelJobs, rules: Environ
     )
     def sensor(platform: dg.ResourceParam[Platform]) -> dg.RunRequest | dg.SkipReason:
         with model.workspace(platform).ledger() as ledger:
-            waiting = waiting_for_staging(ledger)
+            waiting, open_one = waiting_for_staging(ledger), rollout_of(ledger.events())
+        if open_one is not None:
+            return dg.SkipReason(f"version {open_one.candidate_version} is being rolled out; staging is its place")
         if waiting is None:
             return dg.SkipReason("no accepted candidate is newer than the version in staging")
         version, seq = waiting
@@ -82,7 +85,11 @@ def production_promotion_sensor(model: ModelAssets, jobs: ModelJobs, rules: Envi
     )
     def sensor(platform: dg.ResourceParam[Platform]) -> dg.RunRequest | dg.SkipReason:
         workspace = model.workspace(platform)
+        if rules.rollouts.wait_for_rollout:
+            return dg.SkipReason("an approved version waits here for its roll-out: readmission rollout start")
         with workspace.ledger() as ledger:
+            if (open_one := rollout_of(ledger.events())) is not None:
+                return dg.SkipReason(f"version {open_one.candidate_version} is being rolled out")
             asked = workspace.promotion_rules
             approved = approved_in_staging(ledger, needed=asked.approvals_required)
             record = live_version(ledger, Stage.staging.value)

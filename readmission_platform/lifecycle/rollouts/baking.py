@@ -2,13 +2,14 @@
 
 What belongs here: the time that counts. What does not: the ledger's clock, which never goes back.
 
-A step lasts as long as its plan says *while it is watched*: between two looks no more than a few minutes count. A clock
-that jumps forward by a day therefore brings a step forward by minutes, one that is set back brings it nowhere, and the
-hours in which nothing ran do not count as quiet ones. What is remembered is a mark of the operations database: when that
-is lost, the step begins anew.
+A step lasts as long as its plan says *while it is watched*: between two looks no more than a few minutes count. A
+clock that jumps forward by a day therefore brings a step forward by minutes, one that is set back brings it nowhere,
+and the hours in which nothing ran do not count as quiet ones. What is remembered is a mark of the operations database:
+when that is lost, the step begins anew.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -65,7 +66,6 @@ def _read(mark: str | None) -> Baked | None:
     try:
         found = Baked(**json.loads(mark or ""))
         datetime.fromisoformat(found.looked_at)
-        usable = isinstance(found.seconds, float | int) and 0 <= found.seconds < float("inf")
+        return found if 0 <= found.seconds < math.inf else None
     except (TypeError, ValueError):
         return None
-    return found if usable else None

@@ -1,0 +1,71 @@
+"""The roll-out of a version as the UI shows it: plan, step, arms and figures.
+
+What belongs here: showing. What does not: looking at the figures (``lifecycle.rollouts``), and driving the steps
+(``automation.rollouts``).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from readmission_platform import summary
+from readmission_platform.assets.model.promotion import PRODUCTION
+from readmission_platform.assets.model_assets import ModelAssets
+from readmission_platform.assets.presentation import PLATFORM_TEAM, table
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.lifecycle.rollouts.driving import Outlook, look
+from readmission_platform.lifecycle.workspace import Platform
+
+ROLLOUT = "rollout"
+
+
+def rollout_asset(model: ModelAssets) -> dg.AssetsDefinition:
+    """Return the asset that shows the roll-out that is open, and those before it."""
+
+    @model.asset(
+        ROLLOUT,
+        group="promotion",
+        owners=[PLATFORM_TEAM],
+        kinds={"python"},
+        deps=[PRODUCTION],
+        output_required=False,
+        description="A new version beside the one in production: its plan, the share of the patients it answers for, "
+        "and what both answered so far. Materializing this takes no step: rollout_sensor does, by the signed plan.",
+    )
+    def rollout(platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
+        workspace = model.workspace(platform)
+        with workspace.ledger() as ledger, platform.operations() as operations:
+            found = shown(look(ledger, workspace, operations), ledger)
+        if found:
+            yield dg.MaterializeResult(metadata=found)
+
+    return rollout
+
+
+def shown(outlook: Outlook | None, ledger: Ledger) -> dict[str, Any]:
+    """Return the metadata of the asset; empty where there never was a roll-out."""
+    history = summary.rollouts(ledger.events())
+    if not history:
+        return {}
+    found: dict[str, Any] = {"roll-outs": table(history)}
+    if outlook is None:
+        return {**found, "now": "no roll-out is open"}
+    current = outlook.to_json()
+    figures = current["figures"]
+    return {
+        **found,
+        "now": f"{current['kind']} of version {current['candidate']}: {current['status']}",
+        "step": f"{current['step']} of {current['steps']}",
+        "share of the patients": float(current["share"]),
+        "next": f"{str(current['next'] or 'nothing yet').removeprefix('rollout_')}: {current['why']}",
+        "watched minutes": float(current["watched_minutes"]),
+        "arms": table(_flat(name, figures["arms"][name]) for name in ("candidate", "control")),
+        "tests": table({"test": name, **each} for name, each in figures["tests"].items()),
+        "plan": dg.MetadataValue.json(current["plan"]),
+    }
+
+
+def _flat(name: str, arm: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {key: value for key, value in arm.items() if key != "latency_ms"}
+    return {"arm": name, **plain, **{f"{key} ms": value for key, value in (arm["latency_ms"] or {}).items()}}
