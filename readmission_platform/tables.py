@@ -174,10 +174,10 @@ def show_rollouts(console: Console, found: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _of_arm(arm: Mapping[str, Any]) -> Iterable[str]:
-    yield from (f"about {arm[name]:,}" for name in ("answers", "in_step"))
+    yield from (f"about {arm[name]:,}" if arm[name] else "none" for name in ("answers", "in_step"))
     yield from ("" if arm[name] is None else f"{100 * arm[name]:.1f} %" for name in ("failed_share", "withheld_share"))
     yield "" if arm["mean_risk"] is None else f"{arm['mean_risk']:.3f}"
-    yield from ("" if arm["latency_ms"] is None else f"{arm['latency_ms'][name]:g}" for name in ("p50", "p95", "p99"))
+    yield from ("" if arm[name] is None else f"{arm[name]:g}" for name in ("p50_ms", "p95_ms", "p99_ms"))
 
 
 def show_policy(console: Console, adopted: Any) -> None:

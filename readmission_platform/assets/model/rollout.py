@@ -4,7 +4,7 @@ What belongs here: showing. What does not: looking at the figures (``lifecycle.r
 (``automation.rollouts``).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -60,12 +60,7 @@ def shown(outlook: Outlook | None, ledger: Ledger) -> dict[str, Any]:
         "share of the patients": float(current["share"]),
         "next": f"{str(current['next'] or 'nothing yet').removeprefix('rollout_')}: {current['why']}",
         "watched minutes": float(current["watched_minutes"]),
-        "arms": table(_flat(name, figures["arms"][name]) for name in ("candidate", "control")),
+        "arms": table({"arm": name, **figures["arms"][name]} for name in ("candidate", "control")),
         "tests": table({"test": name, **each} for name, each in figures["tests"].items()),
         "plan": dg.MetadataValue.json(current["plan"]),
     }
-
-
-def _flat(name: str, arm: Mapping[str, Any]) -> dict[str, Any]:
-    plain = {key: value for key, value in arm.items() if key != "latency_ms"}
-    return {"arm": name, **plain, **{f"{key} ms": value for key, value in (arm["latency_ms"] or {}).items()}}

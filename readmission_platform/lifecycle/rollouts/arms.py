@@ -60,8 +60,8 @@ class Arm:
             "failed_share": _share(self.failed),
             "withheld_share": _share(self.withheld),
             "mean_risk": round(float(scored.mean()), 3) if len(scored) >= _MANY else None,
-            "latency_ms": {f"p{round(100 * q)}": round(float(np.quantile(timed, q)), 2) for q in _QUANTILES}
-            if len(timed) >= _MANY else None,
+            **{f"p{round(100 * q)}_ms": round(float(np.quantile(timed, q)), 2) if len(timed) >= _MANY else None
+               for q in _QUANTILES},
         }  # fmt: skip
 
 

@@ -182,11 +182,9 @@ def _may_go_on(outlook: Outlook, *, least: Verdict) -> Condition:
         ended = outlook.next == COMPLETED
         return condition("figures_fine", ended, outlook.result.words, "Wait until the registered sample has matured.")
     good = judgement.verdict == "fine" or judgement.verdict == least
-    detail = f"the verdict is {judgement.verdict}"
-    if judgement.reasons:
-        detail += f": {' '.join(judgement.reasons)}"
-    if not judgement.enough:
-        detail = f"each arm needs {counted(outlook.state.plan.min_samples, 'answer')} in this step; {detail}"
+    detail = f"the verdict is {judgement.verdict}{': ' if judgement.reasons else ''}{' '.join(judgement.reasons)}"
+    if not judgement.enough and judgement.verdict != "worse":
+        detail = f"each arm needs {counted(outlook.state.plan.min_samples, 'answer')} in this step"
     return condition("figures_fine", good and judgement.enough, detail, "Wait for more answers, or abort it.")
 
 

@@ -9,15 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from readmission_platform.foundation.errors import BadInput
-from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.promotion.decision import PromotionRequest
-from readmission_platform.governance.rollouts.plan import EXPOSING, KINDS, RolloutPlan
+from readmission_platform.governance.rollouts.plan import KINDS, RolloutPlan
 from readmission_platform.governance.rollouts.start import (
     StartDecision,
     StartRequest,
     decide_start,
-    record_start,
     stage_asked_for,
 )
 from readmission_platform.governance.rollouts.state import STARTED
@@ -80,17 +78,3 @@ def consider_start(plan: RolloutPlan, reason: str, *, ledger: Ledger, workspace:
     return decide_start(
         request, promotion, events=events, environment_name=workspace.environment, model=ledger.model, now=now
     )
-
-
-def start(plan: RolloutPlan, reason: str, *, ledger: Ledger, workspace: Workspace) -> Event:
-    """Start a roll-out; raises what ``governance.rollouts.start.record_start`` does.
-
-    Raises
-    ------
-    Unavailable
-        When the registry does not hold the version.
-    """
-    decision = consider_start(plan, reason, ledger=ledger, workspace=workspace)
-    if plan.kind in EXPOSING:
-        workspace.registry.check_holds(plan.candidate_version)
-    return record_start(ledger, decision)
