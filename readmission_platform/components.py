@@ -33,6 +33,7 @@ from readmission_platform.assets.partitions import days_known
 from readmission_platform.automation.arrivals import completeness_sensor, landing_sensor
 from readmission_platform.automation.jobs import jobs_of
 from readmission_platform.automation.retraining import regular_training_schedule, retraining_sensor
+from readmission_platform.automation.rollbacks import automatic_rollback_sensor
 from readmission_platform.automation.rollouts import rollout_sensor
 from readmission_platform.automation.schedules import (
     daily_outcomes_schedule,
@@ -126,6 +127,7 @@ def model_definitions(
             staging_promotion_sensor(model, jobs, rules),
             production_promotion_sensor(model, jobs, rules),
             rollout_sensor(model, jobs, rules),
+            automatic_rollback_sensor(model, jobs, rules),
             reconciliation_sensor(model, jobs, rules),
             landing_sensor(model, jobs, rules),
             completeness_sensor(model, jobs, rules),
