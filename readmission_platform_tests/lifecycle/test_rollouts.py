@@ -6,21 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readmission_platform.evaluation.sequential.matured import AbResult
+from readmission_platform.evaluation.sequential.matured import AbResult, MaturedArm, compare_matured
+from readmission_platform.governance.rollouts.assignment import arm_of
 from readmission_platform.governance.rollouts.plan import KINDS
 from readmission_platform.governance.rollouts.state import RolloutState
-from readmission_platform.lifecycle.rollouts.arms import Arm, Arms, arms_of
+from readmission_platform.lifecycle.rollouts.arms import Arm, Arms, arms_of, matured_arms
 from readmission_platform.lifecycle.rollouts.baking import LONGEST_LOOK, Baked, baked
 from readmission_platform.lifecycle.rollouts.driving import next_step
 from readmission_platform.lifecycle.rollouts.judging import Judgement, judge, limits_of
 from readmission_platform.models.readmission_30d import CONTRACT
-from readmission_platform.storage.tables import ModelLake
+from readmission_platform.storage.tables import SERVED, ModelLake
+from readmission_platform_tests.support.hospital import LONG_AGO, Hospital, days_from
 from readmission_platform_tests.support.rollouts import plan, running
-from readmission_platform_tests.support.served import answered
+from readmission_platform_tests.support.served import KEY, answered
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -192,3 +195,32 @@ def test_in_the_shadow_the_unused_answers_are_the_candidates(tmp_path: Path) -> 
     assert (arms.candidate.answers, arms.control.answers) == (500, 500)
     assert arms.candidate.failed.all()
     assert not arms.control.failed.any()
+
+
+def test_an_ab_roll_out_is_judged_by_the_outcomes_of_days_that_have_matured(tmp_path: Path) -> None:
+    hospital = Hospital.at(tmp_path / "home")
+    days = days_from(LONG_AGO, 40)
+    hospital.go_on(days)
+    hospital.mature(days[:30])
+    lake, state = hospital.home.lake, running("ab")
+    rows = pd.concat(hospital.days.values(), ignore_index=True)
+    arms = [arm_of(state, person, KEY) for person in rows["entity_key"]]
+    served = rows[["encounter_id", "entity_key", "risk", "status"]].assign(
+        arm=arms, rollout=7, at="2026-01-01T00:00:00.000000Z", latency_ms=1.0, model_version="1",
+    )  # fmt: skip
+    # The candidate says the same of everybody, which is worse than what is calibrated.
+    served["risk"] = np.where(served["arm"] == "candidate", 0.5, served["risk"])
+    lake.write(SERVED, served)
+    found = matured_arms(lake, state, today=datetime.now(UTC).date(), coverage=0.95)
+    # Of each patient the first answer counts.
+    first = rows.assign(arm=arms).drop_duplicates(["arm", "entity_key"])
+    matured = first[first["discharge_date"].isin(days[:30])]
+    for arm in ("candidate", "control"):
+        assert len(found[arm]) == (matured["arm"] == arm).sum()
+        own = matured[matured["arm"] == arm].set_index("encounter_id")
+        assert sorted(found[arm]["outcome"]) == sorted(own["outcome"])
+    compared = [MaturedArm(found[arm]["outcome"].to_numpy(bool), found[arm]["risk"].to_numpy(float))
+                for arm in ("control", "candidate")]  # fmt: skip
+    result = compare_matured(*compared, metric="brier", alpha=0.05, sample_size=100)
+    assert result.estimate is not None
+    assert result.estimate > 0

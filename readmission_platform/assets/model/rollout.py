@@ -12,12 +12,18 @@ import dagster as dg
 from readmission_platform import summary
 from readmission_platform.assets.model.promotion import PRODUCTION
 from readmission_platform.assets.model_assets import ModelAssets
-from readmission_platform.assets.presentation import PLATFORM_TEAM, table
+from readmission_platform.assets.presentation import PLATFORM_TEAM, check_result, nothing_to_check, table
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.rollouts.proper import rollout_problem
 from readmission_platform.lifecycle.rollouts.driving import Outlook, look
 from readmission_platform.lifecycle.workspace import Platform
 
 ROLLOUT = "rollout"
+CHECK = "rollout_follows_its_plan"
+CHECK_RULE = (
+    "The roll-out that is open was started with a plan that somebody signed and with the approvals of its candidate, "
+    "and every step is one of that plan."
+)
 
 
 def rollout_asset(model: ModelAssets) -> dg.AssetsDefinition:
@@ -29,6 +35,7 @@ def rollout_asset(model: ModelAssets) -> dg.AssetsDefinition:
         owners=[PLATFORM_TEAM],
         kinds={"python"},
         deps=[PRODUCTION],
+        blocking={CHECK: CHECK_RULE},
         output_required=False,
         description="A new version beside the one in production: its plan, the share of the patients it answers for, "
         "and what both answered so far. Materializing this takes no step: rollout_sensor does, by the signed plan.",
@@ -36,9 +43,16 @@ def rollout_asset(model: ModelAssets) -> dg.AssetsDefinition:
     def rollout(platform: dg.ResourceParam[Platform]) -> Iterator[Any]:
         workspace = model.workspace(platform)
         with workspace.ledger() as ledger, platform.operations() as operations:
-            found = shown(look(ledger, workspace, operations), ledger)
-        if found:
-            yield dg.MaterializeResult(metadata=found)
+            outlook = look(ledger, workspace, operations)
+            found, events = shown(outlook, ledger), ledger.events()
+        if not found:
+            yield nothing_to_check(CHECK, "there never was a roll-out")
+            return
+        problem = rollout_problem(outlook.state, events) if outlook else None
+        observed = problem or ("it does" if outlook else "no roll-out is open")
+        action = "Abort it (readmission rollout abort), and find out who recorded this."
+        checked = check_result(CHECK, problem is None, observed=observed, rule=CHECK_RULE, action=action)
+        yield dg.MaterializeResult(metadata=found, check_results=[checked])
 
     return rollout
 
