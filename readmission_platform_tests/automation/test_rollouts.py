@@ -197,6 +197,25 @@ def test_the_sensors_of_promotion_leave_staging_and_production_alone_meanwhile(r
         assert "rolled out" in said.skip_message
 
 
+@pytest.mark.parametrize("worse", [True, False])
+def test_what_was_taken_back_is_not_promoted_behind_everybodys_back(rolling, worse):
+    from readmission_platform_tests.automation.test_sensors import sensor_of
+
+    with rolling("--bake-minutes", "60") as roll:
+        if worse:
+            roll.answer(failed=0.2)
+            roll.tick()
+        else:
+            assert roll.home.command("rollout", "abort", "--reason", "not now").code == 0
+        assert roll.state is None
+    with sensor_of(roll.home, "production_promotion_sensor") as tick:
+        said = tick()
+        assert isinstance(said, dg.SkipReason)
+        assert "given up in event" in said.skip_message
+        assert roll.home.command("approve", "--version", "2", "--reason", "all the same").code == 0
+        assert isinstance(tick(), dg.RunRequest)
+
+
 def test_the_ui_shows_plan_arms_and_figures(rolling):
     with rolling() as roll:
         roll.answer()

@@ -15,6 +15,7 @@ from readmission_platform.evaluation.sequential.matured import AbResult, Matured
 from readmission_platform.foundation.counting import counted
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.promotion.case import Condition, condition
 from readmission_platform.governance.rollouts.proper import rollout_problem
 from readmission_platform.governance.rollouts.state import (
@@ -91,7 +92,7 @@ def look(ledger: Ledger, workspace: Workspace, operations: Operations) -> Outloo
     lasted = watched.minutes >= state.plan.bake_minutes
     judgement = judge(state, arms_of(workspace.lake, state), baked=lasted)
     result = _matured(state, workspace) if state.plan.kind == "ab" else None
-    problem = rollout_problem(state, events)
+    problem = rollout_problem(state, events) or _rejected(state, events)
     step, why = (ROLLOUT_ROLLED_BACK, problem) if problem else next_step(state, judgement, watched, result)
     return Outlook(state, judgement, watched, result, step, why)
 
@@ -186,6 +187,13 @@ def _may_go_on(outlook: Outlook, *, least: Verdict) -> Condition:
     if not judgement.enough and judgement.verdict != "worse":
         detail = f"each arm needs {counted(outlook.state.plan.min_samples, 'answer')} in this step"
     return condition("figures_fine", good and judgement.enough, detail, "Wait for more answers, or abort it.")
+
+
+def _rejected(state: RolloutState, events: list[Event]) -> str | None:
+    """Say so when the candidate was validated anew since, and rejected."""
+    record = version_records(events, {}).get(state.candidate_version)
+    accepted = record is not None and record.accepted
+    return None if accepted else f"version {state.candidate_version} was rejected by its last validation"
 
 
 def _matured(state: RolloutState, workspace: Workspace) -> AbResult:
