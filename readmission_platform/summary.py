@@ -16,7 +16,6 @@ from readmission_platform.governance.ledger.chain import STAGES, Event
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import everything_in_force
 from readmission_platform.governance.policy.key_changes import key_history
-from readmission_platform.governance.rollouts.state import rollouts_of
 from readmission_platform.lifecycle.proposals import PROPOSALS
 from readmission_platform.lifecycle.versions.stages import pointer_problems
 
@@ -209,27 +208,3 @@ def _rows(lake: Any, table: str, where: Mapping[str, Sequence[str]], columns: Se
     if not lake.exists(table):
         return []
     return list(lake.read(table, where=where, columns=columns).to_dict("records"))
-
-
-def rollouts(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """Return every roll-out there was, the latest first: its plan in short, how far it came and how it ended."""
-    by_number = {event.seq: event for event in events}
-    return [
-        {
-            "event": each.plan_event,
-            "kind": each.plan.kind,
-            "candidate": each.candidate_version,
-            "control": each.control_version,
-            "status": each.status,
-            "open": each.open,
-            "step": each.step + 1,
-            "steps": len(each.plan.shares),
-            "share": each.share,
-            "started_at": each.started_at,
-            "started_by": by_number[each.plan_event].actor,
-            "last_at": by_number[each.last_event].at,
-            "last_by": by_number[each.last_event].actor,
-            "reason": str(by_number[each.last_event].payload.get("reason") or ""),
-        }
-        for each in reversed(list(rollouts_of(events)))
-    ]

@@ -9,13 +9,13 @@ from typing import Any
 
 import dagster as dg
 
-from readmission_platform import summary
 from readmission_platform.assets.model.promotion import PRODUCTION
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import PLATFORM_TEAM, check_result, nothing_to_check, table
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.rollouts.proper import rollout_problem
 from readmission_platform.lifecycle.rollouts.driving import Outlook, look
+from readmission_platform.lifecycle.rollouts.history import history
 from readmission_platform.lifecycle.workspace import Platform
 
 ROLLOUT = "rollout"
@@ -59,10 +59,10 @@ def rollout_asset(model: ModelAssets) -> dg.AssetsDefinition:
 
 def shown(outlook: Outlook | None, ledger: Ledger) -> dict[str, Any]:
     """Return the metadata of the asset; empty where there never was a roll-out."""
-    history = summary.rollouts(ledger.events())
-    if not history:
+    before = history(ledger.events())
+    if not before:
         return {}
-    found: dict[str, Any] = {"roll-outs": table(history)}
+    found: dict[str, Any] = {"roll-outs": table(before)}
     if outlook is None:
         return {**found, "now": "no roll-out is open"}
     current = outlook.to_json()

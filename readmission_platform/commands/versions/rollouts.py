@@ -59,20 +59,21 @@ def start(
 def status(as_json: Json = False) -> None:
     """Show the roll-out that is open: its step, what its arms answered, what comes next and why."""
     from readmission_platform.lifecycle.rollouts.driving import look
+    from readmission_platform.lifecycle.rollouts.history import history
 
     current = workspace()
     with current.ledger() as ledger, current.platform.operations() as operations:
         outlook = look(ledger, current, operations)
-        history = summary.rollouts(ledger.events())
+        before = history(ledger.events())
     if as_json:
-        print_json({"open": outlook.to_json() if outlook else None, "rollouts": history})
+        print_json({"open": outlook.to_json() if outlook else None, "rollouts": before})
         return
     if outlook is None:
         out.print(advice("no roll-out is open: `readmission rollout start` begins one"), soft_wrap=True)
     else:
         tables.show_rollout(out, outlook.to_json())
-    if history:
-        tables.show_rollouts(out, history)
+    if before:
+        tables.show_rollouts(out, before)
 
 
 def pause(reason: Reason = "", key: ActingKey = None, dry_run: DryRun = False, as_json: Json = False) -> None:
