@@ -31,6 +31,7 @@ from readmission_platform.commands.versions import (
     recovery,
     reproduce,
     review,
+    rollouts,
     training,
 )
 from readmission_platform.foundation.errors import GovernanceError, Refused, Unavailable, problem_of_disk
@@ -128,7 +129,16 @@ tokens.command("list")(services.list_tokens)
 tokens.command("revoke")(services.revoke)
 app.add_typer(tokens, name="tokens")
 
-rollout = typer.Typer(help="Rolling a version out beside the one in production.", no_args_is_help=True)
+rollout = typer.Typer(
+    help="A new version beside the one in production, step by step; it is taken back when it is worse.",
+    no_args_is_help=True,
+)
+rollout.command("start")(with_model(rollouts.start))
+rollout.command("status")(with_model(rollouts.status))
+rollout.command("pause")(with_model(rollouts.pause))
+rollout.command("resume")(with_model(rollouts.resume))
+rollout.command("abort")(with_model(rollouts.abort))
+rollout.command("promote")(with_model(rollouts.promote))
 rollout.command("manifests")(with_model(manifests.manifests))
 app.add_typer(rollout, name="rollout")
 

@@ -21,6 +21,7 @@ from readmission_platform.assets.model.model_card import model_card_asset
 from readmission_platform.assets.model.promotion import stage_assets
 from readmission_platform.assets.model.recalibration import recalibrated_asset
 from readmission_platform.assets.model.reproduction import reproduction_asset
+from readmission_platform.assets.model.rollout import rollout_asset
 from readmission_platform.assets.model.study import study_asset
 from readmission_platform.assets.model.training import candidate_asset
 from readmission_platform.assets.model.validation import validation_asset
@@ -32,6 +33,8 @@ from readmission_platform.assets.partitions import days_known
 from readmission_platform.automation.arrivals import completeness_sensor, landing_sensor
 from readmission_platform.automation.jobs import jobs_of
 from readmission_platform.automation.retraining import regular_training_schedule, retraining_sensor
+from readmission_platform.automation.rollbacks import automatic_rollback_sensor
+from readmission_platform.automation.rollouts import rollout_sensor
 from readmission_platform.automation.schedules import (
     daily_outcomes_schedule,
     daily_scoring_schedule,
@@ -102,6 +105,7 @@ def model_definitions(
             reproduction_asset(model),
             study_asset(model),
             *stage_assets(model),
+            rollout_asset(model),
             delivered_asset(model),
             shadow_asset(model),
             predictions_asset(model),
@@ -122,6 +126,8 @@ def model_definitions(
         sensors=[
             staging_promotion_sensor(model, jobs, rules),
             production_promotion_sensor(model, jobs, rules),
+            rollout_sensor(model, jobs, rules),
+            automatic_rollback_sensor(model, jobs, rules),
             reconciliation_sensor(model, jobs, rules),
             landing_sensor(model, jobs, rules),
             completeness_sensor(model, jobs, rules),

@@ -142,6 +142,44 @@ def show_conditions(console: Console, conditions: Iterable[Any]) -> None:
     console.print(make_table(("condition", "result", "found", "what to do"), rows))
 
 
+def show_rollout(console: Console, found: Mapping[str, Any]) -> None:
+    """Print the roll-out that is open for people: where it is, what its arms answered, and what comes next."""
+    share = f"{100 * found['share']:g} %"
+    console.print(f"[bold]{found['kind']}[/] of version {found['candidate']} beside version {found['control']} "
+                  f"(event {found['event']}): {found['status']}, step {found['step']} of {found['steps']}, "
+                  f"{share} of the patients")  # fmt: skip
+    console.print(f"  watched for {found['watched_minutes']:g} of {found['bake_minutes']:g} minutes since "
+                  f"{found['step_since'][:19]} UTC")  # fmt: skip
+    arms = found["figures"]["arms"]
+    rows = ((name, *_of_arm(arms[name])) for name in ("candidate", "control"))
+    headers = ("arm", "answers", "in this step", "failed", "withheld", "mean risk", "p50 ms", "p95 ms", "p99 ms")
+    console.print(make_table(headers, rows))
+    tests = ((name.replace("_", " "), each["verdict"], f"{each['p_value']:g}", escape(each["said"]))
+             for name, each in found["figures"]["tests"].items())  # fmt: skip
+    console.print(make_table(("test", "verdict", "p", "found"), tests))
+    following = str(found["next"] or "nothing yet").removeprefix("rollout_").replace("_", " ")
+    console.print(f"next: {following}. {found['why']}", markup=False, soft_wrap=True)
+
+
+def show_rollouts(console: Console, found: Iterable[Mapping[str, Any]]) -> None:
+    """Print every roll-out there was for people."""
+    rows = (
+        (str(each["event"]), each["kind"], each["candidate"], each["control"], each["status"].replace("_", " "),
+         f"{each['step']} of {each['steps']}", each["started_at"][:19], each["started_by"], each["last_by"],
+         escape(each["reason"]))
+        for each in found
+    )  # fmt: skip
+    headers = ("event", "kind", "version", "beside", "status", "step", "started (UTC)", "by", "last by", "reason")
+    console.print(make_table(headers, rows))
+
+
+def _of_arm(arm: Mapping[str, Any]) -> Iterable[str]:
+    yield from (f"about {arm[name]:,}" if arm[name] else "none" for name in ("answers", "in_step"))
+    yield from ("" if arm[name] is None else f"{100 * arm[name]:.1f} %" for name in ("failed_share", "withheld_share"))
+    yield "" if arm["mean_risk"] is None else f"{arm['mean_risk']:.3f}"
+    yield from ("" if arm[name] is None else f"{arm[name]:g}" for name in ("p50_ms", "p95_ms", "p99_ms"))
+
+
 def show_policy(console: Console, adopted: Any) -> None:
     """Print the gate policy in force for people."""
     console.print(f"policy {adopted.digest}, adopted by {adopted.adopted_by} at {adopted.adopted_at}")

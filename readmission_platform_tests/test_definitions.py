@@ -38,6 +38,7 @@ ASSETS = {
     "robustness_study": "validation",
     "staging_model": "promotion",
     "production_model": "promotion",
+    "rollout": "promotion",
     "daily_discharges": "ingestion",
     "shadow_predictions": "inference",
     "daily_predictions": "inference",
@@ -138,6 +139,7 @@ def test_the_graph_is_the_one_that_was_agreed_on(graph: AssetGraph, specs: dict[
         "robustness_study": ["candidate_model"],
         "staging_model": ["validation_report"],
         "production_model": ["staging_model"],
+        "rollout": ["production_model"],
         "daily_discharges": [],
         "shadow_predictions": ["daily_discharges", "staging_model"],
         "daily_predictions": ["daily_discharges", "production_model"],
@@ -253,6 +255,9 @@ def test_sensors_run_everywhere_and_the_daily_schedule_where_files_arrive(enviro
     schedules = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
     assert sensors["staging_promotion_sensor"] is dg.DefaultSensorStatus.RUNNING
     assert sensors["reconciliation_sensor"] is dg.DefaultSensorStatus.RUNNING
+    assert sensors["rollout_sensor"] is dg.DefaultSensorStatus.RUNNING
+    rollback = dg.DefaultSensorStatus.STOPPED if environment == "production" else dg.DefaultSensorStatus.RUNNING
+    assert sensors["automatic_rollback_sensor"] is rollback
     assert sensors["observation_sensor"] is dg.DefaultSensorStatus.RUNNING
     wanted = dg.DefaultScheduleStatus.STOPPED if environment == "local" else dg.DefaultScheduleStatus.RUNNING
     assert schedules["daily_scoring_schedule"] is wanted
@@ -333,7 +338,7 @@ def test_training_and_scoring_are_separate_jobs_that_together_hold_what_they_sho
 
     assert assets_of("scoring_job") == SCORING
     assert assets_of("outcomes_job") == {"matured_outcomes"}
-    promotion = {"staging_model", "production_model"}
+    promotion = {"staging_model", "production_model", "rollout"}
     assert assets_of("projection_job") == promotion
     monitoring = {name for name, group in ASSETS.items() if group == "monitoring"}
     assert assets_of("monitoring_job") == monitoring

@@ -15,6 +15,7 @@ from readmission_platform.config.governance import EnvironmentConfig
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.promotion.drift_statement import ACCEPTED
+from readmission_platform.governance.rollouts.state import rollout_of, rollouts_of
 from readmission_platform.lifecycle.monitoring.windows import drift_facts
 from readmission_platform.lifecycle.versions.reconciliation import differences, record_once
 from readmission_platform.lifecycle.versions.shadow_days import days_in_the_shadow
@@ -43,7 +44,9 @@ def staging_promotion_sensor(model: ModelAssets, jobs: ModelJobs, rules: Environ
     )
     def sensor(platform: dg.ResourceParam[Platform]) -> dg.RunRequest | dg.SkipReason:
         with model.workspace(platform).ledger() as ledger:
-            waiting = waiting_for_staging(ledger)
+            waiting, open_one = waiting_for_staging(ledger), rollout_of(ledger.events())
+        if open_one is not None:
+            return dg.SkipReason(f"version {open_one.candidate_version} is being rolled out; staging is its place")
         if waiting is None:
             return dg.SkipReason("no accepted candidate is newer than the version in staging")
         version, seq = waiting
@@ -82,13 +85,21 @@ def production_promotion_sensor(model: ModelAssets, jobs: ModelJobs, rules: Envi
     )
     def sensor(platform: dg.ResourceParam[Platform]) -> dg.RunRequest | dg.SkipReason:
         workspace = model.workspace(platform)
+        if rules.rollouts.wait_for_rollout:
+            return dg.SkipReason("an approved version waits here for its roll-out: readmission rollout start")
         with workspace.ledger() as ledger:
+            if (open_one := rollout_of(ledger.events())) is not None:
+                return dg.SkipReason(f"version {open_one.candidate_version} is being rolled out")
             asked = workspace.promotion_rules
             approved = approved_in_staging(ledger, needed=asked.approvals_required)
+            given_up = aborted_since(ledger, approved)
             record = live_version(ledger, Stage.staging.value)
             accepted = max((event.seq for event in ledger.events(kind=ACCEPTED)), default=0)
         if approved is None or record is None:
             return dg.SkipReason("no version in staging has the approvals it needs")
+        if given_up is not None:
+            return dg.SkipReason(f"the roll-out of version {approved.version} was given up in event {given_up}: "
+                                 "promote it by hand, or approve it anew")  # fmt: skip
         days = days_in_the_shadow(workspace.lake, record)
         if days < asked.shadow_days_required:
             return dg.SkipReason(f"version {approved.version}: {days} of {asked.shadow_days_required} shadow days")
@@ -128,6 +139,15 @@ def approved_in_staging(ledger: Ledger, *, needed: int) -> ApprovedVersion | Non
         return None
     incumbent = pointers[Stage.production.value]
     return ApprovedVersion(version, given[-1], incumbent.version is not None and min(given) > incumbent.seq)
+
+
+def aborted_since(ledger: Ledger, approved: ApprovedVersion | None) -> int | None:
+    """Return the event that ended the last roll-out of an approved version without success after its last approval."""
+    if approved is None:
+        return None
+    own = [each for each in rollouts_of(ledger.events()) if each.candidate_version == approved.version]
+    given_up = bool(own) and own[-1].status in {"aborted", "rolled_back"} and own[-1].last_event > approved.seq
+    return own[-1].last_event if given_up else None
 
 
 def reconciliation_sensor(model: ModelAssets, jobs: ModelJobs, rules: EnvironmentConfig) -> dg.SensorDefinition:

@@ -43,7 +43,7 @@ MATCHED = {
 class Recovery(Frozen):
     """What ends an alert about an event: a later event of the ledger or a successful job, of the same model."""
 
-    ledger: str | None = None
+    ledger: str | tuple[str, ...] = Field(default=(), description="Kinds of event; any of them ends it.")
     job: str | None = None
 
 

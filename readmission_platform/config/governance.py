@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from readmission_platform.config.rollouts import RolloutRules
 from readmission_platform.foundation.values import Frozen, Limits
 
 GateStage = Literal["candidate", "staging", "production"]
@@ -26,6 +27,7 @@ class EnvironmentConfig(Frozen):
     """``configs/environments/<name>.yaml``: what differs between environments."""
 
     promotion: PromotionRules
+    rollouts: RolloutRules
     demo_approver: bool
     adopt_policy_on_first_use: bool
     sensors_running: bool

@@ -5,8 +5,9 @@ What belongs here: the shapes, with the meaning and the unit of every limit. Wha
 """
 
 from itertools import pairwise
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from readmission_platform.foundation.values import Frozen
 
@@ -29,10 +30,15 @@ class RolloutLimits(Frozen):
     error_ceiling: float = Field(gt=0, lt=1, description="Share of failed answers.")
     withheld_margin: float = Field(gt=0, lt=1, description="Difference of the shares withheld, either way.")
     withheld_ceiling: float = Field(gt=0, le=1, description="Share of answers without a score.")
+    latency_tolerance: float = Field(ge=0, description="The candidate may be slower by this share.")
     latency_quantile: float = Field(gt=0, lt=1, description="The quantile of the latency that is compared.")
     latency_margin_ms: float = Field(gt=0, description="Milliseconds by which that quantile may be higher.")
     latency_ceiling_ms: float = Field(gt=0, description="Milliseconds that this quantile may not exceed.")
-    score_shift: float = Field(gt=0, description="Shift of the risks, in standard deviations of the control arm's.")
+    score_tolerance: float = Field(ge=0, description="Standard deviations by which the risks of both may differ.")
+    score_shift: float = Field(gt=0, description="Shift of the risks to rule out, with proof: margin.")
+    proof: Literal["margin", "samples"] = Field(
+        description="Fine with enough samples, or only when every margin and ceiling is ruled out as well."
+    )
 
     @field_validator("steps")
     @classmethod
@@ -40,3 +46,35 @@ class RolloutLimits(Frozen):
         if steps[0] <= 0 or steps[-1] != _ALL or any(before >= after for before, after in pairwise(steps)):
             raise ValueError("steps are shares in per cent that grow from above 0 to 100")
         return steps
+
+    @model_validator(mode="after")
+    def _tolerates_less_than_it_rules_out(self) -> "RolloutLimits":
+        if self.score_tolerance >= self.score_shift:
+            raise ValueError("score_tolerance is smaller than score_shift")
+        return self
+
+
+class DayLimits(Frozen):
+    """What a day scored by the version in production may come to, before that version is taken back."""
+
+    withheld_share: float = Field(gt=0, le=1, description="Share of the day's rows whose risk is withheld.")
+    failed_share: float = Field(gt=0, le=1, description="Share of the accepted rows that were not answered at all.")
+    score_shift: float = Field(gt=0, description="Shift of the risks against the version before, in its deviations.")
+    min_rows: int = Field(ge=_LEAST_SAMPLES, description="A day with fewer rows is not judged by itself.")
+
+
+class AutomaticRollback(Frozen):
+    """Whether policy takes back a version in production whose day fails its checks, without asking anybody."""
+
+    allowed: bool
+    limits: DayLimits
+
+
+class RolloutRules(Frozen):
+    """How an environment rolls versions out, and whether it takes them back by itself."""
+
+    limits: RolloutLimits = Field(description="Of every plan that does not ask for others.")
+    wait_for_rollout: bool = Field(
+        description="An approved version is not promoted by the sensor: it waits for its roll-out."
+    )
+    automatic_rollback: AutomaticRollback

@@ -18,10 +18,21 @@ from readmission_platform.governance.promotion.identities import IdentityRequest
 from readmission_platform.governance.promotion.permission import Kind, asked_of, check_permitted, sign_request
 from readmission_platform.governance.promotion.quarantine_releases import ReleaseRequest
 from readmission_platform.governance.promotion.rollback import RollbackRequest
+from readmission_platform.governance.rollouts.start import StartRequest
+from readmission_platform.governance.rollouts.steps import StepRequest
 from readmission_platform.governance.signatures import load_key
 from readmission_platform.lifecycle.workspace import Workspace
 
-Request = TypeVar("Request", PromotionRequest, RollbackRequest, ReleaseRequest, IdentityRequest, WithdrawalRequest)
+Request = TypeVar(
+    "Request",
+    PromotionRequest,
+    RollbackRequest,
+    ReleaseRequest,
+    IdentityRequest,
+    WithdrawalRequest,
+    StartRequest,
+    StepRequest,
+)
 
 
 def signed(

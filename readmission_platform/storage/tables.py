@@ -21,6 +21,11 @@ PERFORMANCE = "live_performance"
 ACCOUNTING, FILES, QUARANTINE = "intake_accounting", "intake_files", "quarantined_rows"
 HELD, CORRECTIONS, CODE_TRANSLATIONS = "rows_left_to_another_day", "corrected_rows", "code_translations"
 UNUSUAL = "unusual_days"
+# What the service answered: one line for each row and version that scored it (``arm`` is ``shadow`` where the answer
+# was not used), beside the row, the entity and the day.
+SERVED = "served_predictions"
+SERVED_COLUMNS = ("request_id", "at", "model_version", "artifact_digest", "arm", "rollout", "status", "risk", "band",
+                  "withheld_because", "error", "latency_ms")  # fmt: skip
 OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE = "outcome_accounting", "quarantined_outcomes"
 OUTCOME_FILES, OUTCOME_CORRECTIONS = "outcome_files", "corrected_outcomes"
 

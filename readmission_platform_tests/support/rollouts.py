@@ -27,10 +27,13 @@ LIMITS: dict[str, Any] = {
     "error_ceiling": 0.1,
     "withheld_margin": 0.05,
     "withheld_ceiling": 0.3,
+    "latency_tolerance": 0.1,
     "latency_quantile": 0.95,
     "latency_margin_ms": 20,
     "latency_ceiling_ms": 200,
+    "score_tolerance": 0.05,
     "score_shift": 0.3,
+    "proof": "samples",
 }
 AB: dict[str, Any] = {"split": 0.5, "metric": "brier", "sample_size": 500}
 

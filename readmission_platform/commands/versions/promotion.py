@@ -72,7 +72,7 @@ def promote(
     with current.ledger() as ledger:
         chosen = chosen_version(ledger, version or None, source)
     if dry_run:
-        _show_decision(current, chosen, to_stage, replace=replace, reason=reason, as_json=as_json)
+        show_promotion(current, chosen, to_stage, replace=replace, reason=reason, as_json=as_json)
         return
     from readmission_platform import launcher as lifecycle
     from readmission_platform.assets.model.promotion import PromotionConfig
@@ -88,9 +88,10 @@ def promote(
         out.print(f"version {chosen} is in {to_stage}")
 
 
-def _show_decision(
+def show_promotion(
     current: "Workspace", version: str, to_stage: str, *, replace: bool, reason: str, as_json: bool
 ) -> None:
+    """Print every condition and gate of a promotion, which changes nothing; raises ``Refused`` where one blocks."""
     from readmission_platform.governance.promotion.decision import PromotionRequest
     from readmission_platform.lifecycle.asking import signed
     from readmission_platform.lifecycle.versions.decisions import consider

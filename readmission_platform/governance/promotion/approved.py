@@ -17,7 +17,7 @@ from readmission_platform.governance.policy.adoptable import InForce
 from readmission_platform.governance.policy.adoption import adoptions_with_effect, demonstrations_count, in_force_of
 from readmission_platform.governance.promotion.approvals import check_approval, used_nonces
 from readmission_platform.governance.promotion.check import Check
-from readmission_platform.governance.rollouts.state import result_of_ab
+from readmission_platform.governance.rollouts.state import to_be_known
 from readmission_platform.governance.signatures import is_signed_by
 
 APPROVED: Final = "version_approved"
@@ -127,9 +127,9 @@ def uncounted_approvals(promotion: Event, record: VersionRecord, events: Sequenc
     given = {event.seq: event for event in before if event.kind == APPROVED and event.version == record.version}
     rules = _Rules(before)
     judged = _judged(promotion, _listed(promotion), record, given, rules, used_nonces(before))
-    result = result_of_ab(record.version, before) or 0
-    early = [f"approval in event {seq} was given before the A/B result of event {result}" for seq in _listed(promotion)
-             if seq < result]  # fmt: skip
+    known = to_be_known(record.version, before) or 0
+    early = [f"approval in event {seq} did not know how its roll-out ended in event {known}"
+             for seq in _listed(promotion) if seq < known]  # fmt: skip
     return [*early, *judged.problems, *_too_few(promotion, judged.people, rules)]
 
 

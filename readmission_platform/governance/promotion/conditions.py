@@ -18,7 +18,7 @@ from readmission_platform.governance.policy.gates import GateResult, warnings_of
 from readmission_platform.governance.promotion.approvals import check_approval, used_nonces
 from readmission_platform.governance.promotion.case import Case, Condition, condition
 from readmission_platform.governance.promotion.drift_acceptances import Acceptance, counting
-from readmission_platform.governance.rollouts.state import result_of_ab, rollout_of
+from readmission_platform.governance.rollouts.state import rollout_of, to_be_known
 
 STATE_BEFORE = {"staging": "candidate", "production": "staging"}
 _NO_RULES = "no promotion rules are in force"
@@ -266,12 +266,12 @@ def approvals(case: Case, gates: Sequence[GateResult]) -> tuple[Condition, list[
     people: set[str] = set()
     keys: set[str] = set()
     used = used_nonces(case.events)
-    result = result_of_ab(case.record.version, case.events)
+    known = to_be_known(case.record.version, case.events)
     for event in case.events:
         if event.kind != "version_approved" or event.version != case.record.version:
             continue
-        if result is not None and event.seq < result:
-            reasons.append(f"approval in event {event.seq} was given before the A/B result of event {result}")
+        if known is not None and event.seq < known:
+            reasons.append(f"approval in event {event.seq} did not know how its roll-out ended in event {known}")
             continue
         found = check_approval(
             event.payload,

@@ -24,7 +24,7 @@ EXPOSING: Final = frozenset({"canary", "blue_green", "ab"})
 # What ends with the candidate in production.
 REPLACING: Final = frozenset({"canary", "blue_green"})
 # What an A/B roll-out may be decided by, once the outcomes have matured; smaller is better for each.
-Metric = Literal["brier", "log_loss"]
+Metric = Literal["brier", "log_loss", "calibration", "event_rate"]
 
 _Version = Annotated[str, Field(pattern=r"^[0-9]{1,9}$")]
 

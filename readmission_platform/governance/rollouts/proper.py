@@ -8,7 +8,7 @@ approvers' keys can record their approval. Whoever serves by a roll-out asks her
 from collections.abc import Sequence
 
 from readmission_platform.governance.ledger.binding import LOCAL, environment_of
-from readmission_platform.governance.ledger.chain import Event, is_intact
+from readmission_platform.governance.ledger.chain import Event, is_intact, pointers_from
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.policy.adoption import roles_in_force
 from readmission_platform.governance.promotion.approved import uncounted_approvals
@@ -53,6 +53,8 @@ def _start_problem(started: Event, state: RolloutState, events: Sequence[Event])
     edited = next((event.seq for event in own if not is_intact(event)), None)
     if edited is not None:
         return f"event {edited} was edited"
+    if pointers_from(before)["production"].version != state.control_version:
+        return f"version {state.control_version} was not in production"
     record = version_records(own, {}).get(state.candidate_version)
     if record is None or record.ambiguous or record.artifact_digest is None or not record.accepted:
         return f"version {state.candidate_version} was not an accepted version"

@@ -13,7 +13,6 @@ from typing import Final, Literal
 
 from pydantic import ValidationError
 
-from readmission_platform.foundation.errors import LedgerCorrupt
 from readmission_platform.governance.ledger.chain import Event, moves_of
 from readmission_platform.governance.rollouts.plan import REPLACING, RolloutPlan
 
@@ -83,10 +82,6 @@ def rollout_of(events: Iterable[Event]) -> RolloutState | None:
     events
         All events of one model and its environment, in order.
 
-    Raises
-    ------
-    LedgerCorrupt
-        When a plan cannot be read.
     """
     return next((state for state in rollouts_of(events) if state.open), None)
 
@@ -95,35 +90,43 @@ def rollouts_of(events: Iterable[Event]) -> Iterator[RolloutState]:
     """Yield every roll-out there was, in order, each as its last event left it; the last one may be open.
 
     An event that does not fit the roll-out that is open changes nothing: the share grows by a step at a time, while
-    it runs, and by nothing else.
+    it runs, and by nothing else. A plan that cannot be read starts nothing.
     """
     current: RolloutState | None = None
     for event in events:
         if current is None or not current.open:
             if event.kind == STARTED:
-                if current is not None:
+                started = _started(event)
+                if started is not None and current is not None:
                     yield current
-                current = _started(event)
+                current = started or current
         else:
             current = _after(current, event)
     if current is not None:
         yield current
 
 
-def result_of_ab(version: str, events: Iterable[Event]) -> int | None:
-    """Return the last event that ended an A/B roll-out of this version with a result, or None.
+def to_be_known(version: str, events: Iterable[Event]) -> int | None:
+    """Return the last event that whoever approves this version has to have known, or None.
 
-    Whoever approves it for production has to have known the result.
+    That is the result of an A/B roll-out, and the end of one in which the version turned out worse.
     """
-    ended = (each for each in rollouts_of(events) if each.plan.kind == "ab" and each.candidate_version == version)
-    return max((each.last_event for each in ended if each.status == "completed" and not each.open), default=None)
+    ended = (each for each in rollouts_of(events) if each.candidate_version == version and not each.open)
+    return max(
+        (
+            each.last_event
+            for each in ended
+            if each.status == "rolled_back" or (each.plan.kind == "ab" and each.status == "completed")
+        ),
+        default=None,
+    )
 
 
-def _started(event: Event) -> RolloutState:
+def _started(event: Event) -> RolloutState | None:
     try:
         plan = RolloutPlan.model_validate(event.payload.get("plan"))
-    except ValidationError as error:
-        raise LedgerCorrupt(f"event {event.seq} starts a roll-out whose plan cannot be read", seq=event.seq) from error
+    except ValidationError:
+        return None
     return RolloutState(
         plan_event=event.seq,
         plan=plan,

@@ -146,7 +146,7 @@ def signals_of_event(config: AlertsConfig, event: Event, at: datetime) -> list[S
     ended = [
         Signal("ledger", model, None, at, active=False, rule=name)
         for name, rule in config.rules.items()
-        if rule.recovers is not None and rule.recovers.ledger == event.kind
+        if rule.recovers is not None and event.kind in _patterns(rule.recovers.ledger)
     ]
     facts = {name: str(value) for name, value in event.payload.items() if isinstance(value, str | int | float | bool)}
     facts |= {"kind": event.kind, "version": event.version or ""}

@@ -31,6 +31,8 @@ def test_a_kind_says_for_whom_the_candidate_answers(kind: str, shares: tuple[flo
         ("canary", {"bake_minutes": float("inf")}),
         ("canary", {"alpha": 0.0}),
         ("canary", {"alpha": 0.21}),
+        ("canary", {"score_tolerance": 0.3}),
+        ("canary", {"proof": "trust"}),
         ("canary", {"latency_ceiling_ms": float("inf")}),
         ("canary", {"error_ceiling": float("nan")}),
         ("canary", {"candidate_version": "1"}),
@@ -61,6 +63,7 @@ def test_every_setting_is_part_of_the_digest() -> None:
         "candidate_version": "3", "control_version": "4", "steps": (20, 100), "min_samples": 300, "bake_minutes": 31,
         "alpha": 0.01, "error_margin": 0.03, "error_ceiling": 0.2, "withheld_margin": 0.06, "withheld_ceiling": 0.4,
         "latency_quantile": 0.99, "latency_margin_ms": 21, "latency_ceiling_ms": 201, "score_shift": 0.4,
+        "latency_tolerance": 0.2, "score_tolerance": 0.1, "proof": "margin",
         "split": 0.3, "metric": "log_loss", "sample_size": 501,
     }  # fmt: skip
     assert set(others) == set(RolloutPlan.model_fields) - {"kind"}

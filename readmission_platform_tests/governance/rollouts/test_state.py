@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readmission_platform.foundation.errors import LedgerCorrupt
 from readmission_platform.governance.ledger.chain import Event
 from readmission_platform.governance.rollouts.plan import KINDS
 from readmission_platform.governance.rollouts.state import ROLLOUT_KINDS, RolloutState, rollout_of, rollouts_of
@@ -102,9 +101,13 @@ def test_after_one_is_over_the_next_begins() -> None:
     assert [state.status for state in rollouts_of(events)] == ["aborted", "running"]
 
 
-def test_a_plan_that_cannot_be_read_is_said_and_not_guessed() -> None:
-    with pytest.raises(LedgerCorrupt, match="event 7"):
-        rollout_of([event(7, "rollout_started", {"plan": {"kind": "canary"}})])
+@pytest.mark.parametrize("content", [{"plan": {"kind": "canary"}}, {"plan": None}, {}])
+def test_a_plan_that_cannot_be_read_starts_nothing_and_hides_nothing(content: dict[str, Any]) -> None:
+    unreadable = event(8, "rollout_started", content)
+    assert rollout_of([unreadable]) is None
+    ended = [started(plan()), event(7 + 1, "rollout_aborted", {"plan_event": 7})]
+    assert [each.status for each in rollouts_of([*ended, event(9, "rollout_started", content)])] == ["aborted"]
+    assert rollout_of([unreadable, started(plan(), seq=9)]) is not None
 
 
 @st.composite

@@ -156,11 +156,24 @@ def test_after_an_ab_result_only_approvals_that_knew_it_count(rollouts: Rollouts
     assert rollouts.state is None
     decision = rollouts.scenario.decide("production", "2", replace=True)
     assert _blocking(decision) == {"approvals"}
-    assert any(f"before the A/B result of event {result.seq}" in reason for reason in decision.reasons())
+    assert any(f"did not know how its roll-out ended in event {result.seq}" in reason for reason in decision.reasons())
     for who in ("clinician", "second"):
         rollouts.scenario.approve(who, "2")
     rollouts.scenario.promote("production", "2", replace=True)
     assert rollouts.ledger.pointers()["production"].version == "2"
+
+
+def test_what_turned_out_worse_needs_approvals_that_know_it(rollouts: Rollouts) -> None:
+    rollouts.scenario.environment_name = "local"
+    rollouts.start()
+    rollouts.step(TAKEN_BACK, by_plan=True)
+    rollouts.scenario.environment_name = "production"
+    assert _promotable(rollouts) == {"approvals"}
+    assert _blocking(rollouts.decide_start(plan())) == {"approvals"}
+    for who in ("clinician", "second"):
+        rollouts.scenario.approve(who, "2")
+    assert _promotable(rollouts) == set()
+    assert rollouts.decide_start(plan()).allowed
 
 
 _KINDS = st.sampled_from([ADVANCED, ADVANCED, ADVANCED, PAUSED, RESUMED, ABORTED, TAKEN_BACK, COMPLETED, "start",

@@ -168,6 +168,12 @@ def event_of(kind: str, version: str | None = "3", *, model: str = "ours", **pay
         (event_of("version_rolled_back"), "rolled_back"),
         (event_of("difference_found", None, differences=[]), "difference_found"),
         (event_of("version_promoted"), None),
+        (event_of("rollout_rolled_back", by_plan=True), "rollout_taken_back"),
+        (event_of("rollout_paused", by_plan=True), "rollout_waits"),
+        (event_of("rollout_paused", by_plan=False), None),
+        (event_of("rollout_refused"), "rollout_refused"),
+        (event_of("rollout_started"), None),
+        (event_of("rollout_advanced", by_plan=True), None),
         (event_of("run_failed", None), None),
     ],
     ids=lambda each: each.kind if isinstance(each, Event) else "",
@@ -179,6 +185,12 @@ def test_events_of_the_ledger_that_somebody_has_to_know_of(shipped: AlertsConfig
 def test_a_repaired_alias_ends_the_alert_about_the_difference(shipped: AlertsConfig):
     (ended,) = signals_of_event(shipped, event_of("alias_repaired", None), NOON)
     assert (ended.active, ended.rule, ended.subject) == (False, "difference_found", None)
+
+
+@pytest.mark.parametrize("kind", ["rollout_resumed", "rollout_aborted", "rollout_rolled_back", "version_rolled_back"])
+def test_whatever_ends_a_pause_ends_the_alert_about_it(shipped: AlertsConfig, kind: str):
+    ended = [each.rule for each in signals_of_event(shipped, event_of(kind), NOON) if not each.active]
+    assert ended == ["rollout_waits"]
 
 
 def test_ticks_and_services_fail_and_work_again(shipped: AlertsConfig):
