@@ -162,7 +162,7 @@ class Answering:
 
         Where a candidate fails, the version in production answers in its place.
         """
-        rollout = snapshot.rollout
+        rollout = None if snapshot.dividing is None else snapshot.dividing.now()
         production = snapshot.versions[snapshot.production]
         candidate = snapshot.versions.get(rollout.candidate_version) if rollout else None
         if rollout is None or candidate is None:
@@ -197,7 +197,7 @@ class Answering:
             "at": datetime.now(UTC).isoformat(timespec="microseconds"),
             "model_version": version.version,
             "artifact_digest": version.artifact_digest,
-            "rollout": snapshot.rollout.plan_event if snapshot.rollout else None,
+            "rollout": snapshot.dividing.state.plan_event if snapshot.dividing else None,
             "status": answer.status,
             "risk": answer.risk,
             "band": answer.band,

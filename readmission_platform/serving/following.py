@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from readmission_platform.config.serving import ServingConfig
 from readmission_platform.foundation.errors import GovernanceError, Refused
@@ -26,6 +27,33 @@ from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.serving.known import KnownRows
 from readmission_platform.serving.versions import ReadyVersion, load_version
 from readmission_platform.storage.tables import OUTCOMES
+
+# A larger share takes effect so much later than it is recorded, when every worker has seen it: of two workers one would
+# otherwise give a patient the candidate, and the other one not any more.
+SETTLING_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Dividing:
+    """The roll-out that requests are divided by, and from when (of this process's clock) by its present share."""
+
+    state: RolloutState
+    since: float
+
+    @classmethod
+    def by(cls, state: RolloutState, before: "Dividing | None") -> "Dividing":
+        """Return how a roll-out divides; ``before`` is how requests were divided until now.
+
+        Where the clock was changed meanwhile, a share that took effect stays in effect.
+        """
+        if before is not None and (before.state.plan_event, before.state.share) == (state.plan_event, state.share):
+            return cls(state, before.since)
+        passed = (datetime.now(UTC) - datetime.fromisoformat(state.share_since)).total_seconds()
+        return cls(state, time.monotonic() + min(max(SETTLING_SECONDS - passed, 0.0), SETTLING_SECONDS))
+
+    def now(self) -> RolloutState:
+        """Return the roll-out with the share that is in effect."""
+        return self.state if time.monotonic() >= self.since else self.state.before_this_step
 
 
 @dataclass(frozen=True)
@@ -49,7 +77,7 @@ class Snapshot:
     production: str
     versions: Mapping[str, ReadyVersion]
     before: str | None
-    rollout: RolloutState | None
+    dividing: "Dividing | None"
     known: Mapping[int, KnownRows]
     read: Mapping[int, InputVersions]
     identities: Identities
@@ -140,8 +168,9 @@ class Follower:
         else:
             read = {cohort: InputVersions.newest(self._workspace.lake, cohort, identities) for cohort in cohorts}
             known = {cohort: KnownRows(known_rows(self._workspace.lake, None, read[cohort])) for cohort in cohorts}
+        dividing = None if rollout is None else Dividing.by(rollout, now.dividing if now else None)
         self.snapshot = Snapshot(
-            production, loaded, before, rollout, known, read, identities,
+            production, loaded, before, dividing, known, read, identities,
             dict(self._workspace.config.risk_bands), head,
         )  # fmt: skip
         self._tables, self._not_obeyed = tables, problem

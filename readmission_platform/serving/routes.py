@@ -153,7 +153,7 @@ def _described(name: str, served: ServedModel) -> dict[str, Any]:
 
 def _versions(served: ServedModel) -> list[dict[str, Any]]:
     snapshot = served.snapshot()
-    rollout = snapshot.rollout
+    rollout = None if snapshot.dividing is None else snapshot.dividing.now()
 
     def role(version: str) -> str:
         if version == snapshot.production:

@@ -43,6 +43,8 @@ class RolloutState:
     status
         ``completed`` says that every step held. A canary or blue-green roll-out is then still open, at its last share,
         until the candidate is promoted.
+    share_since
+        When the share became what it is.
     since
         When this step began, or went on after a pause, as the ledger writes time.
     last_event
@@ -59,6 +61,7 @@ class RolloutState:
     status: Status
     step: int
     started_at: str
+    share_since: str
     since: str
     last_event: int
     open: bool = True
@@ -67,6 +70,11 @@ class RolloutState:
     def in_shadow(self) -> bool:
         """Whether the candidate scores everything and answers nothing."""
         return self.open and self.plan.kind == "shadow"
+
+    @property
+    def before_this_step(self) -> "RolloutState":
+        """The same roll-out with the share that it had before the present step."""
+        return replace(self, share=self.plan.shares[self.step - 1] if self.step else 0.0)
 
     @property
     def at_last_step(self) -> bool:
@@ -136,6 +144,7 @@ def _started(event: Event) -> RolloutState | None:
         status="running",
         step=0,
         started_at=event.at,
+        share_since=event.at,
         since=event.at,
         last_event=event.seq,
     )
@@ -160,7 +169,7 @@ def _after(state: RolloutState, event: Event) -> RolloutState:
             return replace(seen, status="running", since=event.at)
         case "rollout_advanced", "running" if event.payload.get("step") == state.step + 1 and not state.at_last_step:
             step = state.step + 1
-            return replace(seen, step=step, share=state.plan.shares[step], since=event.at)
+            return replace(seen, step=step, share=state.plan.shares[step], share_since=event.at, since=event.at)
         case "rollout_completed", "running" if state.at_last_step:
             stays = state.plan.kind in REPLACING
             return replace(seen, status="completed", share=state.share if stays else 0.0, open=stays)
