@@ -17,6 +17,8 @@ from readmission_platform.operations.database import Operations
 from readmission_platform.storage.tables import (
     ACCOUNTING,
     OUTCOME_ACCOUNTING,
+    SERVED,
+    SERVED_ON,
     ModelLake,
 )
 from readmission_platform.storage.tables import DRIFT as DRIFT_TABLE
@@ -88,6 +90,29 @@ def read(lake: ModelLake, source: Source, span: Range) -> pd.DataFrame:
         return rows.rename(columns={lake.day: "day"})
     rows = lake.read(source.table, columns=source.columns)
     return rows[rows["last_day"].between(span.first.isoformat(), span.last.isoformat())]
+
+
+def read_served(lake: ModelLake, span: Range) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read what the service answered since the first of the days, today included, and the daily lists of these days.
+
+    Returns
+    -------
+    The lines of the prediction log and the rows listed, as ``evaluation.operation.served`` takes them; both empty where
+    the service answered nothing.
+    """
+    lines = pd.DataFrame()
+    if lake.exists(SERVED):
+        # By partition. In UTC it may be tomorrow already.
+        days = [*span.days, *((span.today + timedelta(days=more)).isoformat() for more in (0, 1))]
+        columns = [SERVED_ON, lake.row, "at", "model_version", "arm", "status", "risk"]
+        lines = lake.read(SERVED, columns=columns, where={SERVED_ON: days})
+    if lines.empty or not lake.exists(PREDICTIONS_TABLE):
+        listed = pd.DataFrame(columns=["day", "row", "version", "risk"])
+    else:
+        columns = [lake.day, lake.row, "model_version", "risk"]
+        listed = lake.read(PREDICTIONS_TABLE, columns=columns, where={lake.day: span.days})
+    named = {SERVED_ON: "day", lake.day: "day", lake.row: "row", "model_version": "version"}
+    return lines.rename(columns=named), listed.rename(columns=named)
 
 
 def why_absent(workspace: Workspace, source: Source) -> str | None:
