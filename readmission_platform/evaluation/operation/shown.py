@@ -11,8 +11,8 @@ A share is two counts: where one of them is hidden, the share is hidden too, or 
 counts fit it. Of the outcomes of a day it is how many were received that is hidden first, since how many were accepted
 is told by the coverage.
 
-Of what the service answered, the shares and the number of rows are shown by the same rule, and never what else they were
-counted over: how often somebody was asked about, and which of them came in a daily list, would follow from it.
+Of what the service answered, shares and the number of rows are shown by the same rule, and never over how many a share
+was counted: how often somebody was asked about, and who came in a daily list, would follow from it.
 """
 
 import math
