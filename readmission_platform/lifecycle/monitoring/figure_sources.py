@@ -6,7 +6,7 @@ What belongs here: reading, and saying why there is nothing to read. What does n
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
 
@@ -113,6 +113,14 @@ def read_served(lake: ModelLake, span: Range) -> tuple[pd.DataFrame, pd.DataFram
         listed = lake.read(PREDICTIONS_TABLE, columns=columns, where={lake.day: span.days})
     named = {SERVED_ON: "day", lake.day: "day", lake.row: "row", "model_version": "version"}
     return lines.rename(columns=named), listed.rename(columns=named)
+
+
+def put_answers_together(lake: ModelLake, *, now: datetime) -> list[str]:
+    """Put what the service wrote by the half minute into a file a day, for days that are over; returns these days."""
+    if not lake.exists(SERVED):
+        return []
+    today = now.astimezone(UTC).date().isoformat()
+    return lake.compact(SERVED, [day for day in lake.partitions(SERVED) if day < today])
 
 
 def why_absent(workspace: Workspace, source: Source) -> str | None:
