@@ -6,7 +6,6 @@ overwrites destroys the previous good file; a Delta commit is all or nothing.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -274,28 +273,6 @@ class Lake:
             commit_properties=properties,
         )
         reached(f"lake: {table} added to")
-
-    def compact(self, table: str, values: Sequence[str]) -> list[str]:
-        """Put the files of partitions together, each of which has several; returns which had.
-
-        The rows stay the same, and so does every earlier version: no file is deleted. Rows may be added meanwhile.
-
-        Raises
-        ------
-        TableMissing, TableDamaged
-            When there is no such table, or it cannot be opened.
-        deltalake.exceptions.CommitFailedError
-            When somebody replaced rows of these partitions meanwhile.
-        """
-        import pyarrow as pa
-
-        opened = self.open(table)
-        (column,) = opened.metadata().partition_columns
-        files = pa.table(opened.get_add_actions(flatten=True)).column(f"partition.{column}").to_pylist()
-        several = sorted(value for value, count in Counter(files).items() if count > 1 and value in set(values))
-        if several:
-            opened.optimize.compact(partition_filters=[(column, "in", several)])
-        return several
 
     def written_until(self, table: str, writer: str) -> int:
         """Return the place up to which a writer's rows are in a table; 0 before the first."""

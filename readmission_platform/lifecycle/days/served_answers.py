@@ -7,7 +7,6 @@ What belongs here: following the lines of the prediction log. What does not: pre
 from typing import Any
 
 import pandas as pd
-from pyarrow import compute
 
 from readmission_platform.foundation.errors import BadInput
 from readmission_platform.governance.ledger.ledger import Ledger
@@ -29,6 +28,8 @@ def answers_about(row: int, *, day: str | None, lake: ModelLake) -> list[dict[st
 
     Lines whose ``arm`` is ``shadow`` were seen by nobody.
     """
+    from pyarrow import compute
+
     if not lake.exists(SERVED):
         return []
     lines = lake.read(SERVED, kept=compute.field(lake.row) == row, where={lake.day: [day]} if day else None)

@@ -14,6 +14,7 @@ from readmission_platform.lifecycle.days.progress import hospital_day
 from readmission_platform.lifecycle.days.replay import manifest_of
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.operations.database import Operations
+from readmission_platform.storage.compaction import compact
 from readmission_platform.storage.tables import (
     ACCOUNTING,
     OUTCOME_ACCOUNTING,
@@ -120,7 +121,7 @@ def put_answers_together(lake: ModelLake, *, now: datetime) -> list[str]:
     if not lake.exists(SERVED):
         return []
     today = now.astimezone(UTC).date().isoformat()
-    return lake.compact(SERVED, [day for day in lake.partitions(SERVED) if day < today])
+    return compact(lake, SERVED, [day for day in lake.partitions(SERVED) if day < today])
 
 
 def why_absent(workspace: Workspace, source: Source) -> str | None:
