@@ -26,7 +26,8 @@ class Trace:
     """A row of a model and what its predictions rest on.
 
     ``found`` is what ``lifecycle.days.tracing.trace`` returns, ``replays`` what ``rescored`` does of each prediction
-    that was scored again. ``delivered`` and ``cohort`` are the names of the tables that it was scored from.
+    that was scored again, ``answers_again`` what ``served_answers.answered_again`` does of each answer of the service.
+    ``delivered`` and ``cohort`` are the names of the tables that it was scored from.
     """
 
     model: str
@@ -36,14 +37,16 @@ class Trace:
     cohort: str
     found: Mapping[str, Any]
     replays: Sequence[Mapping[str, Any]]
+    answers_again: Sequence[Mapping[str, Any]]
     simulated: bool
     example: bool
     traced_at: str
 
     @property
     def days(self) -> list[str]:
-        """The days on which it was scored, or was before its day was scored again."""
-        return sorted({each["date"] for each in (*self.found["predictions"], *self.found["replaced"])})
+        """The days on which it was scored, or was before its day was scored again, or that it was asked about."""
+        parts = (self.found[name] for name in ("predictions", "replaced", "answers"))
+        return sorted({each["date"] for part in parts for each in part})
 
 
 def risk_of(prediction: Mapping[str, Any]) -> str:
@@ -63,6 +66,34 @@ def listed_as(prediction: Mapping[str, Any]) -> str:
     if "replaced_at" in prediction:
         listed += f", until {minute(prediction['replaced_at'])}"
     return listed
+
+
+def answered(answer: Mapping[str, Any]) -> str:
+    """Say what the service answered, by which version, and to whom."""
+    if answer["status"] == "failed":
+        said = f"no answer, it failed ({answer['error']})"
+    elif answer["risk"] is None:
+        said = f"not scored ({answer['withheld_because']})"
+    else:
+        said = f"risk {percent(answer['risk'], 1)} ({answer['band'].replace('_', ' ')})"
+    seen = {"shadow": ", in shadow mode: seen by nobody", None: ""}.get(answer["arm"], f", arm {answer['arm']}")
+    rollout = "" if answer["rollout"] is None else f" of the roll-out of event {answer['rollout']}"
+    return (f"{answer['at'][:19].replace('T', ' ')} UTC, version {answer['model_version']}: {said}{seen}{rollout}; "
+            f"request {answer['request_id']} of {answer['client']}")  # fmt: skip
+
+
+def answered_from(answer: Mapping[str, Any], *, delivered: str, cohort: str) -> str:
+    """Say from which versions of which tables it was answered."""
+    outcomes = "none" if answer["outcomes_version"] is None else f"version {answer['outcomes_version']}"
+    return (f"{delivered} version {answer['delivered_version']}, {cohort} version {answer['cohort_version']}, "
+            f"outcomes: {outcomes}")  # fmt: skip
+
+
+def scored_again(again: Mapping[str, Any]) -> str:
+    """Say what came of an answer when it was scored again."""
+    if again["identical"]:
+        return "the same again"
+    return f"{'different' if again['identical'] is False else 'not scored again'}: {again['because']}"
 
 
 def read_from(prediction: Mapping[str, Any], *, delivered: str, cohort: str) -> str:
@@ -130,6 +161,9 @@ def trace_html(trace: Trace) -> str:
         risk_of=risk_of,
         listed_as=listed_as,
         read_from=read_from,
+        answered=answered,
+        answered_from=answered_from,
+        scored_again=scored_again,
         corrected=corrected,
         rests_on=rests_on,
         minute=minute,

@@ -27,13 +27,12 @@ from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.foundation.steps import reached
 from readmission_platform.models.contract import ModelContract
 from readmission_platform.storage.home import replace_file
-from readmission_platform.storage.tables import SERVED, ModelLake
+from readmission_platform.storage.tables import SERVED, SERVED_ON, ModelLake
 
 _SUFFIX = ".jsonl"
 _DONE, _INTENDED = "shipped.json", "intended.json"
 # Lines of one commit at most: what came together while the lake was out of reach is shipped in parts.
 _MOST_BYTES = 16_000_000
-SERVED_ON = "served_on"
 TEXTS = ("request_id", "entity_key", "at", "model_version", "artifact_digest", "arm", "status", "band",
          "withheld_because", "reasons", "contributions", "error", "client")  # fmt: skip
 NUMBERS = ("risk", "latency_ms")

@@ -14,6 +14,8 @@ PREDICTIONS = "daily_predictions"
 SHADOW = "shadow_predictions"
 # What the service answered, request by request.
 SERVED = "served_predictions"
+# Its partitions: the day of the answer in UTC.
+SERVED_ON = "served_on"
 OUTCOMES = "matured_outcomes"
 DRIFT = "drift_report"
 PERFORMANCE = "live_performance"

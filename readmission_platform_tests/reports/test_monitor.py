@@ -148,6 +148,28 @@ def test_alerts_versions_and_runs_are_listed(values: dict[str, Any], page: str):
     assert "Scoring took 100.0 ms per encounter" in text_of(page)
 
 
+def test_what_the_service_answered_is_told_by_version_and_nothing_where_it_is_not_used(
+    values: dict[str, Any], page: str, home: Home, tmp_path: Path
+):
+    first, second = values["service"]["versions"]
+    assert [first["version"], second["version"]] == ["2", "1"]
+    lines = home.lake.read("served_predictions")
+    answered = lines[lines["status"] != "failed"].drop_duplicates("encounter_id")
+    assert second["rows"] == (answered["model_version"] == "1").sum()
+    assert first["last_day"] == values["service"]["newest"] == days_of(60)[-1]
+    assert 0.05 < first["mean_risk"] < 0.2
+    assert first["stability_index"] < 0.2
+    said = text_of(page)
+    assert f"The service last answered on {days_of(60)[-1]} (UTC)" in said
+    # Of about 27 a day one to four are otherwise than listed, which is not for showing.
+    assert first["as_listed_share"] in (None, 1.0)
+    unused = home.copy(tmp_path / "home")
+    shutil.rmtree(unused.path / "lake" / MODEL / "served_predictions")
+    alone = values_of(unused)
+    assert alone["service"] is None
+    assert "Answers of the service" not in text_of(monitor_html(alone))
+
+
 def test_what_people_wrote_cannot_become_markup(values: dict[str, Any]):
     alert = values["alerts"][0] | {"what": "<script>alert(1)</script>", "acknowledged": "<b>x</b>"}
     written = monitor_html(values | {"alerts": [alert]})

@@ -72,6 +72,20 @@ def predictions(accounts: pd.DataFrame, *, switch: str, seed: int = 2) -> pd.Dat
     return pd.concat(parts, ignore_index=True)
 
 
+def answers(listed: pd.DataFrame, *, seed: int = 5) -> pd.DataFrame:
+    """What the service answered on the day of each listed row: as listed, but for one of ten; now and then twice."""
+    rng = np.random.default_rng(seed)
+    rows = listed.rename(columns={"discharge_date": "served_on"}).drop(columns=["rank", "flagged", "run_id"])
+    rows["risk"] = rows["risk"].mask(rng.random(len(rows)) < 0.1, rows["risk"] * 0.9)
+    rows["at"] = rows["served_on"] + "T12:00:00.000000+00:00"
+    again = rows.sample(frac=0.05, random_state=seed)
+    again["at"] = again["served_on"] + "T13:00:00.000000+00:00"
+    again["risk"] = again["risk"] * 0.5
+    failed = rows[rng.random(len(rows)) < 0.02].assign(status="failed", risk=np.nan)
+    lines = pd.concat([rows, again, failed], ignore_index=True)
+    return lines.assign(request_id=[f"r{place}" for place in range(len(lines))], arm=None, discharge_date="")
+
+
 def drift_report(accounts: pd.DataFrame, *, switch: str, seed: int = 3) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows: list[tuple[object, ...]] = []
@@ -150,7 +164,9 @@ def monitored_home(path: Path, *, days: int = DAYS, simulated: bool = True) -> H
     accounts = accounting(every)
     day = ("discharge_date", every)
     home.lake.write("intake_accounting", accounts, partition=day)
-    home.lake.write("daily_predictions", predictions(accounts, switch=switch), partition=day)
+    listed = predictions(accounts, switch=switch)
+    home.lake.write("daily_predictions", listed, partition=day)
+    home.lake.write("served_predictions", answers(listed), partition=("served_on", every))
     home.record_predictions()
     home.lake.write("drift_report", drift_report(accounts, switch=switch))
     home.lake.write("live_performance", performance(every, matured=matured))

@@ -3,6 +3,8 @@
 What belongs here: the asset that shows the table. What does not: the table (``lifecycle.monitoring.figures``).
 """
 
+from datetime import UTC, datetime
+
 import dagster as dg
 import pandas as pd
 
@@ -13,7 +15,7 @@ from readmission_platform.evaluation.operation.catalogue import CATALOGUE
 from readmission_platform.evaluation.operation.cohorts import ALL
 from readmission_platform.evaluation.operation.shown import shown
 from readmission_platform.foundation.frames import frame_digest
-from readmission_platform.lifecycle.monitoring.figure_sources import dates_are_simulated
+from readmission_platform.lifecycle.monitoring.figure_sources import dates_are_simulated, put_answers_together
 from readmission_platform.lifecycle.monitoring.figures import figures
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.storage.tables import DRIFT, PERFORMANCE, PREDICTIONS
@@ -45,6 +47,7 @@ def figures_asset(model: ModelAssets) -> dg.AssetsDefinition:
     )  # fmt: skip
     def monitoring_figures(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         workspace = model.workspace(platform)
+        together = put_answers_together(workspace.lake, now=datetime.now(UTC))
         observed = figures(workspace)
         visible = shown(observed)
         newest = made.latest(visible[~visible["hidden"]], live=None)
@@ -56,6 +59,7 @@ def figures_asset(model: ModelAssets) -> dg.AssetsDefinition:
             metadata={
                 **{name: newest[name] for name in HEADLINES if name in newest},
                 "newest figures": figures_table(observed),
+                "days of answers put together": len(together),
                 "dates": "simulated" if dates_are_simulated(workspace) else "as delivered",
             },
             check_results=[

@@ -11,7 +11,18 @@ from rich.markup import escape
 from readmission_platform import tables
 from readmission_platform.commands.terminal import Json, check_reader, out, print_json, workspace
 from readmission_platform.foundation.errors import BadInput, Unavailable
-from readmission_platform.reports.trace import corrected, listed_as, minute, read_from, rests_on, risk_of, short
+from readmission_platform.reports.trace import (
+    answered,
+    answered_from,
+    corrected,
+    listed_as,
+    minute,
+    read_from,
+    rests_on,
+    risk_of,
+    scored_again,
+    short,
+)
 
 if TYPE_CHECKING:
     from readmission_platform.governance.ledger.timeline import Period
@@ -56,6 +67,7 @@ def trace(
 ) -> None:
     """Trace a prediction back to version, training run, data, code, gates, approvals; score it again on request."""
     from readmission_platform.lifecycle.days import tracing
+    from readmission_platform.lifecycle.days.served_answers import answered_again
     from readmission_platform.lifecycle.versions.verification import VerificationFailed
 
     if day is not None:
@@ -66,13 +78,15 @@ def trace(
         found = tracing.trace(row, day=day, ledger=ledger, lake=current.lake)
         every = [*found["predictions"], *found["replaced"]]
         again = [tracing.rescored(each, row, ledger=ledger, workspace=current) for each in every] if replay else []
-    written = _page(found, again, row, current) if page or show else None
+        answers = [answered_again(each, row, ledger=ledger, workspace=current) for each in found["answers"] if replay]
+    written = _page(found, again, answers, row, current) if page or show else None
     if as_json:
-        print_json(found | ({"replays": again} if replay else {}) | ({"page": str(written)} if written else {}))
+        replays = {"replays": again, "answers_again": answers} if replay else {}
+        print_json(found | replays | ({"page": str(written)} if written else {}))
     elif written:
         out.print(str(written), markup=False, soft_wrap=True)
     else:
-        _show(found, current)
+        _show(found, answers, current)
         _show_replays(again)
     if show and written:
         typer.launch(written.absolute().as_uri())
@@ -83,14 +97,16 @@ def trace(
                                  f"the recorded inputs: {days}")  # fmt: skip
 
 
-def _page(found: Mapping[str, Any], again: list[dict[str, Any]], row: int, current: "Workspace") -> Path:
+def _page(
+    found: Mapping[str, Any], again: list[dict[str, Any]], answers: list[dict[str, Any]], row: int, current: "Workspace"
+) -> Path:
     from readmission_platform.lifecycle.monitoring.figure_sources import dates_are_simulated
     from readmission_platform.lifecycle.pages import write_trace
     from readmission_platform.reports.trace import Trace
 
     names = current.contract.names
     traced = Trace(
-        current.name, row, current.contract.words, names.delivered, names.cohort, found, again,
+        current.name, row, current.contract.words, names.delivered, names.cohort, found, again, answers,
         simulated=dates_are_simulated(current), example=current.entry.example,
         traced_at=datetime.now(UTC).isoformat(),
     )  # fmt: skip
@@ -107,11 +123,12 @@ def _check_date(day: str) -> None:
         raise BadInput("--date is not a date of the form YYYY-MM-DD") from error
 
 
-def _show(found: Mapping[str, Any], current: "Workspace") -> None:
+def _show(found: Mapping[str, Any], answers: list[dict[str, Any]], current: "Workspace") -> None:
     _show_predictions(found["predictions"], current)
     if found["replaced"]:
         out.print("\nshown before, until the day was scored again:")
         _show_predictions(found["replaced"], current)
+    _show_answers(found["answers"], answers, current)
     for each in found["corrections"]:
         out.print(escape(corrected(each)), soft_wrap=True)
     for version, record in found["versions"].items():
@@ -130,6 +147,19 @@ def _show_predictions(predictions: list[dict[str, Any]], current: "Workspace") -
         out.print(f"  from {read_from(each, delivered=names.delivered, cohort=names.cohort)}", soft_wrap=True)
         for code in each["translated"]:
             out.print(f"  {code['column']} came as {code['system']} and was translated {code['said']}", soft_wrap=True)
+
+
+def _show_answers(answers: list[dict[str, Any]], again: list[dict[str, Any]], current: "Workspace") -> None:
+    names = current.contract.names
+    if answers:
+        out.print("\nanswered by the service:")
+    for place, each in enumerate(answers):
+        out.print(escape(answered(each)), soft_wrap=True)
+        if each["reasons"]:
+            out.print(escape(f"  {each['reasons']}"), soft_wrap=True)
+        read = answered_from(each, delivered=names.delivered, cohort=names.cohort)
+        repeated = f"; {scored_again(again[place])}" if again else ""
+        out.print(f"  from {read}{repeated}", soft_wrap=True)
 
 
 def _made_of(contributions: Mapping[str, Any]) -> str:

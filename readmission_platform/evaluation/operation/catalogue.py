@@ -35,6 +35,8 @@ MEASURES = {
 _ACCOUNTING, _PREDICTIONS, _DRIFT = "intake_accounting", "daily_predictions", "drift_report"
 _PERFORMANCE, _OUTCOMES, _RUNS = "live_performance", "outcome_accounting", "operations database"
 
+_SERVED = "served_predictions"
+
 _FIXED = (
     Figure("rows_received", "rows", "Rows received on a day", _ACCOUNTING),
     Figure("rows_accepted", "rows", "Rows accepted on a day", _ACCOUNTING),
@@ -50,6 +52,28 @@ _FIXED = (
         "share",
         "Share of the rows in a risk band, by the shortest of 1, 7, 14, 28 days in which no band holds 1 to 10",
         _PREDICTIONS,
+    ),
+    Figure(
+        "served_rows",
+        "rows",
+        "Rows for which the service had an answer on a day (UTC), each counted once, with its last answer",
+        _SERVED,
+    ),
+    Figure("served_withheld_share", "share", "Share of these rows whose risk is withheld", _SERVED),
+    Figure("served_failed_share", "share", "Share of a day's answers that failed, from 20 answers on", _SERVED),
+    Figure("served_mean_risk", "probability", "Mean risk that the service answered on a day, from 11 rows on", _SERVED),
+    Figure(
+        "served_stability_index",
+        "score",
+        "Stability index of the risks that the service answered against those of the daily lists, over the shortest "
+        "stretches of days that hold enough of both",
+        _SERVED,
+    ),
+    Figure(
+        "served_as_listed_share",
+        "share",
+        "Share of the rows answered on a day, and listed by the same version, that have the same risk in the list",
+        _SERVED,
     ),
     Figure(
         "code_share",

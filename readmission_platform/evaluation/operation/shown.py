@@ -10,6 +10,9 @@ quarantined, 25 accepted gives the 2 away. Then the page says that there were so
 A share is two counts: where one of them is hidden, the share is hidden too, or shown to so few digits that at least 11
 counts fit it. Of the outcomes of a day it is how many were received that is hidden first, since how many were accepted
 is told by the coverage.
+
+Of what the service answered, shares and the number of rows are shown by the same rule, and never over how many a share
+was counted: how often somebody was asked about, and who came in a daily list, would follow from it.
 """
 
 import math
@@ -22,6 +25,7 @@ from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN, digits_sh
 _PARTS = ("accepted", "quarantined", "duplicate")
 _OUTPUTS = ("scored", "withheld")
 _COVERAGE, _COVERAGE_OF_ALL = "outcome_coverage", "matured_coverage"
+_SERVED = "served_"
 _SHARES_OF_ROWS = (_COVERAGE, _COVERAGE_OF_ALL, "risk_band_share")
 
 
@@ -33,6 +37,9 @@ def shown(figures: pd.DataFrame) -> pd.DataFrame:
     hidden = pd.Series(keys.isin(places), index=figures.index)
     hidden |= figures["figure"].isin([_COVERAGE, _COVERAGE_OF_ALL]) & _few_missing(figures)
     few = figures["n"].gt(0) & figures["n"].lt(SMALLEST_SHOWN)
+    served = figures["figure"].str.startswith(_SERVED)
+    hidden |= served & figures["unit"].eq("rows") & figures["value"].lt(SMALLEST_SHOWN)
+    hidden |= served & figures["unit"].eq("share") & _few_missing(figures)
     hidden |= few & figures["unit"].isin(["share", "probability", "score", "ratio"])
     uncounted = _made_from_hidden_days(figures, counts)
     telling = (uncounted & figures["figure"].isin(_SHARES_OF_ROWS)) | _tells_the_hidden_days(figures, hidden)
@@ -40,7 +47,7 @@ def shown(figures: pd.DataFrame) -> pd.DataFrame:
     value = figures["value"].mask(telling, pd.Series(coarse, index=figures.index, dtype=float))
     hidden |= value.isna() & figures["value"].notna()
     nothing = {name: figures[name].mask(hidden) for name in ("low", "high", "n")}
-    nothing["n"] = nothing["n"].mask(uncounted)
+    nothing["n"] = nothing["n"].mask(uncounted | served)
     return figures.assign(value=value.mask(hidden), **nothing, hidden=hidden)
 
 

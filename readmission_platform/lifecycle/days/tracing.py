@@ -23,6 +23,7 @@ from readmission_platform.lifecycle.days.scoring import (
     score_rows,
 )
 from readmission_platform.lifecycle.days.seals import replaced_days, replaced_rows, unchanged_rows
+from readmission_platform.lifecycle.days.served_answers import answers_about
 from readmission_platform.lifecycle.days.translations import translated_codes
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.storage.lake import TableMissing
@@ -47,12 +48,13 @@ def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict
     -------
     ``predictions`` (production before shadow, by day), ``replaced`` (what was shown before a day was scored again,
     where that was something else; with ``replaced_at``; of both ``translated`` says which of the row's codes were, and
-    how), ``corrections`` (by newer deliveries) and ``versions`` (by number, those that scored it).
+    how), ``answers`` (of the service, as ``served_answers`` returns them), ``corrections`` (by newer deliveries) and
+    ``versions`` (by number, those that scored it).
 
     Raises
     ------
     BadInput
-        When the row was never scored, or not on this day.
+        When the row was never scored or asked about, or not on this day.
     PredictionsChanged
         When the predictions of one of its days are not those that the ledger recorded.
     TableMissing, TableDamaged
@@ -62,7 +64,8 @@ def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict
     replaced = [found for kind in TABLES for found in _replaced(lake, ledger, kind, row, day, predictions)]
     for found in (*predictions, *replaced):
         found["translated"] = translated_codes(lake, row, found["date"], found["delivered_version"])
-    if not predictions and not replaced:
+    answers = answers_about(row, day=day, lake=lake)
+    if not predictions and not replaced and not answers:
         when = f" of {day}" if day else ""
         raise BadInput(
             f"there is no prediction{when} for this {lake.contract.words.row}; `readmission score` scores a day"
@@ -75,11 +78,12 @@ def trace(row: int, *, day: str | None, ledger: Ledger, lake: ModelLake) -> dict
     for found in every:
         found["put_into_stage_by"] = _promotion(found, events)
     signed = approvers(events)
-    scored_by = sorted({found["model_version"] for found in every})
+    scored_by = sorted({found["model_version"] for found in (*every, *answers)})
     return {
         lake.row: row,
         "predictions": predictions,
         "replaced": replaced,
+        "answers": answers,
         "corrections": _corrections(lake, row, day),
         "versions": {
             version: _version(records[version], events, signed) for version in scored_by if version in records

@@ -6,7 +6,7 @@ What belongs here: reading, and saying why there is nothing to read. What does n
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
 
@@ -14,9 +14,12 @@ from readmission_platform.lifecycle.days.progress import hospital_day
 from readmission_platform.lifecycle.days.replay import manifest_of
 from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.operations.database import Operations
+from readmission_platform.storage.compaction import compact
 from readmission_platform.storage.tables import (
     ACCOUNTING,
     OUTCOME_ACCOUNTING,
+    SERVED,
+    SERVED_ON,
     ModelLake,
 )
 from readmission_platform.storage.tables import DRIFT as DRIFT_TABLE
@@ -88,6 +91,37 @@ def read(lake: ModelLake, source: Source, span: Range) -> pd.DataFrame:
         return rows.rename(columns={lake.day: "day"})
     rows = lake.read(source.table, columns=source.columns)
     return rows[rows["last_day"].between(span.first.isoformat(), span.last.isoformat())]
+
+
+def read_served(lake: ModelLake, span: Range) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read what the service answered since the first of the days, today included, and the daily lists of these days.
+
+    Returns
+    -------
+    The lines of the prediction log and the rows listed, as ``evaluation.operation.served`` takes them; both empty where
+    the service answered nothing.
+    """
+    lines = pd.DataFrame()
+    if lake.exists(SERVED):
+        # By partition. In UTC it may be tomorrow already.
+        days = [*span.days, *((span.today + timedelta(days=more)).isoformat() for more in (0, 1))]
+        columns = [SERVED_ON, lake.row, "at", "model_version", "arm", "status", "risk"]
+        lines = lake.read(SERVED, columns=columns, where={SERVED_ON: days})
+    if lines.empty or not lake.exists(PREDICTIONS_TABLE):
+        listed = pd.DataFrame(columns=["day", "row", "version", "risk"])
+    else:
+        columns = [lake.day, lake.row, "model_version", "risk"]
+        listed = lake.read(PREDICTIONS_TABLE, columns=columns, where={lake.day: span.days})
+    named = {SERVED_ON: "day", lake.day: "day", lake.row: "row", "model_version": "version"}
+    return lines.rename(columns=named), listed.rename(columns=named)
+
+
+def put_answers_together(lake: ModelLake, *, now: datetime) -> list[str]:
+    """Put what the service wrote by the half minute into a file a day, for days that are over; returns these days."""
+    if not lake.exists(SERVED):
+        return []
+    today = now.astimezone(UTC).date().isoformat()
+    return compact(lake, SERVED, [day for day in lake.partitions(SERVED) if day < today])
 
 
 def why_absent(workspace: Workspace, source: Source) -> str | None:

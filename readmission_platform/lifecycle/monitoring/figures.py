@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from readmission_platform.evaluation.operation import figures as made
+from readmission_platform.evaluation.operation.served import served
 from readmission_platform.governance.ledger.timeline import timeline
 from readmission_platform.governance.promotion.drift_acceptances import acceptances, ceilings
 from readmission_platform.intake.outcomes import has_matured
@@ -29,6 +30,7 @@ from readmission_platform.lifecycle.monitoring.figure_sources import (
     operations_of,
     range_of,
     read,
+    read_served,
 )
 from readmission_platform.lifecycle.monitoring.windows import drift_limits
 from readmission_platform.lifecycle.workspace import Workspace
@@ -75,12 +77,19 @@ def _from_lake(workspace: Workspace, span: Range) -> list[pd.DataFrame]:
     volumes, scores, outcomes, drift, performance = (
         read(lake, source, span) for source in (VOLUMES, SCORES, OUTCOMES, DRIFT, PERFORMANCE)
     )
+    answered, listed = read_served(lake, span)
+    settings = workspace.monitoring.drift
     return [
         *(made.volumes(volumes) if len(volumes) else []),
         *(made.scores(scores, list(workspace.config.risk_bands)) if len(scores) else []),
+        *(
+            served(answered, listed, window_rows=settings.window_rows, rare_share=settings.rare_category_share)
+            if len(answered)
+            else []
+        ),
         *made.translations(codes_of_days(lake, span.days), of_one=max(1, len(translators(lake.contract.feed)))),
         *made.coverage(outcomes, _due(volumes, span, workspace.contract.maturity_days)),
-        *(made.drift(drift, drift_limits(workspace.monitoring.drift), accepted) if len(drift) else []),
+        *(made.drift(drift, drift_limits(settings), accepted) if len(drift) else []),
         *(made.performance(performance) if len(performance) else []),
     ]
 

@@ -42,6 +42,7 @@ from readmission_platform.reports.pictures.time_axis import TimeAxis
 
 _ORDER = {"critical": 0, "warning": 1, "info": 2}
 RECENT_ALERTS = 15
+_OF_THE_SERVICE = ("withheld_share", "failed_share", "mean_risk", "stability_index", "as_listed_share")
 
 
 def write_monitor(workspace: Workspace, page: Mapping[str, Any], *, out: Path | None = None) -> Path:
@@ -98,6 +99,7 @@ def monitor_of(workspace: Workspace, *, days: int = DAYS, now: datetime | None =
         "drift": _drift(visible, live),
         "accepted_drift": [each.to_json() | {"whose": each.whose, "names": each.names} for each in accepted],
         "performance": performance_shown(visible, live, settings, wording),
+        "service": _service(visible),
         "alerts": alerts,
         "runs": _runs(visible),
         "versions": [period.to_json() for period in timeline(events)
@@ -192,6 +194,26 @@ def _drift(visible: pd.DataFrame, live: str | None) -> dict[str, Any] | None:
         "risk": None if risk is None else risk["value"],
         "risk_limit": (_newest(window, "risk_stability_limit") or {}).get("value"),
     }
+
+
+def _service(visible: pd.DataFrame) -> dict[str, Any] | None:
+    """Return what the service answered, by version, the newest first; None where it answered nothing.
+
+    Of a version, how many rows in all days that can be shown, and of each figure the newest value that can be.
+    """
+    answered = visible[visible["figure"].str.startswith("served_")]
+    if answered.empty:
+        return None
+
+    def of_version(version: str, own: pd.DataFrame) -> dict[str, Any]:
+        newest = own[~own["hidden"]].groupby("figure")["value"].last()
+        rows = own.loc[own["figure"] == "served_rows", "value"].sum(min_count=1)
+        return {"version": version, "rows": number(rows), "last_day": own["last_day"].max(),
+                **{name: number(newest.get(f"served_{name}")) for name in _OF_THE_SERVICE}}  # fmt: skip
+
+    versions = [of_version(str(version), own) for version, own in answered.groupby("version")]
+    newest = answered["last_day"].max()
+    return {"newest": newest, "versions": sorted(versions, key=lambda each: each["last_day"], reverse=True)}
 
 
 def _runs(visible: pd.DataFrame) -> dict[str, Any]:

@@ -224,6 +224,14 @@ def test_the_limits_of_the_founding_documents_are_watched(
     ]
 
 
+def test_answers_that_fail_wake_somebody_who_is_not_told_how_many(shipped: AlertsConfig):
+    assert active(signals_of_figures(shipped, {"ours": {"served_failed_share": 0.05}}, NOON)) == []
+    (signal,) = [each for each in signals_of_figures(shipped, {"ours": {"served_failed_share": 0.0625}}, NOON)
+                 if each.active]  # fmt: skip
+    assert shipped.rules[str(signal.rule)].severity == "critical"
+    assert "0.0625" not in signal.what
+
+
 def test_limits_nobody_can_keep_are_switched_off_and_say_why(shipped: AlertsConfig):
     off = {name: rule for name, rule in shipped.rules.items() if not rule.enabled}
     assert {"precision_low", "recall_low", "drift_score_high", "few_rows"} == set(off)
