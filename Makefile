@@ -158,9 +158,17 @@ monitoring-power: setup ## does monitoring raise the alarms it should, and no ot
 	$(BIN)/python -m readmission_platform_tests.benchmarks.drift_power $(WITH_ARCHIVE)
 	$(BIN)/python -m readmission_platform_tests.benchmarks.performance_power $(WITH_ARCHIVE)
 
+.PHONY: rollout-power
+rollout-power: setup ## do roll-outs take back what is worse, and nothing else? (simulated); JSON=1
+	@OMP_NUM_THREADS=1 $(BIN)/python -m readmission_platform_tests.benchmarks.rollout_power $(if $(JSON),--json)
+
 .PHONY: bench-day
 bench-day: setup ## time and memory of a day, its monitoring run, and a year filled at once
 	$(BIN)/python -m readmission_platform_tests.benchmarks.daily_operation $(WITH_ARCHIVE)
+
+.PHONY: bench-serving
+bench-serving: setup ## the service beside MLflow's server, BentoML's and a plain one (half an hour; SECONDS=60); JSON=1
+	@$(BIN)/python -m readmission_platform_tests.benchmarks.serving_speed --bento $(if $(SECONDS),--seconds $(SECONDS)) $(if $(JSON),--json)
 
 .PHONY: model-development
 model-development: setup ## what was tried for the readmission model, each variant against the shipped recipe (half an hour)
@@ -177,6 +185,10 @@ recalibration: setup ## recalibration compared with retraining and doing nothing
 .PHONY: known-past
 known-past: setup ## the effect of knowing of an early return at the next admission; JSON=1
 	@$(BIN)/python -m readmission_platform_tests.benchmarks.known_past $(WITH_ARCHIVE) $(if $(JSON),--json)
+
+.PHONY: row-parity
+row-parity: setup ## single answers against the batch: 100,000 random rows of each model, bit for bit, and how soon; JSON=1
+	@OMP_NUM_THREADS=1 $(BIN)/python -m readmission_platform_tests.benchmarks.row_parity $(WITH_ARCHIVE) $(if $(JSON),--json)
 
 .PHONY: icd10-quality
 icd10-quality: setup ## the effect of translating ICD-10-CM on the readmission model; JSON=1

@@ -15,6 +15,7 @@ from readmission_platform.commands import audit as auditing
 from readmission_platform.commands import installation, new_model
 from readmission_platform.commands import keys as signing_keys
 from readmission_platform.commands import policy as policies
+from readmission_platform.commands import serving as services
 from readmission_platform.commands.days import daily, drift, history, identities, monitor, worklist
 from readmission_platform.commands.days import quarantine as quarantining
 from readmission_platform.commands.terminal import advice, command_begins, err, print_refusal, with_model
@@ -22,6 +23,7 @@ from readmission_platform.commands.versions import (
     card,
     dossier,
     evidence,
+    manifests,
     promotion,
     recalibration,
     recovery,
@@ -74,6 +76,7 @@ INSTALLATION: dict[str, Callable[..., None]] = {
     "pages": installation.pages,
     "dev": installation.dev,
     "mlflow-ui": installation.mlflow_ui,
+    "serve": services.serve,
 }
 for name, command in INSTALLATION.items():
     app.command(name)(command)
@@ -118,6 +121,12 @@ drifting.command("accept")(with_model(drift.accept))
 drifting.command("withdraw")(with_model(drift.withdraw))
 app.add_typer(drifting, name="drift")
 
+tokens = typer.Typer(help="Who may ask the service.", no_args_is_help=True)
+tokens.command("create")(services.create)
+tokens.command("list")(services.list_tokens)
+tokens.command("revoke")(services.revoke)
+app.add_typer(tokens, name="tokens")
+
 rollout = typer.Typer(
     help="A new version beside the one in production, step by step; it is taken back when it is worse.",
     no_args_is_help=True,
@@ -128,6 +137,7 @@ rollout.command("pause")(with_model(rollouts.pause))
 rollout.command("resume")(with_model(rollouts.resume))
 rollout.command("abort")(with_model(rollouts.abort))
 rollout.command("promote")(with_model(rollouts.promote))
+rollout.command("manifests")(with_model(manifests.manifests))
 app.add_typer(rollout, name="rollout")
 
 audit = typer.Typer(help="The ledger's integrity, for the auditor.", no_args_is_help=True)

@@ -77,7 +77,7 @@ class Launcher:
     def __init__(self, workspace: Workspace, *, progress: Progress = lambda step, seconds: None) -> None:
         self.workspace = workspace
         self.model = ModelAssets(workspace.entry, workspace.rules.timezone, workspace.contract)
-        self.definitions = build_definitions(workspace.settings)
+        self._definitions: dg.Definitions | None = None
         self._asked: set[str] = set()
         self.instance = dg.DagsterInstance.get()
         # Nobody has observed those yet, and nobody may ever come by here with a sensor.
@@ -126,9 +126,9 @@ class Launcher:
         # They may have been delivered since the definitions were loaded: before all others, or for today.
         today = hospital_day(self.workspace.rules).isoformat()
         needed = {min([*days, *self._asked]), *{*days} & {today}} if days else set()
-        if not needed <= self._asked:
+        if self._definitions is None or not needed <= self._asked:
             self._asked |= needed
-            self.definitions = build_definitions(self.workspace.settings, asked=sorted(self._asked))
+            self._definitions = build_definitions(self.workspace.settings, asked=sorted(self._asked))
         # The UI lists runs on a job's page by this tag, which runs launched by the daemon get by themselves. What was
         # asked for at a terminal is not repeated behind the back of whoever stopped it.
         tags = {
@@ -149,7 +149,7 @@ class Launcher:
         run_id = make_new_run_id()
         with self._reporting(), from_location(self.instance, self.model.named(job), location=LOCATION):
             try:
-                return self.definitions.resolve_job_def(self.model.named(job)).execute_in_process(
+                return self._definitions.resolve_job_def(self.model.named(job)).execute_in_process(
                     run_config={**run_config, "loggers": {TERMINAL_LOGGER: {}}},
                     instance=self.instance,
                     tags=tags,

@@ -7,7 +7,8 @@ import pytest
 
 from readmission_platform_tests.support.homes import Home
 
-ROOMS_BELOW_DAGSTER = ["foundation", "config", "governance", "operations", "storage", "lifecycle", "reports", "models"]
+ROOMS_BELOW_DAGSTER = ["foundation", "config", "governance", "operations", "storage", "lifecycle", "reports", "models",
+                       "serving"]  # fmt: skip
 
 
 def loaded_by(package: str, names: list[str]) -> list[str]:
@@ -26,6 +27,30 @@ print(" ".join(name for name in {names!r} if name in sys.modules))
 @pytest.mark.parametrize("room", ROOMS_BELOW_DAGSTER)
 def test_a_room_below_dagster_opens_without_dagster_and_mlflow(room):
     assert loaded_by(room, ["dagster", "dagster_mlflow", "mlflow"]) == []
+
+
+def test_a_worker_of_the_service_answers_without_what_only_training_needs(lived_home: Home):
+    script = """
+import sys
+from readmission_platform.config.environment import settings
+from readmission_platform.models.probes import example_row
+from readmission_platform.serving.answering import Request
+from readmission_platform.serving.service import Service
+service = Service(settings(), ["readmission_30d"])
+for follower in service.following.followers.values():
+    follower.look()
+served = service.model("readmission_30d")
+row = example_row(served.follower.workspace.contract)
+asked = served.answering.read([row])
+(answered,) = served.answering.answers(asked, served.snapshot(), Request("1", "test"))
+assert answered.answer.status == "scored", answered
+heavy = ("sklearn", "skops", "matplotlib", "evidently", "pandera", "mlflow", "dagster", "statsmodels", "scipy.stats")
+print("heavy:", [name for name in heavy if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=lived_home.environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "heavy: []"
 
 
 def test_evaluation_loads_no_heavy_library():

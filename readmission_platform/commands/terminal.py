@@ -250,6 +250,10 @@ def print_refusal(reasons: Sequence[str]) -> None:
 @contextmanager
 def launching(current: "Workspace", *, quiet: bool) -> Iterator["Launcher"]:
     """Yield a launcher of a model's jobs that shows progress on standard error."""
+    # skops asks for each of SciPy's functions which of the loaded modules has it, in the order of their loading: where
+    # Dagster's two thousand come first, that takes a second.
+    import scipy.special  # noqa: F401
+
     _make(current.settings)
     with err.status("starting", spinner="dots") if err.is_terminal and not quiet else _silence() as spinner:
         from readmission_platform.foundation.memory import share_heaps

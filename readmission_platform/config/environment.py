@@ -90,6 +90,11 @@ class Settings(BaseSettings):
         return self.home / "keys"
 
     @property
+    def serving(self) -> Path:
+        """Folder of what the service answered and the lake does not have yet; each model has a folder in it."""
+        return self.home / "serving"
+
+    @property
     def reports(self) -> Path:
         """Folder of generated reports."""
         return self.home / "reports"

@@ -15,6 +15,7 @@ from readmission_platform.config.governance import EnvironmentConfig, GatePolicy
 from readmission_platform.config.model import EvaluationConfig, ModelConfig
 from readmission_platform.config.model_card import ModelCardConfig
 from readmission_platform.config.monitoring import MonitoringConfig
+from readmission_platform.config.serving import ServingConfig
 from readmission_platform.foundation.values import ConfigurationError
 
 ConfigModel = TypeVar("ConfigModel", bound=BaseModel)
@@ -116,6 +117,11 @@ def _of_model(current: Settings, model: str, file: str) -> Path:
 def alerts_config(current: Settings) -> AlertsConfig:
     """Read who is told of what."""
     return read_yaml(current.configs / "alerts.yaml", AlertsConfig)
+
+
+def serving_config(current: Settings) -> ServingConfig:
+    """Read how much the service takes on at once."""
+    return read_yaml(current.configs / "serving.yaml", ServingConfig)
 
 
 def channel_url(channel: AppriseChannel) -> str | None:

@@ -116,7 +116,9 @@ def _ended(rows: pd.DataFrame) -> pd.Series:
         told = rows["readmitted_30d"].map({1: "<30", 0: ">30"}).where(matured)
     said, days = _at_next_admission(rows)
     counted = days.map(lambda gone: "<30" if gone <= MATURITY_DAYS else ">30", na_action="ignore")
-    ended = told.where(told == "<30").fillna(said).fillna(told).fillna(counted)
+    ended = told.where(told == "<30")
+    for otherwise in (said, told, counted):
+        ended = ended.where(ended.notna(), otherwise)
     dated = _is_dated(rows)
     return ended.where(dated, rows["readmitted"].astype(object)) if "readmitted" in rows else ended.where(dated)
 

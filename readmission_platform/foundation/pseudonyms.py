@@ -18,3 +18,8 @@ def pseudonyms(identifiers: Iterable[object], key: bytes, *, purpose: str) -> li
         each.update(str(identifier).encode())
         out.append(each.hexdigest()[:32])
     return out
+
+
+def pseudonym_of(identifier: object, key: bytes, *, purpose: str) -> str:
+    """Return the pseudonym of one identifier, the same as among ``pseudonyms``."""
+    return hmac.digest(key, purpose.encode() + b"\0" + str(identifier).encode(), "sha256").hex()[:32]

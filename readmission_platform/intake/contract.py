@@ -59,7 +59,8 @@ class Pattern(NamedTuple):
 class Excluded(NamedTuple):
     """Delivered rows that the model is not made for: which column says so, under which code, and which rows they are.
 
-    ``rows`` is given rows as ``RowContract.parse_text`` returns them, so a column of numbers may still be text.
+    ``rows`` is given rows as ``RowContract.parse_text`` returns them, so a column of numbers may still be text. It
+    judges each row by itself.
     """
 
     column: str
@@ -177,15 +178,17 @@ class RowContract:
         """Turn a frame of text cells into the contract's types, and texts into the one spelling of their value.
 
         What ``spellings.MISSING`` lists is missing, but for a text that the list of its column has: ``None`` of a test
-        that was not done. A column of numbers with a cell that is
-        none stays as it is, for the contract to name the cell's row; so does a text that has no spelling here.
+        that was not done. A cell of a column of numbers that is none stays as it is, for the contract to name its row;
+        so does a text that has no spelling here.
         """
         parsed = {}
         for name in frame.columns:
             # A few texts describe any number of rows: read each once.
             places, texts = pd.factorize(frame[name].astype(object))
-            read = np.array([*(self._read(name, text) for text in texts), None], dtype=object)
+            read = np.array([*(self.read_text(name, text) for text in texts), None], dtype=object)
             number, sound = self._numbers(name, pd.Series(read, dtype=object))
+            # Sound beside a broken cell, a number is the same number.
+            read = np.where(sound & number.notna(), number.astype(object), read)
             parsed[name] = (
                 number.take(places).astype(self._number_type(name))
                 if bool(sound.take(places).all())
@@ -205,7 +208,7 @@ class RowContract:
             return cells, pd.Series(False, cells.index)
         return number, sound | (cells.isna() & self.may_miss(name))
 
-    def _read(self, name: str, text: object) -> object:
+    def read_text(self, name: str, text: object) -> object:
         """Return a cell in the one spelling of its value; None where it is missing."""
         if not isinstance(text, str):
             return text

@@ -77,8 +77,7 @@ class LandedFile:
         """Return the file with its columns under these names, where they differ in case, blanks or hyphens alone."""
         if self.cells is None or set(names) >= set(self.cells.columns):
             return self
-        known = {_plain(name): name for name in names}
-        columns = {name: known.get(_plain(name), name) for name in self.cells.columns if name not in names}
+        columns = contract_names(self.cells.columns, names)
         rounded = frozenset(columns.get(name, name) for name in self.rounded)
         return replace(self, cells=self.cells.rename(columns=columns), rounded=rounded)
 
@@ -110,6 +109,12 @@ class JsonFile:
     lines: Sequence[dict[str, Any] | str] = ()
     problem: str | None = None
     cut_off: bool = False
+
+
+def contract_names(found: Iterable[str], names: Sequence[str]) -> dict[str, str]:
+    """Return what each column that has none of these names is called, where it is one but for case, blanks, hyphens."""
+    known = {_plain(name): name for name in names}
+    return {name: known.get(_plain(name), name) for name in found if name not in names}
 
 
 def _plain(name: str) -> str:

@@ -127,7 +127,7 @@ def take_in(
     rows = numbered_rows(arrived, contract)
     frame, faults, translations = _judged(arrived, rows, contract)
     frame, faults, mended = _released(frame, faults, rows, released, contract)
-    # Beside a broken cell a column is still text, and text such as "5.0" is a whole number to the contract.
+    # Beside a broken cell a column of numbers has no type of its own.
     ill_formed = faults.loc[~faults["code"].isin([each.code for each in contract.excluded]), "at"]
     sound = contract.typed(frame[~frame.index.isin(ill_formed)])
     sound = sound.assign(**{day: rows.loc[sound.index, day]})

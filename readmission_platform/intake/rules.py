@@ -23,7 +23,7 @@ LONGEST_TEXT = 100
 # From 2**53 on a float skips numbers, so that two identifiers could become one.
 LARGEST_EXACT = 2**53 - 1
 # Zeros behind a point are those of a column with gaps (5.0) or with decimals (5.00). Three could also be thousands.
-_WHOLE = re.compile(r"\s*([+-]?[0-9]+)(?:\.(?:0{1,2}|0{4,}))?\s*")
+_WHOLE = re.compile(r"\s*([+-]?)([0-9]+)(?:\.(?:0{1,2}|0{4,}))?\s*")
 # What can be wrong with one cell of any feed, by code.
 CELL_REASONS = {
     "missing_value": "missing",
@@ -35,6 +35,13 @@ CELL_REASONS = {
 }
 
 
+def whole_digits(text: str) -> str | None:
+    """Return the sign and the digits of a text that is a whole number; None where it is none."""
+    found = _WHOLE.fullmatch(text)
+    # Without zeros in front: where there are many, the reader of numbers takes them for the number.
+    return found[1] + (found[2].lstrip("0") or "0") if found else None
+
+
 def whole_numbers(cells: pd.Series) -> pd.Series:
     """Read whole numbers; what is no number becomes NaN.
 
@@ -44,8 +51,7 @@ def whole_numbers(cells: pd.Series) -> pd.Series:
     """
     if cells.dtype != object:
         return pd.to_numeric(cells, errors="coerce")
-    found = (_WHOLE.fullmatch(cell if isinstance(cell, str) else str(cell)) for cell in cells)
-    digits = [whole[1] if whole else None for whole in found]
+    digits = [whole_digits(cell if isinstance(cell, str) else str(cell)) for cell in cells]
     return pd.to_numeric(pd.Series(digits, index=cells.index, dtype=object), errors="coerce")
 
 
@@ -76,20 +82,28 @@ def pattern_column(
     expression: str, code: str, normal: Callable[[str], str | None] | None = None, *, nullable: bool
 ) -> "pa.Column":
     """Return the rule of texts that match an expression from their beginning to their end, in their one spelling."""
+    return _text_column(matching(expression, normal), code, nullable=nullable)
+
+
+def matching(expression: str, normal: Callable[[str], str | None] | None = None) -> Callable[[str], bool]:
+    """Return what tells whether a text, in its one spelling, matches an expression from its beginning to its end."""
     pattern = re.compile(expression)
 
     def is_sound(text: str) -> bool:
         spelt = normal(text) if normal is not None else text
         return spelt is not None and pattern.fullmatch(spelt) is not None
 
-    return _text_column(is_sound, code, nullable=nullable)
+    return is_sound
 
 
 def short_text_column(*, nullable: bool) -> "pa.Column":
     """Return the rule of texts that no list names: short, on one line."""
-    return _text_column(
-        lambda text: len(text) <= LONGEST_TEXT and text.isprintable(), "unknown_code", nullable=nullable
-    )
+    return _text_column(is_short_text, "unknown_code", nullable=nullable)
+
+
+def is_short_text(text: str) -> bool:
+    """Tell whether a text that no list names may be a code."""
+    return len(text) <= LONGEST_TEXT and text.isprintable()
 
 
 def _number_column(

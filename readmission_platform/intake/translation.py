@@ -42,11 +42,14 @@ class Translator(NamedTuple):
         code of the other system. It is given them all since some can be told only by the others.
     ways
         The ways of translating, by the name that ``Translated.how`` has.
+    load
+        Loads what it reads by, so that the first code does not have to wait for it.
     """
 
     system: str
     read: Callable[[Collection[str]], Mapping[str, Translated]]
     ways: Mapping[str, Way]
+    load: Callable[[], object] = lambda: None
 
 
 def translators(contract: "RowContract") -> dict[str, Translator]:

@@ -44,8 +44,9 @@ def write_work_lists(settings: Settings, lists: Sequence[WorkList]) -> list[Mapp
         When a file cannot be written.
     """
     written = []
+    models = {name: pages_of(settings.reports, name) for name in {each.model for each in lists}}
     for each in lists:
-        model, path = pages_of(settings.reports, each.model), Path(each.model, FOLDER, each.day)
+        model, path = models[each.model], Path(each.model, FOLDER, each.day)
         written.append(
             write_work_list(each, settings.reports / path, links=model.links_of(f"{path.as_posix()}/{PAGE}"))
         )

@@ -5,14 +5,15 @@ not: where the rows come from and what becomes of the scores (``lifecycle.days.s
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from readmission_platform.models.contract import ModelContract
 
-SCORED, WITHHELD = "scored", "withheld"
+SCORED: Final = "scored"
+WITHHELD: Final = "withheld"
 # What a scored row gets, besides being there.
 SCORE_COLUMNS = ["risk", "status", "withheld_because", "reasons", "contributions"]
 # Rows scored at a time, so that years of them need no more memory than a month.
@@ -77,7 +78,18 @@ def serving_parity(
 ) -> float:
     """Return the largest difference between training-time scores and scores through the daily path.
 
-    The last row of each entity is presented as it is delivered, without its outcome, against the full table.
+    Parameters
+    ----------
+    rows, scores, entities
+        See :func:`as_if_delivered`.
+    """
+    chosen = as_if_delivered(contract, rows, scores, entities=entities)
+    served = score_rows(contract, model, chosen, rows)
+    return float(np.abs(served - pd.Series(scores, rows.index)[chosen.index].to_numpy()).max())
+
+
+def as_if_delivered(contract: ModelContract, rows: pd.DataFrame, scores: np.ndarray, *, entities: int) -> pd.DataFrame:
+    """Return the last row of some entities as it is delivered, to be scored against the full table.
 
     Parameters
     ----------
@@ -92,6 +104,4 @@ def serving_parity(
     last = ~rows["entity_key"].duplicated(keep="last")
     length = rows.groupby("entity_key")["entity_key"].transform("size")[last & judged.notna()]
     chosen = rows.loc[length.sort_values(ascending=False, kind="stable").index[:entities]]
-    told = [contract.outcome, *contract.data.source_columns]
-    served = score_rows(contract, model, chosen.drop(columns=told, errors="ignore"), rows)
-    return float(np.abs(served - judged[chosen.index].to_numpy()).max())
+    return chosen.drop(columns=[contract.outcome, *contract.data.source_columns], errors="ignore")

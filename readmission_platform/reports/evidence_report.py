@@ -42,7 +42,9 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         *("champion_net_benefit_difference", "champion_net_benefit_difference_at_*"),
     ),
     "At the flag, under older names": ("accuracy", "precision", "recall", "f1"),
-    "On the artifact itself": ("roundtrip_difference", "parity_difference", "permuted_labels_auroc"),
+    "On the artifact itself": (
+        *("roundtrip_difference", "parity_difference", "single_rows_that_differ", "permuted_labels_auroc"),
+    ),
     "Against leakage": (
         *("inputs_changed_without_future", "future_told_by_one_input", "outcome_told_by_one_input"),
         *("distinct_share_of_one_input", "clock_told_by_one_input", "identifiers_among_inputs"),

@@ -160,6 +160,7 @@ def proposed_limits(found: Measured, contract: ModelContract) -> dict[str, dict[
         "temporal_observed_expected": {"between": _around(1, max(0.1, off_lately))},
         "integrity_artifact_roundtrip": {"at_most": 1e-9},
         "integrity_serving_parity": {"at_most": 1e-9},
+        "integrity_single_rows": {"at_most": 0},
         "stability_auroc_lower_bound": {"lower_bound_at_least": auroc.below(2.5, least=0.5)},
         "champion_non_inferior_auroc": {"lower_bound_above": -max(0.005, _rounded(auroc.half / 2, down=False))},
         "champion_non_inferior_net_benefit": {"lower_bound_above": -max(0.003, round(0.05 * found.prevalence, 3))},

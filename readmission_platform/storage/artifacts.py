@@ -19,10 +19,19 @@ class ArtifactRefused(GovernanceError):
 
 
 @dataclass(frozen=True)
+class StoredFile:
+    """A file below the artifact root, and the digest of its bytes."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class StoredModel:
     """A registered version and its artifact: path below the artifact root, and the digest of its bytes.
 
-    ``version`` is the ledger's number, ``registered_as`` the one that MLflow gave it, which may be another.
+    ``version`` is the ledger's number, ``registered_as`` the one that MLflow gave it, which may be another. ``rows``
+    is what single rows are scored with, of a contract that compiles it.
     """
 
     version: str
@@ -30,6 +39,7 @@ class StoredModel:
     mlflow_run_id: str
     path: str
     digest: str
+    rows: StoredFile | None = None
 
 
 def artifact_digest(root: Path, path: str) -> str | None:

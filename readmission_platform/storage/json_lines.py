@@ -77,6 +77,9 @@ def flat_rows(objects: Sequence[dict[str, Any] | str]) -> Flat:
             broken[number] = ("", each)
         elif any(isinstance(value, list | dict) for value in each.values()):
             broken[number] = ("", "nested_value")
+        elif any(isinstance(value, str) and "\0" in value for value in each.values()):
+            # To pandas a text ends there, so that this one would be taken for another row's.
+            broken[number] = ("", NOT_JSON)
     rows = [[None] * len(named) if isinstance(each, str) or number in broken
             else [_text(each.get(key)) for key in named]
             for number, each in enumerate(objects, start=1)]  # fmt: skip

@@ -52,10 +52,19 @@ class Written:
 
 
 class Lake:
-    """Delta tables below one folder, by name."""
+    """Delta tables below one folder, by name.
 
-    def __init__(self, root: Path) -> None:
+    Parameters
+    ----------
+    sought
+        Columns of any table by which rows are looked for, beside the partitions: of these alone Delta keeps the lowest
+        and the highest value of each file. By default it keeps those of every column, and a table with a file a day
+        then takes longer to open than to read.
+    """
+
+    def __init__(self, root: Path, *, sought: Sequence[str] = ()) -> None:
         self.root = root
+        self._kept = KEPT | ({"delta.dataSkippingStatsColumns": ",".join(sought)} if sought else {})
 
     def exists(self, table: str) -> bool:
         """Tell whether the table has ever been written.
@@ -139,6 +148,21 @@ class Lake:
         frame.attrs = json.loads(self.commit_metadata(table, opened.version()).get("readmission.attrs", "{}"))
         return frame
 
+    def partitions(self, table: str) -> set[str]:
+        """Return the values of the partition column that have rows, without reading any.
+
+        Raises
+        ------
+        TableMissing, TableDamaged
+            When there is no such table, or it cannot be opened.
+        """
+        import pyarrow as pa
+
+        opened = self.open(table)
+        (column,) = opened.metadata().partition_columns
+        files = pa.table(opened.get_add_actions(flatten=True)).select([f"partition.{column}", "num_records"])
+        return {str(value) for value, rows in zip(*files.to_pydict().values(), strict=True) if rows != 0}
+
     def commit_metadata(self, table: str, version: int | None = None) -> dict[str, Any]:
         """Return what the writer of a version recorded with it.
 
@@ -214,6 +238,46 @@ class Lake:
                     raise
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    def append(self, table: str, frame: pd.DataFrame, *, partition: str, writer: str, position: int) -> None:
+        """Add rows as one commit, which also says how far their writer has come: what is written twice is there once.
+
+        Parameters
+        ----------
+        partition
+            Column that a new table is partitioned by.
+        writer, position
+            Who adds, and up to which place of what they have to say; see :meth:`written_until`.
+
+        Raises
+        ------
+        TableDamaged
+            When the table cannot be opened, or its rows are there without their log.
+        deltalake.exceptions.CommitFailedError
+            When somebody else wrote as this writer meanwhile.
+        """
+        from deltalake import CommitProperties, Transaction, write_deltalake
+
+        properties = CommitProperties(app_transactions=[Transaction(writer, position)])
+        if not self.exists(table):
+            self._commit(table, _arrow(frame.head(0)), (partition, []), CommitProperties())
+        opened = self.open(table)
+        if (opened.transaction_version(writer) or 0) >= position:
+            return
+        reached(f"lake: {table} about to be added to")
+        # A column that is new since the table was made is missing in its older rows.
+        write_deltalake(
+            opened,
+            _as_stored(table, _arrow(frame), opened),
+            mode="append",
+            schema_mode="merge",
+            commit_properties=properties,
+        )
+        reached(f"lake: {table} added to")
+
+    def written_until(self, table: str, writer: str) -> int:
+        """Return the place up to which a writer's rows are in a table; 0 before the first."""
+        return (self.open(table).transaction_version(writer) or 0) if self.exists(table) else 0
+
     def _commit(
         self,
         table: str,
@@ -232,9 +296,8 @@ class Lake:
                     folder = self.root / table
                     if next(folder.rglob("*.parquet"), None) is not None:
                         raise TableDamaged(table)  # a new table would hide the rows that are there
-                    write_deltalake(
-                        str(folder), data, mode="error", configuration=KEPT, commit_properties=properties, **options
-                    )
+                    options["configuration"] = self._kept
+                    write_deltalake(str(folder), data, mode="error", commit_properties=properties, **options)
                     return 0
         opened = self.open(table)
         if partition is None:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from readmission_platform.foundation.errors import Unavailable
 from readmission_platform.foundation.steps import reached
-from readmission_platform.models.contract import EstimatorPart
-from readmission_platform.storage.artifacts import ArtifactRefused, StoredModel, artifact_digest
+from readmission_platform.models.contract import EstimatorPart, RowPart
+from readmission_platform.storage.artifacts import ArtifactRefused, StoredFile, StoredModel, artifact_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -96,6 +96,7 @@ class Registry:
         signature: object,
         tags: Mapping[str, str],
         title: str,
+        rows: RowPart | None = None,
     ) -> StoredModel:
         """Log a model in the active MLflow run and register it as a version.
 
@@ -109,6 +110,8 @@ class Registry:
             MLflow's description of inputs and output.
         title
             What the model predicts, for the registry's page.
+        rows
+            What compiles the model for single rows; the result is stored beside the artifact.
         """
         from importlib.metadata import version as installed
 
@@ -142,7 +145,23 @@ class Registry:
         digest = artifact_digest(self.root, path)
         if digest is None:
             raise ArtifactRefused(f"the artifact of version {version} was not written")
-        return StoredModel(version, str(registered.version), run_id, path, digest)
+        beside = (
+            self._keep_beside(client, str(logged.model_id), path, rows.file, rows.compiled(model)) if rows else None
+        )
+        return StoredModel(version, str(registered.version), run_id, path, digest, beside)
+
+    def _keep_beside(
+        self, client: "MlflowClient", model_id: str, artifact: str, name: str, content: bytes
+    ) -> StoredFile:
+        """Store a file in the folder of an artifact."""
+        with TemporaryDirectory() as folder:
+            (Path(folder) / name).write_bytes(content)
+            client.log_model_artifacts(model_id, folder)
+        path = f"{artifact.rpartition('/')[0]}/{name}"
+        digest = artifact_digest(self.root, path)
+        if digest is None:
+            raise ArtifactRefused(f"{name} was not written beside the artifact")
+        return StoredFile(path, digest)
 
     def _ensure_model(self, client: "MlflowClient", title: str) -> None:
         from mlflow.exceptions import MlflowException

@@ -12,6 +12,8 @@ from readmission_platform.storage.lake import Lake
 EVIDENCE = "model_evidence"
 PREDICTIONS = "daily_predictions"
 SHADOW = "shadow_predictions"
+# What the service answered, request by request; lines of the arm ``shadow`` were not the answer.
+SERVED = "served_predictions"
 OUTCOMES = "matured_outcomes"
 DRIFT = "drift_report"
 PERFORMANCE = "live_performance"
@@ -19,13 +21,11 @@ PERFORMANCE = "live_performance"
 ACCOUNTING, FILES, QUARANTINE = "intake_accounting", "intake_files", "quarantined_rows"
 HELD, CORRECTIONS, CODE_TRANSLATIONS = "rows_left_to_another_day", "corrected_rows", "code_translations"
 UNUSUAL = "unusual_days"
-# What the service answered: one line for each row and version that scored it (``arm`` is ``shadow`` where the answer
-# was not used), beside the row, the entity and the day.
-SERVED = "served_predictions"
-SERVED_COLUMNS = ("request_id", "at", "model_version", "artifact_digest", "arm", "rollout", "status", "risk", "band",
-                  "withheld_because", "error", "latency_ms")  # fmt: skip
 OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE = "outcome_accounting", "quarantined_outcomes"
 OUTCOME_FILES, OUTCOME_CORRECTIONS = "outcome_files", "corrected_outcomes"
+
+# By these, and by the key of a row, rows are looked for among all days.
+SOUGHT = ("file_digest", "first_taken_in", "found_at", "model_version", "problem", "version")
 
 # What scoring the same day again changes although every score stays the same.
 CIRCUMSTANCES = ["run_id", "scored_at", "delivered_version", "cohort_version", "outcomes_version", "identities_event"]
@@ -35,7 +35,7 @@ class ModelLake(Lake):
     """The tables of one model, and the names of its key columns."""
 
     def __init__(self, root: Path, contract: ModelContract) -> None:
-        super().__init__(root)
+        super().__init__(root, sought=[contract.row, *SOUGHT])
         self.contract = contract
 
     @property

@@ -3,7 +3,10 @@
 import hashlib
 import hmac
 
-from readmission_platform.foundation.pseudonyms import pseudonyms
+from hypothesis import given
+from hypothesis import strategies as st
+
+from readmission_platform.foundation.pseudonyms import pseudonym_of, pseudonyms
 
 KEY = b"one key"
 
@@ -22,3 +25,12 @@ def test_pseudonyms_differ_by_key_and_by_purpose() -> None:
     assert len(one) == len(other_key) == len(other_purpose) == 100
     assert not one & other_key
     assert not one & other_purpose
+
+
+@given(
+    identifier=st.integers() | st.text(alphabet=st.characters(codec="utf-8")),
+    key=st.binary(),
+    purpose=st.text(max_size=9),
+)
+def test_one_pseudonym_is_that_of_a_column(identifier: int | str, key: bytes, purpose: str) -> None:
+    assert [pseudonym_of(identifier, key, purpose=purpose)] == pseudonyms([identifier], key, purpose=purpose)

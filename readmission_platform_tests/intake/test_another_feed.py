@@ -178,6 +178,16 @@ def test_what_is_no_decimal_number_or_out_of_range_is_named_once(text: str, code
     assert len(intake.accepted) == 3
 
 
+def test_a_number_is_the_same_number_beside_a_broken_one() -> None:
+    """Also written as no reader of columns of numbers would take it, and to the rule of who is scored."""
+    minors = Excluded("age", "palliative", lambda rows: pd.to_numeric(rows["age"], errors="coerce") < 18)
+    rows = changed(age="70\N{NO-BREAK SPACE}")
+    rows.loc[1, "age"], rows.loc[2, "age"], rows.loc[3, "age"] = "abc", "12\N{NO-BREAK SPACE}", "0" * 30 + "9"
+    intake = take_in({DAY: [landed(rows)]}, replace(STAYS, excluded=(minors,)))
+    assert intake.accepted["age"].tolist() == [70]
+    assert faults(intake) == [(2, "age", "not_a_whole_number"), (3, "age", "palliative"), (4, "age", "palliative")]
+
+
 def test_an_identifier_with_an_exponent_is_no_whole_number_although_decimals_may_have_one() -> None:
     assert faults(one(changed(file="1e3", lactate="1e1"))) == [(1, "file", "not_a_whole_number")]
 

@@ -77,6 +77,7 @@ BROKEN: dict[str, tuple[list[Any], str, str]] = {
     "a key twice": ([RECORDS[0], json.dumps(RECORDS[1])[:-1] + f', "race": "{SECRET}"}}', *RECORDS[2:]], "",
                     "not_json"),
     "no number": (changed(num_medications=float("nan")), "", "not_json"),
+    "a text with NUL": (changed(race="Asian\0" + SECRET), "", "not_json"),
     "a list for a value": (changed(race=[SECRET]), "", "nested_value"),
     "an object for a value": (changed(race={"text": SECRET}), "", "nested_value"),
     "a code that nobody knows": (changed(race=SECRET), "race", "unknown_code"),

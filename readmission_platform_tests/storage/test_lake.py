@@ -92,6 +92,26 @@ def test_rows_without_their_log_are_not_hidden_by_a_new_table(lake: Lake, damage
         lake.write("days", day("2024-01-02", 3), partition=(DAY, ["2024-01-02"]))
 
 
+def test_the_days_that_have_rows_are_told_without_reading_any(lake: Lake) -> None:
+    for key, values in (("2024-01-01", (1, 2)), ("2024-01-02", (3,)), ("2024-01-03", (4,))):
+        lake.write("days", day(key, *values), partition=(DAY, [key]))
+    lake.write("days", day("2024-01-02", 3).head(0), partition=(DAY, ["2024-01-02"]))
+    for file in files_of(lake.root / "days"):
+        file.write_bytes(b"")
+    assert lake.partitions("days") == {"2024-01-01", "2024-01-03"}
+    with pytest.raises(TableMissing):
+        lake.partitions("nothing")
+
+
+def test_rows_are_found_by_any_column_whichever_ones_are_said_to_be_looked_for(tmp_path: Path) -> None:
+    for sought in ((), ("number",), ("nobody",)):
+        lake = Lake(tmp_path / "-".join(("lake", *sought)), sought=sought)
+        for key, values in (("2024-01-01", (1, 2)), ("2024-01-02", (2, 3)), ("2024-01-03", (4,))):
+            lake.write("days", day(key, *values), partition=(DAY, [key]))
+        among = lake.read("days", kept=compute.field("number") == 2)
+        assert sorted(among[DAY]) == ["2024-01-01", "2024-01-02"]
+
+
 def test_each_change_is_a_version_and_earlier_ones_stay_readable(lake: Lake) -> None:
     versions = [lake.write("table", frame(*range(count))).version for count in (1, 2, 3)]
     assert versions == [0, 1, 2]

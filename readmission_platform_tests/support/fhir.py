@@ -3,14 +3,19 @@
 import gzip
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from readmission_platform.encounters.contract import ENCOUNTERS, LANDING
+from readmission_platform.encounters.contract import ENCOUNTERS, FHIR, LANDING
+from readmission_platform.encounters.fhir.reading import read_fhir
 from readmission_platform.encounters.fhir.writing import write_fhir
+from readmission_platform.intake.files import JsonFile
+from readmission_platform.intake.records import RecordRow, read_record
 from readmission_platform.intake.rows import Intake, take_in
+from readmission_platform.intake.single import RowReader
 from readmission_platform.storage.landing import Landing
 from readmission_platform_tests.support.bad_deliveries import clean_rows
 
@@ -74,3 +79,20 @@ def deliver(root: Path, files: Mapping[str, bytes] | Iterable[Resource | str], d
     assert (counts["received"] == counts[["accepted", "quarantined", "duplicate"]].sum(axis=1)).all()
     assert SECRET not in intake.quarantined.to_csv()
     return intake
+
+
+@cache
+def _reader() -> RowReader:
+    return RowReader(ENCOUNTERS)
+
+
+def assert_as_in_a_file(record: Resource, day: str = DAY) -> list[RecordRow]:
+    """Assert that a record that came alone is read as in a file that holds it alone; returns its rows."""
+    read = read_record(record, FHIR, _reader(), day=day)
+    intake = take_in({day: read_fhir([JsonFile("a.ndjson", "sha256:a", [record])], day)}, ENCOUNTERS)
+    lines = intake.quarantined[["row", "column", "code", "reason"]].itertuples(index=False, name=None)
+    assert sorted((each.number, *fault) for each in read for fault in each.read.faults) == sorted(lines)
+    accepted = intake.accepted.astype(object).where(intake.accepted.notna(), None).to_dict("records")
+    rows = [each.read.row for each in read if each.read.row is not None]
+    assert [row for place, row in enumerate(rows) if row not in rows[:place]] == accepted
+    return read

@@ -135,6 +135,7 @@ def estimate(value: float, low: float | None = None, high: float | None = None, 
 MEASURED_AT_TRAINING = {
     "roundtrip_difference": 0.0,
     "parity_difference": 0.0,
+    "single_rows_that_differ": 0.0,
     "inputs_changed_without_future": 0.0,
     "future_told_by_one_input": 0.56,
     "outcome_told_by_one_input": 0.61,

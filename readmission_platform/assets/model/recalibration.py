@@ -10,7 +10,13 @@ import dagster as dg
 from pydantic import Field
 
 from readmission_platform.assets.model.features import development_of
-from readmission_platform.assets.model.training import check_may_train, explained_by, kept_evidence, signature_of
+from readmission_platform.assets.model.training import (
+    check_may_train,
+    explained_by,
+    kept_evidence,
+    rows_of,
+    signature_of,
+)
 from readmission_platform.assets.model.training_checks import CHECKS, check_results_of, measured_on
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import SCIENCE_TEAM
@@ -73,6 +79,7 @@ def recalibrated_asset(model: ModelAssets) -> dg.AssetsDefinition:
                 signature=signature_of(inputs, found.risks),
                 tags={"dagster_run_id": context.run.run_id},
                 title=words.title,
+                rows=model.contract.rows,
             )
             reached("recalibration: version registered")
         trained = {**_recorded(context.run.run_id, found, stored, workspace), RECALIBRATED: told}
@@ -113,6 +120,7 @@ def _recorded(run_id: str, found: Recalibration, stored: StoredModel, workspace:
         "run_id": run_id,
         "mlflow_run_id": stored.mlflow_run_id,
         "artifact": {"path": stored.path, "digest": stored.digest},
+        "rows": rows_of(stored, workspace),
         "evidence": kept_evidence(lake, evidence, stored.version, run_id),
         "code_version": workspace.code_version,
         "model_config": digest_of(workspace.config),

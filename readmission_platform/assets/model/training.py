@@ -14,7 +14,7 @@ import pandas as pd
 
 from readmission_platform.assets.model.features import development_of
 from readmission_platform.assets.model.firewall import MEASURED
-from readmission_platform.assets.model.training_checks import CHECKS, check_results_of, measured_on
+from readmission_platform.assets.model.training_checks import CHECKS, check_results_of, measured_on, row_scorer_of
 from readmission_platform.assets.model_assets import ModelAssets
 from readmission_platform.assets.presentation import SCIENCE_TEAM, picture, table
 from readmission_platform.evaluation.leakage import permuted_labels_auroc
@@ -29,6 +29,7 @@ from readmission_platform.lifecycle.training.training_record import cohort_of, m
 from readmission_platform.lifecycle.training.training_table import TrainingTable, evidence_of
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.models.contract import CrossValidated, Explained, ModelContract
+from readmission_platform.models.probes import probe_risks
 from readmission_platform.resources.tracking import tracked
 from readmission_platform.storage.artifacts import StoredModel
 from readmission_platform.storage.tables import EVIDENCE, ModelLake
@@ -84,6 +85,7 @@ def candidate_asset(model: ModelAssets) -> dg.AssetsDefinition:
                 signature=signature_of(training.frame[list(contract.inputs)], found.fitted.scores),
                 tags={"dagster_run_id": context.run.run_id},
                 title=words.title,
+                rows=contract.rows,
             )
             reached("training: version registered")
         trained = _recorded(context, training, found, stored, workspace, split, cohort, features)
@@ -183,6 +185,7 @@ def _recorded(
         "source": features.attrs["source"],
         "limit_set": features.attrs["limits"],
         "artifact": {"path": stored.path, "digest": stored.digest},
+        "rows": rows_of(stored, workspace),
         "evidence": kept_evidence(lake, rows, stored.version, context.run.run_id),
         "data": {"table": lake.names.features, "table_version": table_version, "digest": frame_digest(features)},
         # What scoring knows of the entities besides the days that arrived.
@@ -216,6 +219,14 @@ def explained_by(contract: ModelContract, model: Any, training: TrainingTable) -
     return contract.explain.explained(
         model, test[list(contract.inputs)], training.labels[training.test], test["entity_key"], seed=training.seed
     )
+
+
+def rows_of(stored: StoredModel, workspace: Workspace) -> dict[str, Any] | None:
+    """Return where the file is that single rows are scored with, its digest, and the risks of probes."""
+    scorer, rows = row_scorer_of(stored, workspace), stored.rows
+    if scorer is None or rows is None:
+        return None
+    return {"path": rows.path, "digest": rows.digest, "probes": probe_risks(workspace.contract, scorer)}
 
 
 def kept_evidence(lake: ModelLake, rows: pd.DataFrame, version: str, run_id: str) -> dict[str, Any]:

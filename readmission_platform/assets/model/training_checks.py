@@ -18,10 +18,14 @@ from readmission_platform.evaluation.information import risks_moved
 from readmission_platform.governance.policy.required import information_metrics
 from readmission_platform.lifecycle.training.training_table import TrainingTable
 from readmission_platform.lifecycle.workspace import Workspace
-from readmission_platform.models.scoring import serving_parity
-from readmission_platform.storage.artifacts import StoredModel, load_artifact
+from readmission_platform.models.contract import RowScorer
+from readmission_platform.models.scoring import as_if_delivered, serving_parity
+from readmission_platform.models.single_rows import ArtifactRowScorer, rows_differ
+from readmission_platform.storage.artifacts import StoredModel, load_artifact, verified_content
 
 PARITY_ENTITIES = 300
+# Without a compiled form a single row costs a data frame each.
+ALONE, ALONE_UNCOMPILED = 300, 30
 TOLERANCE = 1e-9
 CHECKS = {
     "artifact_round_trips": "The stored artifact, loaded through the allow-list, gives the same scores.",
@@ -51,7 +55,26 @@ def measured_on(
         **information_metrics(moved),
         "roundtrip_difference": float(np.abs(estimator.score(loaded, test) - test_scores).max()),
         "parity_difference": serving_parity(contract, loaded, development, shipped_scores, entities=PARITY_ENTITIES),
+        "single_rows_that_differ": _differing_alone(loaded, stored, workspace, development, shipped_scores),
     }
+
+
+def row_scorer_of(stored: StoredModel, workspace: Workspace) -> RowScorer | None:
+    """Return what scores single rows, loaded from its file; None where the contract compiles nothing."""
+    part, rows = workspace.contract.rows, stored.rows
+    if part is None or rows is None:
+        return None
+    return part.load(verified_content(workspace.registry.root, rows.path, digest=rows.digest))
+
+
+def _differing_alone(
+    model: Any, stored: StoredModel, workspace: Workspace, development: pd.DataFrame, scores: np.ndarray
+) -> float:
+    """Count the rows that the service would answer otherwise than the daily list, in any part of the answer."""
+    contract = workspace.contract
+    chosen = as_if_delivered(contract, development, scores, entities=ALONE if stored.rows else ALONE_UNCOMPILED)
+    scorer = row_scorer_of(stored, workspace) or ArtifactRowScorer(contract, model)
+    return float(rows_differ(contract, model, scorer, chosen, development))
 
 
 def check_results_of(

@@ -70,7 +70,8 @@ def score(
     begin, end = _range(day, first, last)
     current = workspace()
     landing = current.landing
-    landed = [found for found in landing.days() if begin <= found <= end]
+    there = landing.days()
+    landed = [found for found in there if begin <= found <= end]
     if not landed:
         raise BadInput(
             f"no files in landing/{landing.folders.rows} for {_stretch(begin, end)}; `readmission replay` delivers some"
@@ -82,12 +83,12 @@ def score(
     from readmission_platform.lifecycle.days.progress import stretches
     from readmission_platform.lifecycle.days.work_lists import days_with_lists
 
-    listed = days_with_lists(current.lake, landing.days())
+    listed = days_with_lists(current.lake, there)
     with launching(current, quiet=as_json) as launcher:
         for days in stretches(landed, longest=len(landed)):
             lifecycle.score(launcher, days, version=version, reason=reason)
         # A correction may have moved rows from these days to others, which had left them to these.
-        moved = due_again(current.lake, landing.days()) - set(landed)
+        moved = due_again(current.lake, there) - set(landed)
         for days in stretches(sorted(moved), longest=len(moved)):
             lifecycle.score(launcher, days)
     landed = sorted({*landed, *moved})

@@ -43,6 +43,12 @@ def logit(scores: FloatArray) -> FloatArray:
     return np.asarray(np.log(kept) - np.log1p(-kept), dtype=np.float64)
 
 
+def clipped_log_odds(log_odds: FloatArray) -> FloatArray:
+    """Clip log odds to where ``logit`` clips probabilities."""
+    furthest = float(logit(np.array(1.0)))
+    return np.asarray(np.clip(log_odds, -furthest, furthest))
+
+
 def recalibrate(*, x: FloatArray, total: FloatArray, positive: FloatArray) -> Recalibration:
     """Fit ``r`` two-parameter logistic regressions at once by Newton's method.
 

@@ -17,7 +17,6 @@ FloatArray = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 SIGN_BETS: Final = tuple(2.0 * 0.5**step for step in range(7))
 # Shares of the capital; .9 leaves something to go on with after the worst value.
 MEAN_BETS: Final = tuple(0.9 * 0.5 ** (step / 2) for step in range(12))
-_HALVINGS: Final = 30
 _LARGEST: Final = 700.0
 
 
@@ -101,14 +100,14 @@ def _lower_limit(values: FloatArray, *, least: float, most: float, alpha: float)
     return last_ruled_out(ruled_out, least, most)
 
 
-def last_ruled_out(ruled_out: Callable[[float], bool], low: float, high: float) -> float:
-    """Return the highest value between ``low`` and ``high`` that is ruled out; ``low`` if none is.
+def last_ruled_out(ruled_out: Callable[[float], bool], low: float, high: float, *, within: float = 1e-9) -> float:
+    """Return the highest value between ``low`` and ``high`` that is ruled out, or one up to ``within`` below it.
 
-    ``ruled_out`` holds up to some value and from there on not.
+    ``ruled_out`` holds up to some value and from there on not; ``low`` if it never does.
     """
     if not ruled_out(low):
         return low
-    for _ in range(_HALVINGS):
+    while high - low > within:
         middle = (low + high) / 2
         low, high = (middle, high) if ruled_out(middle) else (low, middle)
     return low

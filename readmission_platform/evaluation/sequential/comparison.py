@@ -31,6 +31,12 @@ from readmission_platform.evaluation.sequential.shifts import quantile_interval,
 
 # Below a microsecond a clock measures nothing, and 0 has no logarithm.
 _SHORTEST_MS = 1e-3
+_WORDS: Final[dict[InOrder, str]] = {
+    "failed": "failed",
+    "failed_ceiling": "failed",
+    "withheld": "were withheld",
+    "withheld_ceiling": "were withheld",
+}
 _LATENCIES: Final[tuple[Test, ...]] = ("latency", "latency_tail", "latency_ceiling")
 
 
@@ -70,12 +76,17 @@ def overall(verdicts: Iterator[Verdict]) -> Verdict:
     return "fine" if found == {"fine"} else "inconclusive"
 
 
-def _verdict(log: float, alpha: float, *, ready: bool, known: bool, limits: SequentialLimits, proven: bool) -> Verdict:
+def _verdict(log: float, alpha: float, *, ready: bool, limits: SequentialLimits, proven: bool) -> Verdict:
     if log >= math.log(1 / alpha):
         return "worse"
-    if not ready or not known:
+    if not ready:
         return "inconclusive"
     return "fine" if limits.proof == "samples" or proven else "inconclusive"
+
+
+def _half(pairs: int, limits: SequentialLimits) -> bool:
+    """Tell whether enough of the requests have what a test needs: some fail or are withheld."""
+    return 2 * pairs >= limits.min_samples
 
 
 def _shares(control: ArmCounts, candidate: ArmCounts, limits: SequentialLimits, ready: bool) -> Iterator[Finding]:
@@ -97,10 +108,10 @@ def _difference(
     differences = candidate[:pairs].astype(float) - control[:pairs]
     low, high = mean_interval(differences, least=-1, most=1, alpha=alpha)
     within = high <= margin and (name == "failed" or low >= -margin)
-    verdict = _verdict(log, alpha, ready=ready, known=True, limits=limits, proven=within)
+    verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=within)
     words = (
-        f"{candidate.mean():.1%} of the candidate's requests {name}, {control.mean():.1%} of the control arm's; "
-        f"difference {low:+.1%} to {high:+.1%}: {verdict}."
+        f"{candidate.mean():.1%} of the candidate's requests {_WORDS[name]}, {control.mean():.1%} of the control "
+        f"arm's; difference {low:+.1%} to {high:+.1%}: {verdict}."
     )
     return Finding(name, evidence_of(log), alpha, float(differences.mean()), low, high, len(control), len(candidate),
                    verdict, words)  # fmt: skip
@@ -114,11 +125,10 @@ def _ceiling(
         return _nothing(name, alpha, np.empty(n_control), flags)
     log = highest(running_evidence(name, flags, flags, limits))
     low, high = share_interval(int(flags.sum()), len(flags), alpha=alpha)
-    verdict = _verdict(log, alpha, ready=ready, known=True, limits=limits, proven=high <= allowed)
-    what = name.removesuffix("_ceiling")
+    verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=high <= allowed)
     words = (
-        f"{flags.mean():.1%} of the candidate's requests {what} ({low:.1%} to {high:.1%}), at most {allowed:.1%} "
-        f"allowed: {verdict}."
+        f"{flags.mean():.1%} of the candidate's requests {_WORDS[name]} ({low:.1%} to {high:.1%}), at most "
+        f"{allowed:.1%} allowed: {verdict}."
     )
     return Finding(name, evidence_of(log), alpha, float(flags.mean()), low, high, n_control, len(flags), verdict,
                    words)  # fmt: skip
@@ -130,6 +140,7 @@ def _latencies(control: ArmCounts, candidate: ArmCounts, limits: SequentialLimit
     if not pairs:
         yield from (_nothing(name, limits.alpha_of(name), theirs, ours) for name in _LATENCIES)
         return
+    ready = ready and _half(pairs, limits)
     yield _slower(theirs, ours, limits, ready)
     yield _tail(theirs, ours, limits, ready)
     yield _latency_ceiling(theirs, ours, limits, ready)
@@ -141,7 +152,7 @@ def _slower(control: FloatArray, candidate: FloatArray, limits: SequentialLimits
     ours, theirs = (quantile_interval(values, 0.5, alpha=alpha / 2) for values in (candidate, control))
     ratio = float(np.median(candidate) / np.median(control))
     low, high = ours[0] / theirs[1], ours[1] / theirs[0] if theirs[0] else math.inf
-    verdict = _verdict(log, alpha, ready=ready, known=True, limits=limits, proven=True)
+    verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=True)
     words = (
         f"The candidate's typical latency is {np.median(candidate):.2f} ms, the control arm's "
         f"{np.median(control):.2f} ms, {limits.latency_tolerance:.0%} more allowed: {verdict}."
@@ -157,7 +168,7 @@ def _tail(control: FloatArray, candidate: FloatArray, limits: SequentialLimits, 
     difference = float(np.quantile(candidate, quantile) - np.quantile(control, quantile))
     low, high = _finite(ours[0] - theirs[1]), _finite(ours[1] - theirs[0])
     proven = high is not None and high <= limits.latency_margin_ms
-    verdict = _verdict(log, alpha, ready=ready, known=True, limits=limits, proven=proven)
+    verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=proven)
     words = (
         f"The {quantile:.1%} quantile of the candidate's latency is {difference:+.2f} ms from the control arm's, "
         f"+{limits.latency_margin_ms:g} ms allowed: {verdict}."
@@ -171,7 +182,7 @@ def _latency_ceiling(control: FloatArray, candidate: FloatArray, limits: Sequent
     log = highest(running_evidence("latency_ceiling", control, candidate, limits))
     low, high = quantile_interval(candidate, quantile, alpha=alpha)
     estimate = float(np.quantile(candidate, quantile))
-    verdict = _verdict(log, alpha, ready=ready, known=True, limits=limits, proven=high <= limits.latency_ceiling_ms)
+    verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=high <= limits.latency_ceiling_ms)
     words = (
         f"The {quantile:.1%} quantile of the candidate's latency is {estimate:.2f} ms, at most "
         f"{limits.latency_ceiling_ms:g} ms allowed: {verdict}."
@@ -190,7 +201,7 @@ def _scores(control: ArmCounts, candidate: ArmCounts, limits: SequentialLimits, 
     deviation = math.sqrt((float(np.var(ours)) + float(np.var(theirs))) / 2)
     shift = float(ours.mean() - theirs.mean()) / deviation if deviation > 0 else 0.0
     within = -limits.score_shift <= low and high <= limits.score_shift
-    verdict = _verdict(log, alpha, ready=ready, known=True, limits=limits, proven=within)
+    verdict = _verdict(log, alpha, ready=ready and _half(pairs, limits), limits=limits, proven=within)
     words = (
         f"The candidate's risks lie {shift:+.2f} standard deviations from the control arm's ({low:+.2f} to {high:+.2f})"
         f", {limits.score_tolerance:g} either way allowed: {verdict}."
@@ -208,7 +219,7 @@ def _inputs(control: ArmCounts, candidate: ArmCounts, limits: SequentialLimits, 
     alpha, found = limits.alpha_of("inputs"), input_evidence(control.inputs, candidate.inputs)
     log = max(0.0, found.log)
     known = control.requests > 0 and candidate.requests > 0
-    verdict = _verdict(log, alpha, ready=ready, known=known, limits=limits, proven=True)
+    verdict = _verdict(log, alpha, ready=ready and known, limits=limits, proven=True)
     words = (
         f"Of {len(control.inputs)} input columns, {found.column} differs most between the arms "
         f"({found.distance:.1%} of the requests would have to change): {verdict}."

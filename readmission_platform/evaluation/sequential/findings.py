@@ -106,7 +106,7 @@ class SequentialLimits:
     Parameters
     ----------
     alpha : largest probability that a candidate which is within all limits is found worse, over all tests and looks.
-    min_samples : requests that each arm needs before anything is fine.
+    min_samples : requests that each arm needs before anything is fine; half as many have to have a latency and a score.
     error_margin, withheld_margin : differences of shares that have to be ruled out under ``proof="margin"``.
     error_ceiling, withheld_ceiling : shares that the candidate may not exceed however the control arm does.
     latency_tolerance : the candidate may be slower by this share.
@@ -119,19 +119,19 @@ class SequentialLimits:
         has one; that takes larger samples, and so protects against calling a test fine that could not have found much.
     """
 
-    alpha: float = 0.05
-    min_samples: int = 1000
-    error_margin: float = 0.02
-    error_ceiling: float = 0.05
-    withheld_margin: float = 0.04
-    withheld_ceiling: float = 0.2
-    latency_tolerance: float = 0.1
-    latency_quantile: float = 0.99
-    latency_margin_ms: float = 5.0
-    latency_ceiling_ms: float = 100.0
-    score_tolerance: float = 0.05
-    score_shift: float = 0.3
-    proof: Literal["margin", "samples"] = "samples"
+    alpha: float
+    min_samples: int
+    error_margin: float
+    error_ceiling: float
+    withheld_margin: float
+    withheld_ceiling: float
+    latency_tolerance: float
+    latency_quantile: float
+    latency_margin_ms: float
+    latency_ceiling_ms: float
+    score_tolerance: float
+    score_shift: float
+    proof: Literal["margin", "samples"]
 
     def __post_init__(self) -> None:
         inside = (self.alpha, self.error_margin, self.error_ceiling, self.withheld_margin, self.withheld_ceiling,

@@ -179,9 +179,10 @@ def sample_size(
     Parameters
     ----------
     effect : smallest difference worth finding, in units of the metric.
-    deviation : standard deviation of one row's value, for instance of ``(risk - outcome) ** 2`` on the test patients.
+    deviation : standard deviation of one row's value (the root mean square of those of the arms), for instance of
+        ``(risk - outcome) ** 2`` on the test patients.
     power : probability that a difference of ``effect`` is found by then.
-    rows_per_day : rows a day of both arms and all others together; without it no days.
+    rows_per_day : rows a day that count for the metric, in and outside the arms; without it no days.
     share : of the rows that the smaller arm gets.
     maturing_days : days after which an outcome is known.
     """
@@ -191,7 +192,6 @@ def sample_size(
         raise ValueError("there have to be rows every day")
     from scipy.special import ndtri
 
-    # Bets of neighbouring sizes win nearly as much: about half of the grid counts against the right one.
-    z = math.sqrt(2 * math.log(2 * (len(MEAN_BETS) / 2) / alpha)) + float(ndtri(power))
+    z = math.sqrt(2 * math.log(2 * len(MEAN_BETS) / alpha)) + float(ndtri(power))
     per_arm = math.ceil(2 * (z * deviation / effect) ** 2)
     return SampleSize(per_arm, None if rows_per_day is None else per_arm / (rows_per_day * share) + maturing_days)

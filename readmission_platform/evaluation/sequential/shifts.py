@@ -6,6 +6,7 @@ The i-th value of one arm is paired with the i-th of the other; the scale of a b
 """
 
 import math
+from bisect import bisect_left
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,7 @@ _FIRST: Final = 10
 _FIRST_QUANTILE: Final = 64
 # Shifts beyond so many standard deviations are reported as that.
 _WIDEST: Final = 50.0
+_EXACT: Final = 1e-3
 
 
 def scale_before(control: FloatArray, candidate: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -84,7 +86,7 @@ def shift_interval(control: FloatArray, candidate: FloatArray, *, alpha: float) 
             logs = sign_evidence(differences - shift)
             return bool(logs.size and logs[-1] >= math.log(2 / alpha))
 
-        return last_ruled_out(ruled_out, -_WIDEST, _WIDEST)
+        return last_ruled_out(ruled_out, -_WIDEST, _WIDEST, within=_EXACT)
 
     return lower(moved), -lower(-moved)
 
@@ -129,12 +131,14 @@ def quantile_interval(values: FloatArray, quantile: float, *, alpha: float) -> t
     How many values lie below a fixed number is a count like any other (Howard and Ramdas 2022, doi 10.3150/21-BEJ1388);
     ties make the interval wider, not wrong. Shape (n,); from 0 to infinity as long as nothing is ruled out.
     """
-    ordered = np.sort(values)
-    counts = np.arange(len(ordered) + 1)
-    of = np.full_like(counts, len(ordered))
-    enough = math.log(2 / alpha)
-    too_few = np.flatnonzero(above_evidence(of - counts, of, 1 - quantile) >= enough)
-    too_many = np.flatnonzero(above_evidence(counts, of, quantile) >= enough)
-    low = float(ordered[too_few[-1]]) if too_few.size else 0.0
-    high = float(ordered[too_many[0] - 1]) if too_many.size else math.inf
+    ordered, size, enough = np.sort(values), len(values), math.log(2 / alpha)
+
+    def above(having: int, allowed: float) -> bool:
+        return bool(above_evidence(np.array([having]), np.array([size]), allowed)[0] >= enough)
+
+    # The more of the values lie below a number, the less is it too low for the quantile, and the more too high.
+    first_possible = bisect_left(range(size + 1), True, key=lambda below: not above(size - below, 1 - quantile))
+    first_too_many = bisect_left(range(size + 1), True, key=lambda below: above(below, quantile))
+    low = float(ordered[first_possible - 1]) if first_possible else 0.0
+    high = float(ordered[first_too_many - 1]) if first_too_many <= size else math.inf
     return low, high

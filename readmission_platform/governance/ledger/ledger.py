@@ -258,6 +258,11 @@ class Ledger:
         with self._reading() as connection:
             return [schema.event_from(row) for row in connection.execute(query)]
 
+    def head(self) -> int:
+        """Return the number of the last event, of whichever model."""
+        with self._reading() as connection:
+            return self._head(connection).seq
+
     def now(self) -> datetime:
         """Return the present, for decisions: what the clock says, but never before the last event.
 

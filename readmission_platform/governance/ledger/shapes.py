@@ -242,8 +242,13 @@ class _Recalibrated(Shape):
     figures: dict[Label, dict[Label, Annotated[list[_Interval], Field(min_length=2, max_length=2)]]]
 
 
+class _Rows(_Artifact):
+    probes: list[Figure | None] = Field(max_length=1000)
+
+
 class _Trained(Payload):
     artifact: _Artifact
+    rows: _Rows | None = None
     evidence: _Stored
     data: _Stored | None = None
     split: _Stored | None = None

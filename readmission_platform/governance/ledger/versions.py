@@ -63,6 +63,11 @@ class VersionRecord:
         return int(self.trained["cohort_table"]["table_version"])
 
     @property
+    def rows(self) -> dict[str, Any] | None:
+        """What single rows are scored with: ``path``, ``digest``, and the risks of ``probes``; None if not compiled."""
+        return _mapping(self.trained.get("rows")) or None
+
+    @property
     def keeps_model_of(self) -> str | None:
         """The version whose model this one keeps, its risks corrected; None of a version that was fitted."""
         return _text(_mapping(self.trained.get(RECALIBRATED)).get("of_version"))

@@ -42,6 +42,7 @@ _CALIBRATION_AND_USE = {
 _STAGING = {
     "integrity_artifact_roundtrip": "roundtrip_difference",
     "integrity_serving_parity": "parity_difference",
+    "integrity_single_rows": "single_rows_that_differ",
 }
 # The metrics of every model that are measured when a version is trained, on artifact, recipe, inputs and split, and
 # recorded with it. How far its risks move with each source of information is measured then, too.

@@ -128,10 +128,12 @@ def due_again(lake: ModelLake, days: Sequence[str]) -> set[str]:
         due |= {str(day) for day, row, home in zip(held[lake.day], held[lake.row], held["home"], strict=True)
                 if (row, home) not in still}  # fmt: skip
     if lake.exists(FILES):
-        files = lake.read(FILES, columns=[lake.day, "file_digest", "problem"])
-        repeats = (files["problem"] == REPEATED) & files[lake.day].isin(list(days))
-        first = set(files.loc[files["problem"] != REPEATED, "file_digest"])
-        due |= set(files.loc[repeats & ~files["file_digest"].isin(first), lake.day].astype("str"))
+        columns = [lake.day, "file_digest", "problem"]
+        repeats = lake.read(FILES, columns=columns, where={lake.day: list(days), "problem": [REPEATED]})
+        if len(repeats):
+            alike = lake.read(FILES, columns=columns, where={"file_digest": sorted(set(repeats["file_digest"]))})
+            first = set(alike.loc[alike["problem"] != REPEATED, "file_digest"])
+            due |= set(repeats.loc[~repeats["file_digest"].isin(first), lake.day].astype("str"))
     return due
 
 

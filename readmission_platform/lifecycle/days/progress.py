@@ -183,10 +183,14 @@ def _scored_from(lake: ModelLake, predictions: str, days: Sequence[str]) -> dict
     return {str(day): int(version) for day, version in versions.items()}
 
 
+_NEVER = date.max.isoformat()
+
+
 def _first_work_list(lake: ModelLake) -> str:
+    """Return the first day that has a list: none is missed of the days before."""
     if not lake.exists(PREDICTIONS):
         return ""
-    return str(lake.read(PREDICTIONS, columns=[lake.day])[lake.day].min())
+    return min(lake.partitions(PREDICTIONS), default=_NEVER)
 
 
 def stretches(days: Sequence[str], *, longest: int) -> list[list[str]]:

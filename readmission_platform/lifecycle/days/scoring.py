@@ -133,36 +133,42 @@ def load_scorer(workspace: Workspace, record: VersionRecord) -> Scorer:
     return scorer
 
 
-def known_rows(lake: ModelLake, delivered: pd.DataFrame, read: InputVersions) -> pd.DataFrame:
-    """Return what is known of these entities: the development rows, and every accepted row with its day.
+def known_rows(lake: ModelLake, delivered: pd.DataFrame | None, read: InputVersions) -> pd.DataFrame:
+    """Return what is known of the entities of these rows (None: of all): development rows, and accepted rows by day.
 
     Of the replay stream nothing is known but what arrived. A delivered row whose outcome has matured counts as
     development from then on; it is known from its day, as it was before. Outcomes come along; from which day on that of
     a delivered row is known is for the model's history to say. Who was joined has the pseudonym that is kept.
     """
-    data, entities = lake.contract.data, sorted(read.identities.everybody(delivered["entity_key"]))
+    data = lake.contract.data
+    only = {} if delivered is None else {"entity_key": sorted(read.identities.everybody(delivered["entity_key"]))}
     columns = [lake.row, "entity_key", *data.history_columns]
     stored = {field.name for field in lake.open(lake.names.cohort, read.cohort).schema().fields}
     development = lake.read(
         lake.names.cohort,
         version=read.cohort,
         columns=[*columns, *data.source_columns, lake.outcome, *stored & {lake.day}],
-        where={"part": ["development"], "entity_key": entities},
+        where={"part": ["development"], **only},
     )
     if lake.day in development:
         development = development[development[lake.day].isna()]
-    arrived = lake.read(
-        lake.names.delivered, version=read.delivered, columns=[*columns, lake.day], where={"entity_key": entities}
-    )
+    arrived = lake.read(lake.names.delivered, version=read.delivered, columns=[*columns, lake.day], where=only)
     ended = pd.Series(dtype="float64")
     if read.outcomes is not None:
-        outcomes = lake.read(
-            OUTCOMES, version=read.outcomes, columns=[lake.row, lake.outcome], where={"entity_key": entities}
-        )
+        outcomes = lake.read(OUTCOMES, version=read.outcomes, columns=[lake.row, lake.outcome], where=only)
         ended = outcomes.set_index(lake.row)[lake.outcome].astype("float64")
     arrived = arrived.assign(**dict.fromkeys(data.source_columns), **{lake.outcome: arrived[lake.row].map(ended)})
     known = pd.concat([development.assign(**{lake.day: None}), arrived], ignore_index=True)
     return known.assign(entity_key=read.identities.named(known["entity_key"]))
+
+
+def band_of(risk: float, bands: Mapping[str, float]) -> str | None:
+    """Return the band of one risk, as ``ranked`` names it: the last one that begins at or below it."""
+    found = None
+    for name, lowest in bands.items():
+        if risk >= lowest:
+            found = name
+    return found
 
 
 def ranked(scored: pd.DataFrame, config: ModelConfig, *, day: str) -> pd.DataFrame:

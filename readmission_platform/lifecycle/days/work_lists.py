@@ -6,6 +6,7 @@ What belongs here: reading. What does not: the predictions (``assets.daily.infer
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from readmission_platform.config.files import model_card_config
 from readmission_platform.foundation.errors import BadInput
@@ -36,7 +37,7 @@ def work_lists(workspace: Workspace, ledger: Ledger, *, days: Sequence[str]) -> 
     predictions = unchanged_rows(lake, ledger, PREDICTIONS, days=days)
     records = version_records(*ledger.snapshot())
     simulated, digests = simulated_days(workspace.landing), day_digests(predictions, day=lake.day, row=lake.row)
-    lists = []
+    lists, asked = [], cache(lambda source: whom_to_ask(workspace, source))
     for day, rows in predictions.groupby(lake.day, sort=True):
         version = str(rows["model_version"].iloc[0])
         moment = str(rows["scored_at"].max())[:16].replace("T", " ")
@@ -55,7 +56,7 @@ def work_lists(workspace: Workspace, ledger: Ledger, *, days: Sequence[str]) -> 
                 scored_at=f"{moment} UTC",
                 made_from=digests[str(day)],
                 rows=listed(rows, row=lake.row),
-                ask=whom_to_ask(workspace, record.source if record else None),
+                ask=asked(record.source if record else None),
             )
         )
     return lists
@@ -127,11 +128,11 @@ def days_with_lists(lake: ModelLake, days: Sequence[str]) -> set[str]:
     """Return those of the days that have predictions."""
     if not lake.exists(PREDICTIONS):
         return set()
-    return set(lake.read(PREDICTIONS, columns=[lake.day], where={lake.day: list(days)})[lake.day].astype(str))
+    return lake.partitions(PREDICTIONS).intersection(days)
 
 
 def scored_days(lake: ModelLake) -> list[str]:
     """Return the days that have predictions, in order."""
     if not lake.exists(PREDICTIONS):
         return []
-    return sorted(set(lake.read(PREDICTIONS, columns=[lake.day])[lake.day].astype(str)))
+    return sorted(lake.partitions(PREDICTIONS))

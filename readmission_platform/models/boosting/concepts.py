@@ -28,7 +28,7 @@ class Concept:
 
 def is_missing(value: Any) -> bool:
     """Tell whether a value is not recorded."""
-    return value is None or bool(pd.isna(value))
+    return not isinstance(value, str | int) and (value is None or bool(pd.isna(value)))
 
 
 def counted(value: Any, one: str, many: str | None = None) -> str:

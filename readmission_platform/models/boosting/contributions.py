@@ -16,17 +16,19 @@ leaf has a table of 2^d lines, made once (``trees``); explaining a row means loo
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
 
-from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier, clipped_log_odds
-from readmission_platform.models.boosting.trees import Splits, Tables, leaves_of
+from readmission_platform.evaluation.estimates.calibration import clipped_log_odds
+from readmission_platform.models.boosting.trees import Leaves, Splits, Tables
 
-# So many entries fit into the tables (64 MB). What is shipped needs most of them; of a model that would need more, the
-# deepest leaves get no table and are worked out for the patterns that occur.
-TABLE_ENTRIES = 1 << 23
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier
+
 # Rows worked on at a time: arrays of 10 MB with 150 trees of 24 leaves, which stay close to the processor.
 CHUNK = 64
 
@@ -48,10 +50,23 @@ class Contributions:
         return np.asarray(self.baseline + self.values.sum(axis=1))
 
 
+def calibrated(raw: Contributions, slope: float, intercept: float) -> Contributions:
+    """Return the contributions to a risk whose log odds are corrected, from those to the raw log odds.
+
+    The model clips risks next to 0 and 1; what goes beyond is taken from every feature alike.
+    """
+    reached = raw.log_odds
+    kept = clipped_log_odds(reached)
+    beyond = kept != reached
+    shares = np.ones(len(reached))
+    shares[beyond] = (kept[beyond] - raw.baseline) / (reached[beyond] - raw.baseline)
+    return Contributions(slope * raw.baseline + intercept, slope * shares[:, None] * raw.values)
+
+
 class Explainer:
     """Explains the risks of one calibrated model; making it takes a moment, so one serves for many rows."""
 
-    def __init__(self, model: RecalibratedClassifier) -> None:
+    def __init__(self, model: "RecalibratedClassifier") -> None:
         self._encode = model.classifier[0]
         self._trees = BoostingExplainer(model.classifier[-1])
         self._slope, self._intercept = model.slope, model.intercept
@@ -59,14 +74,15 @@ class Explainer:
     def explain(self, inputs: pd.DataFrame) -> Contributions:
         """Return the contributions to the calibrated risk; baseline and values add up to its log odds."""
         encoded = np.empty((0, len(self._encode.feature_names()))) if inputs.empty else self._encode.transform(inputs)
-        raw = self._trees.explain(encoded)
-        # The model clips risks next to 0 and 1; what goes beyond is taken from every feature alike.
-        reached = raw.log_odds
-        kept = clipped_log_odds(reached)
-        beyond = kept != reached
-        shares = np.ones(len(inputs))
-        shares[beyond] = (kept[beyond] - raw.baseline) / (reached[beyond] - raw.baseline)
-        return Contributions(self._slope * raw.baseline + self._intercept, self._slope * shares[:, None] * raw.values)
+        return calibrated(self._trees.explain(encoded), self._slope, self._intercept)
+
+
+def order_of(boosting: "HistGradientBoostingClassifier") -> np.ndarray:
+    """Return the columns in the order in which the trees number them: scikit-learn moves categories to the front."""
+    categorical = boosting.is_categorical_
+    if categorical is None:
+        return np.arange(boosting.n_features_in_)
+    return np.concatenate([np.flatnonzero(categorical), np.flatnonzero(~categorical)])
 
 
 class BoostingExplainer:
@@ -76,28 +92,15 @@ class BoostingExplainer:
     ``_preprocess_X``), since it offers no public way to them.
     """
 
-    def __init__(self, boosting: HistGradientBoostingClassifier) -> None:
+    def __init__(self, boosting: "HistGradientBoostingClassifier") -> None:
         self._boosting = boosting
         trees = [predictor for (predictor,) in boosting._predictors]
         self._splits = Splits([tree.nodes for tree in trees], [tree.raw_left_cat_bitsets for tree in trees])
-        leaves = [leaf for tree, first in zip(trees, self._splits.first_of_tree, strict=True)
-                  for leaf in leaves_of(tree.nodes, first)]  # fmt: skip
-        self._baseline = float(boosting._baseline_prediction.ravel()[0]) + sum(
-            leaf.value * leaf.share for leaf in leaves
-        )
-        # A leaf that asks nothing (of a tree without a split) says the same of everybody.
-        asking = sorted((leaf for leaf in leaves if leaf.features.size), key=lambda leaf: leaf.features.size)
-        entries = np.cumsum([leaf.features.size * 2.0**leaf.features.size for leaf in asking])
-        fitting = int(np.searchsorted(entries, TABLE_ENTRIES, side="right"))
-        self._tables = Tables(asking[:fitting]) if fitting else None
-        self._without_table = asking[fitting:]
-        # With categorical features scikit-learn moves them to the front.
-        categorical = boosting.is_categorical_
-        self._order = (
-            np.arange(boosting.n_features_in_)
-            if categorical is None
-            else np.concatenate([np.flatnonzero(categorical), np.flatnonzero(~categorical)])
-        )
+        leaves = Leaves.of([tree.nodes for tree in trees], self._splits)
+        self._baseline = float(boosting._baseline_prediction.ravel()[0]) + leaves.average
+        self._tables = Tables(leaves.tabled) if leaves.tabled else None
+        self._without_table = leaves.deepest
+        self._order = order_of(boosting)
 
     def explain(self, matrix: np.ndarray) -> Contributions:
         """Return the contributions to the raw log odds.

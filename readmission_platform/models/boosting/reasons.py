@@ -5,7 +5,7 @@ contributions (``contributions``) and the words themselves (the concepts of a mo
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,21 +32,33 @@ def by_concept(found: "Contributions", features: Sequence[str], concepts: Sequen
     features
         Names of the columns of the contributions, as the model's encoder has them; each belongs to one concept.
     """
+    sums = np.zeros((len(found.values), len(concepts)))
+    # Feature by feature: a product of matrices adds up in an order that depends on how many rows there are.
+    for values, position in zip(found.values.T, positions_of(features, concepts), strict=True):
+        sums[:, position] += values
+    return sums
+
+
+def positions_of(features: Sequence[str], concepts: Sequence[Concept]) -> list[int]:
+    """Return the position of each feature's concept."""
     concept_of = {name: position for position, concept in enumerate(concepts) for name in concept.features}
-    member = np.zeros((len(features), len(concepts)))
-    member[np.arange(len(features)), [concept_of[name] for name in features]] = 1
-    return np.asarray(found.values @ member)
+    return [concept_of[name] for name in features]
 
 
 def reasons(sums: np.ndarray, inputs: pd.DataFrame, concepts: Sequence[Concept]) -> list[str]:
+    """Name what stands out in each row of a frame; see ``reasons_of``."""
+    return reasons_of(sums, inputs.to_dict("records"), concepts)
+
+
+def reasons_of(sums: np.ndarray, rows: Sequence[Mapping[Any, Any]], concepts: Sequence[Concept]) -> list[str]:
     """Name up to three concepts that raise the risk, largest first; if none does, the one that lowers it most.
 
     Parameters
     ----------
     sums
         As ``by_concept`` returns them.
-    inputs
-        What the concepts speak of, one row each. Text of a file that the model does not know has to be missing.
+    rows
+        What the concepts speak of. Text of a file that the model does not know has to be missing.
 
     Returns
     -------
@@ -54,10 +66,12 @@ def reasons(sums: np.ndarray, inputs: pd.DataFrame, concepts: Sequence[Concept])
     """
     order = np.argsort(-sums, axis=1, kind="stable")
     return ["; ".join(_named(row, values, ranked, concepts))
-            for row, values, ranked in zip(inputs.to_dict("records"), sums, order, strict=True)]  # fmt: skip
+            for row, values, ranked in zip(rows, sums.tolist(), order.tolist(), strict=True)]  # fmt: skip
 
 
-def _named(row: dict[Any, Any], sums: np.ndarray, ranked: np.ndarray, concepts: Sequence[Concept]) -> list[str]:
+def _named(
+    row: Mapping[Any, Any], sums: Sequence[float], ranked: Sequence[int], concepts: Sequence[Concept]
+) -> list[str]:
     said: dict[str, None] = {}
     for concept in (concepts[position] for position in ranked if sums[position] >= LEAST):
         text = concept.say(row)

@@ -12,14 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, ClassifierTags, Tags
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from readmission_platform.evaluation.estimates.calibration import logit
 from readmission_platform.evaluation.estimates.recalibration import corrected
-
-
-def clipped_log_odds(log_odds: np.ndarray) -> np.ndarray:
-    """Clip log odds to where ``logit`` clips probabilities."""
-    furthest = float(logit(np.array(1.0)))
-    return np.asarray(np.clip(log_odds, -furthest, furthest))
 
 
 class RecalibratedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases

@@ -31,18 +31,31 @@ def ranges_in(inputs: pd.DataFrame, columns: Sequence[str]) -> dict[str, list[fl
     return {name: found[name].astype(float).tolist() for name in columns if found[name].notna().all()}
 
 
+def unseen_text(said: str) -> str:
+    """Say that a code, as it is called, was never seen."""
+    return f"the {said} does not occur in the training data"
+
+
+def furthest(high: float) -> float:
+    """Return the number beyond which one is far beyond the highest one seen."""
+    return high + max(MARGIN_LEAST, MARGIN_SHARE * high)
+
+
+def far_beyond_text(name: str, words: Mapping[str, str]) -> str:
+    """Say that a number, by the name of its column, is far beyond the highest one seen."""
+    return f"the {words.get(name, name.replace('_', ' '))} is far beyond any in the training data"
+
+
 def unseen(inputs: pd.DataFrame, seen: Mapping[str, Sequence[object]], words: Mapping[str, str]) -> Iterator[Rule]:
     """Find the rows with a code that training never saw, in each of the columns that have words."""
     for name, said in words.items():
-        new = ~inputs[name].isin(seen[name]).to_numpy()
-        yield f"the {said} does not occur in the training data", new
+        yield unseen_text(said), ~inputs[name].isin(seen[name]).to_numpy()
 
 
 def far_beyond(inputs: pd.DataFrame, ranges: Mapping[str, Sequence[float]], words: Mapping[str, str]) -> Iterator[Rule]:
     """Find the rows with a number far beyond the highest one seen in training."""
     for name, (_, high) in ranges.items():
-        beyond = (inputs[name] > high + max(MARGIN_LEAST, MARGIN_SHARE * high)).to_numpy()
-        yield f"the {words.get(name, name.replace('_', ' '))} is far beyond any in the training data", beyond
+        yield far_beyond_text(name, words), (inputs[name] > furthest(high)).to_numpy()
 
 
 def no_risk(risk: np.ndarray) -> Iterator[Rule]:

@@ -4,10 +4,15 @@ What belongs here: splits, leaves, and tables of what each leaf adds. What does 
 (``contributions``, which also has the method).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+
+# So many entries fit into the tables (64 MB). What is shipped needs most of them; of a model that would need more, the
+# deepest leaves get no table and are worked out for the patterns that occur.
+TABLE_ENTRIES = 1 << 23
 
 
 class Splits:
@@ -26,6 +31,10 @@ class Splits:
                  for each, bitset in zip(splits, bitsets, strict=True)]  # fmt: skip
         lowest_first = np.ascontiguousarray(np.concatenate(words), dtype="<u4").view(np.uint8)
         self._left_codes = np.unpackbits(lowest_first, axis=1, bitorder="little").astype(bool)
+        self._first_code = np.arange(len(self._left_codes)) * self._left_codes.shape[1]
+
+    def __len__(self) -> int:
+        return len(self._feature)
 
     def goes_left(self, matrix: np.ndarray) -> np.ndarray:
         """Return whether each row goes left at each split, shape (splits, rows).
@@ -38,6 +47,15 @@ class Splits:
         codes = np.nan_to_num(values[self._categorical]).astype(np.intp)
         left[self._categorical] = np.take_along_axis(self._left_codes, codes, axis=1)
         return np.where(np.isnan(values), self._missing_left, left)
+
+    def row_goes_left(self, row: np.ndarray) -> np.ndarray:
+        """Return whether one row, shape (features,), goes left at each split, shape (splits,); see ``goes_left``."""
+        values = row[self._feature]
+        missing = np.isnan(values)
+        left = values <= self._threshold[:, 0]
+        codes = np.where(missing, 0.0, values)[self._categorical].astype(np.intp)
+        left[self._categorical] = self._left_codes.ravel()[self._first_code + codes]
+        return np.where(missing, self._missing_left[:, 0], left)
 
 
 @dataclass(frozen=True)
@@ -88,6 +106,29 @@ def leaves_of(nodes: np.ndarray, first: int) -> Iterator[Leaf]:
             left=np.array([condition[2] for condition in ordered], dtype=bool),
             starts=starts,
         )
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """The leaves of all trees in the order in which their parts are added up: those that ask fewest features first.
+
+    ``average`` is what the trees say together of a row of which nothing is known. Leaves are ``tabled`` as far as their
+    tables find room; then come the ``deepest``. One that asks nothing is neither: it says the same of every row.
+    """
+
+    average: float
+    tabled: list[Leaf]
+    deepest: list[Leaf]
+
+    @classmethod
+    def of(cls, trees: Sequence[np.ndarray], splits: Splits) -> Self:
+        """Take the leaves out of the nodes of each tree."""
+        leaves = [leaf for nodes, first in zip(trees, splits.first_of_tree, strict=True)
+                  for leaf in leaves_of(nodes, first)]  # fmt: skip
+        asking = sorted((leaf for leaf in leaves if leaf.features.size), key=lambda leaf: leaf.features.size)
+        entries = np.cumsum([leaf.features.size * 2.0**leaf.features.size for leaf in asking])
+        fitting = int(np.searchsorted(entries, TABLE_ENTRIES, side="right"))
+        return cls(sum(leaf.value * leaf.share for leaf in leaves), asking[:fitting], asking[fitting:])
 
 
 class Tables:

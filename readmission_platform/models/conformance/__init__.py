@@ -7,7 +7,7 @@ how good a model is: these are its gates. Used by the tests of the models, and b
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from readmission_platform.models.conformance import contracts, data, estimators, explanations, history
+from readmission_platform.models.conformance import contracts, data, estimators, explanations, history, single_rows
 from readmission_platform.models.conformance.imports import import_is_light
 from readmission_platform.models.conformance.subject import make_subject
 from readmission_platform.models.contract import ModelContract
@@ -33,5 +33,5 @@ def conformance_checks(
     """
     yield from contracts.promises(contract, rows=rows, seed=seed)
     subject = make_subject(contract, settings, rows=rows, seed=seed)
-    for part in (data, history, estimators, explanations):
+    for part in (data, history, estimators, explanations, single_rows):
         yield from part.promises(subject)

@@ -13,6 +13,7 @@ from readmission_platform.models.frequent_visits.estimator import EnrolmentEstim
 from readmission_platform.models.frequent_visits.evidence import SCHEMA, WORDS
 from readmission_platform.models.frequent_visits.feed import FEED, IDENTIFIERS, INPUTS, LANDING, MATURITY_DAYS, RAW
 from readmission_platform.models.frequent_visits.published import load_published
+from readmission_platform.models.frequent_visits.rows import ROWS
 from readmission_platform.models.frequent_visits.synthetic import MINIMUM_ROWS, load_synthetic
 from readmission_platform.models.frequent_visits.watch import EnrolmentWatch
 
@@ -49,4 +50,5 @@ CONTRACT = ModelContract(
     estimator=EnrolmentEstimator(),
     watch=EnrolmentWatch(),
     explain=BoostingExplanation(CONCEPTS, INPUT_WORDS, made_of={}),
+    rows=ROWS,
 )

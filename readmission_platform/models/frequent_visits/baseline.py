@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from readmission_platform.models.frequent_visits.encoder import NUMBERS, ORDERED
+from readmission_platform.models.frequent_visits.encoder import NUMBERS
+from readmission_platform.models.frequent_visits.feed import ORDERED
 from readmission_platform.models.tabular.baseline import out_of_fold
 
 

@@ -16,14 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from readmission_platform.foundation.distinct import numbers_of
 from readmission_platform.models.boosting.soundness import ranges_in, seen_in
-from readmission_platform.models.frequent_visits.feed import HEALTH, HISTORY_COLUMNS, INPUTS, SEX, YES_NO
+from readmission_platform.models.frequent_visits.feed import HISTORY_COLUMNS, INPUTS, ORDERED
 
-ORDERED = {
-    "sex": SEX,
-    "deductible_plan": YES_NO,
-    "physical_limitation": YES_NO,
-    "self_rated_health": HEALTH,
-}
 NUMBERS = [name for name in INPUTS if name not in ORDERED]
 # Whoever saw a physician often before is never given a lower risk for it.
 RISING = HISTORY_COLUMNS

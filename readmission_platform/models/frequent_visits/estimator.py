@@ -18,8 +18,8 @@ from readmission_platform.models.boosting.settings import BoostingConfig
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-_CODES = {"coinsurance": "rate of coinsurance"}
-_NUMBERS = {"chronic_diseases": "share of chronic diseases"}
+CODES = {"coinsurance": "rate of coinsurance"}
+NUMBERS = {"chronic_diseases": "share of chronic diseases"}
 
 
 class EnrolmentSettings(Frozen):
@@ -48,8 +48,8 @@ class EnrolmentEstimator(BoostingEstimator):
         """
         encoder = model.classifier[0]
         rules = [
-            *soundness.unseen(inputs, encoder.seen_, _CODES),
-            *soundness.far_beyond(inputs, encoder.ranges_, _NUMBERS),
+            *soundness.unseen(inputs, encoder.seen_, CODES),
+            *soundness.far_beyond(inputs, encoder.ranges_, NUMBERS),
             *soundness.no_risk(risk),
         ]
         return soundness.withheld_because(rules, len(inputs))

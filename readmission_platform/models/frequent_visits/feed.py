@@ -33,6 +33,13 @@ INPUTS = (*(name for name in COLUMNS if name not in IDENTIFIERS), *HISTORY_COLUM
 HEALTH = ("excellent", "good", "fair", "poor")
 YES_NO = ("no", "yes")
 SEX = ("female", "male")
+# Inputs that are texts, each in the order that they stand for.
+ORDERED = {
+    "sex": SEX,
+    "deductible_plan": YES_NO,
+    "physical_limitation": YES_NO,
+    "self_rated_health": HEALTH,
+}
 
 LANDING = LandingFolders(rows="enrolments", outcomes="visits")
 
@@ -57,12 +64,7 @@ FEED = RowContract(
         "coinsurance": (0, 100),
     },
     numbers={"incentive_payment": (0, 10_000), "maximum_expenditure": (0, 10_000), "chronic_diseases": (0, 100)},
-    vocabularies={
-        "sex": SEX,
-        "deductible_plan": YES_NO,
-        "physical_limitation": YES_NO,
-        "self_rated_health": HEALTH,
-    },
+    vocabularies=ORDERED,
     spellings={
         "sex": {"f": "female", "m": "male"},
         **dict.fromkeys(("deductible_plan", "physical_limitation"), yes_or_no(yes="yes", no="no")),

@@ -13,6 +13,7 @@ from readmission_platform.models.readmission_30d.evidence import SCHEMA, WORDS
 from readmission_platform.models.readmission_30d.explanation import EXPLANATION
 from readmission_platform.models.readmission_30d.inputs import IDENTIFIERS, MODEL_INPUTS
 from readmission_platform.models.readmission_30d.robustness import ReadmissionRobustness
+from readmission_platform.models.readmission_30d.rows import ROWS
 from readmission_platform.models.readmission_30d.watched_inputs import ReadmissionWatch
 
 CONTRACT = ModelContract(
@@ -31,4 +32,5 @@ CONTRACT = ModelContract(
     watch=ReadmissionWatch(),
     explain=EXPLANATION,
     robustness=ReadmissionRobustness(),
+    rows=ROWS,
 )

@@ -27,6 +27,7 @@ from readmission_platform.encounters.icd9 import as_recorded, category_of, chapt
 from readmission_platform.foundation.distinct import codes_of, looked_up, numbers_of
 from readmission_platform.models.boosting.soundness import ranges_in, seen_in
 from readmission_platform.models.readmission_30d.inputs import (
+    CATEGORIES,
     CHAPTER_NAMES,
     CODE_LISTS,
     COUNTS,
@@ -35,9 +36,9 @@ from readmission_platform.models.readmission_30d.inputs import (
     NAMED_VALUES,
     ORDERED_VALUES,
     TARGET_STATISTICS,
+    feature_names,
 )
 
-_DERIVED = ["acute_visits", "drugs_given", "doses_changed"]
 # More of these never lowers the risk the model gives, whatever a handful of encounters may say: it would be wrong as
 # medicine, and nobody could defend it at a bedside.
 RISING = ["number_inpatient", "number_emergency", "number_outpatient", "acute_visits", "prior_readmissions_30d"]
@@ -50,19 +51,9 @@ _CROSS_FITS = 5
 Meaning: TypeAlias = Callable[[pd.Index], np.ndarray]
 
 
-def _category_names() -> list[str]:
-    return [*CODE_LISTS, *NAMED_VALUES, *(f"{diagnosis}_chapter" for diagnosis in DIAGNOSES), *LEARNT]
-
-
-def feature_names(*, target_statistics: bool = True) -> list[str]:
-    """Return the names of an encoder's output columns, in order."""
-    return [*COUNTS, *_DERIVED, *ORDERED_VALUES, *_category_names(), *(TARGET_STATISTICS if target_statistics else [])]
-
-
 def categorical_mask(*, target_statistics: bool = True) -> list[bool]:
     """Tell for each output column whether it holds category codes."""
-    categories = set(_category_names())
-    return [name in categories for name in feature_names(target_statistics=target_statistics)]
+    return [name in CATEGORIES for name in feature_names(target_statistics=target_statistics)]
 
 
 def monotone_directions(*, target_statistics: bool = True) -> list[int]:

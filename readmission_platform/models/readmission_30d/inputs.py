@@ -1,7 +1,7 @@
-"""The input columns of the model, by how they are read: what encoder, words, monitoring and checks agree on.
+"""The input columns of the model, by how they are read: what encoders, words, monitoring and checks agree on.
 
-What belongs here: names of columns and their values. What does not: encoding them (``features``), which needs
-scikit-learn; this module is imported wherever the contract is.
+What belongs here: names of columns and of features, and their values. What does not: encoding them (``features``),
+which needs scikit-learn; this module is imported wherever the contract is.
 """
 
 from readmission_platform.encounters.cohort import SOURCE_COLUMNS
@@ -59,3 +59,10 @@ TARGET_STATISTICS = {
     **{f"{name}_category_rate": name for name in DIAGNOSES},
     **{f"{name}_rate": name for name in [*LEARNT, "discharge_disposition_id", "admission_source_id"]},
 }
+DERIVED = ["acute_visits", "drugs_given", "doses_changed"]
+CATEGORIES = [*CODE_LISTS, *NAMED_VALUES, *(f"{diagnosis}_chapter" for diagnosis in DIAGNOSES), *LEARNT]
+
+
+def feature_names(*, target_statistics: bool = True) -> list[str]:
+    """Return the names of an encoder's output columns, in order."""
+    return [*COUNTS, *DERIVED, *ORDERED_VALUES, *CATEGORIES, *(TARGET_STATISTICS if target_statistics else [])]

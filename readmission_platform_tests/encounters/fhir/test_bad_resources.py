@@ -21,6 +21,7 @@ from readmission_platform_tests.support.fhir import (
     DAY,
     SECRET,
     Resource,
+    assert_as_in_a_file,
     bundle,
     deliver,
     discharges,
@@ -195,6 +196,21 @@ def test_a_resource_that_cannot_be_used_costs_its_row_alone(name: str, tmp_path:
     assert set(aside["code"]) <= codes(ENCOUNTERS).keys()
 
 
+@pytest.mark.parametrize("name", BAD)
+def test_a_bundle_in_a_request_is_judged_as_in_a_file(name: str) -> None:
+    change, _, _ = BAD[name]
+    resources = [each for each in change(copy.deepcopy(CLEAN)) if isinstance(each, dict)]
+    read = assert_as_in_a_file(bundle(resources))
+    assert SECRET not in str([each.read.faults for each in read])
+
+
+@pytest.mark.parametrize("record", [{}, {"resourceType": "Bundle"}, {"resourceType": "Bundle", "entry": 7},
+                                    {"resourceType": SECRET}, of(CLEAN, "Patient")[0]], ids=str)  # fmt: skip
+def test_a_record_without_an_encounter_has_no_row_and_says_so(record: Resource) -> None:
+    (told,) = assert_as_in_a_file(record)
+    assert (told.number, told.read.row, told.read.faults[0].code) == (0, None, "no_encounter")
+
+
 def test_every_code_of_resources_is_tried_out() -> None:
     of_files = {"no_encounter", "delivery_incomplete"}  # see below
     assert {code for _, expected, _ in BAD.values() for _, code in expected} >= set(FHIR_REASONS) - of_files
@@ -334,3 +350,4 @@ def test_whatever_an_element_holds_it_is_a_row_or_set_aside_and_never_printed(
     assert counts["received"] == counts[["accepted", "quarantined", "duplicate"]].sum()
     assert SECRET not in intake.quarantined.to_csv()
     assert isinstance(intake.accepted, pd.DataFrame)
+    assert_as_in_a_file(bundle([each for each in resources if isinstance(each, dict)]))

@@ -24,6 +24,7 @@ from readmission_platform.models.scoring import Scorer
 from readmission_platform_tests.support.fhir import (
     DAY,
     Resource,
+    assert_as_in_a_file,
     bundle,
     deliver,
     discharges,
@@ -144,6 +145,17 @@ def test_the_same_resources_in_another_layout_are_the_same_rows(layout: str, tmp
     assert intake.accounts.loc[0, ["received", "accepted"]].tolist() == [len(ROWS), len(ROWS)]
     expected = take_in({DAY: [LandedFile("d.csv", "sha256:d", text_cells(ROWS))]}, ENCOUNTERS)
     pd.testing.assert_frame_equal(in_order(intake), in_order(expected))
+
+
+def test_a_bundle_in_a_request_is_the_same_rows() -> None:
+    read = assert_as_in_a_file(bundle(resources_of(ROWS)))
+    assert len([each for each in read if each.read.row]) == len(ROWS)
+
+
+def test_codes_in_doubt_are_told_by_all_discharges_of_a_bundle(tmp_path: Path) -> None:
+    rows = ROWS.head(2).assign(diag_1=["E876", "I50.9"], diag_2=None, diag_3=None)
+    read = assert_as_in_a_file(bundle(resources_of(rows)))
+    assert [each.read.row and each.read.row["diag_1"] for each in read] == ["276.8", "428.9"]
 
 
 def test_a_patient_inside_the_encounter_is_as_good_as_one_beside_it(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from readmission_platform.governance.promotion.decision import apply
 from readmission_platform.governance.promotion.rollback import RollbackRequest, decide_rollback
 from readmission_platform.lifecycle.training.training_record import recipe_of
 from readmission_platform.models.readmission_30d import CONTRACT
-from readmission_platform.models.readmission_30d.features import feature_names
+from readmission_platform.models.readmission_30d.inputs import feature_names
 from readmission_platform_tests.support.altered import altered
 from readmission_platform_tests.support.scenario import (
     KEYS,

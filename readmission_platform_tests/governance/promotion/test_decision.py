@@ -100,6 +100,7 @@ WRONG_FACTS: dict[str, tuple[Change, str]] = {
     "a metric is NaN": (_estimate("ece", estimate(float("nan"))), "gates_hold"),
     "a metric is None": (_estimate("ece", None), "gates_hold"),
     "staging gate fails": (_estimate("parity_difference", estimate(0.01)), "gates_hold"),
+    "the service would answer otherwise": (_estimate("single_rows_that_differ", estimate(1.0)), "gates_hold"),
     "production gate fails": (_estimate("auroc", estimate(0.656, 0.644, 0.67)), "gates_hold"),
     "shadow incomplete": (_estimate("shadow_scored_share", estimate(0.99)), "gates_hold"),
     "too many withheld in the shadow": (_estimate("shadow_withheld_share", estimate(0.06)), "gates_hold"),

@@ -17,12 +17,11 @@ from skops.io import dumps, loads
 from threadpoolctl import threadpool_limits
 
 from readmission_platform.evaluation.estimates.calibration import logit
-from readmission_platform.models.boosting import contributions
+from readmission_platform.models.boosting import trees
 from readmission_platform.models.boosting.contributions import BoostingExplainer, Explainer
 from readmission_platform.models.boosting.recalibrated import RecalibratedClassifier, score
 from readmission_platform.models.readmission_30d import CONTRACT
-from readmission_platform.models.readmission_30d.features import feature_names
-from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS
+from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS, feature_names
 from readmission_platform.models.readmission_30d.model import build_pipeline
 from readmission_platform_tests.support.small_study import OVERCONFIDENT, SmallStudy
 
@@ -121,7 +120,7 @@ def test_leaves_that_find_no_room_in_the_tables_are_explained_just_as_exactly(
     fitted = boosting(categorical=CATEGORICAL)
     matrix = np.random.default_rng(1).integers(0, 6, size=(40, 5)).astype(float)
     with_tables = BoostingExplainer(fitted).explain(matrix).values
-    monkeypatch.setattr(contributions, "TABLE_ENTRIES", entries)
+    monkeypatch.setattr(trees, "TABLE_ENTRIES", entries)
     np.testing.assert_allclose(BoostingExplainer(fitted).explain(matrix).values, with_tables, rtol=0, atol=1e-12)
 
 

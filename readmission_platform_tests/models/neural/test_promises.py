@@ -7,7 +7,8 @@ import pytest
 from readmission_platform.models.conformance import estimators, import_is_light
 from readmission_platform.models.conformance.subject import Subject, make_subject
 from readmission_platform.models.frequent_visits import CONTRACT
-from readmission_platform.models.frequent_visits.encoder import NUMBERS, ORDERED
+from readmission_platform.models.frequent_visits.encoder import NUMBERS
+from readmission_platform.models.frequent_visits.feed import ORDERED
 from readmission_platform.models.neural.estimator import NeuralEstimator
 from readmission_platform.models.tabular.columns import Columns
 from readmission_platform_tests.support.networks import NETWORK

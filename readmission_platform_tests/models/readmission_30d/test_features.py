@@ -7,7 +7,7 @@ from sklearn.exceptions import NotFittedError
 
 from readmission_platform.encounters.contract import VOCABULARIES
 from readmission_platform.encounters.history import HISTORY_COLUMNS
-from readmission_platform.models.readmission_30d.features import EncounterEncoder, categorical_mask, feature_names
+from readmission_platform.models.readmission_30d.features import EncounterEncoder, categorical_mask
 from readmission_platform.models.readmission_30d.inputs import (
     CODE_LISTS,
     COMMON_DRUGS,
@@ -18,6 +18,7 @@ from readmission_platform.models.readmission_30d.inputs import (
     ORDERED_VALUES,
     OUTCOMES,
     TARGET_STATISTICS,
+    feature_names,
 )
 from readmission_platform_tests.support.small_study import SmallStudy
 

@@ -15,7 +15,8 @@ from readmission_platform.models.boosting.reasons import LEAST, LOWERING, by_con
 from readmission_platform.models.boosting.recalibrated import score
 from readmission_platform.models.readmission_30d.concepts import ADMITTED_AS, CAME_FROM, CONCEPTS, DISCHARGED
 from readmission_platform.models.readmission_30d.explanation import EXPLANATION, known_specialties_only
-from readmission_platform.models.readmission_30d.features import EncounterEncoder, feature_names
+from readmission_platform.models.readmission_30d.features import EncounterEncoder
+from readmission_platform.models.readmission_30d.inputs import feature_names
 from readmission_platform_tests.support.small_study import SmallStudy
 
 NAMES = [concept.name for concept in CONCEPTS]

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from readmission_platform.models.readmission_30d.features import feature_names
-from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS
+from readmission_platform.models.readmission_30d.inputs import MODEL_INPUTS, feature_names
 from readmission_platform.models.readmission_30d.watched_inputs import (
     WATCHABLE,
     column_importance,

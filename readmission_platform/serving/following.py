@@ -1,0 +1,191 @@
+"""Following the ledger: which versions answer, loaded beside those that do and switched in one step.
+
+What belongs here: looking, loading beside, switching, and going on with what was verified last when a look fails. What
+does not: loading one version (``versions``), and answering (``answering``).
+
+A snapshot never changes: whoever answers takes it once a request, so that no answer mixes two versions.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from readmission_platform.config.serving import ServingConfig
+from readmission_platform.foundation.errors import GovernanceError, Refused
+from readmission_platform.foundation.memory import give_back
+from readmission_platform.governance.ledger.ledger import Ledger
+from readmission_platform.governance.ledger.versions import version_records
+from readmission_platform.governance.promotion.identities import Identities
+from readmission_platform.governance.promotion.requested import proper_identity_changes
+from readmission_platform.governance.rollouts.proper import rollout_problem
+from readmission_platform.governance.rollouts.state import RolloutState, rollout_of
+from readmission_platform.lifecycle.days.scoring import InputVersions, known_rows
+from readmission_platform.lifecycle.workspace import Platform, Workspace
+from readmission_platform.serving.known import KnownRows
+from readmission_platform.serving.versions import ReadyVersion, load_version
+from readmission_platform.storage.tables import OUTCOMES
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that answering needs of a model at one moment.
+
+    Attributes
+    ----------
+    versions
+        The versions that answer or are compared, by number; ``production`` is among them.
+    before
+        The version that was in production before, kept ready for an instant way back.
+    known, read
+        What is known of the entities, and the table versions that it was read at, by the version of the cohort.
+    bands
+        Lowest risk of each band, by its name.
+    event
+        The last event of the ledger that it goes by.
+    """
+
+    production: str
+    versions: Mapping[str, ReadyVersion]
+    before: str | None
+    rollout: RolloutState | None
+    known: Mapping[int, KnownRows]
+    read: Mapping[int, InputVersions]
+    identities: Identities
+    bands: Mapping[str, float]
+    event: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How up to date a snapshot is: seconds since the last look that worked, and what stood in the way since then."""
+
+    seconds: float | None
+    problem: str | None
+
+
+class Follower:
+    """Keeps the snapshot of one model up to date; ``look`` is called by one thread, ``snapshot`` read by all."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._tables: tuple[int, ...] = ()
+        self._looked_at: float | None = None
+        self._problem: str | None = "the ledger was not looked at yet"
+        # Why the roll-out that the ledger has open is not obeyed.
+        self._not_obeyed: str | None = None
+        self.snapshot: Snapshot | None = None
+
+    @property
+    def workspace(self) -> Workspace:
+        """The model that is followed."""
+        return self._workspace
+
+    def standing(self) -> Standing:
+        """Say how up to date the snapshot is."""
+        looked = self._looked_at
+        return Standing(None if looked is None else time.monotonic() - looked, self._problem)
+
+    def look(self) -> bool:
+        """Bring the snapshot up to date; returns whether it changed.
+
+        When that fails, the former one stays, and ``standing`` says why.
+        """
+        try:
+            changed = self._look()
+        except GovernanceError as error:
+            self._problem = str(error)
+            return False
+        self._problem, self._looked_at = self._not_obeyed, time.monotonic()
+        return changed
+
+    def _look(self) -> bool:
+        # Opened anew each time: whoever restores the ledger from a backup puts another file in its place.
+        with self._workspace.ledger() as ledger:
+            return self._look_into(ledger)
+
+    def _look_into(self, ledger: Ledger) -> bool:
+        head = ledger.head()
+        tables = self._table_versions()
+        now = self.snapshot
+        if now is not None and now.event == head and tables == self._tables:
+            return False
+        events, pointers = ledger.snapshot()
+        production = pointers["production"].version
+        if production is None:
+            raise Refused([f"no version of {self._workspace.name} is in production: promote one first"])
+        records = version_records(events, pointers)
+        rollout, problem = rollout_of(events), None
+        if rollout is not None:
+            problem = rollout_problem(rollout, events)
+            rollout = None if problem else rollout
+        wanted = [production]
+        if rollout is not None:
+            wanted += [rollout.candidate_version, *([rollout.control_version] if rollout.control_version else [])]
+        before = _before(production, now)
+        ready = dict(now.versions) if now is not None else {}
+        loaded = {
+            version: ready.get(version) or load_version(self._workspace, records[version])
+            for version in dict.fromkeys([*wanted, *([before] if before else [])])
+            if version in records
+        }
+        identities = Identities.of(proper_identity_changes(events))
+        cohorts = {each.cohort_version for each in loaded.values()}
+        if now and (tables, identities) == (self._tables, now.identities) and cohorts <= set(now.known):
+            known, read = now.known, now.read
+        else:
+            read = {cohort: InputVersions.newest(self._workspace.lake, cohort, identities) for cohort in cohorts}
+            known = {cohort: KnownRows(known_rows(self._workspace.lake, None, read[cohort])) for cohort in cohorts}
+        self.snapshot = Snapshot(
+            production, loaded, before, rollout, known, read, identities,
+            dict(self._workspace.config.risk_bands), head,
+        )  # fmt: skip
+        self._tables, self._not_obeyed = tables, problem
+        give_back()
+        return True
+
+    def _table_versions(self) -> tuple[int, ...]:
+        lake = self._workspace.lake
+        read = (lake.names.delivered, OUTCOMES)
+        return tuple(lake.open(name).version() if lake.exists(name) else -1 for name in read)
+
+
+class Following:
+    """Looks at the ledger for every model, again and again, in a thread of its own."""
+
+    def __init__(self, platform: Platform, models: list[str], config: ServingConfig) -> None:
+        self.followers = {name: Follower(platform.model(name)) for name in models}
+        self._config = config
+        self._now, self._end = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="following", daemon=True)
+        self.after: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Begin to look; returns at once."""
+        self._thread.start()
+
+    def look_now(self) -> None:
+        """Have the next look at once."""
+        self._now.set()
+
+    def stop(self) -> None:
+        """End, and wait for a look that is under way."""
+        self._end.set()
+        self._now.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._end.is_set():
+            for follower in self.followers.values():
+                follower.look()
+            for each in self.after:
+                each()
+            self._now.wait(self._config.look_seconds)
+            self._now.clear()
+
+
+def _before(production: str, now: Snapshot | None) -> str | None:
+    """Return the version to keep ready beside the one in production: the one that it took the place of."""
+    if now is None:
+        return None
+    return now.before if now.production == production else now.production

@@ -1,0 +1,32 @@
+"""What a client is told when a request is not answered: one shape for every error, and never a value that was sent.
+
+What belongs here: errors with their status and code. What does not: when they are raised.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+
+class Problem(Exception):
+    """A request that is not answered: HTTP status, a code for programs, and a sentence for people."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.headers = status, code, message, dict(headers or {})
+
+    def body(self, request_id: str, **more: Any) -> dict[str, Any]:
+        """Return what the client is sent."""
+        return {"error": {"code": self.code, "message": self.message, **more}, "request_id": request_id}
+
+
+class JsonResponse(Response):
+    """A response of JSON, encoded in one step."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Encode; there is no NaN in JSON, and a risk is never one."""
+        return msgspec.json.encode(content)
