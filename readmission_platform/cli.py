@@ -4,6 +4,8 @@ Exit codes: 0 done, 1 unexpected, 2 usage or bad input, 3 refused by policy, 4 c
 unavailable. What belongs here: registering commands and reporting errors. What does not: the commands (``commands``).
 """
 
+import atexit
+import gc
 import sys
 import warnings
 from collections.abc import Callable
@@ -156,6 +158,9 @@ app.add_typer(alerts, name="alerts")
 def main() -> None:
     """Run the command; every expected failure is one line on standard error and its exit code."""
     command_begins()
+    # At its end Python would look through all that libraries have loaded for objects that hold each other, which takes
+    # up to a second, and throw it away.
+    atexit.register(gc.freeze)
     warnings.filterwarnings("ignore", message=".*currently in (beta|preview)")
     try:
         app()

@@ -57,10 +57,8 @@ def test_evaluation_loads_no_heavy_library():
     assert loaded_by("evaluation", ["sklearn", "scipy", "matplotlib", "mlflow", "dagster", "deltalake"]) == []
 
 
-@pytest.mark.parametrize("command", [("status",), ("gates", "1"), ("status", "--model", "nobody")], ids=" ".join)
-def test_what_is_live_and_how_it_did_at_the_gates_is_said_without_any_heavy_library(
-    trained_home: Home, command: tuple[str, ...]
-):
+def loaded_while(home: Home, command: tuple[str, ...], names: tuple[str, ...]) -> list[str]:
+    """Return which of the libraries are loaded when a command in a process of its own ends."""
     script = f"""
 import sys
 from readmission_platform import cli
@@ -69,9 +67,21 @@ try:
     cli.main()
 except SystemExit:
     pass
-print("heavy:", [name for name in ("pandas", "numpy", "deltalake", "mlflow", "dagster") if name in sys.modules])
+print("\\n" + " ".join(name for name in {names!r} if name in sys.modules))
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], env=trained_home.environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], env=home.environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[-1] == "heavy: []"
+    return done.stdout.splitlines()[-1].split()
+
+
+@pytest.mark.parametrize("command", [("status",), ("gates", "1"), ("status", "--model", "nobody")], ids=" ".join)
+def test_what_is_live_and_how_it_did_at_the_gates_is_said_without_any_heavy_library(
+    trained_home: Home, command: tuple[str, ...]
+):
+    assert loaded_while(trained_home, command, ("pandas", "numpy", "deltalake", "mlflow", "dagster")) == []
+
+
+def test_a_dry_run_decides_without_dagster(trained_home: Home):
+    dry_run = ("promote", "--version", "1", "--to-stage", "staging", "--dry-run")
+    assert loaded_while(trained_home, dry_run, ("mlflow", "dagster", "deltalake")) == ["deltalake"]

@@ -42,6 +42,7 @@ class _Kept:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
+        self._among: dict[str, bool] = {}
         self._connections: OrderedDict[str, sqlite3.Connection] = OrderedDict()
         self._lock = Lock()
 
@@ -50,7 +51,9 @@ class _Kept:
         if not isinstance(connection, sqlite3.Connection):
             return
         file = next((path for _, name, path in connection.execute("PRAGMA database_list") if name == "main"), "")
-        if not file or self._folder not in Path(file).resolve().parents:
+        if file not in self._among:
+            self._among[file] = file != "" and self._folder in Path(file).resolve().parents
+        if not self._among[file]:
             return
         connection.execute("PRAGMA synchronous=NORMAL")
         with self._lock:

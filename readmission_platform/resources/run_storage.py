@@ -148,7 +148,7 @@ class SqliteStorage(DagsterStorage[Any], ConfigurableClass):
         self._events = _Events(str(base / "history" / "runs"))
         self._schedules = _Schedules.from_local(str(base / "schedules"))
         self._inst_data = inst_data
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:

@@ -95,7 +95,7 @@ def complete(document: dict[str, Any], service: Service) -> dict[str, Any]:
 
 
 def page(document: dict[str, Any], service: Service) -> str:
-    """Return the documentation as a page that needs nothing from elsewhere: a hospital's network may end at its walls."""
+    """Return the documentation as a page that needs nothing from elsewhere: a hospital's network may not lead there."""
     environment = Environment(loader=PackageLoader("readmission_platform.serving", "."), autoescape=True)
     models = []
     for name, served in service.models.items():

@@ -17,6 +17,7 @@ from readmission_platform.foundation.memory import give_back
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.promotion.identities import Identities
+from readmission_platform.governance.promotion.placement import pointer_problem
 from readmission_platform.governance.promotion.requested import proper_identity_changes
 from readmission_platform.governance.rollouts.proper import rollout_problem
 from readmission_platform.governance.rollouts.state import RolloutState, rollout_of
@@ -114,6 +115,9 @@ class Follower:
         production = pointers["production"].version
         if production is None:
             raise Refused([f"no version of {self._workspace.name} is in production: promote one first"])
+        misplaced = pointer_problem(pointers["production"], events)
+        if misplaced is not None:
+            raise Refused([misplaced])
         records = version_records(events, pointers)
         rollout, problem = rollout_of(events), None
         if rollout is not None:

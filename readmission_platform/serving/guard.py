@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from readmission_platform.config.serving import ServingConfig
 from readmission_platform.serving.metrics import Metrics
-from readmission_platform.serving.problems import JsonResponse, Problem
+from readmission_platform.serving.problems import NO_TOKEN, JsonResponse, Problem
+from readmission_platform.serving.tokens import Tokens
 
 log = logging.getLogger("readmission.serving")
 REQUEST_ID = "x-request-id"
@@ -32,9 +33,11 @@ _HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosni
 class Guard:
     """Lets requests through to the app by the limits of the configuration."""
 
-    def __init__(self, app: ASGIApp, *, config: ServingConfig, metrics: Metrics) -> None:
-        self._app, self._config, self._metrics = app, config, metrics
+    def __init__(self, app: ASGIApp, *, config: ServingConfig, metrics: Metrics, tokens: Tokens) -> None:
+        self._app, self._config, self._metrics, self._tokens = app, config, metrics, tokens
+        # Requests that are answered or wait for their turn, in the order in which they came.
         self._in_hand = 0
+        self._turns = asyncio.Semaphore(config.answers_at_once)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; what is no request (the life of the server) goes straight on."""
@@ -62,21 +65,23 @@ class Guard:
     async def _within_limits(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, answer: "_Answer"
     ) -> None:
+        if scope["method"] in {"POST", "PUT", "PATCH"}:
+            # Before anything is read: whoever may not ask cannot keep the service busy with bodies.
+            if self._tokens.client(_token(headers)) is None:
+                raise NO_TOKEN
+            receive = _again(await self._body(headers, receive))
         config = self._config
+        come_again = {"retry-after": str(config.retry_after_seconds)}
         if self._in_hand >= config.requests_at_once:
-            raise Problem(429, "too_many_requests", "too many requests at once; come again a little later",
-                          {"retry-after": str(config.retry_after_seconds)})  # fmt: skip
+            raise Problem(429, "too_many_requests", "too many requests at once; come again a little later", come_again)
         self._in_hand += 1
         self._metrics.in_hand.set(self._in_hand)
         try:
-            if scope["method"] in {"POST", "PUT", "PATCH"}:
-                receive = _again(await self._body(headers, receive))
-            try:
-                async with asyncio.timeout(config.answer_seconds):
-                    await self._app(scope, receive, answer.send)
-            except TimeoutError as error:
-                raise Problem(503, "took_too_long", f"no answer within {config.answer_seconds:g} seconds",
-                              {"retry-after": str(config.retry_after_seconds)}) from error  # fmt: skip
+            async with asyncio.timeout(config.answer_seconds), self._turns:
+                await self._app(scope, receive, answer.send)
+        except TimeoutError as error:
+            seconds = f"{config.answer_seconds:g} seconds"
+            raise Problem(503, "took_too_long", f"no answer within {seconds}", come_again) from error
         finally:
             self._in_hand -= 1
             self._metrics.in_hand.set(self._in_hand)
@@ -141,6 +146,11 @@ class _Answer:
             extra = [*_HEADERS, (REQUEST_ID.encode(), self.number.encode()), timing]
             message = {**message, "headers": [*message.get("headers", []), *extra]}
         await self._send(message)
+
+
+def _token(headers: dict[bytes, bytes]) -> str:
+    kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
 
 
 def places_of(error: BaseException) -> list[str]:

@@ -22,6 +22,11 @@ class Problem(Exception):
         return {"error": {"code": self.code, "message": self.message, **more}, "request_id": request_id}
 
 
+NO_TOKEN = Problem(
+    401, "no_valid_token", "send a valid token: Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"}
+)
+
+
 class JsonResponse(Response):
     """A response of JSON, encoded in one step."""
 

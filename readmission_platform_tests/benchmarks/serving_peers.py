@@ -88,10 +88,15 @@ def peers(artifact: Path, *, port: int, bento: Path | None, package: str, estima
     folder = Path(tempfile.mkdtemp(prefix="peers-"))
     for name, text in (("plain_peer", PLAIN), ("bento_peer", BENTO)):
         (folder / f"{name}.py").write_text(text.format(package=package, estimator=estimator), encoding="utf-8")
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "ARTIFACT": str(artifact), "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(
-        [str(folder), str(Path(__file__).parents[2])]), "MLFLOW_DISABLE_TELEMETRY": "true",
-        "BENTOML_DO_NOT_TRACK": "true"}  # fmt: skip
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join([str(folder), str(Path(__file__).parents[2])]),
+        "ARTIFACT": str(artifact),
+        "OMP_NUM_THREADS": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "BENTOML_DO_NOT_TRACK": "true",
+    }
     python, at = sys.executable, ["--port", str(port)]
     plain = [python, "-m", "uvicorn", "plain_peer:app", "--no-access-log", *at]
     mlflow = [python, "-m", "mlflow", "models", "serve", "-m", str(artifact.parent), "--env-manager", "local",

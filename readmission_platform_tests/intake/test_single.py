@@ -126,7 +126,6 @@ def assert_as_in_files(name: str, rows: Iterable[Mapping[str, str | None]]) -> N
         assert (read.row, [*map(tuple, read.faults)]) == (row, faults)
         assert types_of(read.row) == types_of(row)
         assert list(read.row or ()) == list(row or ())
-        assert repr(read.row) == repr(row)  # 0.0 and -0.0 are equal
         assert SECRET not in str(read.faults)
 
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -61,29 +61,25 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Move a version into a stage, if policy, evidence and approvals allow it."""
-    from readmission_platform.assets.model.promotion import PromotionConfig
     from readmission_platform.lifecycle.versions.decisions import chosen_version
     from readmission_platform.lifecycle.versions.stages import Stage
 
     for option, value in (("--to-stage", to_stage), ("--from-stage", from_stage)):
         if value is not None and value not in Stage.__members__:
             raise BadInput(f"{option}: {value} is unknown; choose {' or '.join(Stage.__members__)}")
-    asked = PromotionConfig(
-        version=version or "",
-        from_stage=Stage(from_stage) if from_stage else None,
-        to_stage=Stage(to_stage),
-        replace=replace,
-        reason=reason,
-        dry_run=dry_run,
-    )
+    source = Stage(from_stage) if from_stage else None
     current = workspace(key=key)
     with current.ledger() as ledger:
-        chosen = chosen_version(ledger, asked.version or None, asked.from_stage)
+        chosen = chosen_version(ledger, version or None, source)
     if dry_run:
-        show_promotion(current, chosen, asked, as_json=as_json)
+        show_promotion(current, chosen, to_stage, replace=replace, reason=reason, as_json=as_json)
         return
     from readmission_platform import launcher as lifecycle
+    from readmission_platform.assets.model.promotion import PromotionConfig
 
+    asked = PromotionConfig(
+        version=version or "", from_stage=source, to_stage=Stage(to_stage), replace=replace, reason=reason
+    )
     with launching(current, quiet=as_json) as launcher:
         lifecycle.promote(launcher, asked)
     if as_json:
@@ -92,13 +88,15 @@ def promote(
         out.print(f"version {chosen} is in {to_stage}")
 
 
-def show_promotion(current: "Workspace", version: str, asked: Any, *, as_json: bool) -> None:
+def show_promotion(
+    current: "Workspace", version: str, to_stage: str, *, replace: bool, reason: str, as_json: bool
+) -> None:
     """Print every condition and gate of a promotion, which changes nothing; raises ``Refused`` where one blocks."""
     from readmission_platform.governance.promotion.decision import PromotionRequest
     from readmission_platform.lifecycle.asking import signed
     from readmission_platform.lifecycle.versions.decisions import consider
 
-    wanted = PromotionRequest(version, asked.to_stage.value, current.actor, asked.replace, asked.reason)
+    wanted = PromotionRequest(version, to_stage, current.actor, replace, reason)
     with current.ledger() as ledger:
         request = signed(wanted, "version_promoted", ledger=ledger, workspace=current)
         decision = consider(request, ledger=ledger, workspace=current)

@@ -114,10 +114,10 @@ def _put_into_production(current: "Workspace", version: str, reason: str, *, dry
     from readmission_platform.commands.versions.promotion import show_promotion
     from readmission_platform.lifecycle.versions.stages import Stage
 
-    asked = PromotionConfig(version=version, to_stage=Stage.production, replace=True, reason=reason, dry_run=dry_run)
     if dry_run:
-        show_promotion(current, version, asked, as_json=as_json)
+        show_promotion(current, version, Stage.production.value, replace=True, reason=reason, as_json=as_json)
         return
+    asked = PromotionConfig(version=version, to_stage=Stage.production, replace=True, reason=reason)
     with launching(current, quiet=as_json) as launcher:
         lifecycle.promote(launcher, asked)
     if as_json:
