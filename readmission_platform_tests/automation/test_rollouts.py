@@ -11,9 +11,9 @@ import pytest
 from readmission_platform.governance.rollouts.state import RolloutState, rollout_of
 from readmission_platform.lifecycle.rollouts.baking import mark_of
 from readmission_platform.storage.tables import ModelLake
-from readmission_platform_tests.support.answers import answered
 from readmission_platform_tests.support.homes import MODEL, Home
 from readmission_platform_tests.support.rollouts import rolled_out_by
+from readmission_platform_tests.support.served import answered
 
 Tick = Callable[[], dg.SensorResult | dg.SkipReason]
 AT_ONCE = ("--min-samples", "100", "--bake-minutes", "0.0001", "--reason", "as planned")

@@ -9,8 +9,8 @@ import pytest
 
 from readmission_platform.governance.ledger.shapes import check_payloads
 from readmission_platform.governance.rollouts.state import rollout_of
-from readmission_platform_tests.support.answers import answered
 from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.served import answered
 
 QUICK = ("--min-samples", "100", "--bake-minutes", "0.0001")
 WHY = ("--reason", "as agreed")

@@ -21,9 +21,9 @@ from readmission_platform.lifecycle.rollouts.driving import next_step
 from readmission_platform.lifecycle.rollouts.judging import Judgement, judge, limits_of
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.storage.tables import SERVED, ModelLake
-from readmission_platform_tests.support.answers import KEY, answered
 from readmission_platform_tests.support.hospital import LONG_AGO, Hospital, days_from
 from readmission_platform_tests.support.rollouts import plan, running
+from readmission_platform_tests.support.served import KEY, answered
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
