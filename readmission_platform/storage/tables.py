@@ -12,7 +12,7 @@ from readmission_platform.storage.lake import Lake
 EVIDENCE = "model_evidence"
 PREDICTIONS = "daily_predictions"
 SHADOW = "shadow_predictions"
-# What the service answered, request by request.
+# What the service answered, request by request; lines of the arm ``shadow`` were not the answer.
 SERVED = "served_predictions"
 # Its partitions: the day of the answer in UTC.
 SERVED_ON = "served_on"
@@ -23,11 +23,6 @@ PERFORMANCE = "live_performance"
 ACCOUNTING, FILES, QUARANTINE = "intake_accounting", "intake_files", "quarantined_rows"
 HELD, CORRECTIONS, CODE_TRANSLATIONS = "rows_left_to_another_day", "corrected_rows", "code_translations"
 UNUSUAL = "unusual_days"
-# What the service answered: one line for each row and version that scored it (``arm`` is ``shadow`` where the answer
-# was not used), beside the row, the entity and the day.
-SERVED = "served_predictions"
-SERVED_COLUMNS = ("request_id", "at", "model_version", "artifact_digest", "arm", "rollout", "status", "risk", "band",
-                  "withheld_because", "error", "latency_ms")  # fmt: skip
 OUTCOME_ACCOUNTING, OUTCOME_QUARANTINE = "outcome_accounting", "quarantined_outcomes"
 OUTCOME_FILES, OUTCOME_CORRECTIONS = "outcome_files", "corrected_outcomes"
 

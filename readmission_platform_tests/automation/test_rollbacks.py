@@ -8,12 +8,12 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from readmission_platform.config.environment import PROJECT_ROOT, settings
+from readmission_platform.config.environment import settings
 from readmission_platform.storage.tables import ACCOUNTING, PREDICTIONS
 from readmission_platform_tests.automation.test_sensors import sensor_of
-from readmission_platform_tests.support.homes import Home, shipped_configs
+from readmission_platform_tests.support.homes import Home
+from readmission_platform_tests.support.rollouts import rolled_out_by
 
 SENSOR = "automatic_rollback_sensor"
 DAYS = [f"2026-03-{day:02d}" for day in range(1, 9)]
@@ -100,19 +100,10 @@ def test_a_first_version_has_nothing_to_go_back_to(lived_home: Home):
 
 
 def test_where_the_environment_does_not_allow_it_nothing_is_asked_for(replaced: Home, tmp_path: Path):
-    configs, shipped = (
-        tmp_path / "configs",
-        Path(shipped_configs().get("READMISSION_CONFIGS", PROJECT_ROOT / "configs")),
-    )
-    configs.mkdir()
-    for each in shipped.iterdir():
-        if each.name != "environments":
-            (configs / each.name).symlink_to(each)
-    (configs / "environments").mkdir()
-    content = yaml.safe_load((shipped / "environments" / "local.yaml").read_text(encoding="utf-8"))
-    content["rollouts"]["automatic_rollback"]["allowed"] = False
-    (configs / "environments" / "local.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    def forbid(rollouts: dict[str, Any]) -> None:
+        rollouts["automatic_rollback"]["allowed"] = False
+
     _scored(replaced, withheld=0.6)
-    said = _said(replaced.having(READMISSION_CONFIGS=str(configs)))
+    said = _said(replaced.having(READMISSION_CONFIGS=rolled_out_by(tmp_path, forbid)))
     assert isinstance(said, dg.SkipReason)
     assert "does not allow" in said.skip_message

@@ -12,6 +12,7 @@ from readmission_platform.governance.rollouts.state import RolloutState, rollout
 from readmission_platform.lifecycle.rollouts.baking import mark_of
 from readmission_platform.storage.tables import ModelLake
 from readmission_platform_tests.support.homes import MODEL, Home
+from readmission_platform_tests.support.rollouts import rolled_out_by
 from readmission_platform_tests.support.served import answered
 
 Tick = Callable[[], dg.SensorResult | dg.SkipReason]
@@ -214,6 +215,20 @@ def test_what_was_taken_back_is_not_promoted_behind_everybodys_back(rolling, wor
         assert "given up in event" in said.skip_message
         assert roll.home.command("approve", "--version", "2", "--reason", "all the same").code == 0
         assert isinstance(tick(), dg.RunRequest)
+
+
+def test_where_it_is_asked_for_an_approved_version_waits_for_its_roll_out(approved_home: Home, tmp_path: Path):
+    from readmission_platform_tests.automation.test_sensors import sensor_of
+
+    with sensor_of(approved_home, "production_promotion_sensor") as tick:
+        assert isinstance(tick(), dg.RunRequest)
+    waiting = approved_home.having(
+        READMISSION_CONFIGS=rolled_out_by(tmp_path, lambda rollouts: rollouts.update(wait_for_rollout=True))
+    )
+    with sensor_of(waiting, "production_promotion_sensor") as tick:
+        said = tick()
+    assert isinstance(said, dg.SkipReason)
+    assert "waits here for its roll-out" in said.skip_message
 
 
 def test_the_ui_shows_plan_arms_and_figures(rolling):

@@ -121,6 +121,19 @@ def test_what_is_aborted_answers_for_nobody_from_the_next_look_on(home: Home) ->
         assert {"1"} <= set(served.service.models[MODEL].snapshot().versions)
 
 
+def test_the_services_own_log_decides_whether_a_roll_out_goes_on(home: Home) -> None:
+    rows = delivered_rows(home)
+    with rolled_out(home, "--steps", "50,100", "--min-samples", "50", "--bake-minutes", "0.0001") as served:
+        served.score(rows)
+        served.service.models[MODEL].journal.turn()
+        assert set(kept(home)["arm"]) == {"candidate", "control"}
+        figures = home.command("rollout", "status", "--json").json["open"]
+        assert figures["enough_samples"], figures
+        assert figures["figures"]["verdict"] != "worse"
+        act(home, "promote")
+        wait_until(lambda: {answer["version"] for answer in served.score(rows[:60])} == {"2"}, "it does not go on")
+
+
 class Failing:
     """A version that breaks on every row."""
 

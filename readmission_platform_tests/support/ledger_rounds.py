@@ -192,12 +192,12 @@ OPERATIONS: Mapping[str, Operation] = {
         _rolled_out, lambda places: (0.1, "running") if places else None, _by_reason,
     ),
     "take a step": Operation(
-        "rollout_advanced", "rolling out", _step("rollout_advanced"),
+        "rollout_advanced", "rolling", _step("rollout_advanced"),
         ["ledger: rollout_advanced written", "ledger: rollout_advanced committed"],
         _rolled_out, lambda places: (0.5 if places else 0.1, "running"), _by_reason,
     ),
     "take a candidate back": Operation(
-        "rollout_aborted", "rolling out", _step("rollout_aborted"),
+        "rollout_aborted", "rolling", _step("rollout_aborted"),
         ["ledger: rollout_aborted written", "ledger: rollout_aborted committed"],
         _rolled_out, lambda places: None if places else (0.1, "running"), _by_reason,
     ),
@@ -209,7 +209,7 @@ OPERATIONS: Mapping[str, Operation] = {
 
 def write_ledgers(url_of: Callable[[str], str]) -> None:
     """Write the ledgers that the operations begin with, each into the empty database of its name."""
-    for name in ("unapproved", "approved", "replaced", "rolling out"):
+    for name in ("unapproved", "approved", "replaced", "rolling"):
         with Ledger(url_of(name), model=MODEL, environment="local") as ledger:
             scenario = Scenario(ledger)
             scenario.adopt()
@@ -221,7 +221,7 @@ def write_ledgers(url_of: Callable[[str], str]) -> None:
                     scenario.approve(who, version)
                 if version == "1" or name == "replaced":
                     scenario.stage(version, "production")
-            if name == "rolling out":
+            if name == "rolling":
                 scenario.set_facts(has_champion=True)
                 Rollouts(scenario).start()
 

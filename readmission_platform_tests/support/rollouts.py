@@ -1,8 +1,13 @@
 """Plans and events of roll-outs for tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from readmission_platform.config.environment import PROJECT_ROOT
 from readmission_platform.governance.ledger.chain import GENESIS, Event
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.promotion.case import condition
@@ -16,6 +21,7 @@ from readmission_platform.governance.rollouts.start import (
 )
 from readmission_platform.governance.rollouts.state import ADVANCED, STARTED, RolloutState, rollout_of
 from readmission_platform.governance.rollouts.steps import StepDecision, StepRequest, decide_step, record_step
+from readmission_platform_tests.support.homes import shipped_configs
 from readmission_platform_tests.support.scenario import MODEL, Scenario, ready_for_production
 
 LIMITS: dict[str, Any] = {
@@ -63,6 +69,20 @@ def running(kind: str = "canary", *, step: int = 0, seq: int = 7, **changes: Any
     state = rollout_of([started(asked, seq), *steps])
     assert state is not None
     return state
+
+
+def rolled_out_by(folder: Path, change: Callable[[dict[str, Any]], None]) -> str:
+    """Write a configuration whose local environment rolls versions out differently; returns its folder."""
+    shipped = Path(shipped_configs().get("READMISSION_CONFIGS", PROJECT_ROOT / "configs"))
+    configs = folder / "configs"
+    (configs / "environments").mkdir(parents=True)
+    for each in shipped.iterdir():
+        if each.name != "environments":
+            (configs / each.name).symlink_to(each)
+    content = yaml.safe_load((shipped / "environments" / "local.yaml").read_text(encoding="utf-8"))
+    change(content["rollouts"])
+    (configs / "environments" / "local.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return str(configs)
 
 
 @dataclass

@@ -1,13 +1,14 @@
 """What the service would have logged of a roll-out."""
 
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 
 import numpy as np
 import pandas as pd
 
-from readmission_platform.governance.ledger.chain import utc_text
 from readmission_platform.governance.rollouts.assignment import arm_of
 from readmission_platform.governance.rollouts.state import RolloutState
+from readmission_platform.serving.journal import SERVED_ON, frame_of
 from readmission_platform.storage.tables import SERVED, ModelLake
 
 KEY = b"k" * 32
@@ -40,7 +41,10 @@ def answered(
     risk = 1 / (1 + np.exp(-(random.normal(-2, 0.6, count) + shift * candidate)))
     rows = rows.assign(
         request_id=[f"request-{seed}-{number}" for number in range(count)],
-        at=[utc_text(ended - timedelta(microseconds=10 * number)) for number in reversed(range(count))],
+        at=[
+            (ended - timedelta(microseconds=10 * number)).isoformat(timespec="microseconds")
+            for number in reversed(range(count))
+        ],
         model_version=np.where(candidate, state.candidate_version, state.control_version),
         artifact_digest="sha256:a",
         rollout=pd.array([state.plan_event] * count, dtype="Int64"),
@@ -50,5 +54,5 @@ def answered(
     )
     rows[lake.row] = np.arange(count) + 10_000_000 * (seed + 1)
     rows[lake.day] = "2026-01-01"
-    before = lake.read(SERVED) if lake.exists(SERVED) else rows.head(0)
-    lake.write(SERVED, pd.concat([before, rows], ignore_index=True))
+    lines = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    lake.append(SERVED, frame_of(lines, lake.contract), partition=SERVED_ON, writer=token_hex(8), position=1)
