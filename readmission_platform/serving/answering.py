@@ -4,6 +4,7 @@ What belongs here: reading rows, finding the past, choosing the version, scoring
 not: HTTP (``routes``), and loading versions (``following``).
 """
 
+import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -146,6 +147,7 @@ class Answering:
         entity = snapshot.identities.kept.get(key, key)
         known_by = {**row, "entity_key": entity}
         answer, lines = None, []
+        cells = None if snapshot.cells is None else json.dumps(snapshot.cells.of(row))
         for arm, version in self._versions(snapshot, entity):
             if arm == FALLBACK and answer is not None and answer.status != FAILED:
                 continue
@@ -153,7 +155,7 @@ class Answering:
             found = self._scored(known_by, version, snapshot, request)
             spent = (time.perf_counter() - began) * 1000
             lines.append({**self._line(found, version, snapshot, request, spent), feed.row: row[feed.row],
-                          feed.day: row[feed.day], "entity_key": key, "arm": arm})  # fmt: skip
+                          feed.day: row[feed.day], "entity_key": key, "arm": arm, "cells": cells})  # fmt: skip
             answer = found if answer is None or arm == FALLBACK else answer
         return Answered(answer or Answer(row[feed.row], FAILED), tuple(lines))
 

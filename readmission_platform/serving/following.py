@@ -16,12 +16,13 @@ from readmission_platform.config.serving import ServingConfig
 from readmission_platform.foundation.errors import GovernanceError, Refused
 from readmission_platform.foundation.memory import give_back
 from readmission_platform.governance.ledger.ledger import Ledger
-from readmission_platform.governance.ledger.versions import version_records
+from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.promotion.identities import Identities
 from readmission_platform.governance.promotion.placement import pointer_problem
 from readmission_platform.governance.promotion.requested import proper_identity_changes
 from readmission_platform.governance.rollouts.proper import rollout_problem
 from readmission_platform.governance.rollouts.state import RolloutState, rollout_of
+from readmission_platform.intake.cells import Cells
 from readmission_platform.lifecycle.days.scoring import InputVersions, known_rows
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.serving.known import KnownRows
@@ -31,6 +32,8 @@ from readmission_platform.storage.tables import OUTCOMES
 # A larger share takes effect so much later than it is recorded, when every worker has seen it: of two workers one would
 # otherwise give a patient the candidate, and the other one not any more.
 SETTLING_SECONDS = 5.0
+# Inputs that are compared between the arms of a roll-out.
+WATCHED_INPUTS = 20
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Snapshot:
         The versions that answer or are compared, by number; ``production`` is among them.
     before
         The version that was in production before, kept ready for an instant way back.
+    cells
+        Of the inputs that the candidate relies on most, while a roll-out is open: both arms should see the same.
     known, read
         What is known of the entities, and the table versions that it was read at, by the version of the cohort.
     bands
@@ -78,6 +83,7 @@ class Snapshot:
     versions: Mapping[str, ReadyVersion]
     before: str | None
     dividing: "Dividing | None"
+    cells: Cells | None
     known: Mapping[int, KnownRows]
     read: Mapping[int, InputVersions]
     identities: Identities
@@ -170,12 +176,18 @@ class Follower:
             known = {cohort: KnownRows(known_rows(self._workspace.lake, None, read[cohort])) for cohort in cohorts}
         dividing = None if rollout is None else Dividing.by(rollout, now.dividing if now else None)
         self.snapshot = Snapshot(
-            production, loaded, before, dividing, known, read, identities,
+            production, loaded, before, dividing, self._cells(rollout, records), known, read, identities,
             dict(self._workspace.config.risk_bands), head,
         )  # fmt: skip
         self._tables, self._not_obeyed = tables, problem
         give_back()
         return True
+
+    def _cells(self, rollout: RolloutState | None, records: Mapping[str, VersionRecord]) -> Cells | None:
+        if rollout is None or rollout.candidate_version not in records:
+            return None
+        contract, importance = self._workspace.contract, records[rollout.candidate_version].trained.get("importance")
+        return Cells(contract.feed, contract.watch.watched_columns(importance, WATCHED_INPUTS))
 
     def _table_versions(self) -> tuple[int, ...]:
         lake = self._workspace.lake

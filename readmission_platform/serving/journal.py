@@ -34,7 +34,7 @@ _DONE, _INTENDED = "shipped.json", "intended.json"
 # Lines of one commit at most: what came together while the lake was out of reach is shipped in parts.
 _MOST_BYTES = 16_000_000
 TEXTS = ("request_id", "entity_key", "at", "model_version", "artifact_digest", "arm", "status", "band",
-         "withheld_because", "reasons", "contributions", "error", "client")  # fmt: skip
+         "withheld_because", "reasons", "contributions", "error", "client", "cells")  # fmt: skip
 NUMBERS = ("risk", "latency_ms")
 COUNTS = ("rollout", "delivered_version", "cohort_version", "outcomes_version", "identities_event")
 

@@ -29,8 +29,9 @@ from readmission_platform.lifecycle.versions.approval import approve_as_demo
 from readmission_platform.lifecycle.versions.decisions import chosen_version, consider
 from readmission_platform.lifecycle.versions.reconciliation import MISSING
 from readmission_platform.lifecycle.versions.stages import Stage, trusted_stages, trusted_version
+from readmission_platform.lifecycle.versions.version_facts import digest_now
 from readmission_platform.lifecycle.workspace import Platform, Workspace
-from readmission_platform.storage.artifacts import ArtifactRefused, artifact_digest
+from readmission_platform.storage.artifacts import ArtifactRefused
 
 PROMOTION_OP = "promote_version"
 STAGING, PRODUCTION = "staging_model", "production_model"
@@ -144,7 +145,7 @@ def _shown(stage: str, workspace: Workspace) -> Iterator[Any]:
         if record is None:
             yield nothing_to_check(CHECK, f"no version is in {stage}")
             return
-        found = artifact_digest(registry.root, record.artifact_path or "")
+        found = digest_now(registry.root, record)
         if found != record.artifact_digest:
             raise ArtifactRefused(f"the artifact of version {record.version} is missing or changed; do not use it")
         shown = registry.aliases().get(stage)

@@ -6,7 +6,9 @@ writing the log (``serving``).
 Of a patient who was scored several times the first answer counts: the tests take answers to be independent.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -15,6 +17,8 @@ import pandas as pd
 
 from readmission_platform.evaluation.disclosure import rough_count, shown_share
 from readmission_platform.governance.rollouts.state import RolloutState
+from readmission_platform.intake.cells import Cells
+from readmission_platform.intake.contract import RowContract
 from readmission_platform.lifecycle.days.outcomes import matured_rows
 from readmission_platform.storage.tables import SERVED, ModelLake
 
@@ -31,7 +35,7 @@ class Arm:
     """The answers of one arm, in the order in which they were given: arrays of one length.
 
     ``failed`` and ``withheld`` flag answers, ``risk`` is NaN where there is none, ``latency_ms`` NaN where unknown.
-    ``in_step`` flags those since the current step began.
+    ``in_step`` flags those since the current step began. ``inputs`` counts them by column and cell (``intake.cells``).
     """
 
     failed: np.ndarray
@@ -39,6 +43,7 @@ class Arm:
     risk: np.ndarray
     latency_ms: np.ndarray
     in_step: np.ndarray
+    inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def answers(self) -> int:
@@ -91,7 +96,12 @@ def arms_of(lake: ModelLake, state: RolloutState) -> Arms:
     before = rows["rollout"].isna()
     concurrent = state.plan.kind != "blue_green"
     control = rows[before].tail(_BEFORE) if not concurrent else rows[~before & (rows["arm"] == CONTROL)]
-    return Arms(_arm(rows[~before & (rows["arm"] == candidate)], since), _arm(control, since), concurrent)
+    answered = rows[~before & (rows["arm"] == candidate)]
+    arms = _arm(answered, since), _arm(control, since)
+    counted = [_counts(each, lake.contract.feed) for each in (answered, control)]
+    if counted[0].keys() == counted[1].keys():
+        arms = replace(arms[0], inputs=counted[0]), replace(arms[1], inputs=counted[1])
+    return Arms(*arms, concurrent)
 
 
 def matured_arms(lake: ModelLake, state: RolloutState, *, today: date, coverage: float) -> dict[str, pd.DataFrame]:
@@ -111,7 +121,7 @@ def matured_arms(lake: ModelLake, state: RolloutState, *, today: date, coverage:
 
 def _rows(lake: ModelLake, state: RolloutState, *, more: list[str] | None = None) -> pd.DataFrame:
     """Return the lines of the roll-out; of one without a control arm also the version's before it, in order."""
-    columns = ["entity_key", "arm", "rollout", "at", "status", "risk", "latency_ms", *(more or ())]
+    columns = ["entity_key", "arm", "rollout", "at", "status", "risk", "latency_ms", "cells", *(more or ())]
     if not lake.exists(SERVED):
         return pd.DataFrame({name: pd.Series(dtype="float64" if name == "risk" else object) for name in columns})
     from pyarrow import compute
@@ -135,6 +145,13 @@ def _arm(rows: pd.DataFrame, since: datetime) -> Arm:
         latency_ms=rows["latency_ms"].to_numpy(dtype=float, na_value=np.nan),
         in_step=(rows["at"] >= since).to_numpy(dtype=bool) if len(rows) else np.zeros(0, dtype=bool),
     )
+
+
+def _counts(rows: pd.DataFrame, feed: RowContract) -> dict[str, np.ndarray]:
+    """Count answers by column and cell, as far as they have cells."""
+    cells = pd.DataFrame([json.loads(text) for text in rows["cells"].dropna()])
+    sizes = Cells(feed, map(str, cells.columns)).sizes
+    return {name: np.bincount(cells[name].dropna().astype("int64"), minlength=size) for name, size in sizes.items()}
 
 
 def _share(flags: np.ndarray) -> float | None:

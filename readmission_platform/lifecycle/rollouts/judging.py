@@ -87,6 +87,7 @@ def _counts(arm: Arm) -> ArmCounts:
         withheld=arm.withheld & ~arm.failed,
         latencies_ms=arm.latency_ms[np.isfinite(arm.latency_ms)],
         risks=arm.risk[np.isfinite(arm.risk)],
+        inputs=arm.inputs,
     )
 
 

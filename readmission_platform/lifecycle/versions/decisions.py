@@ -21,9 +21,8 @@ from readmission_platform.governance.promotion.rollback import (
 from readmission_platform.lifecycle.asking import signed
 from readmission_platform.lifecycle.days.seals import unchanged_rows
 from readmission_platform.lifecycle.versions.stages import Stage
-from readmission_platform.lifecycle.versions.version_facts import Gathered, gather
+from readmission_platform.lifecycle.versions.version_facts import Gathered, digest_now, gather
 from readmission_platform.lifecycle.workspace import Workspace
-from readmission_platform.storage.artifacts import artifact_digest
 from readmission_platform.storage.tables import SHADOW
 
 
@@ -95,7 +94,7 @@ def consider_rollback(request: RollbackRequest, *, ledger: Ledger, workspace: Wo
     events, pointers = ledger.snapshot()
     records = version_records(events, pointers)
     digests = {
-        version: artifact_digest(workspace.registry.root, record.artifact_path) if record.artifact_path else None
+        version: digest_now(workspace.registry.root, record)
         for version, record in records.items()
         if record.was_in_production
     }

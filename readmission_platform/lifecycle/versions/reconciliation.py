@@ -10,8 +10,8 @@ from typing import Any
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.lifecycle.versions.stages import Stage, pointer_problems
+from readmission_platform.lifecycle.versions.version_facts import digest_now
 from readmission_platform.lifecycle.workspace import Workspace
-from readmission_platform.storage.artifacts import artifact_digest
 
 MISSING = "Restore mlflow.db from a backup, roll back to another version, or train a new one."
 _IMPROPER = "The alias stays as it is. Roll back to a version that was properly promoted; find out who recorded this."
@@ -70,7 +70,7 @@ def differences(ledger: Ledger, *, workspace: Workspace) -> list[Difference]:
             action = "The alias is set to the version in the ledger; find out who moved it."
             found.append(Difference(stage, "alias", aliases.get(stage), version, True, action))
         record = records[version] if version is not None else None
-        digest = artifact_digest(registry.root, record.artifact_path or "") if record else None
+        digest = digest_now(registry.root, record) if record else None
         if record is not None and digest != record.artifact_digest:
             action = "Restore the artifact from a backup, or roll back; until then nothing is scored with it."
             found.append(Difference(stage, "artifact", digest, record.artifact_digest, False, action))

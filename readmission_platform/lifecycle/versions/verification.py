@@ -23,12 +23,12 @@ from readmission_platform.governance.promotion.verification import (
 )
 from readmission_platform.lifecycle.versions.version_facts import (
     champion_estimates,
+    digest_now,
     estimates_of,
     evidence_rows,
     measured_at_training,
 )
 from readmission_platform.lifecycle.workspace import Workspace
-from readmission_platform.storage.artifacts import artifact_digest
 
 
 class VerificationFailed(GovernanceError):
@@ -58,7 +58,7 @@ def verify(version: str, *, ledger: Ledger, workspace: Workspace) -> list[Check]
     if version not in records:
         raise BadInput(f"there is no version {version} of {ledger.model}; `readmission status` lists them")
     record = records[version]
-    artifact = artifact_digest(workspace.registry.root, record.artifact_path) if record.artifact_path else None
+    artifact = digest_now(workspace.registry.root, record)
     evidence, estimates = _recomputed(record, records, events, workspace)
     settings = digest_of(_config_then(record, events, workspace))
     found = Recomputed(artifact, evidence, estimates, settings_alike=settings == record.trained.get("model_config"))

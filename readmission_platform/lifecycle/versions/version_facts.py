@@ -6,6 +6,7 @@ Nothing recorded by a check or shown in the registry is believed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -200,7 +201,7 @@ def gather(
 
     lake, config, schema = workspace.lake, workspace.config, workspace.contract.evidence
     root = workspace.registry.root
-    artifact = artifact_digest(root, record.artifact_path) if record.artifact_path else None
+    artifact = digest_now(root, record)
     rows, scored = evidence_rows(lake, record), shadow_rows(lake, record)
     limit_set = workspace.limits_of(record.source)
     nothing = Gathered(VersionFacts(artifact, None, None, 0, has_champion=False, limit_set=limit_set), None, scored)
@@ -233,6 +234,20 @@ def gather(
         limit_set=limit_set,
     )
     return Gathered(facts, evidence, scored)
+
+
+def digest_now(root: Path, record: VersionRecord) -> str | None:
+    """Return the digest of a version's model file as it is now, None where it is missing.
+
+    Beside it may lie what single rows are scored with. Where that is not what was recorded, its own digest is returned
+    (None where it is missing): the version is not the one that was judged, whichever of its files was changed.
+    """
+    rows = record.rows
+    if rows is not None:
+        beside = artifact_digest(root, str(rows.get("path")))
+        if beside != rows.get("digest"):
+            return beside
+    return artifact_digest(root, record.artifact_path) if record.artifact_path else None
 
 
 def measured_at_training(record: VersionRecord) -> dict[str, Any]:
