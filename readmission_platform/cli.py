@@ -134,6 +134,7 @@ rollout = typer.Typer(
     no_args_is_help=True,
 )
 rollout.command("start")(with_model(rollouts.start))
+rollout.command("power")(with_model(rollouts.power))
 rollout.command("status")(with_model(rollouts.status))
 rollout.command("pause")(with_model(rollouts.pause))
 rollout.command("resume")(with_model(rollouts.resume))

@@ -143,3 +143,30 @@ def test_a_candidate_reaches_production_step_by_step_and_by_no_other_way(rolling
     assert rolling.command("audit", "verify").code == 0
     with rolling.ledger() as ledger:
         check_payloads([event for event in ledger.events() if event.kind.startswith("rollout_")])
+
+
+def test_how_long_an_ab_roll_out_takes_is_known_beforehand(approved_home: Home):
+    small = approved_home.command("rollout", "power", "--metric", "brier", "--effect", "0.01", "--json").json
+    half = approved_home.command("rollout", "power", "--metric", "brier", "--effect", "0.005", "--json").json
+    assert half["sample_size"] == pytest.approx(4 * small["sample_size"], rel=0.001)
+    assert half["days"] > small["days"] > 30
+    uneven = approved_home.command(
+        "rollout", "power", "--metric", "brier", "--effect", "0.01", "--split", "0.1", "--json"
+    ).json
+    assert uneven["days"] > small["days"]
+    assert "each arm needs" in approved_home.command("rollout", "power", "--metric", "brier", "--effect", "0.01").out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--metric", "auroc", "--effect", "0.01"),
+        ("--metric", "brier", "--effect", "0"),
+        ("--metric", "brier", "--effect", "0.01", "--power", "1"),
+        ("--metric", "brier", "--effect", "0.01", "--split", "1"),
+    ],
+)
+def test_a_power_that_makes_no_sense_is_refused_in_one_line(approved_home: Home, options: tuple[str, ...]):
+    outcome = approved_home.command("rollout", "power", *options)
+    assert outcome.code == 2
+    assert len(outcome.err.strip().splitlines()) == 1

@@ -56,6 +56,31 @@ def start(
                   plan=plan.model_dump(mode="json"), digest=plan.digest)  # fmt: skip
 
 
+def power(
+    metric: Annotated[str, typer.Option(help="What is to decide: brier, log_loss, calibration or event_rate.")],
+    effect: Annotated[float, typer.Option(help="Smallest difference worth finding, in units of the metric.")],
+    power: Annotated[float, typer.Option(help="Probability that such a difference is found.")] = 0.8,
+    split: Annotated[float, typer.Option(help="The candidate's share of the patients, 0 to 1.")] = 0.5,
+    as_json: Json = False,
+) -> None:
+    """Work out how many outcomes an A/B roll-out needs, and how many days that takes; changes nothing."""
+    from readmission_platform.lifecycle.rollouts.planning import planned_sample
+
+    current = workspace()
+    with current.ledger() as ledger:
+        found = planned_sample(metric, effect, power=power, split=split, ledger=ledger, workspace=current)
+    if as_json:
+        print_json(found.to_json())
+        return
+    words = current.contract.words
+    days = (
+        f"about {found.days:,.0f} days at {found.rows_per_day:,.0f} {words.rows} a day" if found.days else "no days yet"
+    )
+    out.print(f"each arm needs {found.sample_size:,} {words.rows} whose outcome is known, to find a difference of "
+              f"{effect:g} in {metric} with a probability of {power:g} ({days}, until the last outcome is known)",
+              markup=False, soft_wrap=True)  # fmt: skip
+
+
 def status(as_json: Json = False) -> None:
     """Show the roll-out that is open: its step, what its arms answered, what comes next and why."""
     from readmission_platform.lifecycle.rollouts.driving import look
