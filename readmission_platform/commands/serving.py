@@ -31,7 +31,7 @@ def serve(
 ) -> None:
     """Answer for single rows over HTTP, by the version that is in production, until stopped."""
     from readmission_platform.lifecycle.workspace import Platform
-    from readmission_platform.serving.server import Address, serve
+    from readmission_platform.serving.server import Address, check_startable, serve
 
     current = home()
     for file in (certificate, key):
@@ -42,6 +42,7 @@ def serve(
     platform = Platform(current)
     for name in model or []:
         platform.model(name)
+    check_startable(current)
     token_file = _make_sure_of_a_token(current)
     _check_free(host, port)
     address = Address(host, port, certificate, key)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from readmission_platform.config.environment import Settings
 from readmission_platform.config.files import serving_config
+from readmission_platform.foundation.errors import Unavailable
+from readmission_platform.storage.home import has_pseudonym_key
 
 # What the workers are told: which models, whether each request has a line in the log, and the folder in which they keep
 # their counts, which prometheus_client has to find when it is imported.
@@ -36,6 +38,22 @@ class Address:
     def url(self) -> str:
         """The address for clients."""
         return f"http{'s' if self.certificate else ''}://{self.host}:{self.port}"
+
+
+def check_startable(settings: Settings) -> None:
+    """Make sure that workers can start, so that what is wrong is said once, in a line.
+
+    Raises
+    ------
+    ConfigurationError
+        When ``serving.yaml`` is wrong.
+    Unavailable
+        When the secret that pseudonyms are keyed with is not there: with a new one, nobody's past would be found.
+    """
+    serving_config(settings)
+    if not has_pseudonym_key(settings):
+        raise Unavailable(f"the key of the pseudonyms is not in {settings.keys}: restore it from a backup (a new home "
+                          "has one once data were read: `readmission run` or `train`)")  # fmt: skip
 
 
 def serve(settings: Settings, address: Address, *, models: Sequence[str], workers: int, request_log: bool) -> None:

@@ -19,6 +19,7 @@ from readmission_platform.foundation.errors import Refused, Unavailable
 from readmission_platform.foundation.values import ConfigurationError
 
 INSTALLATION = "installation.json"
+PSEUDONYM_KEY = "pseudonyms.key"
 # Dagster makes the address of a database, and Delta that of a table, from the path as it is. Either decodes or cuts off
 # what means something in an address, and is then elsewhere, or nowhere.
 _UNADDRESSABLE = re.compile(r"%[0-9A-Fa-f]{2}|[?\[\]\\^|\x00-\x1f\x7f]")
@@ -157,12 +158,17 @@ def write_dagster_environment(settings: Settings, checkout: Path = PROJECT_ROOT)
     return None
 
 
+def has_pseudonym_key(settings: Settings) -> bool:
+    """Tell whether there is a secret that pseudonyms are keyed with."""
+    return (settings.keys / PSEUDONYM_KEY).exists()
+
+
 def pseudonym_key(settings: Settings) -> bytes:
     """Return the secret that pseudonyms are keyed with, creating it on first use.
 
     Losing it makes new pseudonyms differ from all recorded ones, so it belongs in every backup of the home.
     """
-    path = settings.keys / "pseudonyms.key"
+    path = settings.keys / PSEUDONYM_KEY
     if not path.exists():
         with suppress(FileExistsError):
             settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)

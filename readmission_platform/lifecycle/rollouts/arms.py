@@ -20,7 +20,7 @@ from readmission_platform.governance.rollouts.state import RolloutState
 from readmission_platform.intake.cells import Cells
 from readmission_platform.intake.contract import RowContract
 from readmission_platform.lifecycle.days.outcomes import matured_rows
-from readmission_platform.storage.tables import SERVED, ModelLake
+from readmission_platform.storage.tables import SERVED, SERVED_ON, ModelLake
 
 CANDIDATE, CONTROL, SHADOW_ARM = "candidate", "control", "shadow"
 _QUANTILES = (0.5, 0.95, 0.99)
@@ -126,7 +126,8 @@ def _rows(lake: ModelLake, state: RolloutState, *, more: list[str] | None = None
         return pd.DataFrame({name: pd.Series(dtype="float64" if name == "risk" else object) for name in columns})
     from pyarrow import compute
 
-    wanted = compute.field("rollout") == state.plan_event
+    # The partitions before it hold none of its lines.
+    wanted = (compute.field("rollout") == state.plan_event) & (compute.field(SERVED_ON) >= state.started_at[:10])
     if state.plan.kind == "blue_green":
         of_control = compute.field("model_version") == state.control_version
         started = compute.field("at") < state.started_at
