@@ -15,12 +15,14 @@ from readmission_platform.evaluation.sequential.matured import AbResult, Matured
 from readmission_platform.governance.rollouts.assignment import arm_of
 from readmission_platform.governance.rollouts.plan import KINDS
 from readmission_platform.governance.rollouts.state import RolloutState
+from readmission_platform.intake.cells import Cells
 from readmission_platform.lifecycle.rollouts.arms import Arm, Arms, arms_of, matured_arms
 from readmission_platform.lifecycle.rollouts.baking import LONGEST_LOOK, Baked, baked
 from readmission_platform.lifecycle.rollouts.driving import next_step
 from readmission_platform.lifecycle.rollouts.judging import Judgement, judge, limits_of
 from readmission_platform.models.readmission_30d import CONTRACT
-from readmission_platform.storage.tables import SERVED, ModelLake
+from readmission_platform.serving.journal import frame_of
+from readmission_platform.storage.tables import SERVED, SERVED_ON, ModelLake
 from readmission_platform_tests.support.hospital import LONG_AGO, Hospital, days_from
 from readmission_platform_tests.support.rollouts import plan, running
 from readmission_platform_tests.support.served import KEY, answered
@@ -197,6 +199,25 @@ def test_in_the_shadow_the_unused_answers_are_the_candidates(tmp_path: Path) -> 
     assert not arms.control.failed.any()
 
 
+def test_arms_that_are_asked_about_different_patients_are_noticed(tmp_path: Path):
+    """The log keeps coarse cells of the inputs; where they differ between the arms, nothing can be concluded."""
+    lake, state = ModelLake(tmp_path / "lake", CONTRACT), running()
+    cells = Cells(CONTRACT.feed, ["number_inpatient", "gender"])
+    rows = [{"request_id": f"r{number}", "encounter_id": number, "discharge_date": "2026-02-01",
+             "entity_key": f"p{number}", "at": f"2026-03-01T11:00:00.{number:06d}+00:00", "model_version": "1",
+             "rollout": 7, "arm": "candidate" if number % 2 else "control", "status": "scored", "risk": 0.1,
+             "latency_ms": 0.5, "number_inpatient": 0, "gender": "Male" if number % 2 else "Female"}
+            for number in range(400)]  # fmt: skip
+    lines = [{**row, "cells": json.dumps(cells.of(row))} for row in rows]
+    lake.append(SERVED, frame_of(lines, CONTRACT), partition=SERVED_ON, writer="w", position=1)
+    found = arms_of(lake, state)
+    assert found.candidate.inputs["gender"].tolist() == [0, 200, 0, 0]
+    assert found.control.inputs["gender"].tolist() == [200, 0, 0, 0]
+    judged = judge(state, found, baked=True)
+    assert judged.figures["tests"]["inputs"]["verdict"] == "worse"
+    assert "gender" in judged.figures["tests"]["inputs"]["said"]
+
+
 def test_an_ab_roll_out_is_judged_by_the_outcomes_of_days_that_have_matured(tmp_path: Path) -> None:
     hospital = Hospital.at(tmp_path / "home")
     days = days_from(LONG_AGO, 40)
@@ -210,7 +231,8 @@ def test_an_ab_roll_out_is_judged_by_the_outcomes_of_days_that_have_matured(tmp_
     )  # fmt: skip
     # The candidate says the same of everybody, which is worse than what is calibrated.
     served["risk"] = np.where(served["arm"] == "candidate", 0.5, served["risk"])
-    lake.write(SERVED, served)
+    lines = served.assign(discharge_date=rows["discharge_date"]).to_dict("records")
+    lake.append(SERVED, frame_of(lines, lake.contract), partition=SERVED_ON, writer="w", position=1)
     found = matured_arms(lake, state, today=datetime.now(UTC).date(), coverage=0.95)
     # Of each patient the first answer counts.
     first = rows.assign(arm=arms).drop_duplicates(["arm", "entity_key"])
