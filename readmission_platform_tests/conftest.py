@@ -159,6 +159,13 @@ def shadowed_home(challenged_home: Home, moments: Moments) -> Home:
 
 
 @pytest.fixture(scope="session")
+def approved_home(shadowed_home: Home, moments: Moments) -> Home:
+    """Version 1 is in production, version 2, approved, in staging."""
+    approval = ("approve", "--version", "2", "--reason", "as good as the one before")
+    return moments.lived("approved", lambda path: commanded(shadowed_home.copy(path), approval))[0]
+
+
+@pytest.fixture(scope="session")
 def succeeded_home(shadowed_home: Home, moments: Moments) -> Home:
     """Version 2 has replaced version 1 in production; no day has been scored since."""
 

@@ -19,13 +19,6 @@ Tick = Callable[[], dg.SensorResult | dg.SkipReason]
 AT_ONCE = ("--min-samples", "100", "--bake-minutes", "0.0001", "--reason", "as planned")
 
 
-@pytest.fixture(scope="module")
-def approved_home(shadowed_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    home = shadowed_home.copy(tmp_path_factory.mktemp("approved") / "home")
-    assert home.command("approve", "--version", "2", "--reason", "as good as the one before").code == 0
-    return home
-
-
 class Rolling:
     """A home whose roll-out is driven by hand: what it has logged, and its sensor ticking."""
 

@@ -16,13 +16,6 @@ QUICK = ("--min-samples", "100", "--bake-minutes", "0.0001")
 WHY = ("--reason", "as agreed")
 
 
-@pytest.fixture(scope="module")
-def approved_home(shadowed_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    home = shadowed_home.copy(tmp_path_factory.mktemp("approved") / "home")
-    assert home.command("approve", "--version", "2", *WHY).code == 0
-    return home
-
-
 @pytest.fixture
 def home(approved_home: Home, changing: Callable[[Home], Home]) -> Home:
     return changing(approved_home)
