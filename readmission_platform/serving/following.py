@@ -26,6 +26,7 @@ from readmission_platform.intake.cells import Cells
 from readmission_platform.lifecycle.days.scoring import InputVersions, known_rows
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.serving.known import KnownRows
+from readmission_platform.serving.logs import log_error
 from readmission_platform.serving.versions import ReadyVersion, load_version
 from readmission_platform.storage.tables import OUTCOMES
 
@@ -130,6 +131,10 @@ class Follower:
             changed = self._look()
         except GovernanceError as error:
             self._problem = str(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - the last version goes on; it is logged, and told of by /readyz
+            self._problem = f"the ledger could not be followed ({type(error).__name__}); see the log"
+            log_error("following failed", error, model=self._workspace.name)
             return False
         self._problem, self._looked_at = self._not_obeyed, time.monotonic()
         return changed

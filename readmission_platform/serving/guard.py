@@ -7,10 +7,8 @@ and of an error only its kind and place are logged: its text may quote a patient
 """
 
 import asyncio
-import logging
 import re
 import time
-import traceback
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -18,11 +16,11 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from readmission_platform.config.serving import ServingConfig
+from readmission_platform.serving.logs import log, log_error
 from readmission_platform.serving.metrics import Metrics
 from readmission_platform.serving.problems import NO_TOKEN, JsonResponse, Problem
 from readmission_platform.serving.tokens import Tokens
 
-log = logging.getLogger("readmission.serving")
 REQUEST_ID = "x-request-id"
 _PROPER_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # Asked again and again by machines: neither counted against the limit nor written into the log.
@@ -112,8 +110,7 @@ class Guard:
 
     async def _failed(self, error: Exception, scope: Scope, answer: "_Answer") -> None:
         if not isinstance(error, Problem):
-            fields = {"request_id": answer.number, "error": type(error).__name__, "places": places_of(error)}
-            log.error("request failed", extra={"fields": fields})
+            log_error("request failed", error, request_id=answer.number)
             error = Problem(500, "internal_error", "the request could not be answered; its number is in the log")
         if answer.status is None:
             response = JsonResponse(error.body(answer.number), status_code=error.status, headers=error.headers)
@@ -151,12 +148,6 @@ class _Answer:
 def _token(headers: dict[bytes, bytes]) -> str:
     kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
-
-
-def places_of(error: BaseException) -> list[str]:
-    """Return where an error came from, file and line of each call, without its text."""
-    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"
-            for frame in traceback.extract_tb(error.__traceback__)][-8:]  # fmt: skip
 
 
 def _again(body: bytes) -> Callable[[], Any]:

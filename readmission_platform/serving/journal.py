@@ -23,9 +23,9 @@ from typing import Any
 
 import pandas as pd
 
-from readmission_platform.foundation.errors import GovernanceError
 from readmission_platform.foundation.steps import reached
 from readmission_platform.models.contract import ModelContract
+from readmission_platform.serving.logs import log_error
 from readmission_platform.storage.home import replace_file
 from readmission_platform.storage.tables import SERVED, SERVED_ON, ModelLake
 
@@ -237,13 +237,12 @@ class Shipper(threading.Thread):
         self.join()
 
     def _ship(self) -> None:
-        from deltalake.exceptions import DeltaError
-
         for folder, (journal, lake) in self._journals.items():
             journal.turn()
             try:
                 ship(folder, lake)
                 journal.measure()
                 self.problem = None
-            except (GovernanceError, DeltaError, OSError) as error:
-                self.problem = f"answers wait to be written to the lake ({type(error).__name__})"
+            except Exception as error:  # noqa: BLE001 - lines stay where they are; it is logged, and told of by /readyz
+                self.problem = f"answers wait to be written to the lake ({type(error).__name__}); see the log"
+                log_error("shipping failed", error, table=SERVED)

@@ -6,9 +6,21 @@ What belongs here: the form of a line. What does not: who writes one.
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
 
-from readmission_platform.serving.guard import places_of
+log = logging.getLogger("readmission.serving")
+
+
+def places_of(error: BaseException) -> list[str]:
+    """Return where an error came from, file and line of each call, without its text."""
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)][-8:]  # fmt: skip
+
+
+def log_error(event: str, error: BaseException, **fields: object) -> None:
+    """Log an error: its kind and places, never its text, which may quote a patient's value."""
+    log.error(event, extra={"fields": {**fields, "error": type(error).__name__, "places": places_of(error)}})
 
 
 class JsonLines(logging.Formatter):

@@ -33,28 +33,16 @@ from rich.table import Table
 from scipy.special import ndtri
 
 from readmission_platform.commands.terminal import console
+from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import environment_config
 from readmission_platform.evaluation.sequential.bets import average, mean_evidence
-from readmission_platform.evaluation.sequential.findings import SequentialLimits, Test
+from readmission_platform.evaluation.sequential.findings import Test
 from readmission_platform.evaluation.sequential.inputs import category_evidence
 from readmission_platform.evaluation.sequential.matured import sample_size
 from readmission_platform.evaluation.sequential.running import running_evidence
+from readmission_platform.lifecycle.rollouts.judging import limits_of
 
-# Those of configs/environments/production.yaml.
-LIMITS = SequentialLimits(
-    alpha=0.05,
-    min_samples=500,
-    error_margin=0.02,
-    error_ceiling=0.05,
-    withheld_margin=0.05,
-    withheld_ceiling=0.2,
-    latency_tolerance=0.1,
-    latency_quantile=0.99,
-    latency_margin_ms=5,
-    latency_ceiling_ms=100,
-    score_tolerance=0.05,
-    score_shift=0.3,
-    proof="samples",
-)
+LIMITS = limits_of(environment_config(Settings(environment="production")).rollouts.limits)
 # The steps at 10 % and at 50 % have a control arm.
 REQUESTS = 2 * LIMITS.min_samples
 LOOK = 25

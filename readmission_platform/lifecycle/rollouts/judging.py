@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from readmission_platform.config.rollouts import RolloutLimits
 from readmission_platform.evaluation.disclosure import tells_few
 from readmission_platform.evaluation.sequential.comparison import compare
 from readmission_platform.evaluation.sequential.findings import ArmCounts, Finding, SequentialLimits, Verdict
-from readmission_platform.governance.rollouts.plan import RolloutPlan
 from readmission_platform.governance.rollouts.state import RolloutState
 from readmission_platform.lifecycle.rollouts.arms import Arm, Arms
 
@@ -69,9 +69,9 @@ def judge(state: RolloutState, arms: Arms, *, baked: bool) -> Judgement:
     )
 
 
-def limits_of(plan: RolloutPlan) -> SequentialLimits:
-    """Return the limits of the tests as a plan sets them."""
-    return SequentialLimits(**{name: getattr(plan, name) for name in _OF_PLAN})
+def limits_of(limits: RolloutLimits) -> SequentialLimits:
+    """Return the limits of the tests as a plan, or an environment for its plans, sets them."""
+    return SequentialLimits(**{name: getattr(limits, name) for name in _OF_PLAN})
 
 
 def _enough(state: RolloutState, arms: Arms) -> bool:
