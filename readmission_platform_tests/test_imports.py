@@ -17,7 +17,8 @@ def loaded_by(package: str, names: list[str]) -> list[str]:
 import importlib, pkgutil, sys
 package = importlib.import_module("readmission_platform.{package}")
 for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-    importlib.import_module(module.name)
+    if not module.name.endswith(".on_ray"):  # Ray imports it, where it is installed
+        importlib.import_module(module.name)
 print(" ".join(name for name in {names!r} if name in sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
