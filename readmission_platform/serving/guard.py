@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from readmission_platform.config.serving import ServingConfig
 from readmission_platform.serving.logs import log, log_error
 from readmission_platform.serving.metrics import Metrics
-from readmission_platform.serving.problems import NO_TOKEN, JsonResponse, Problem
+from readmission_platform.serving.problems import JsonResponse, Problem, no_token
 from readmission_platform.serving.tokens import Tokens
 
 REQUEST_ID = "x-request-id"
@@ -66,7 +66,7 @@ class Guard:
         if scope["method"] in {"POST", "PUT", "PATCH"}:
             # Before anything is read: whoever may not ask cannot keep the service busy with bodies.
             if self._tokens.client(_token(headers)) is None:
-                raise NO_TOKEN
+                raise no_token()
             receive = _again(await self._body(headers, receive))
         config = self._config
         come_again = {"retry-after": str(config.retry_after_seconds)}

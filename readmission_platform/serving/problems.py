@@ -22,9 +22,10 @@ class Problem(Exception):
         return {"error": {"code": self.code, "message": self.message, **more}, "request_id": request_id}
 
 
-NO_TOKEN = Problem(
-    401, "no_valid_token", "send a valid token: Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"}
-)
+def no_token() -> Problem:
+    """Return what is raised for a request without a token that is valid."""
+    wanted = {"www-authenticate": "Bearer"}
+    return Problem(401, "no_valid_token", "send a valid token: Authorization: Bearer TOKEN", wanted)
 
 
 class JsonResponse(Response):

@@ -15,7 +15,7 @@ from readmission_platform.serving import bodies
 from readmission_platform.serving.answering import Answer, Asked
 from readmission_platform.serving.answering import Request as Asking
 from readmission_platform.serving.documentation import ERRORS, score_documentation
-from readmission_platform.serving.problems import NO_TOKEN, JsonResponse, Problem
+from readmission_platform.serving.problems import JsonResponse, Problem, no_token
 from readmission_platform.serving.service import ServedModel, Service
 from readmission_platform.serving.tokens import Client, Scope
 
@@ -40,7 +40,7 @@ def needs(scope: Scope) -> Callable[..., Awaitable[Client]]:
     ) -> Client:
         client = service_of(request).tokens.client(given.credentials) if given else None
         if client is None:
-            raise NO_TOKEN
+            raise no_token()
         request.state.noted = {"client": client.name}
         if scope not in client.scopes:
             raise Problem(403, "not_allowed", f"this token lacks the scope {scope}")
