@@ -117,10 +117,12 @@ def ship(folder: Path, lake: ModelLake) -> int:
     with _shipping(folder) as ours:
         if not ours:
             return 0
-        shipped = 0
-        while lines := _ship_some(folder, lake):
+        shipped, full = 0, True
+        while full:
+            lines, full = _ship_some(folder, lake)
             shipped += lines
-        return shipped
+        # What was finished when it was shipped is deleted; of what has come meanwhile, as much as is there by now.
+        return shipped + _ship_some(folder, lake)[0]
 
 
 @dataclass(frozen=True)
@@ -132,8 +134,8 @@ class _Shipped:
     until: Mapping[str, int]
 
 
-def _ship_some(folder: Path, lake: ModelLake) -> int:
-    """Make one commit of lines that are not yet in the lake; returns how many they are.
+def _ship_some(folder: Path, lake: ModelLake) -> tuple[int, bool]:
+    """Make one commit of lines that are not yet in the lake; returns how many they are, and whether it is full.
 
     What a commit is going to hold is noted before it is made. Whoever comes after an interruption asks the table
     whether it was made.
@@ -157,7 +159,7 @@ def _ship_some(folder: Path, lake: ModelLake) -> int:
         until[file.name] = start + whole
         room -= whole
     if not lines:
-        return 0
+        return 0, False
     intended = _Shipped(done.writer, done.commits + 1, until)
     _note(folder / _INTENDED, intended)
     reached("journal: intention noted")
@@ -166,7 +168,7 @@ def _ship_some(folder: Path, lake: ModelLake) -> int:
     )
     reached("journal: shipped")
     _note(folder / _DONE, intended)
-    return len(lines)
+    return len(lines), room <= 0
 
 
 def _content(file: Path, start: int, most: int) -> tuple[bool, bytes]:
