@@ -53,7 +53,7 @@ def test_dagsters_own_loader_makes_of_the_file_what_the_platform_makes_of_it(hom
     assert {job.name for job in whole.get_all_jobs()} <= {job.name for job in repository.get_all_jobs()}
     sensors = {sensor.name for sensor in whole.sensor_defs}
     assert sensors < {sensor.name for sensor in repository.sensor_defs}
-    assert len(sensors) == 6
+    assert len(sensors) == 8
 
 
 def test_every_model_has_the_same_graph_under_names_of_its_own(home: Home):

@@ -22,8 +22,9 @@ CONTRACTS = {"readmission_30d": readmission_30d.CONTRACT, "frequent_visits": fre
 SHARED = {"boosting", "conformance", "neural", "tabular"}
 OF_MODELS = [*(each for each in (PACKAGE / "models").iterdir() if each.is_dir() and each.name not in SHARED),
              PACKAGE / "encounters"]  # fmt: skip
-# What the platform adds to rows, and words that mean something else to it (or to Dagster) than to a model.
-OF_THE_PLATFORM = {"entity_key", "clock", "part", "fold", "synthetic", "outcomes", "plan", "change", "start_date"}
+# What the platform adds to rows, and words that mean something else to it, to Dagster or Kubernetes than to a model.
+OF_THE_PLATFORM = {"entity_key", "clock", "part", "fold", "synthetic", "outcomes", "plan", "change", "start_date",
+                   "weight"}  # fmt: skip
 
 
 def names_of(contract: ModelContract) -> set[str]:

@@ -16,6 +16,8 @@ from readmission_platform.foundation.errors import BadInput, Refused, Unavailabl
 if TYPE_CHECKING:
     from readmission_platform.serving.tokens import Token
 
+# Whose token it is that the service makes in the local environment.
+_MACHINE = "this-machine"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 Name = Annotated[str, typer.Argument(help="Which client: a name for the list and the log.")]
 
@@ -31,7 +33,7 @@ def serve(
 ) -> None:
     """Answer for single rows over HTTP, by the version that is in production, until stopped."""
     from readmission_platform.lifecycle.workspace import Platform
-    from readmission_platform.serving.server import Address, check_startable, serve
+    from readmission_platform.serving.server import Address, check_certificate, check_startable, serve
 
     current = home()
     for file in (certificate, key):
@@ -40,12 +42,17 @@ def serve(
     if (certificate is None) != (key is None):
         raise BadInput("a certificate needs its key, and a key its certificate: give --certificate and --key")
     platform = Platform(current)
-    for name in model or []:
-        platform.model(name)
+    served = [platform.model(name) for name in model] if model else platform.workspaces
     check_startable(current)
+    if certificate is not None and key is not None:
+        check_certificate(certificate, key)
     token_file = _make_sure_of_a_token(current)
     _check_free(host, port)
     address = Address(host, port, certificate, key)
+    for each in served:
+        with each.ledger() as ledger:
+            if ledger.pointers()["production"].version is None:
+                out.print(f"note: no version of {each.name} is in production; it answers once one is", markup=False)
     out.print(f"serving on {address.url} (documentation: {address.url}/docs; stop with Ctrl-C)", markup=False)
     if token_file is not None:
         out.print(f"token of this machine: {token_file}; for example\n  curl -H \"Authorization: Bearer "
@@ -114,19 +121,22 @@ def _make_sure_of_a_token(current: Settings) -> Path | None:
         When nobody could ask.
     """
     from readmission_platform.governance.ledger.binding import LOCAL
-    from readmission_platform.serving.tokens import SCOPES, create_token, read_tokens, tokens_file
+    from readmission_platform.serving.tokens import SCOPES, Tokens, create_token, read_tokens, tokens_file
     from readmission_platform.storage.home import replace_file
 
     path, own = tokens_file(current), current.keys / "serving_token"
-    there = read_tokens(path)
+    tokens = Tokens(path)
+    tokens.refresh()
     if current.environment != LOCAL:
-        if not there:
+        if not read_tokens(path):
             raise Refused(["no client has a token; `readmission tokens create NAME --scope score` makes one"])
         return None
-    if not there:
-        token = create_token(path, "this-machine", SCOPES, None)
-        replace_file(own, (token + "\n").encode(), mode=0o600)
-    return own if own.exists() else None
+    if own.exists() and tokens.client(own.read_text(encoding="ascii").strip()) is not None:
+        return own
+    if any(each.name == _MACHINE for each in read_tokens(path)):
+        return None
+    replace_file(own, (create_token(path, _MACHINE, SCOPES, None) + "\n").encode(), mode=0o600)
+    return own
 
 
 def _check_free(host: str, port: int) -> None:
@@ -136,4 +146,6 @@ def _check_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise Unavailable(f"cannot listen on {host}:{port} ({error.strerror}); give another --port") from error
+            raise Unavailable(
+                f"cannot listen on {host}:{port} ({error.strerror}); give another --port or --host"
+            ) from error

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from html import escape
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
@@ -18,7 +19,7 @@ from readmission_platform import __version__
 from readmission_platform.config.environment import settings
 from readmission_platform.foundation.memory import share_heaps
 from readmission_platform.serving.connection import ImpatientProtocol
-from readmission_platform.serving.documentation import complete, page
+from readmission_platform.serving.documentation import HERE, complete, page
 from readmission_platform.serving.guard import Guard
 from readmission_platform.serving.logs import log_to_stderr
 from readmission_platform.serving.open_inference import open_inference_routes
@@ -67,8 +68,8 @@ def make_app(service: Service) -> ASGIApp:
     shown = page(described, service)
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(shown)
+    async def docs(request: Request) -> HTMLResponse:
+        return HTMLResponse(shown.replace(HERE, escape(str(request.base_url).rstrip("/"))))
 
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_problem)

@@ -13,6 +13,8 @@ from readmission_platform.intake.contract import RowContract
 from readmission_platform.models.probes import example_row
 from readmission_platform.serving.service import Service
 
+# Stands in the page for the address that it is read at.
+HERE = "http://address.of.the.service"
 _PROBLEM = {
     "type": "object",
     "required": ["error", "request_id"],
@@ -107,7 +109,7 @@ def page(document: dict[str, Any], service: Service) -> str:
         columns.append({"name": feed.day, "meaning": "YYYY-MM-DD; default: today, at the hospital", "optional": True})
         models.append({"name": name, "title": contract.words.title, "purpose": contract.purpose, "columns": columns,
                        "example": json.dumps({"rows": [example_row(contract)]})})  # fmt: skip
-    return environment.get_template("page.html.jinja").render(document=document, models=models)
+    return environment.get_template("page.html.jinja").render(document=document, models=models, here=HERE)
 
 
 def _values(feed: RowContract, name: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from readmission_platform.config.serving import ServingConfig
-from readmission_platform.foundation.errors import GovernanceError, Refused
+from readmission_platform.foundation.errors import GovernanceError, Refused, Unavailable
 from readmission_platform.foundation.memory import give_back
 from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
@@ -26,7 +26,7 @@ from readmission_platform.intake.cells import Cells
 from readmission_platform.lifecycle.days.scoring import InputVersions, known_rows
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.serving.known import KnownRows
-from readmission_platform.serving.logs import log_error
+from readmission_platform.serving.logs import log, log_error
 from readmission_platform.serving.versions import ReadyVersion, load_version
 from readmission_platform.storage.tables import OUTCOMES
 
@@ -107,6 +107,8 @@ class Follower:
         self._workspace = workspace
         self._tables: tuple[int, ...] = ()
         self._looked_at: float | None = None
+        # When a look last worked, in seconds since 1970; 0 for never.
+        self.last_look = 0.0
         self._problem: str | None = "the ledger was not looked at yet"
         # Why the roll-out that the ledger has open is not obeyed.
         self._not_obeyed: str | None = None
@@ -127,16 +129,28 @@ class Follower:
 
         When that fails, the former one stays, and ``standing`` says why.
         """
+        before, told = self.snapshot, self._problem
         try:
             changed = self._look()
+        except Unavailable as error:
+            # Where the ledger is, nobody has to know who asks whether the service is ready.
+            self._problem = "the ledger or the lake cannot be reached; see the log"
+            if told != self._problem:
+                log.warning("behind", extra={"fields": {"model": self._workspace.name, "problem": str(error)}})
+            return False
         except GovernanceError as error:
             self._problem = str(error)
+            if told != self._problem:
+                log.warning("behind", extra={"fields": {"model": self._workspace.name, "problem": self._problem}})
             return False
         except Exception as error:  # noqa: BLE001 - the last version goes on; it is logged, and told of by /readyz
             self._problem = f"the ledger could not be followed ({type(error).__name__}); see the log"
             log_error("following failed", error, model=self._workspace.name)
             return False
-        self._problem, self._looked_at = self._not_obeyed, time.monotonic()
+        self._problem, self._looked_at, self.last_look = self._not_obeyed, time.monotonic(), time.time()
+        if described(before) != described(self.snapshot) or told != self._problem:
+            said = {"model": self._workspace.name, **described(self.snapshot), "problem": self._problem}
+            log.info("following", extra={"fields": said})
         return changed
 
     def _look(self) -> bool:
@@ -198,6 +212,18 @@ class Follower:
         lake = self._workspace.lake
         read = (lake.names.delivered, OUTCOMES)
         return tuple(lake.open(name).version() if lake.exists(name) else -1 for name in read)
+
+
+def described(snapshot: Snapshot | None) -> dict[str, object]:
+    """Return by which versions a snapshot answers, for the log."""
+    if snapshot is None:
+        return {"version": None}
+    found: dict[str, object] = {"version": snapshot.production, "loaded": sorted(snapshot.versions)}
+    if snapshot.dividing is not None:
+        state = snapshot.dividing.state
+        found |= {"rollout": state.plan_event, "kind": state.plan.kind, "candidate": state.candidate_version,
+                  "share": state.share, "status": state.status}  # fmt: skip
+    return found
 
 
 class Following:

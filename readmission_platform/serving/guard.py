@@ -13,7 +13,9 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.applications import Starlette
+from starlette.routing import Match
+from starlette.types import Message, Receive, Scope, Send
 
 from readmission_platform.config.serving import ServingConfig
 from readmission_platform.serving.logs import log, log_error
@@ -31,8 +33,9 @@ _HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosni
 class Guard:
     """Lets requests through to the app by the limits of the configuration."""
 
-    def __init__(self, app: ASGIApp, *, config: ServingConfig, metrics: Metrics, tokens: Tokens) -> None:
+    def __init__(self, app: Starlette, *, config: ServingConfig, metrics: Metrics, tokens: Tokens) -> None:
         self._app, self._config, self._metrics, self._tokens = app, config, metrics, tokens
+        self._routes = app.routes
         # Requests that are answered or wait for their turn, in the order in which they came.
         self._in_hand = 0
         self._turns = asyncio.Semaphore(config.answers_at_once)
@@ -65,8 +68,10 @@ class Guard:
     ) -> None:
         if scope["method"] in {"POST", "PUT", "PATCH"}:
             # Before anything is read: whoever may not ask cannot keep the service busy with bodies.
-            if self._tokens.client(_token(headers)) is None:
+            client = self._tokens.client(_token(headers))
+            if client is None:
                 raise no_token()
+            scope["state"]["noted"] = {"client": client.name}
             receive = _again(await self._body(headers, receive))
         config = self._config
         come_again = {"retry-after": str(config.retry_after_seconds)}
@@ -119,13 +124,20 @@ class Guard:
             await response(scope, _again(b""), answer.send)
 
     def _note(self, scope: Scope, status: int | None, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
+        route = getattr(scope.get("route"), "path", None) or self._route_of(scope)
         self._metrics.requests.labels(route, scope["method"] if route != "unmatched" else "", str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
         state = scope["state"]
         fields = {"request_id": state["request_id"], "method": scope["method"], "route": route, "status": status,
                   "ms": round(seconds * 1000, 2), **state.get("noted", {})}  # fmt: skip
         log.info("request", extra={"fields": fields})
+
+    def _route_of(self, scope: Scope) -> str:
+        """Return the path of the route that a request would have come to, had it not been refused before."""
+        for route in self._routes:
+            if route.matches(scope)[0] is not Match.NONE:
+                return str(getattr(route, "path", "unmatched"))
+        return "unmatched"
 
 
 class _Answer:

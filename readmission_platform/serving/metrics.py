@@ -5,6 +5,7 @@ figures about patients, which would tell of few of them.
 """
 
 import os
+from collections import Counter as Counts
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +16,9 @@ from readmission_platform.serving.server import SHARED
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _PREFIX = "readmission_serving"
+_STEP = 25
 # How the gauges of several workers become one.
-_Mode = Literal["livesum", "livemin", "livemax", "sum"]
+_Mode = Literal["livesum", "livemin", "sum"]
 
 
 class Metrics:
@@ -28,13 +30,15 @@ class Metrics:
                                 registry=own)  # fmt: skip
         self.request_seconds = Histogram(f"{_PREFIX}_request_seconds", "From the first byte to the last, by route.",
                                          ("route",), buckets=_SECONDS, registry=own)  # fmt: skip
-        self.rows = Counter(f"{_PREFIX}_rows", "Rows answered, refused, or failed, by version.",
-                            ("model", "version", "arm", "status"), registry=own)  # fmt: skip
-        self.row_seconds = Histogram(f"{_PREFIX}_row_seconds", "Scoring one row.", ("model", "version"),
-                                     buckets=_SECONDS, registry=own)  # fmt: skip
+        self._rows = Counter(f"{_PREFIX}_rows", f"Rows answered, refused, or failed, by version, {_STEP} at a time.",
+                             ("model", "version", "status"), registry=own)  # fmt: skip
+        self._uncounted: Counts[tuple[str, str, str]] = Counts()
+        self.row_seconds = Histogram(f"{_PREFIX}_row_seconds", "Scoring one row.", ("model",), buckets=_SECONDS,
+                                     registry=own)  # fmt: skip
         self.in_hand = self._gauge("requests_in_hand", "Requests being answered now.", (), "livesum")
         self.ready = self._gauge("ready", "1 where every model has a version that answers.", (), "livemin")
-        self.behind = self._gauge("seconds_since_look", "Since the ledger was last read.", ("model",), "livemax")
+        self.last_look = self._gauge("last_look_timestamp_seconds", "When the ledger was last read; 0 for never.",
+                                     ("model",), "livemin")  # fmt: skip
         self.switches = Counter(f"{_PREFIX}_switches", "Changes of the version that answers.", ("model",),
                                 registry=own)  # fmt: skip
         self.journal = self._gauge("journal_lines", "Lines of the prediction log written and dropped by the workers.",
@@ -42,6 +46,13 @@ class Metrics:
 
     def _gauge(self, name: str, text: str, labels: tuple[str, ...], mode: _Mode) -> Gauge:
         return Gauge(f"{_PREFIX}_{name}", text, labels, registry=self._own, multiprocess_mode=mode)
+
+    def count_row(self, model: str, version: str, status: str) -> None:
+        """Count a row. What is exposed grows in steps: exact counts would tell of few people."""
+        labels = (model, version, status)
+        self._uncounted[labels] += 1
+        if self._uncounted[labels] == _STEP:
+            self._rows.labels(*labels).inc(self._uncounted.pop(labels))
 
     def exposition(self) -> bytes:
         """Return the counts of all workers in the text format."""

@@ -19,7 +19,7 @@ from readmission_platform.serving.answering import Answer
 from readmission_platform.serving.answering import Request as Asking
 from readmission_platform.serving.documentation import ERRORS
 from readmission_platform.serving.problems import JsonResponse, Problem
-from readmission_platform.serving.routes import ModelName, Reading, Scoring, answers_of, service_of
+from readmission_platform.serving.routes import ModelName, Reading, Scoring, answers_of, service_of, versions_of
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready."}}
 _TYPES = frozenset({"BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP32", "FP64",
@@ -67,13 +67,13 @@ def open_inference_routes() -> APIRouter:
         served = service.model(model)
         body = bodies.parsed(await request.body(), service.config)
         number = str(body.get("id") or request.state.request_id)
-        rows = rows_of(body)
+        rows, wanted = rows_of(body), wanted_of(body)
         bodies.check_number(len(rows), service.config)
         parameters = body.get("parameters")
         explain = isinstance(parameters, Mapping) and parameters.get("explain") is True
         asking = Asking(request.state.request_id, client.name, explain)
         found = await answers_of(service, model, served.answering.read(rows), asking)
-        request.state.noted = {**request.state.noted, "model": model, "rows": len(rows)}
+        request.state.noted = {**request.state.noted, "model": model, "rows": len(rows), "versions": versions_of(found)}
         if all(answer.status == "refused" for answer in found):
             codes = sorted({f"{fault.column}: {fault.code}" for answer in found for fault in answer.faults})
             raise Problem(422, "rows_refused", f"no row keeps the contract of the model ({'; '.join(codes)})")
@@ -82,7 +82,7 @@ def open_inference_routes() -> APIRouter:
             "model_name": model,
             **({"model_version": versions.pop()} if len(versions) == 1 else {}),
             "id": number,
-            "outputs": tensors_of(found),
+            "outputs": [tensor for tensor in tensors_of(found) if tensor["name"] in wanted],
         })  # fmt: skip
 
     return router
@@ -109,6 +109,17 @@ def rows_of(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if len(lengths) != 1 or 0 in lengths:
         raise _refused("the inputs differ in length, or have none")
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def wanted_of(body: Mapping[str, Any]) -> set[str]:
+    """Return the names of the outputs that are asked for, all without any; raises ``Problem`` (422) for others."""
+    known, asked = [name for name, _ in _OUTPUTS], body.get("outputs")
+    if not asked:
+        return set(known)
+    names = {str(each.get("name")) for each in asked if isinstance(each, Mapping)} if isinstance(asked, list) else set()
+    if not names or not names <= set(known):
+        raise _refused(f"outputs are {', '.join(known)}")
+    return names
 
 
 def _tensor(tensor: Any) -> tuple[str, Sequence[Any]]:

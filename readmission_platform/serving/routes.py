@@ -70,6 +70,11 @@ async def answers_of(service: Service, name: str, rows: Sequence[Asked], asking:
     return found
 
 
+def versions_of(answers: Sequence[Answer]) -> list[str]:
+    """Return the versions that answered, for the log."""
+    return sorted({answer.version for answer in answers if answer.version is not None})
+
+
 def open_routes() -> APIRouter:
     """Return the routes that ask for no token."""
     router = APIRouter(tags=["operation"])
@@ -106,7 +111,8 @@ def routes(service: Service) -> APIRouter:
         served = here.model(model)
         body = bodies.parsed(await request.body(), here.config)
         number = request.state.request_id
-        explain, contributions = bool(body.get("explain", True)), bool(body.get("contributions", False))
+        contributions = bool(body.get("contributions", False))
+        explain = contributions or bool(body.get("explain", True))
         record = served.answering.record_format(body)
         if record is not None:
             rows = served.answering.read_record(body, record, day)
@@ -115,7 +121,7 @@ def routes(service: Service) -> APIRouter:
         bodies.check_number(len(rows), here.config)
         asking = Asking(number, client.name, explain)
         found = await answers_of(here, model, rows, asking)
-        request.state.noted = {**request.state.noted, "model": model, "rows": len(rows)}
+        request.state.noted = {**request.state.noted, "model": model, "rows": len(rows), "versions": versions_of(found)}
         key = served.follower.workspace.contract.row
         results = [bodies.shown(answer, key, contributions=contributions) for answer in found]
         if all(answer.status == "refused" for answer in found):

@@ -6,6 +6,7 @@ What belongs here: how the server is started. What does not: the application (``
 import os
 import shutil
 import signal
+import ssl
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from readmission_platform.config.environment import Settings
 from readmission_platform.config.files import serving_config
-from readmission_platform.foundation.errors import Unavailable
+from readmission_platform.foundation.errors import BadInput, Unavailable
 from readmission_platform.storage.home import has_pseudonym_key
 
 # What the workers are told: which models, whether each request has a line in the log, and the folder in which they keep
@@ -37,7 +38,9 @@ class Address:
     @property
     def url(self) -> str:
         """The address for clients."""
-        return f"http{'s' if self.certificate else ''}://{self.host}:{self.port}"
+        here = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - of all addresses, one
+        host = f"[{here}]" if ":" in here and not here.startswith("[") else here
+        return f"http{'s' if self.certificate else ''}://{host}:{self.port}"
 
 
 def check_startable(settings: Settings) -> None:
@@ -54,6 +57,19 @@ def check_startable(settings: Settings) -> None:
     if not has_pseudonym_key(settings):
         raise Unavailable(f"the key of the pseudonyms is not in {settings.keys}: restore it from a backup (a new home "
                           "has one once data were read: `readmission run` or `train`)")  # fmt: skip
+
+
+def check_certificate(certificate: Path, key: Path) -> None:
+    """Make sure that a certificate and its key can be used; raises ``BadInput`` where they cannot."""
+
+    def asked() -> str:
+        raise ValueError("it is encrypted: give one without a pass phrase")
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=asked)
+    except (ssl.SSLError, OSError, ValueError) as error:
+        why = getattr(error, "reason", None) or str(error)
+        raise BadInput(f"the certificate and its key cannot be used ({why})") from error
 
 
 def serve(settings: Settings, address: Address, *, models: Sequence[str], workers: int, request_log: bool) -> None:

@@ -34,7 +34,7 @@ class ServedModel:
         """Return what to answer by now; raises ``Problem`` where no version is ready."""
         found = self.follower.snapshot
         if found is None:
-            raise Problem(503, "not_ready", "no version is ready to answer", {"retry-after": "2"})
+            raise Problem(503, "not_ready", "no version is ready to answer; /readyz says why", {"retry-after": "10"})
         return found
 
 
@@ -120,18 +120,18 @@ class Service:
     def count(self, name: str, answer: Answer, lines: Sequence[Mapping[str, Any]]) -> None:
         """Count what became of a row."""
         if answer.status == REFUSED:
-            self.metrics.rows.labels(name, "", "", REFUSED).inc()
+            self.metrics.count_row(name, "", REFUSED)
         for line in lines:
             fate = FAILED if line["status"] == FAILED else "answered"
-            self.metrics.rows.labels(name, line["model_version"], line["arm"] or "", fate).inc()
-            self.metrics.row_seconds.labels(name, line["model_version"]).observe(line["latency_ms"] / 1000)
+            self.metrics.count_row(name, line["model_version"], fate)
+            self.metrics.row_seconds.labels(name).observe(line["latency_ms"] / 1000)
 
     def _after_look(self) -> None:
         self.tokens.refresh()
         self.metrics.ready.set(self.state()["ready"])
         for name, served in self.models.items():
-            snapshot, standing = served.follower.snapshot, served.follower.standing()
-            self.metrics.behind.labels(name).set(standing.seconds or 0)
+            snapshot = served.follower.snapshot
+            self.metrics.last_look.labels(name).set(served.follower.last_look)
             for fate in ("written", "dropped"):
                 self.metrics.journal.labels(name, fate).set(getattr(served.journal, fate))
             version, _ = served.counted

@@ -112,6 +112,8 @@ def create_token(path: Path, name: str, scopes: Iterable[Scope], expires: date |
     Unavailable
         When the file cannot be read.
     """
+    if expires is not None and expires < datetime.now(UTC).date():
+        raise BadInput(f"the token would have expired on {expires}; give a day to come")
     token = _PREFIX + secrets.token_urlsafe(32)
     try:
         made = Token(

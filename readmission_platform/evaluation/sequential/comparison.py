@@ -28,6 +28,7 @@ from readmission_platform.evaluation.sequential.inputs import input_evidence
 from readmission_platform.evaluation.sequential.running import InOrder, running_evidence
 from readmission_platform.evaluation.sequential.shares import BoolArray, share_interval
 from readmission_platform.evaluation.sequential.shifts import quantile_interval, shift_interval
+from readmission_platform.foundation.counting import percent
 
 # Below a microsecond a clock measures nothing, and 0 has no logarithm.
 _SHORTEST_MS = 1e-3
@@ -110,8 +111,8 @@ def _difference(
     within = high <= margin and (name == "failed" or low >= -margin)
     verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=within)
     words = (
-        f"{candidate.mean():.1%} of the candidate's requests {_WORDS[name]}, {control.mean():.1%} of the control "
-        f"arm's; difference {low:+.1%} to {high:+.1%}: {verdict}."
+        f"{percent(float(candidate.mean()), 1)} of the candidate's requests {_WORDS[name]}, "
+        f"{percent(float(control.mean()), 1)} of the control arm's; difference {percent(low, 1)} to {percent(high, 1)}: {verdict}."
     )
     return Finding(name, evidence_of(log), alpha, float(differences.mean()), low, high, len(control), len(candidate),
                    verdict, words)  # fmt: skip
@@ -127,8 +128,8 @@ def _ceiling(
     low, high = share_interval(int(flags.sum()), len(flags), alpha=alpha)
     verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=high <= allowed)
     words = (
-        f"{flags.mean():.1%} of the candidate's requests {_WORDS[name]} ({low:.1%} to {high:.1%}), at most "
-        f"{allowed:.1%} allowed: {verdict}."
+        f"{percent(float(flags.mean()), 1)} of the candidate's requests {_WORDS[name]} "
+        f"({percent(low, 1)} to {percent(high, 1)}), at most {percent(allowed, 1)} allowed: {verdict}."
     )
     return Finding(name, evidence_of(log), alpha, float(flags.mean()), low, high, n_control, len(flags), verdict,
                    words)  # fmt: skip
@@ -155,7 +156,7 @@ def _slower(control: FloatArray, candidate: FloatArray, limits: SequentialLimits
     verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=True)
     words = (
         f"The candidate's typical latency is {np.median(candidate):.2f} ms, the control arm's "
-        f"{np.median(control):.2f} ms, {limits.latency_tolerance:.0%} more allowed: {verdict}."
+        f"{np.median(control):.2f} ms, {percent(limits.latency_tolerance)} more allowed: {verdict}."
     )
     return Finding("latency", evidence_of(log), alpha, ratio, low, _finite(high), len(control), len(candidate), verdict,
                    words)  # fmt: skip
@@ -170,7 +171,8 @@ def _tail(control: FloatArray, candidate: FloatArray, limits: SequentialLimits, 
     proven = high is not None and high <= limits.latency_margin_ms
     verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=proven)
     words = (
-        f"The {quantile:.1%} quantile of the candidate's latency is {difference:+.2f} ms from the control arm's, "
+        f"The {percent(quantile, 1)} quantile of the candidate's latency is {difference:+.2f} ms from the control "
+        "arm's, "
         f"+{limits.latency_margin_ms:g} ms allowed: {verdict}."
     )
     return Finding("latency_tail", evidence_of(log), alpha, difference, low, high, len(control), len(candidate),
@@ -184,7 +186,7 @@ def _latency_ceiling(control: FloatArray, candidate: FloatArray, limits: Sequent
     estimate = float(np.quantile(candidate, quantile))
     verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=high <= limits.latency_ceiling_ms)
     words = (
-        f"The {quantile:.1%} quantile of the candidate's latency is {estimate:.2f} ms, at most "
+        f"The {percent(quantile, 1)} quantile of the candidate's latency is {estimate:.2f} ms, at most "
         f"{limits.latency_ceiling_ms:g} ms allowed: {verdict}."
     )
     return Finding("latency_ceiling", evidence_of(log), alpha, estimate, low, _finite(high), len(control),

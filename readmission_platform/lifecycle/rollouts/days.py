@@ -17,6 +17,7 @@ import pandas as pd
 
 from readmission_platform.config.rollouts import DayLimits
 from readmission_platform.evaluation.disclosure import shown_share
+from readmission_platform.foundation.counting import percent
 from readmission_platform.governance.ledger.chain import Event, Pointer
 from readmission_platform.governance.ledger.versions import VersionRecord
 from readmission_platform.governance.promotion.approved import PROMOTED
@@ -107,7 +108,7 @@ def _share(what: str, share: float, limit: float, of: int) -> list[str]:
     if share <= limit:
         return []
     shown = shown_share(share, of)
-    return [f"{what}: {'more' if shown is None else f'{shown:.0%}'} of the rows, at most {limit:.0%} allowed"]
+    return [f"{what}: {'more' if shown is None else percent(shown)} of the rows, at most {percent(limit)} allowed"]
 
 
 def _unanswered(lake: ModelLake, rows: pd.DataFrame, days: Sequence[str], limit: float) -> list[str]:
