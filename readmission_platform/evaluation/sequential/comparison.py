@@ -112,7 +112,8 @@ def _difference(
     verdict = _verdict(log, alpha, ready=ready, limits=limits, proven=within)
     words = (
         f"{percent(float(candidate.mean()), 1)} of the candidate's requests {_WORDS[name]}, "
-        f"{percent(float(control.mean()), 1)} of the control arm's; difference {percent(low, 1)} to {percent(high, 1)}: {verdict}."
+        f"{percent(float(control.mean()), 1)} of the control arm's; difference {percent(low, 1)} to "
+        f"{percent(high, 1)}: {verdict}."
     )
     return Finding(name, evidence_of(log), alpha, float(differences.mean()), low, high, len(control), len(candidate),
                    verdict, words)  # fmt: skip
