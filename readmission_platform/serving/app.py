@@ -73,7 +73,13 @@ def make_app(service: Service) -> ASGIApp:
 
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_problem)
-    return Guard(app, config=service.config, metrics=service.metrics, tokens=service.tokens)
+    return Guard(
+        app,
+        paths=[*described["paths"], "/docs", "/openapi.json"],
+        config=service.config,
+        metrics=service.metrics,
+        tokens=service.tokens,
+    )
 
 
 async def _problem(request: Request, error: Exception) -> JsonResponse:

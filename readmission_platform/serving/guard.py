@@ -10,12 +10,11 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from starlette.applications import Starlette
-from starlette.routing import Match
-from starlette.types import Message, Receive, Scope, Send
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from readmission_platform.config.serving import ServingConfig
 from readmission_platform.serving.logs import log, log_error
@@ -33,9 +32,11 @@ _HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosni
 class Guard:
     """Lets requests through to the app by the limits of the configuration."""
 
-    def __init__(self, app: Starlette, *, config: ServingConfig, metrics: Metrics, tokens: Tokens) -> None:
+    def __init__(
+        self, app: ASGIApp, *, paths: Iterable[str], config: ServingConfig, metrics: Metrics, tokens: Tokens
+    ) -> None:
         self._app, self._config, self._metrics, self._tokens = app, config, metrics, tokens
-        self._routes = app.routes
+        self._paths = [(path, compile_path(path)[0]) for path in paths]
         # Requests that are answered or wait for their turn, in the order in which they came.
         self._in_hand = 0
         self._turns = asyncio.Semaphore(config.answers_at_once)
@@ -134,10 +135,7 @@ class Guard:
 
     def _route_of(self, scope: Scope) -> str:
         """Return the path of the route that a request would have come to, had it not been refused before."""
-        for route in self._routes:
-            if route.matches(scope)[0] is not Match.NONE:
-                return str(getattr(route, "path", "unmatched"))
-        return "unmatched"
+        return next((path for path, pattern in self._paths if pattern.match(scope["path"])), "unmatched")
 
 
 class _Answer:

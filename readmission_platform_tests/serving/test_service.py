@@ -236,6 +236,19 @@ def test_the_log_has_a_line_a_request_with_its_number_and_client(
     }  # fmt: skip
 
 
+def test_a_request_that_is_refused_before_it_is_read_is_logged_by_its_route(
+    served: Served, logged: pytest.LogCaptureFixture
+) -> None:
+    most = served.service.config.most_body_bytes
+    number = "too-large-1"
+    headers = {**served.headers("score"), "X-Request-ID": number}
+    served.client.post(SCORE, content=b" " * (most + 1), headers=headers)
+    (fields,) = [
+        record.fields for record in logged.records if getattr(record, "fields", {}).get("request_id") == number
+    ]  # type: ignore[attr-defined]
+    assert (fields["route"], fields["client"], fields["status"]) == ("/v1/models/{model}/score", "score", 413)
+
+
 def test_counts_for_prometheus_have_no_values_of_patients(served: Served, rows: list[dict[str, Any]]) -> None:
     served.score(rows[:30])
     text = served.client.get("/metrics", headers=served.headers("read")).text
