@@ -61,7 +61,9 @@ _FIXED = (
     ),
     Figure("served_withheld_share", "share", "Share of these rows whose risk is withheld", _SERVED),
     Figure("served_failed_share", "share", "Share of a day's answers that failed, from 20 answers on", _SERVED),
-    Figure("served_mean_risk", "probability", "Mean risk that the service answered on a day, from 11 rows on", _SERVED),
+    Figure(
+        "served_mean_risk", "probability", "Mean risk that the service answered on a day, of every 25 rows", _SERVED
+    ),
     Figure(
         "served_stability_index",
         "score",

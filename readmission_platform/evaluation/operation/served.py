@@ -11,13 +11,14 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from readmission_platform.evaluation.disclosure import SMALLEST_SHOWN
 from readmission_platform.evaluation.drift.stability import risk_index
 
 SHADOW, CANDIDATE, FALLBACK = "shadow", "candidate", "fallback"
 FAILED, WITHHELD = "failed", "withheld"
 # Of fewer answers one that failed would be a large share.
 FEWEST_ANSWERS = 20
+# Rows by which a figure that is made while answers come in may change.
+STEP = 25
 _DAY = ["day", "version"]
 
 
@@ -45,15 +46,24 @@ def served(lines: pd.DataFrame, listed: pd.DataFrame, *, window_rows: int, rare_
     failed = answers["status"].eq(FAILED).groupby([answers[name] for name in _DAY]).agg(["mean", "size"])
     last = answers[~answers["status"].eq(FAILED)].drop_duplicates(["day", "row"], keep="last")
     withheld = last["status"].eq(WITHHELD).groupby([last[name] for name in _DAY]).agg(["mean", "size"])
-    risks = last[last["risk"].notna()].groupby(_DAY)["risk"].agg(["mean", "size"])
+    scored = last[last["risk"].notna()]
     return [
         _by_day("served_rows", withheld["size"]),
         _by_day("served_withheld_share", withheld["mean"], n=withheld["size"]),
         _by_day("served_failed_share", failed["mean"][failed["size"] >= FEWEST_ANSWERS], n=failed["size"]),
-        _by_day("served_mean_risk", risks["mean"][risks["size"] >= SMALLEST_SHOWN]),
+        _by_day("served_mean_risk", scored[_in_full_steps(scored)].groupby(_DAY)["risk"].mean()),
         _as_listed(last, listed),
         *_compared(last, listed, window_rows, rare_share),
     ]
+
+
+def _in_full_steps(scored: pd.DataFrame) -> pd.Series:
+    """Tell which rows count for a mean: of each day and version so many that the mean changes by steps of rows.
+
+    From the means before and after one more patient that patient's risk would follow.
+    """
+    days = scored.groupby(_DAY)
+    return days.cumcount() < days["risk"].transform("size") // STEP * STEP
 
 
 def _as_listed(last: pd.DataFrame, listed: pd.DataFrame) -> pd.DataFrame:

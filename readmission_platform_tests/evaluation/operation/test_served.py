@@ -48,13 +48,20 @@ def test_a_line_of_the_shadow_and_one_of_a_candidate_that_failed_were_no_answers
 
 
 def test_a_row_asked_about_several_times_counts_once_with_the_last_answer_that_did_not_fail():
-    rows = [{"row": place, "risk": 0.1} for place in range(20)]
+    rows = [{"row": place, "risk": 0.1} for place in range(26)]
     again = [{"row": 0, "risk": 0.5}, {"row": 1, **WITHHELD}, {"row": 2, **FAILED}]
     table = table_of([*rows, *again])
-    assert values_of(table, "served_rows") == [20]
-    assert values_of(table, "served_withheld_share") == [1 / 20]
-    assert values_of(table, "served_mean_risk") == [pytest.approx((18 * 0.1 + 0.5) / 19)]
-    assert values_of(table, "served_failed_share") == [pytest.approx(1 / 23)]
+    assert values_of(table, "served_rows") == [26]
+    assert values_of(table, "served_withheld_share") == [1 / 26]
+    assert values_of(table, "served_mean_risk") == [pytest.approx((24 * 0.1 + 0.5) / 25)]
+    assert values_of(table, "served_failed_share") == [pytest.approx(1 / 29)]
+
+
+def test_one_more_patient_does_not_change_the_mean_from_which_their_risk_would_follow():
+    rows = [{"row": place, "risk": 0.1 if place < 30 else 0.9} for place in range(60)]
+    means = [values_of(table_of(rows[:count]), "served_mean_risk") for count in range(1, 61)]
+    changed = [count for count in range(2, 61) if means[count - 1] != means[count - 2]]
+    assert changed == [25, 50]
 
 
 def test_days_and_versions_are_told_apart():
@@ -139,4 +146,4 @@ def test_no_group_of_1_to_10_is_shown(scored: int, withheld: int, failed: int, a
     for figure, (count, of) in seen.items():
         few = any(0 < part < 11 for part in (count, of - count, of))
         assert (figure in visible) is (of > 0 and not few and (figure != "served_failed_share" or of >= 20))
-    assert ("served_mean_risk" in visible) is (scored >= 11)
+    assert ("served_mean_risk" in visible) is (scored >= 25)
