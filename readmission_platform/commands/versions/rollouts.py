@@ -22,7 +22,7 @@ def start(
     kind: Annotated[str, typer.Option(help="shadow, canary, blue_green or ab.")] = "canary",
     version: Annotated[str | None, typer.Option(help="The candidate; default: the version in staging.")] = None,
     steps: Annotated[str | None, typer.Option(help="Per cent of the patients, step by step: 10,50,100.")] = None,
-    min_samples: Annotated[int | None, typer.Option(help="Answers that each arm needs in a step.")] = None,
+    min_samples: Annotated[int | None, typer.Option(help="Answers that each arm needs in a step; at least 50.")] = None,
     bake_minutes: Annotated[float | None, typer.Option(help="A step lasts at least so long.")] = None,
     alpha: Annotated[float | None, typer.Option(help="Probability to take back a candidate that is no worse.")] = None,
     split: Annotated[float | None, typer.Option(help="A/B: the candidate's share of the patients, 0 to 1.")] = None,
