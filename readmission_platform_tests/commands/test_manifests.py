@@ -43,9 +43,10 @@ def test_what_cannot_be_used_is_refused_in_one_line(lived_home: Home, options: t
 
 
 def test_a_folder_with_something_else_is_left_alone(lived_home: Home, tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "kustomization.yaml").write_text("mine: 1")
     ended = lived_home.command(*COMMAND, "--out", str(tmp_path))
-    assert (ended.code, [path.name for path in tmp_path.iterdir()]) == (2, ["notes.txt"])
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine: 1"]
 
 
 def test_nothing_is_made_before_a_version_is_in_production(trained_home: Home) -> None:
