@@ -154,8 +154,8 @@ def show_rollout(console: Console, found: Mapping[str, Any]) -> None:
     rows = ((name, *_of_arm(arms[name])) for name in ("candidate", "control"))
     headers = ("arm", "answers", "in this step", "failed", "withheld", "mean risk", "p50 ms", "p95 ms", "p99 ms")
     console.print(make_table(headers, rows))
-    tests = ((name.replace("_", " "), each["verdict"], f"{each['p_value']:g}", escape(each["said"]))
-             for name, each in found["figures"]["tests"].items())  # fmt: skip
+    tests = ((name.replace("_", " "), each["verdict"], "" if each["p_value"] is None else f"{each['p_value']:g}",
+              escape(each["said"])) for name, each in found["figures"]["tests"].items())  # fmt: skip
     console.print(make_table(("test", "verdict", "p", "found"), tests))
     following = str(found["next"] or "nothing yet").removeprefix("rollout_").replace("_", " ")
     console.print(f"next: {following}. {found['why']}", markup=False, soft_wrap=True)
