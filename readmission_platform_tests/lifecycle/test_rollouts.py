@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from readmission_platform.evaluation.disclosure import rough_count, rough_in_words
 from readmission_platform.evaluation.sequential.matured import AbResult, MaturedArm, compare_matured
 from readmission_platform.governance.rollouts.assignment import arm_of
 from readmission_platform.governance.rollouts.plan import KINDS
@@ -208,6 +209,13 @@ def test_counts_are_rounded() -> None:
     shown = Arms(_arm(807), _arm(3)).shown()
     assert (shown["candidate"]["answers"], shown["control"]["answers"]) == (800, 25)
     assert shown["control"]["mean_risk"] is None
+
+
+def test_a_rough_count_in_words_is_true_of_every_count_behind_it() -> None:
+    words = {count: rough_in_words(rough_count(count)) for count in range(100)}
+    assert words[0] == "none"
+    assert {count for count, said in words.items() if said == "up to 37"} == set(range(1, 38))
+    assert (words[38], words[99]) == ("about 50", "about 100")
 
 
 def test_the_limits_of_the_plan_are_those_of_the_tests() -> None:

@@ -56,18 +56,9 @@ class Outlook:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        state, plan = self.state, self.state.plan
+        plan = self.state.plan
         return {
-            "event": state.plan_event,
-            "kind": plan.kind,
-            "candidate": state.candidate_version,
-            "control": state.control_version,
-            "status": state.status,
-            "step": state.step + 1,
-            "steps": len(plan.shares),
-            "share": state.share,
-            "started_at": state.started_at,
-            "step_since": state.since,
+            **self.state.to_json(),
             "watched_minutes": round(self.baked.minutes, 1),
             "bake_minutes": plan.bake_minutes,
             "enough_samples": self.judgement.enough,
