@@ -16,6 +16,7 @@ from readmission_platform.governance.ledger.chain import STAGES, Event
 from readmission_platform.governance.ledger.versions import VersionRecord, version_records
 from readmission_platform.governance.policy.adoption import everything_in_force
 from readmission_platform.governance.policy.key_changes import key_history
+from readmission_platform.governance.rollouts.state import rollout_of
 from readmission_platform.lifecycle.proposals import PROPOSALS
 from readmission_platform.lifecycle.versions.stages import pointer_problems
 
@@ -61,13 +62,13 @@ def models(platform: "Platform") -> list[dict[str, Any]]:
 
 
 def status(model: "ModelRecords") -> dict[str, Any]:
-    """Return environment, model, what is in each stage, and every version with its state (stable keys)."""
+    """Return environment, model, what each stage holds, any open roll-out, and every version (stable keys)."""
     settings, name = model.settings, model.name
     with model.ledger() as ledger:
         events, pointers = ledger.snapshot()
         installation = ledger.binding.installation
     records, problems = version_records(events, pointers), pointer_problems(events, pointers)
-    in_force = everything_in_force(events)
+    in_force, rollout = everything_in_force(events), rollout_of(events)
     return {
         "environment": settings.environment,
         "installation": installation,
@@ -82,6 +83,7 @@ def status(model: "ModelRecords") -> dict[str, Any]:
             }
             for stage in STAGES
         },
+        "rollout": rollout.to_json() if rollout else None,
         **{
             kind.removesuffix("_adopted"): _adopted(adopted, digest_of(PROPOSALS[kind].read(settings, name)))
             for kind, adopted in in_force.adoptions.items()

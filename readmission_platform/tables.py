@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from readmission_platform.evaluation.disclosure import rough_in_words
 from readmission_platform.evaluation.words import Wording
 from readmission_platform.foundation.counting import BELOW_INTERVAL, below_interval, counted, decimal, is_count, percent
 from readmission_platform.governance.ledger.chain import STAGES
@@ -60,6 +61,8 @@ def show_status(console: Console, found: Mapping[str, Any]) -> None:
         console.print(f"  {stage}: {'version ' + held['version'] if held['version'] else 'none'}{since}")
         if held["problem"]:
             console.print(f"    [red]{escape(held['problem'])}; it scores nothing[/]", soft_wrap=True)
+    if (rollout := found["rollout"]) is not None:
+        console.print(f"  roll-out: {_of_rollout(rollout)}; `readmission rollout status`", soft_wrap=True)
     for kind, (_, _, option) in PROPOSALS.items():
         if found[kind.removesuffix("_adopted")]["differs_from_configs"]:
             command = " ".join(filter(None, ("readmission policy diff", option)))
@@ -144,18 +147,15 @@ def show_conditions(console: Console, conditions: Iterable[Any]) -> None:
 
 def show_rollout(console: Console, found: Mapping[str, Any]) -> None:
     """Print the roll-out that is open for people: where it is, what its arms answered, and what comes next."""
-    share = f"{100 * found['share']:g} %"
-    console.print(f"[bold]{found['kind']}[/] of version {found['candidate']} beside version {found['control']} "
-                  f"(event {found['event']}): {found['status']}, step {found['step']} of {found['steps']}, "
-                  f"{share} of the patients")  # fmt: skip
+    console.print(f"{_of_rollout(found)} (event {found['event']})")
     console.print(f"  watched for {found['watched_minutes']:g} of {found['bake_minutes']:g} minutes since "
                   f"{found['step_since'][:19]} UTC")  # fmt: skip
     arms = found["figures"]["arms"]
     rows = ((name, *_of_arm(arms[name])) for name in ("candidate", "control"))
     headers = ("arm", "answers", "in this step", "failed", "withheld", "mean risk", "p50 ms", "p95 ms", "p99 ms")
     console.print(make_table(headers, rows))
-    tests = ((name.replace("_", " "), each["verdict"], f"{each['p_value']:g}", escape(each["said"]))
-             for name, each in found["figures"]["tests"].items())  # fmt: skip
+    tests = ((name.replace("_", " "), each["verdict"], "" if each["p_value"] is None else f"{each['p_value']:g}",
+              escape(each["said"])) for name, each in found["figures"]["tests"].items())  # fmt: skip
     console.print(make_table(("test", "verdict", "p", "found"), tests))
     following = str(found["next"] or "nothing yet").removeprefix("rollout_").replace("_", " ")
     console.print(f"next: {following}. {found['why']}", markup=False, soft_wrap=True)
@@ -173,8 +173,14 @@ def show_rollouts(console: Console, found: Iterable[Mapping[str, Any]]) -> None:
     console.print(make_table(headers, rows))
 
 
+def _of_rollout(found: Mapping[str, Any]) -> str:
+    return (f"[bold]{found['kind']}[/] of version {found['candidate']} beside version {found['control']}: "
+            f"{found['status']}, step {found['step']} of {found['steps']}, {100 * found['share']:g} % of the patients"
+            )  # fmt: skip
+
+
 def _of_arm(arm: Mapping[str, Any]) -> Iterable[str]:
-    yield from (f"about {arm[name]:,}" if arm[name] else "none" for name in ("answers", "in_step"))
+    yield from (rough_in_words(arm[name]) for name in ("answers", "in_step"))
     yield from ("" if arm[name] is None else f"{100 * arm[name]:.1f} %" for name in ("failed_share", "withheld_share"))
     yield "" if arm["mean_risk"] is None else f"{arm['mean_risk']:.3f}"
     yield from ("" if arm[name] is None else f"{arm[name]:g}" for name in ("p50_ms", "p95_ms", "p99_ms"))

@@ -17,6 +17,7 @@ from readmission_platform.governance.ledger.versions import version_records
 from readmission_platform.governance.promotion.drift_statement import ACCEPTED
 from readmission_platform.governance.rollouts.state import rollout_of, rollouts_of
 from readmission_platform.lifecycle.monitoring.windows import drift_facts
+from readmission_platform.lifecycle.versions.approval import waits_for_rollout
 from readmission_platform.lifecycle.versions.reconciliation import differences, record_once
 from readmission_platform.lifecycle.versions.shadow_days import days_in_the_shadow
 from readmission_platform.lifecycle.versions.stages import Stage, live_version
@@ -85,9 +86,9 @@ def production_promotion_sensor(model: ModelAssets, jobs: ModelJobs, rules: Envi
     )
     def sensor(platform: dg.ResourceParam[Platform]) -> dg.RunRequest | dg.SkipReason:
         workspace = model.workspace(platform)
-        if rules.rollouts.wait_for_rollout:
-            return dg.SkipReason("an approved version waits here for its roll-out: readmission rollout start")
         with workspace.ledger() as ledger:
+            if waits_for_rollout(ledger, rules.rollouts):
+                return dg.SkipReason("an approved version waits here for its roll-out: readmission rollout start")
             if (open_one := rollout_of(ledger.events())) is not None:
                 return dg.SkipReason(f"version {open_one.candidate_version} is being rolled out")
             asked = workspace.promotion_rules

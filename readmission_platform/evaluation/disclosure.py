@@ -49,6 +49,13 @@ def roughly(count: int) -> str:
     return f"about {rough_count(count):,} (to the nearest {_STEP})"
 
 
+def rough_in_words(rough: int) -> str:
+    """Write a rough count (``rough_count``) for people; the smallest stands for anything up to 37."""
+    if not rough:
+        return "none"
+    return f"about {rough:,}" if rough > _STEP else f"up to {_STEP + _STEP // 2}"
+
+
 def in_words(count: int) -> str:
     """Write a count that stands by itself for people; of 1 to 10 only that."""
     return f"1 to {SMALLEST_SHOWN - 1}" if is_few(count) else f"{count:,}"

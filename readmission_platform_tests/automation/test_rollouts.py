@@ -8,8 +8,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from readmission_platform.config.environment import Settings
+from readmission_platform.config.files import environment_config
+from readmission_platform.governance.ledger.ledger import Ledger
 from readmission_platform.governance.rollouts.state import RolloutState, rollout_of
 from readmission_platform.lifecycle.rollouts.baking import mark_of
+from readmission_platform.lifecycle.versions.approval import waits_for_rollout
 from readmission_platform.storage.tables import ModelLake
 from readmission_platform_tests.support.homes import MODEL, Home
 from readmission_platform_tests.support.rollouts import rolled_out_by
@@ -222,6 +226,29 @@ def test_where_it_is_asked_for_an_approved_version_waits_for_its_roll_out(approv
         said = tick()
     assert isinstance(said, dg.SkipReason)
     assert "waits here for its roll-out" in said.skip_message
+
+
+def test_whoever_approves_is_told_what_happens_next(
+    shadowed_home: Home, changing: Callable[[Home], Home], tmp_path: Path
+):
+    home = changing(shadowed_home)
+    waiting = home.having(
+        READMISSION_CONFIGS=rolled_out_by(tmp_path, lambda rollouts: rollouts.update(wait_for_rollout=True))
+    )
+    approve = ("approve", "--version", "2", "--reason", "reviewed")
+    assert "it goes live when the promotion sensor next looks" in home.command(*approve).out
+    assert "it waits for its roll-out: `readmission rollout start`" in waiting.command(*approve).out
+    assert waiting.command("rollout", "start", "--reason", "as agreed").code == 0
+    assert waiting.command(*approve, "--json").json["next"] == "its roll-out goes on: `readmission rollout status`"
+
+
+def test_a_first_version_has_no_roll_out_to_wait_for(shadowed_home: Home, tmp_path: Path):
+    with shadowed_home.ledger() as ledger:
+        rules = environment_config(Settings(environment="production")).rollouts
+        assert rules.wait_for_rollout
+        assert waits_for_rollout(ledger, rules)
+    with Ledger(f"sqlite:///{tmp_path / 'none.db'}", model=MODEL, environment="production") as empty:
+        assert not waits_for_rollout(empty, rules)
 
 
 def test_the_ui_shows_plan_arms_and_figures(rolling):

@@ -65,6 +65,11 @@ def test_without_an_approval_no_patient_gets_its_answers(shadowed_home: Home, ch
     assert home.command("rollout", "start", "--kind", "shadow", *WHY).code == 0
 
 
+def test_without_a_roll_out_status_mentions_none(approved_home: Home):
+    assert approved_home.command("status", "--json").json["rollout"] is None
+    assert "roll-out" not in approved_home.command("status").out
+
+
 def test_a_dry_run_shows_every_condition_and_changes_nothing(approved_home: Home):
     before = approved_home.kinds()
     outcome = approved_home.command("rollout", "start", "--dry-run", "--json")
@@ -81,10 +86,18 @@ def test_a_dry_run_shows_every_condition_and_changes_nothing(approved_home: Home
 def test_each_step_wants_a_reason_and_a_roll_out(approved_home: Home, command: str):
     nameless = approved_home.command("rollout", command)
     assert (nameless.code, nameless.err) == (2, "error: --reason is required: it is recorded\n")
-    outcome = approved_home.command("rollout", command, *WHY)
-    assert outcome.code in {2, 3}
+    outcome = approved_home.command("rollout", command, *WHY, "--json")
+    assert outcome.code == 3
+    assert outcome.json["allowed"] is False
     assert "no roll-out is open" in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_no_roll_out_begins_without_a_reason(approved_home: Home):
+    before = approved_home.kinds()
+    outcome = approved_home.command("rollout", "start", *QUICK)
+    assert (outcome.code, outcome.err) == (2, "error: --reason is required: it is recorded\n")
+    assert approved_home.kinds() == before
 
 
 def test_it_is_paused_resumed_and_aborted_and_production_never_moved(rolling: Home):
@@ -107,6 +120,11 @@ def test_status_says_where_it_is_and_what_comes_next(rolling: Home):
     assert found["open"]["enough_samples"] is True
     assert found["open"]["figures"]["arms"]["candidate"]["answers"] % 25 == 0
     assert [each["status"] for each in found["rollouts"]] == ["running"]
+    brief = rolling.command("status", "--json").json["rollout"]
+    assert brief == {name: found["open"][name] for name in brief}
+    assert "canary of version 2 beside version 1: running, step 1 of 3, 10 % of the patients" in (
+        " ".join(rolling.command("status").out.split())
+    )
     text = rolling.command("rollout", "status").out
     assert "canary of version 2 beside version 1" in text
     assert "next: " in text

@@ -1,6 +1,7 @@
 """What a roll-out does next: pure decisions about figures and time, and figures that tell of nobody."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from readmission_platform.evaluation.disclosure import rough_count, rough_in_words
 from readmission_platform.evaluation.sequential.matured import AbResult, MaturedArm, compare_matured
 from readmission_platform.governance.rollouts.assignment import arm_of
 from readmission_platform.governance.rollouts.plan import KINDS
@@ -18,7 +20,7 @@ from readmission_platform.governance.rollouts.state import RolloutState
 from readmission_platform.intake.cells import Cells
 from readmission_platform.lifecycle.rollouts.arms import Arm, Arms, arms_of, matured_arms
 from readmission_platform.lifecycle.rollouts.baking import LONGEST_LOOK, Baked, baked
-from readmission_platform.lifecycle.rollouts.driving import next_step
+from readmission_platform.lifecycle.rollouts.driving import next_step, without_few
 from readmission_platform.lifecycle.rollouts.judging import Judgement, judge, limits_of
 from readmission_platform.models.readmission_30d import CONTRACT
 from readmission_platform.serving.journal import frame_of
@@ -158,10 +160,62 @@ def test_what_is_recorded_tells_of_no_few_people(few: int, which: str) -> None:
     assert str(answers) in said  # rounded to 25, which it is a multiple of
 
 
+TIMES = ("latency", "latency_tail", "latency_ceiling")
+
+
+def _asked(answers: int) -> Arm:
+    men = answers // 2
+    return replace(_arm(answers), inputs={"gender": np.array([men, answers - men])})
+
+
+@pytest.mark.parametrize("few", [0, 1, 2, 3, 7, 10, 11, 99])
+@pytest.mark.parametrize("of_candidate", [True, False])
+def test_no_figure_of_risks_times_and_inputs_is_recorded_of_few_answers(few: int, of_candidate: bool) -> None:
+    small, large = _asked(few), _asked(800)
+    arms = Arms(small, large) if of_candidate else Arms(large, small)
+    judged = judge(running(), arms, baked=True)
+    said = [judged.figures["tests"][name]["said"] for name in ("scores", *TIMES)]
+    assert not any(letter.isdigit() for sentence in said for letter in sentence)
+    assert set(said) <= set(judged.reasons)
+    assert {judged.figures["tests"][name]["p_value"] for name in ("scores", *TIMES, "inputs")} == {None}
+
+
+def test_figures_of_many_answers_are_recorded() -> None:
+    tests = judge(running(), Arms(_asked(100), _asked(100)), baked=True).figures["tests"]
+    assert all(each["p_value"] is not None for each in tests.values())
+    assert "standard deviations" in tests["scores"]["said"]
+    assert all(" ms" in tests[name]["said"] for name in TIMES)
+
+
+def test_answers_without_a_risk_are_none_of_those_that_it_takes() -> None:
+    judged = judge(running(), Arms(_arm(800, withheld=795), _arm(800)), baked=True)
+    assert judged.figures["tests"]["scores"]["p_value"] is None
+    assert "Too few" in judged.figures["tests"]["scores"]["said"]
+
+
+@pytest.mark.parametrize("few", [3, 7, 99])
+def test_no_figure_is_recorded_of_few_outcomes(few: int) -> None:
+    arms = [MaturedArm(np.arange(number) % 2 == 0, np.full(number, 0.5)) for number in (few, 800)]
+    result = compare_matured(*arms, metric="brier", alpha=0.05, sample_size=500)
+    assert result.estimate is not None
+    shown = without_few(result)
+    assert (shown.estimate, shown.low, shown.high) == (None, None, None)
+    assert not any(letter.isdigit() for letter in shown.words)
+    many = compare_matured(arms[1], arms[1], metric="brier", alpha=0.05, sample_size=500)
+    assert without_few(many) is many
+
+
 def test_counts_are_rounded() -> None:
     shown = Arms(_arm(807), _arm(3)).shown()
     assert (shown["candidate"]["answers"], shown["control"]["answers"]) == (800, 25)
     assert shown["control"]["mean_risk"] is None
+
+
+def test_a_rough_count_in_words_is_true_of_every_count_behind_it() -> None:
+    words = {count: rough_in_words(rough_count(count)) for count in range(100)}
+    assert words[0] == "none"
+    assert {count for count, said in words.items() if said == "up to 37"} == set(range(1, 38))
+    assert (words[38], words[99]) == ("about 50", "about 100")
 
 
 def test_the_limits_of_the_plan_are_those_of_the_tests() -> None:

@@ -10,8 +10,20 @@ from readmission_platform.commands.terminal import advice, out, workspace
 from readmission_platform.foundation.errors import BadInput, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from readmission_platform.governance.rollouts.state import RolloutState
     from readmission_platform.lifecycle.workspace import Workspace
+    from readmission_platform.operations.manifests.variants import Variant
+
+_OPTIONS = {"home": "home-claim", "gateway_namespace": "gateway"}
+_DIGEST = "name the image with its digest, NAME@sha256: and 64 digits; a tag may come to mean another image"
+_WHY = {
+    "image": _DIGEST,
+    "candidate_image": _DIGEST,
+    "hostname": "a name such as scoring.example.org, of small letters, digits, dots and hyphens, without https://",
+}
+_NAMES = "a name has 1 to 40 small letters, digits and hyphens, begins with a letter and does not end with a hyphen"
 
 
 def manifests(
@@ -41,13 +53,15 @@ def manifests(
         raise BadInput(f"--flavour is one of {', '.join(FLAVOURS)}")
     if into is None and not dry_run:
         raise BadInput("give a folder with --out, or --dry-run to see the manifests")
-    gateway_namespace, _, gateway_name = gateway.rpartition("/")
+    gateway_namespace, _, gateway_name = gateway.partition("/")
+    if not (gateway_namespace and gateway_name):
+        raise BadInput("--gateway is NAMESPACE/NAME, such as gateway/gateway")
     current = workspace()
     try:
         site = Site(
             name=name or current.name.replace("_", "-"), namespace=namespace, model=current.name, image=image,
             candidate_image=candidate_image, environment=current.settings.environment, home=home_claim,
-            keys=keys, ledger=ledger, gateway=gateway_name, gateway_namespace=gateway_namespace or namespace,
+            keys=keys, ledger=ledger, gateway=gateway_name, gateway_namespace=gateway_namespace,
             hostname=hostname, scraper_namespace=scraper_namespace, database_namespace=database_namespace,
             drain_seconds=serving_config(current.settings).drain_seconds,
         )  # fmt: skip
@@ -65,9 +79,16 @@ def manifests(
         raise BadInput(f"{error}: give another folder with --out") from error
     except OSError as error:
         raise BadInput(f"{into}: cannot be written ({error.strerror})") from error
-    told = ", ".join(f"version {each.version} {each.weight} %" for each in variants)
-    out.print(f"{len(texts)} manifests in {into}: {told} of the requests", markup=False, soft_wrap=True)
+    out.print(f"{len(texts)} manifests in {into}: {_told(flavour, variants)}", markup=False, soft_wrap=True)
     out.print(advice(f"bring them to the cluster: `kubectl apply -f {into}`"), soft_wrap=True)
+
+
+def _told(flavour: str, variants: "Sequence[Variant]") -> str:
+    """Say which versions answer, and how many of the requests their pods are sent."""
+    if flavour == "ray":  # it knows no variants
+        versions = " and ".join(each.version for each in variants)
+        return f"every pod answers with version {versions}, as the ledger says"
+    return ", ".join(f"version {each.version} {each.weight} %" for each in variants) + " of the requests"
 
 
 def _answering(current: "Workspace") -> "tuple[str, RolloutState | None]":
@@ -90,6 +111,5 @@ def _answering(current: "Workspace") -> "tuple[str, RolloutState | None]":
 def _said(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     field = str(first["loc"][0])
-    options = {"home": "home-claim", "gateway_namespace": "gateway"}
-    hint = ", with its digest: NAME@sha256:..." if field.endswith("image") else ""
-    return f"--{options.get(field, field.replace('_', '-'))} cannot be used{hint}"
+    option = _OPTIONS.get(field, field.replace("_", "-"))
+    return f"--{option} cannot be used: {_WHY.get(field, _NAMES)}"

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from readmission_platform import summary, tables
-from readmission_platform.commands.terminal import ActingKey, Json, launching, out, print_json, records, workspace
+from readmission_platform.commands.terminal import (
+    ActingKey,
+    Json,
+    advice,
+    launching,
+    out,
+    print_json,
+    records,
+    workspace,
+)
 from readmission_platform.foundation.errors import BadInput, Refused
 
 if TYPE_CHECKING:
@@ -134,10 +143,11 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Sign that a version may go into production; the statement names every gate that could not be judged."""
-    from readmission_platform.lifecycle.versions.approval import sign_approval
+    from readmission_platform.lifecycle.versions.approval import after_approval, sign_approval
 
+    current = workspace()
     event = sign_approval(
-        workspace(),
+        current,
         version=version,
         reason=reason,
         key=key,
@@ -145,10 +155,14 @@ def approve(
         role=role,
         valid_for=timedelta(days=_days(expires)),
     )
+    with current.ledger() as ledger:
+        following = after_approval(ledger, current, version)
     if as_json:
-        print_json({"version": version, "event": event.seq, "approver": event.actor, **event.payload["statement"]})
+        print_json({"version": version, "event": event.seq, "approver": event.actor, **event.payload["statement"],
+                    "next": following})  # fmt: skip
     else:
         warnings_named = ", ".join(event.payload["statement"]["warnings"]) or "none"
         out.print(
             f"version {version} approved by {event.actor} (event {event.seq}); gates not judged: {warnings_named}"
         )
+        out.print(advice(f"next: {following}"), markup=False, soft_wrap=True)

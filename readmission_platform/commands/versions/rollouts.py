@@ -39,6 +39,7 @@ def start(
     from readmission_platform.governance.rollouts.start import record_start
     from readmission_platform.lifecycle.rollouts.starting import consider_start, plan_for
 
+    check_reason(reason, dry_run=dry_run)
     current = workspace(key=key)
     asked = {"steps": _steps(steps), "min_samples": min_samples, "bake_minutes": bake_minutes, "alpha": alpha,
              "split": split, "metric": metric, "sample_size": sample_size}  # fmt: skip
@@ -124,13 +125,11 @@ def promote(reason: Reason = "", key: ActingKey = None, dry_run: DryRun = False,
     current = workspace(key=key)
     with current.ledger() as ledger:
         state = rollout_of(ledger.events())
-    if state is not None and state.status != "completed":
-        kind: StepKind = "rollout_completed" if state.at_last_step else "rollout_advanced"
-        _step(kind, reason, key, dry_run=dry_run, as_json=as_json)
+    if state is not None and state.status == "completed":
+        _put_into_production(current, state.candidate_version, reason, dry_run=dry_run, as_json=as_json)
         return
-    if state is None:
-        raise BadInput("no roll-out is open: `readmission promote` puts a version into production")
-    _put_into_production(current, state.candidate_version, reason, dry_run=dry_run, as_json=as_json)
+    kind: StepKind = "rollout_completed" if state is not None and state.at_last_step else "rollout_advanced"
+    _step(kind, reason, key, dry_run=dry_run, as_json=as_json)
 
 
 def _put_into_production(current: "Workspace", version: str, reason: str, *, dry_run: bool, as_json: bool) -> None:

@@ -9,7 +9,7 @@ promotion of the candidate is its success, anything else its end.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
@@ -65,6 +65,21 @@ class RolloutState:
     since: str
     last_event: int
     open: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values; steps are counted from 1."""
+        return {
+            "event": self.plan_event,
+            "kind": self.plan.kind,
+            "candidate": self.candidate_version,
+            "control": self.control_version,
+            "status": self.status,
+            "step": self.step + 1,
+            "steps": len(self.plan.shares),
+            "share": self.share,
+            "started_at": self.started_at,
+            "step_since": self.since,
+        }
 
     @property
     def in_shadow(self) -> bool:

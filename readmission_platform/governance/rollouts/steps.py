@@ -123,7 +123,7 @@ def decide_step(
     ]
     if state is not None and not found[0].blocks:
         found.append(_possible(request, state))
-    if request.kind in (ADVANCED, COMPLETED):
+    if request.kind in (ADVANCED, COMPLETED) and state is not None:
         unknown = condition("figures_fine", False, "the figures are not known", "Look at readmission rollout status.")
         found.append(may_go_on or unknown)
     seen = events[-1].seq if events else 0

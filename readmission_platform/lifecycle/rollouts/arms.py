@@ -25,7 +25,7 @@ from readmission_platform.storage.tables import SERVED, SERVED_ON, ModelLake
 CANDIDATE, CONTROL, SHADOW_ARM = "candidate", "control", "shadow"
 _QUANTILES = (0.5, 0.95, 0.99)
 # Figures of fewer answers would tell of one of them.
-_MANY = 100
+MANY = 100
 # Where nobody is left to compare with, so many of the last answers before the roll-out stand in.
 _BEFORE = 10_000
 
@@ -64,8 +64,8 @@ class Arm:
             "in_step": rough_count(self.answers_in_step),
             "failed_share": _share(self.failed),
             "withheld_share": _share(self.withheld),
-            "mean_risk": round(float(scored.mean()), 3) if len(scored) >= _MANY else None,
-            **{f"p{round(100 * q)}_ms": round(float(np.quantile(timed, q)), 2) if len(timed) >= _MANY else None
+            "mean_risk": round(float(scored.mean()), 3) if len(scored) >= MANY else None,
+            **{f"p{round(100 * q)}_ms": round(float(np.quantile(timed, q)), 2) if len(timed) >= MANY else None
                for q in _QUANTILES},
         }  # fmt: skip
 

@@ -7,7 +7,7 @@ look (``automation.rollouts``), and whether a step may be recorded (``governance
 person goes on or gives up. *Fine* goes on, once the step has lasted and both arms have their samples.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from readmission_platform.evaluation.sequential.findings import Verdict
@@ -36,7 +36,7 @@ from readmission_platform.governance.rollouts.steps import (
 )
 from readmission_platform.lifecycle.asking import signed
 from readmission_platform.lifecycle.days.progress import hospital_day
-from readmission_platform.lifecycle.rollouts.arms import CANDIDATE, CONTROL, arms_of, matured_arms
+from readmission_platform.lifecycle.rollouts.arms import CANDIDATE, CONTROL, MANY, arms_of, matured_arms
 from readmission_platform.lifecycle.rollouts.baking import Baked, baked, mark_of
 from readmission_platform.lifecycle.rollouts.judging import Judgement, judge
 from readmission_platform.lifecycle.workspace import Workspace
@@ -56,18 +56,9 @@ class Outlook:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        state, plan = self.state, self.state.plan
+        plan = self.state.plan
         return {
-            "event": state.plan_event,
-            "kind": plan.kind,
-            "candidate": state.candidate_version,
-            "control": state.control_version,
-            "status": state.status,
-            "step": state.step + 1,
-            "steps": len(plan.shares),
-            "share": state.share,
-            "started_at": state.started_at,
-            "step_since": state.since,
+            **self.state.to_json(),
             "watched_minutes": round(self.baked.minutes, 1),
             "bake_minutes": plan.bake_minutes,
             "enough_samples": self.judgement.enough,
@@ -206,9 +197,18 @@ def _matured(state: RolloutState, workspace: Workspace) -> AbResult:
         name: MaturedArm(rows["outcome"].to_numpy(dtype=bool), rows["risk"].to_numpy(dtype=float))
         for name, rows in arms.items()
     }
-    return compare_matured(
+    result = compare_matured(
         matured[CONTROL], matured[CANDIDATE], metric=plan.metric, alpha=plan.alpha, sample_size=plan.sample_size
     )
+    return without_few(result)
+
+
+def without_few(result: AbResult) -> AbResult:
+    """Return a result as it may be recorded and shown: without its figures as long as they tell of a few outcomes."""
+    if min(result.n_control, result.n_candidate) >= MANY:
+        return result
+    words = f"Too few outcomes have matured in one of the arms for figures to be shown: {result.winner}."
+    return replace(result, estimate=None, low=None, high=None, words=words)
 
 
 def _shown(result: AbResult) -> dict[str, Any]:

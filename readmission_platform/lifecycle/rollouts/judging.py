@@ -15,7 +15,7 @@ from readmission_platform.evaluation.disclosure import tells_few
 from readmission_platform.evaluation.sequential.comparison import compare
 from readmission_platform.evaluation.sequential.findings import ArmCounts, Finding, SequentialLimits, Verdict
 from readmission_platform.governance.rollouts.state import RolloutState
-from readmission_platform.lifecycle.rollouts.arms import Arm, Arms
+from readmission_platform.lifecycle.rollouts.arms import MANY, Arm, Arms
 
 _OF_PLAN = (
     *("alpha", "min_samples", "error_margin", "error_ceiling", "withheld_margin", "withheld_ceiling"),
@@ -55,10 +55,15 @@ def judge(state: RolloutState, arms: Arms, *, baked: bool) -> Judgement:
     """
     counts = _counts(arms.control), _counts(arms.candidate)
     found = compare(*counts, limits_of(state.plan), baked=baked)
-    said = {each.name: _said(each, *counts) for each in found.findings}
+    hidden = {each.name for each in found.findings if _tells_of_few(each, *counts)}
+    said = {each.name: _without_figures(each) if each.name in hidden else each.words for each in found.findings}
     reasons = tuple(said[each.name] for each in found.findings if each.verdict == found.verdict != "fine")
     tests = {
-        each.name: {"verdict": each.verdict, "p_value": float(f"{each.p_value:.2g}"), "said": said[each.name]}
+        each.name: {
+            "verdict": each.verdict,
+            "p_value": None if each.name in hidden else float(f"{each.p_value:.2g}"),
+            "said": said[each.name],
+        }
         for each in found.findings
     }
     return Judgement(
@@ -91,13 +96,25 @@ def _counts(arm: Arm) -> ArmCounts:
     )
 
 
-def _said(finding: Finding, control: ArmCounts, candidate: ArmCounts) -> str:
-    """Return the sentence of a test, without its figures where these would tell of 1 to 10 people."""
-    if finding.name not in _COUNTED:
+def _tells_of_few(finding: Finding, control: ArmCounts, candidate: ArmCounts) -> bool:
+    """Tell whether the figures of a test, its p value among them, would tell of a few people of either arm."""
+    arms = (control, candidate)
+    if finding.name in _COUNTED:
+        flags = [getattr(arm, _counted_by(finding)) for arm in arms]
+        return any(len(each) and tells_few(float(each.mean()), len(each)) for each in flags)
+    if finding.name == "inputs":
+        return min(arm.requests for arm in arms) < MANY
+    values = [arm.risks if finding.name == "scores" else arm.latencies_ms for arm in arms]
+    return min(map(len, values)) < MANY
+
+
+def _counted_by(finding: Finding) -> str:
+    return "failed" if finding.name.startswith("failed") else "withheld"
+
+
+def _without_figures(finding: Finding) -> str:
+    if finding.name in _COUNTED:
+        return f"Of the requests {_counted_by(finding)}, too few to be shown: {finding.verdict}."
+    if finding.name == "inputs":  # its sentence has none
         return finding.words
-    of = "failed" if finding.name.startswith("failed") else "withheld"
-    for arm in (control, candidate):
-        flags = getattr(arm, of)
-        if len(flags) and tells_few(float(flags.mean()), len(flags)):
-            return f"Of the requests {of}, too few to be shown: {finding.verdict}."
-    return finding.words
+    return f"Too few answers for figures of the {finding.name.replace('_', ' ')} to be shown: {finding.verdict}."

@@ -7,6 +7,7 @@ signature counts; ``governance`` decides that when it is used.
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from readmission_platform.config.rollouts import RolloutRules
 from readmission_platform.foundation.errors import BadInput, Refused
 from readmission_platform.governance.demo_approver import DEMO_ROLE, Signer, demo_signer
 from readmission_platform.governance.ledger.chain import ENVIRONMENT, Event
@@ -21,12 +22,39 @@ from readmission_platform.governance.policy.adoption import (
 )
 from readmission_platform.governance.promotion.approvals import approval_statement, check_approval, sign
 from readmission_platform.governance.promotion.decision import Decision, PromotionRequest
+from readmission_platform.governance.rollouts.state import rollout_of
 from readmission_platform.governance.signatures import load_key
 from readmission_platform.lifecycle.proposals import PROPOSALS
 from readmission_platform.lifecycle.versions.decisions import consider
 from readmission_platform.lifecycle.workspace import Platform, Workspace
 
 DEMO_APPROVAL_DAYS = 7
+
+
+def waits_for_rollout(ledger: Ledger, rules: RolloutRules) -> bool:
+    """Tell whether an approved version waits for its roll-out; a first one has none to be rolled out beside."""
+    return rules.wait_for_rollout and ledger.pointers()["production"].version is not None
+
+
+def after_approval(ledger: Ledger, workspace: Workspace, version: str) -> str:
+    """Say what happens next to a version that was just approved."""
+    events, pointers = ledger.snapshot()
+    given = sum(event.kind == "version_approved" and event.version == version for event in events)
+    needed = workspace.promotion_rules.approvals_required
+    open_one = rollout_of(events)
+    if open_one is not None and open_one.candidate_version == version:
+        return "its roll-out goes on: `readmission rollout status`"
+    if open_one is not None:
+        return f"it waits until the roll-out of version {open_one.candidate_version} is over"
+    if given < needed:
+        return f"{given} of {needed} approvals are given; it waits for the others"
+    if pointers["staging"].version != version:
+        return "it waits until it is in staging: `readmission promote --to-stage staging`"
+    if waits_for_rollout(ledger, workspace.rules.rollouts):
+        return "it waits for its roll-out: `readmission rollout start`"
+    if not workspace.rules.sensors_running:
+        return "it waits to be promoted: `readmission promote`"
+    return "it goes live when the promotion sensor next looks, as soon as every other condition holds too"
 
 
 def approve_as_demo(decision: Decision, *, ledger: Ledger, workspace: Workspace) -> Event:

@@ -20,7 +20,7 @@ FLAVOURS: Final[Mapping[str, Callable[[Site, Sequence[Variant]], list[dict[str, 
 
 
 def texts_of(manifests: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return manifests as YAML, each under the name of its file."""
+    """Return the manifests of a service as YAML, each under the name of its file and marked as ours."""
     return {f"{each['kind'].lower()}-{each['metadata']['name']}.yaml": _text(each) for each in manifests}
 
 
@@ -32,15 +32,19 @@ def as_one_text(texts: Mapping[str, str]) -> str:
 def write(texts: Mapping[str, str], folder: Path) -> list[Path]:
     """Write manifests into a folder, and take away those of an earlier time that are not among them; returns paths.
 
+    Only what begins with the same mark is replaced or taken away.
+
     Raises
     ------
     FileExistsError
-        When the folder holds something else than manifests.
+        When the folder holds something else: nothing is written.
     """
+    marks = {_first_line(text.encode()) for text in texts.values()}
     folder.mkdir(parents=True, exist_ok=True)
     there = sorted(folder.iterdir())
-    if any(path.suffix != ".yaml" or not path.is_file() for path in there):
-        raise FileExistsError(f"{folder} holds something else than manifests")
+    for path in there:
+        if not path.is_file() or _first_line(path.read_bytes()) not in marks:
+            raise FileExistsError(f"{folder} holds something else than the manifests of this service: {path.name}")
     for path in there:
         if path.name not in texts:
             path.unlink()
@@ -64,4 +68,10 @@ _Dumper.add_representer(str, _lines)
 
 
 def _text(manifest: Mapping[str, Any]) -> str:
-    return yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, width=120)
+    service = manifest["metadata"]["labels"]["app.kubernetes.io/instance"]
+    mark = f"# Of the service {service}, written by `readmission rollout manifests`, which replaces and deletes it.\n"
+    return mark + yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, width=120)
+
+
+def _first_line(content: bytes) -> bytes:
+    return content.partition(b"\n")[0]

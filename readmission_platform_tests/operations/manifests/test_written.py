@@ -26,9 +26,19 @@ def test_a_variant_that_is_over_has_no_file_left(tmp_path: Path) -> None:
     assert not [name for name in left if "v3" in name]
 
 
-def test_a_folder_with_something_else_stays_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / "old.yaml").write_text("a: 1")
+@pytest.mark.parametrize("name", ["notes.txt", "kustomization.yaml", "rayservice-readmission-30d.yaml"])
+def test_what_somebody_else_wrote_is_neither_deleted_nor_replaced(tmp_path: Path, name: str) -> None:
+    texts = texts_of(FLAVOURS["ray"](SITE, ONE))
+    assert "rayservice-readmission-30d.yaml" in texts
+    (tmp_path / name).write_text("a: 1")
+    with pytest.raises(FileExistsError, match=f"something else .*: {name}"):
+        write(texts, tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "a: 1"}
+
+
+def test_the_manifests_of_another_service_are_left_alone(tmp_path: Path) -> None:
+    first, second = (texts_of(FLAVOURS["ray"](SITE.model_copy(update={"name": name}), ONE)) for name in ("a", "b"))
+    write(first, tmp_path)
     with pytest.raises(FileExistsError, match="something else"):
-        write(texts_of(FLAVOURS["ray"](SITE, ONE)), tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "old.yaml"}
+        write(second, tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == first
