@@ -23,6 +23,7 @@ from typing import Any
 
 import pandas as pd
 
+from readmission_platform.foundation.memory import give_back
 from readmission_platform.foundation.steps import reached
 from readmission_platform.models.contract import ModelContract
 from readmission_platform.serving.logs import log_error
@@ -32,7 +33,7 @@ from readmission_platform.storage.tables import SERVED, SERVED_ON, ModelLake
 _SUFFIX = ".jsonl"
 _DONE, _INTENDED = "shipped.json", "intended.json"
 # Lines of one commit at most: what came together while the lake was out of reach is shipped in parts.
-_MOST_BYTES = 16_000_000
+_MOST_BYTES = 2_000_000
 TEXTS = ("request_id", "entity_key", "at", "model_version", "artifact_digest", "arm", "status", "band",
          "withheld_because", "reasons", "contributions", "error", "client", "cells")  # fmt: skip
 NUMBERS = ("risk", "latency_ms")
@@ -244,6 +245,7 @@ class Shipper(threading.Thread):
             try:
                 ship(folder, lake)
                 journal.measure()
+                give_back()
                 self.problem = None
             except Exception as error:  # noqa: BLE001 - lines stay where they are; it is logged, and told of by /readyz
                 self.problem = f"answers wait to be written to the lake ({type(error).__name__}); see the log"

@@ -43,10 +43,20 @@ def test_a_token_nobody_made_is_nobodys(path: Path) -> None:
     assert known(path).client("\udcff") is None
 
 
-@pytest.mark.parametrize(("last", "valid"), [(TODAY, True), (TODAY - timedelta(days=1), False)])
-def test_a_token_is_valid_through_its_last_day(path: Path, last: object, valid: bool) -> None:
-    token = create_token(path, "ward-3", ["score"], last)  # type: ignore[arg-type]
-    assert (known(path).client(token) is not None) is valid
+def test_a_token_is_valid_through_its_last_day(path: Path) -> None:
+    token = create_token(path, "ward-3", ["score"], TODAY)
+    assert known(path).client(token) is not None
+    kept = path.read_text(encoding="utf-8")
+    path.write_text(
+        kept.replace(f'"expires": "{TODAY}"', f'"expires": "{TODAY - timedelta(days=1)}"'), encoding="utf-8"
+    )
+    assert known(path).client(token) is None
+
+
+def test_a_token_that_would_have_expired_already_is_not_made(path: Path) -> None:
+    with pytest.raises(BadInput, match="would have expired"):
+        create_token(path, "ward-3", ["score"], TODAY - timedelta(days=1))
+    assert read_tokens(path) == ()
 
 
 def test_tokens_made_and_revoked_count_without_a_restart(path: Path) -> None:
