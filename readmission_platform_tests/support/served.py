@@ -1,6 +1,6 @@
 """What the service would have logged of a roll-out."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from secrets import token_hex
 
 import numpy as np
@@ -26,7 +26,8 @@ def answered(
     seed: int = 1,
 ) -> None:
     """Log one answer for each of so many new patients; what is said of failures, risks and times is the candidate's."""
-    random, ended = np.random.default_rng(seed), datetime.now(UTC)
+    # In the present step, however soon after its beginning this is called.
+    random, began = np.random.default_rng(seed), datetime.fromisoformat(state.since)
     people = [f"patient-{seed}-{number}" for number in range(patients)]
     arms = np.array([arm_of(state, person, KEY) for person in people], dtype=object)
     beside = np.full(patients, "shadow") if state.in_shadow else np.array([], dtype=object)
@@ -41,10 +42,7 @@ def answered(
     risk = 1 / (1 + np.exp(-(random.normal(-2, 0.6, count) + shift * candidate)))
     rows = rows.assign(
         request_id=[f"request-{seed}-{number}" for number in range(count)],
-        at=[
-            (ended - timedelta(microseconds=10 * number)).isoformat(timespec="microseconds")
-            for number in reversed(range(count))
-        ],
+        at=[(began + timedelta(microseconds=number)).isoformat(timespec="microseconds") for number in range(count)],
         model_version=np.where(candidate, state.candidate_version, state.control_version),
         artifact_digest="sha256:a",
         rollout=pd.array([state.plan_event] * count, dtype="Int64"),
