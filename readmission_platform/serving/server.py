@@ -21,8 +21,8 @@ from readmission_platform.storage.home import has_pseudonym_key
 # What the workers are told: which models, whether each request has a line in the log, and the folder in which they keep
 # their counts, which prometheus_client has to find when it is imported.
 MODELS, REQUEST_LOG, SHARED = "READMISSION_SERVED_MODELS", "READMISSION_SERVED_LOG", "PROMETHEUS_MULTIPROC_DIR"
-_APP = "readmission_platform.serving.app:app_of_process"
-_PROTOCOL = "readmission_platform.serving.connection:ImpatientProtocol"
+_APP = "readmission_platform.serving.http.app:app_of_process"
+_PROTOCOL = "readmission_platform.serving.http.connection:ImpatientProtocol"
 _KEEP_ALIVE_SECONDS = 30
 
 

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from readmission_platform.models.single_rows import plain
-from readmission_platform.serving.app import make_app
+from readmission_platform.serving.http.app import make_app
 from readmission_platform.serving.service import Service
 from readmission_platform.serving.tokens import SCOPES, create_token, tokens_file
 from readmission_platform_tests.support.homes import MODEL, Home

@@ -19,13 +19,14 @@ from readmission_platform.evaluation.sequential.findings import (
     ArmCounts,
     Comparison,
     Finding,
+    InOrder,
     SequentialLimits,
     Test,
     UnusableSample,
     Verdict,
 )
 from readmission_platform.evaluation.sequential.inputs import input_evidence
-from readmission_platform.evaluation.sequential.running import InOrder, running_evidence
+from readmission_platform.evaluation.sequential.running import running_evidence
 from readmission_platform.evaluation.sequential.shares import BoolArray, share_interval
 from readmission_platform.evaluation.sequential.shifts import quantile_interval, shift_interval
 from readmission_platform.foundation.counting import percent

@@ -13,7 +13,8 @@ from readmission_platform.evaluation.sequential.bets import FloatArray
 from readmission_platform.evaluation.sequential.shares import BoolArray, IntArray
 
 Verdict = Literal["worse", "inconclusive", "fine"]
-Test = Literal[
+# Those whose evidence follows the requests in their order.
+InOrder = Literal[
     "failed",
     "failed_ceiling",
     "withheld",
@@ -22,8 +23,8 @@ Test = Literal[
     "latency_tail",
     "latency_ceiling",
     "scores",
-    "inputs",
 ]
+Test = Literal[InOrder, "inputs"]
 # The part of alpha that each test may spend. Errors get most, because they have to be found soonest.
 SPENT: Final[Mapping[Test, float]] = {
     "failed": 0.45,

@@ -4,25 +4,14 @@ What belongs here: which bet answers which question. What does not: verdicts (``
 as counts (``inputs``). Works on many roll-outs at once, so that simulations judge by the same lines.
 """
 
-from typing import Literal, assert_never
+from typing import assert_never
 
 import numpy as np
 
 from readmission_platform.evaluation.sequential.bets import FloatArray
-from readmission_platform.evaluation.sequential.findings import SequentialLimits
+from readmission_platform.evaluation.sequential.findings import InOrder, SequentialLimits
 from readmission_platform.evaluation.sequential.shares import BoolArray, above_evidence, one_sided, two_sided
 from readmission_platform.evaluation.sequential.shifts import score_evidence, slower_evidence, tail_evidence
-
-InOrder = Literal[
-    "failed",
-    "failed_ceiling",
-    "withheld",
-    "withheld_ceiling",
-    "latency",
-    "latency_tail",
-    "latency_ceiling",
-    "scores",
-]
 
 
 def running_evidence(

@@ -1,7 +1,7 @@
 """The service as an application of Ray Serve, on a cluster that KubeRay keeps (RayService).
 
 What belongs here: what Ray wants otherwise than Kubernetes. What does not: the application itself
-(``serving.on_ray``).
+(``serving.http.on_ray``).
 
 Ray divides requests among replicas of one application and knows no variants. It needs none to follow a roll-out: each
 replica loads every version that answers and obeys the ledger. Another image gets a whole cluster beside the first,
@@ -31,7 +31,7 @@ from readmission_platform.operations.manifests.pods import (
 from readmission_platform.operations.manifests.variants import Site, Variant
 
 RAY_VERSION = "2.52.0"
-APPLICATION, DEPLOYMENT = "readmission_platform.serving.on_ray:app", "Scoring"
+APPLICATION, DEPLOYMENT = "readmission_platform.serving.http.on_ray:app", "Scoring"
 _PORT, _METRICS_PORT = 8000, 8080
 _CPUS = 2
 # From so many requests in hand on, of each replica on average, there are more replicas; each takes on so many at most.

@@ -212,7 +212,7 @@ def test_ray_runs_one_application_that_the_service_brings() -> None:
     config = serve_config(found)
     (application,) = config.applications
     (deployment,) = application.deployments
-    assert application.import_path == "readmission_platform.serving.on_ray:app"
+    assert application.import_path == "readmission_platform.serving.http.on_ray:app"
     assert (deployment.autoscaling_config.min_replicas, deployment.autoscaling_config.max_replicas) == (2, 10)
     assert deployment.max_ongoing_requests >= deployment.autoscaling_config.target_ongoing_requests
     # A replica fits into the pod that it is started in.
@@ -223,6 +223,6 @@ def test_ray_runs_one_application_that_the_service_brings() -> None:
 
 def test_ray_finds_the_application() -> None:
     pytest.importorskip("ray", reason="the image of a Ray cluster brings it")
-    from readmission_platform.serving.on_ray import app
+    from readmission_platform.serving.http.on_ray import app
 
     assert app is not None

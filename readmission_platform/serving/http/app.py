@@ -18,13 +18,13 @@ from starlette.types import ASGIApp
 from readmission_platform import __version__
 from readmission_platform.config.environment import settings
 from readmission_platform.foundation.memory import share_heaps
-from readmission_platform.serving.connection import ImpatientProtocol
-from readmission_platform.serving.documentation import HERE, complete, page
-from readmission_platform.serving.guard import Guard
+from readmission_platform.serving.http.connection import ImpatientProtocol
+from readmission_platform.serving.http.documentation import HERE, complete, page
+from readmission_platform.serving.http.guard import Guard
+from readmission_platform.serving.http.open_inference import open_inference_routes
+from readmission_platform.serving.http.problems import JsonResponse, Problem
+from readmission_platform.serving.http.routes import metrics_route, open_routes, routes
 from readmission_platform.serving.logs import log_to_stderr
-from readmission_platform.serving.open_inference import open_inference_routes
-from readmission_platform.serving.problems import JsonResponse, Problem
-from readmission_platform.serving.routes import metrics_route, open_routes, routes
 from readmission_platform.serving.server import MODELS, REQUEST_LOG
 from readmission_platform.serving.service import Service
 

@@ -10,7 +10,7 @@ from ray import serve
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from readmission_platform.serving.app import app_of_process
+from readmission_platform.serving.http.app import app_of_process
 
 
 class _Worker(Starlette):

@@ -98,7 +98,7 @@ def complete(document: dict[str, Any], service: Service) -> dict[str, Any]:
 
 def page(document: dict[str, Any], service: Service) -> str:
     """Return the documentation as a page that needs nothing from elsewhere: a hospital's network may not lead there."""
-    environment = Environment(loader=PackageLoader("readmission_platform.serving", "."), autoescape=True)
+    environment = Environment(loader=PackageLoader("readmission_platform.serving.http", "."), autoescape=True)
     models = []
     for name, served in service.models.items():
         contract = served.follower.workspace.contract

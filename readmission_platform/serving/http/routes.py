@@ -11,11 +11,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from readmission_platform.serving import bodies
 from readmission_platform.serving.answering import Answer, Asked
 from readmission_platform.serving.answering import Request as Asking
-from readmission_platform.serving.documentation import ERRORS, score_documentation
-from readmission_platform.serving.problems import JsonResponse, Problem, no_token
+from readmission_platform.serving.http import bodies
+from readmission_platform.serving.http.documentation import ERRORS, score_documentation
+from readmission_platform.serving.http.problems import JsonResponse, Problem, no_token
 from readmission_platform.serving.service import ServedModel, Service
 from readmission_platform.serving.tokens import Client, Scope
 
