@@ -54,11 +54,9 @@ def tracked(registry: Registry, context: dg.AssetExecutionContext) -> Iterator[M
     mlflow = imported_mlflow()
     try:
         yield mlflow
-    except Exception:
-        mlflow.end_run(RunStatus.to_string(RunStatus.FAILED))
-        raise
-    except BaseException:
-        mlflow.end_run(RunStatus.to_string(RunStatus.KILLED))
+    except BaseException as error:
+        ended = RunStatus.FAILED if isinstance(error, Exception) else RunStatus.KILLED
+        mlflow.end_run(RunStatus.to_string(ended))
         raise
     else:
         mlflow.end_run(RunStatus.to_string(RunStatus.FINISHED))

@@ -23,6 +23,7 @@ from readmission_platform.models.contract import RowScore
 from readmission_platform.models.scoring import SCORED, WITHHELD
 from readmission_platform.serving.following import Snapshot
 from readmission_platform.serving.http.problems import Problem
+from readmission_platform.serving.logs import log_error
 from readmission_platform.serving.versions import ReadyVersion
 
 REFUSED: Final = "refused"
@@ -95,18 +96,15 @@ class Answering:
     def read(self, rows: Sequence[Mapping[str, object]]) -> list[Asked]:
         """Read rows as they were sent: those of one day together, as those of one file."""
         feed, today = self._contract.feed, self._today()
-        found: list[Asked] = [Asked(row.get(feed.row), self._reader.refused(feed.day, "day_mismatch")) for row in rows]
-        places: dict[str, list[int]] = {}
-        for place, row in enumerate(rows):
-            day = _day(row.get(feed.day), today)
-            if day is not None:
-                places.setdefault(day, []).append(place)
-        for day, together in places.items():
-            for place, read in zip(
-                together, self._reader.read_all([rows[at] for at in together], day=day), strict=True
-            ):
-                found[place] = Asked(rows[place].get(feed.row), read)
-        return found
+        days = [_day(row.get(feed.day), today) for row in rows]
+        found: dict[int, ReadRow] = {}
+        for day in dict.fromkeys(days):
+            places = [place for place, of in enumerate(days) if of == day]
+            if day is None:
+                found |= dict.fromkeys(places, self._reader.refused(feed.day, "day_mismatch"))
+            else:
+                found |= zip(places, self._reader.read_all([rows[at] for at in places], day=day), strict=True)
+        return [Asked(_number(row.get(feed.row)), found[place]) for place, row in enumerate(rows)]
 
     def record_format(self, body: Mapping[str, Any]) -> ResourceFormat | None:
         """Return the format of the feed that a body is a record of; None of one that is none."""
@@ -179,7 +177,8 @@ class Answering:
         past = snapshot.known[version.cohort_version].of(row["entity_key"])
         try:
             found: RowScore = version.scorer.score(row, past, explain=request.explain)
-        except Exception as error:  # noqa: BLE001 - whatever a version raises is its failure, told of and judged as one
+        except Exception as error:  # noqa: BLE001 - whatever a version raises is its failure, logged and judged as one
+            log_error("scoring failed", error, version=version.version, request_id=request.number)
             return Answer(number, FAILED, version=version.version, withheld_because=type(error).__name__)
         if found.risk is None:
             return Answer(number, WITHHELD, withheld_because=found.withheld_because, version=version.version)
@@ -224,3 +223,8 @@ def _day(given: object, today: str) -> str | None:
         return str(given) if date.fromisoformat(str(given)).isoformat() == given else None
     except ValueError:
         return None
+
+
+def _number(given: object) -> object:
+    """Return an identifier as it was sent, None of what is no number: it may be anything, a name too."""
+    return given if isinstance(given, int | str) and str(given).isdecimal() else None

@@ -28,6 +28,7 @@ from readmission_platform.lifecycle.workspace import Platform, Workspace
 from readmission_platform.serving.known import KnownRows
 from readmission_platform.serving.logs import log, log_error
 from readmission_platform.serving.versions import ReadyVersion, load_version
+from readmission_platform.storage.artifacts import ArtifactRefused
 from readmission_platform.storage.tables import OUTCOMES
 
 # A larger share takes effect so much later than it is recorded, when every worker has seen it: of two workers one would
@@ -132,16 +133,12 @@ class Follower:
         before, told = self.snapshot, self._problem
         try:
             changed = self._look()
-        except Unavailable as error:
+        except GovernanceError as error:
             # Where the ledger is, nobody has to know who asks whether the service is ready.
-            self._problem = "the ledger or the lake cannot be reached; see the log"
+            hidden = isinstance(error, Unavailable)
+            self._problem = "the ledger or the lake cannot be reached; see the log" if hidden else str(error)
             if told != self._problem:
                 log.warning("behind", extra={"fields": {"model": self._workspace.name, "problem": str(error)}})
-            return False
-        except GovernanceError as error:
-            self._problem = str(error)
-            if told != self._problem:
-                log.warning("behind", extra={"fields": {"model": self._workspace.name, "problem": self._problem}})
             return False
         except Exception as error:  # noqa: BLE001 - the last version goes on; it is logged, and told of by /readyz
             self._problem = f"the ledger could not be followed ({type(error).__name__}); see the log"
@@ -176,16 +173,16 @@ class Follower:
         if rollout is not None:
             problem = rollout_problem(rollout, events)
             rollout = None if problem else rollout
-        wanted = [production]
+        before, ready = _before(production, now), dict(now.versions) if now is not None else {}
+        loaded = {production: ready.get(production) or load_version(self._workspace, records[production])}
+        if before in ready:
+            loaded[str(before)] = ready[str(before)]
         if rollout is not None:
-            wanted += [rollout.candidate_version, *([rollout.control_version] if rollout.control_version else [])]
-        before = _before(production, now)
-        ready = dict(now.versions) if now is not None else {}
-        loaded = {
-            version: ready.get(version) or load_version(self._workspace, records[version])
-            for version in dict.fromkeys([*wanted, *([before] if before else [])])
-            if version in records
-        }
+            candidate = rollout.candidate_version
+            try:
+                loaded[candidate] = ready.get(candidate) or load_version(self._workspace, records[candidate])
+            except ArtifactRefused as error:  # whatever is wrong with it, production answers, and is followed
+                rollout, problem = None, str(error)
         identities = Identities.of(proper_identity_changes(events))
         cohorts = {each.cohort_version for each in loaded.values()}
         if now and (tables, identities) == (self._tables, now.identities) and cohorts <= set(now.known):

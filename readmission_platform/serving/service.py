@@ -28,7 +28,7 @@ class ServedModel:
     follower: Follower
     answering: Answering
     journal: Journal
-    counted: tuple[str | None, int] = (None, 0)
+    counted: str | None = None
 
     def snapshot(self) -> Snapshot:
         """Return what to answer by now; raises ``Problem`` where no version is ready."""
@@ -134,8 +134,7 @@ class Service:
             self.metrics.last_look.labels(name).set(served.follower.last_look)
             for fate in ("written", "dropped"):
                 self.metrics.journal.labels(name, fate).set(getattr(served.journal, fate))
-            version, _ = served.counted
-            if snapshot is not None and snapshot.production != version:
-                if version is not None:
+            if snapshot is not None and snapshot.production != served.counted:
+                if served.counted is not None:
                     self.metrics.switches.labels(name).inc()
-                served.counted = (snapshot.production, 0)
+                served.counted = snapshot.production

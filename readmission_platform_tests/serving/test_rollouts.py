@@ -18,7 +18,7 @@ from readmission_platform.governance.rollouts.state import RolloutState, rollout
 from readmission_platform.models.contract import RowScore
 from readmission_platform.serving.journal import ship
 from readmission_platform.storage.tables import SERVED
-from readmission_platform_tests.serving.conftest import Served, delivered_rows, serving
+from readmission_platform_tests.serving.conftest import Served, altered, delivered_rows, serving
 from readmission_platform_tests.support.homes import MODEL, SECRET, Home
 from readmission_platform_tests.support.running_service import load, running, wait_until
 
@@ -161,6 +161,18 @@ def test_a_roll_out_that_nobody_properly_started_is_not_obeyed(home: Home) -> No
         look(served)
         assert {answer["version"] for answer in served.score(many_rows(home, 20))} == {"1"}
         assert served.service.state()["models"][MODEL]["problem"] is not None
+
+
+@pytest.mark.parametrize("name", ["artifact", "rows"])
+def test_a_candidate_whose_file_was_changed_answers_nobody_and_production_does(home: Home, name: str) -> None:
+    act(home, "start", "--kind", "blue_green", *AT_ONCE)
+    altered(home, "2", name)
+    with serving(home) as served:
+        assert {answer["version"] for answer in served.score(many_rows(home, 20))} == {"1"}
+        assert "not the one recorded" in served.service.state()["models"][MODEL]["problem"]
+        act(home, "abort")
+        look(served)
+        assert served.service.state()["models"][MODEL]["problem"] is None
 
 
 @pytest.mark.slow

@@ -168,6 +168,13 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(served: Served) -
     assert answer.status_code == 413
 
 
+@pytest.mark.parametrize("number", ["Jane Doe", "4711x", {"a": 1}, True, -4711])
+def test_an_identifier_that_is_none_is_not_repeated(served: Served, rows: list[dict[str, Any]], number: object) -> None:
+    answers = served.score([rows[0], {**rows[1], "encounter_id": number}])
+    assert answers[1]["status"] == "refused"
+    assert answers[1]["encounter_id"] is None
+
+
 def test_without_reasons_the_answer_has_none(served: Served, rows: list[dict[str, Any]]) -> None:
     assert "reasons" not in served.score(rows[:1], explain=False)[0]
     assert "contributions" not in served.score(rows[:1])[0]
