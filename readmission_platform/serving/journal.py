@@ -151,14 +151,12 @@ def _ship_some(folder: Path, lake: ModelLake) -> tuple[int, bool]:
     lines, until, room = [], {}, _MOST_BYTES
     for file in _files(folder):
         start = done.until.get(file.name, 0)
-        finished, content = _content(file, start, room)
-        whole = content.rfind(b"\n") + 1
-        if not whole and finished and room:
-            file.unlink()  # all of it is shipped; a part of a line was never answered
+        content = _content(file, start, room)
+        if content is None:
             continue
-        lines += [json.loads(line) for line in content[:whole].splitlines()]
-        until[file.name] = start + whole
-        room -= whole
+        lines += [json.loads(line) for line in content.splitlines()]
+        until[file.name] = start + len(content)
+        room -= len(content)
     if not lines:
         return 0, False
     intended = _Shipped(done.writer, done.commits + 1, until)
@@ -172,8 +170,11 @@ def _ship_some(folder: Path, lake: ModelLake) -> tuple[int, bool]:
     return len(lines), room <= 0
 
 
-def _content(file: Path, start: int, most: int) -> tuple[bool, bytes]:
-    """Return whether nobody writes to a file any more, and what it holds from a place on."""
+def _content(file: Path, start: int, most: int) -> bytes | None:
+    """Return the whole lines that a file holds from a place on; None where it was finished, and is deleted.
+
+    It is deleted while it is locked: whoever has made it, and waits for the lock to write, sees then that it is gone.
+    """
     with file.open("rb") as opened:
         try:
             fcntl.flock(opened.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -181,7 +182,13 @@ def _content(file: Path, start: int, most: int) -> tuple[bool, bytes]:
         except BlockingIOError:
             finished = False
         opened.seek(start)
-        return finished, opened.read(max(most, 0))
+        content = opened.read(max(most, 0))
+        whole = content.rfind(b"\n") + 1
+        if finished and not whole and most > 0:  # all of it is shipped; a part of a line was never answered
+            reached("journal: finished file found")
+            file.unlink()
+            return None
+        return content[:whole]
 
 
 def _read(path: Path) -> _Shipped | None:

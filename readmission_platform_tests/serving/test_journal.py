@@ -1,5 +1,6 @@
 """The prediction log: what was answered is in the lake once, whoever is killed and whatever the disk does."""
 
+import fcntl
 import os
 import signal
 from pathlib import Path
@@ -12,7 +13,7 @@ from readmission_platform.models.frequent_visits import CONTRACT
 from readmission_platform.serving.journal import SERVED_ON, Journal, ship
 from readmission_platform.storage.tables import SERVED, ModelLake
 from readmission_platform_tests.support.forking import FORKING
-from readmission_platform_tests.support.interruption import listen
+from readmission_platform_tests.support.interruption import listen, meanwhile
 
 PLENTY = 10_000_000
 
@@ -107,6 +108,21 @@ def test_a_line_that_was_cut_off_was_never_answered_and_stops_nothing(folder: Pa
     assert ship(folder, lake) == 1
     ship(folder, lake)
     assert not list(folder.glob("*.jsonl"))
+
+
+def test_a_file_that_is_being_deleted_takes_no_lines(folder: Path, lake: ModelLake) -> None:
+    """A worker that has just made its file and not yet locked it waits, and then sees that the file is gone."""
+    folder.mkdir()
+    made = os.open(folder / "1-new.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def lock() -> None:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(made, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+    with meanwhile("journal: finished file found", lock):
+        ship(folder, lake)
+    assert os.fstat(made).st_nlink == 0
+    os.close(made)
 
 
 STEPS = [
