@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -136,7 +136,7 @@ class _Shipped:
 
 
 def _ship_some(folder: Path, lake: ModelLake) -> tuple[int, bool]:
-    """Make one commit of lines that are not yet in the lake; returns how many they are, and whether it is full.
+    """Make one commit of lines that are not yet in the lake; returns how many they are, and whether there are more.
 
     What a commit is going to hold is noted before it is made. Whoever comes after an interruption asks the table
     whether it was made.
@@ -148,15 +148,16 @@ def _ship_some(folder: Path, lake: ModelLake) -> tuple[int, bool]:
     if intended is not None and lake.written_until(SERVED, done.writer) >= intended.commits > done.commits:
         done = intended
         _note(folder / _DONE, done)
-    lines, until, room = [], {}, _MOST_BYTES
+    lines, until, room, full = [], {}, _MOST_BYTES, False
     for file in _files(folder):
         start = done.until.get(file.name, 0)
-        content = _content(file, start, room)
-        if content is None:
+        part = _part_of(file, start, room)
+        if part is None:
             continue
-        lines += [json.loads(line) for line in content.splitlines()]
-        until[file.name] = start + len(content)
-        room -= len(content)
+        lines += [json.loads(line) for line in part.lines.splitlines()]
+        until[file.name] = start + len(part.lines)
+        room -= len(part.lines)
+        full = full or part.more
     if not lines:
         return 0, False
     intended = _Shipped(done.writer, done.commits + 1, until)
@@ -167,11 +168,18 @@ def _ship_some(folder: Path, lake: ModelLake) -> tuple[int, bool]:
     )
     reached("journal: shipped")
     _note(folder / _DONE, intended)
-    return len(lines), room <= 0
+    return len(lines), full
 
 
-def _content(file: Path, start: int, most: int) -> bytes | None:
-    """Return the whole lines that a file holds from a place on; None where it was finished, and is deleted.
+class _Part(NamedTuple):
+    """Whole lines of a file, and whether it holds more than was read."""
+
+    lines: bytes
+    more: bool
+
+
+def _part_of(file: Path, start: int, most: int) -> _Part | None:
+    """Read the lines of a file from a place on; None where it was shipped to its end and finished, and is deleted.
 
     It is deleted while it is locked: whoever has made it, and waits for the lock to write, sees then that it is gone.
     """
@@ -182,13 +190,14 @@ def _content(file: Path, start: int, most: int) -> bytes | None:
         except BlockingIOError:
             finished = False
         opened.seek(start)
-        content = opened.read(max(most, 0))
+        content = opened.read(most)
+        more = bool(opened.read(1))
         whole = content.rfind(b"\n") + 1
-        if finished and not whole and most > 0:  # all of it is shipped; a part of a line was never answered
+        if finished and not whole and not more:  # a part of a line that is left was never answered
             reached("journal: finished file found")
             file.unlink()
             return None
-        return content[:whole]
+        return _Part(content[:whole], more)
 
 
 def _read(path: Path) -> _Shipped | None:

@@ -125,6 +125,24 @@ def test_a_file_that_is_being_deleted_takes_no_lines(folder: Path, lake: ModelLa
     os.close(made)
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_more_than_goes_into_one_commit_is_shipped_part_by_part_whole(
+    folder: Path, lake: ModelLake, finished: bool
+) -> None:
+    """Also where the room that is left in a commit is less than a line of the next file."""
+    journals = [Journal(folder, most_bytes=PLENTY) for _ in range(3)]
+    for place, journal in enumerate(journals):
+        for number in range(3000):
+            journal.write([line(10_000 * place + number, reasons="r" * (600 + number % 7))])
+        if finished:
+            journal.turn()
+    assert ship(folder, lake) == 9000
+    rows = lake.read(SERVED)
+    assert len(rows) == rows["request_id"].nunique() == 9000
+    assert lake.open(SERVED).version() > 2
+    assert bool(list(folder.glob("*.jsonl"))) is not finished
+
+
 STEPS = [
     "journal: intention noted",
     "lake: served_predictions about to be added to",
