@@ -22,8 +22,8 @@ from readmission_platform.lifecycle.workspace import Workspace
 from readmission_platform.models.contract import RowScore
 from readmission_platform.models.scoring import SCORED, WITHHELD
 from readmission_platform.serving.following import Snapshot
-from readmission_platform.serving.http.problems import Problem
 from readmission_platform.serving.logs import log_error
+from readmission_platform.serving.problems import Problem
 from readmission_platform.serving.versions import ReadyVersion
 
 REFUSED: Final = "refused"

@@ -15,9 +15,9 @@ from readmission_platform.config.serving import ServingConfig
 from readmission_platform.lifecycle.workspace import Platform
 from readmission_platform.serving.answering import FAILED, REFUSED, Answer, Answering
 from readmission_platform.serving.following import Follower, Following, Snapshot
-from readmission_platform.serving.http.problems import Problem
 from readmission_platform.serving.journal import Journal, Shipper
 from readmission_platform.serving.metrics import Metrics
+from readmission_platform.serving.problems import Problem
 from readmission_platform.serving.tokens import Tokens, tokens_file
 
 

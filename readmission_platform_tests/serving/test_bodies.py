@@ -12,7 +12,8 @@ from readmission_platform.config.environment import Settings
 from readmission_platform.config.files import serving_config
 from readmission_platform.serving.answering import Answer
 from readmission_platform.serving.http.bodies import parsed, rows_of, shown
-from readmission_platform.serving.http.problems import JsonResponse, Problem
+from readmission_platform.serving.http.responses import JsonResponse
+from readmission_platform.serving.problems import Problem
 
 CONFIG = serving_config(Settings())
 SECRET = "patient-4711"

@@ -22,9 +22,10 @@ from readmission_platform.serving.http.connection import ImpatientProtocol
 from readmission_platform.serving.http.documentation import HERE, complete, page
 from readmission_platform.serving.http.guard import Guard
 from readmission_platform.serving.http.open_inference import open_inference_routes
-from readmission_platform.serving.http.problems import JsonResponse, Problem
+from readmission_platform.serving.http.responses import JsonResponse
 from readmission_platform.serving.http.routes import metrics_route, open_routes, routes
 from readmission_platform.serving.logs import log_to_stderr
+from readmission_platform.serving.problems import Problem
 from readmission_platform.serving.server import MODELS, REQUEST_LOG
 from readmission_platform.serving.service import Service
 

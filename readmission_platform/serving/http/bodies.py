@@ -11,7 +11,7 @@ from typing import Any
 
 from readmission_platform.config.serving import ServingConfig
 from readmission_platform.serving.answering import Answer
-from readmission_platform.serving.http.problems import Problem
+from readmission_platform.serving.problems import Problem
 
 _KEYS = frozenset({"rows", "explain", "contributions"})
 

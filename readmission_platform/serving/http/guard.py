@@ -17,9 +17,10 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from readmission_platform.config.serving import ServingConfig
-from readmission_platform.serving.http.problems import JsonResponse, Problem, no_token
+from readmission_platform.serving.http.responses import JsonResponse
 from readmission_platform.serving.logs import log, log_error
 from readmission_platform.serving.metrics import Metrics
+from readmission_platform.serving.problems import Problem, no_token
 from readmission_platform.serving.tokens import Tokens
 
 REQUEST_ID = "x-request-id"

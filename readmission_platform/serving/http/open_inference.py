@@ -18,8 +18,9 @@ from readmission_platform.serving.answering import Answer
 from readmission_platform.serving.answering import Request as Asking
 from readmission_platform.serving.http import bodies
 from readmission_platform.serving.http.documentation import ERRORS
-from readmission_platform.serving.http.problems import JsonResponse, Problem
+from readmission_platform.serving.http.responses import JsonResponse
 from readmission_platform.serving.http.routes import ModelName, Reading, Scoring, answers_of, service_of, versions_of
+from readmission_platform.serving.problems import Problem
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready."}}
 _TYPES = frozenset({"BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP32", "FP64",

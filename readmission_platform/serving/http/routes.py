@@ -15,7 +15,8 @@ from readmission_platform.serving.answering import Answer, Asked
 from readmission_platform.serving.answering import Request as Asking
 from readmission_platform.serving.http import bodies
 from readmission_platform.serving.http.documentation import ERRORS, score_documentation
-from readmission_platform.serving.http.problems import JsonResponse, Problem, no_token
+from readmission_platform.serving.http.responses import JsonResponse
+from readmission_platform.serving.problems import Problem, no_token
 from readmission_platform.serving.service import ServedModel, Service
 from readmission_platform.serving.tokens import Client, Scope
 

@@ -6,9 +6,6 @@ What belongs here: errors with their status and code. What does not: when they a
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-from starlette.responses import Response
-
 
 class Problem(Exception):
     """A request that is not answered: HTTP status, a code for programs, and a sentence for people."""
@@ -26,13 +23,3 @@ def no_token() -> Problem:
     """Return what is raised for a request without a token that is valid."""
     wanted = {"www-authenticate": "Bearer"}
     return Problem(401, "no_valid_token", "send a valid token: Authorization: Bearer TOKEN", wanted)
-
-
-class JsonResponse(Response):
-    """A response of JSON, encoded in one step."""
-
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        """Encode; there is no NaN in JSON, and a risk is never one."""
-        return msgspec.json.encode(content)
